@@ -1,0 +1,1 @@
+"""Alerts: what staff, officers and protected people are told, and what they did about it."""

@@ -1,0 +1,1 @@
+"""Measurements beside a peer, as ratios, with JSON output: ``cordon bench NAME --json``."""

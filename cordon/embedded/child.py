@@ -1,0 +1,180 @@
+"""A child process that cannot outlive its parent.
+
+Linux sends a child the signal named by ``PR_SET_PDEATHSIG`` when the *thread* that started it
+ends, so children are started from the main thread only. They get a session of their own: Ctrl-C
+at the terminal reaches Cordon, which then stops them in the right order.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cordon.errors import ServerStartError
+
+_PR_SET_PDEATHSIG = 1
+_LOG_LIMIT_BYTES = 10_000_000
+_POLL_S = 0.02
+LOG_TAIL_LINES = 12
+
+_libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The system user a child runs as."""
+
+    name: str
+    uid: int
+    gid: int
+
+
+class Child:
+    """One supervised process.
+
+    Args:
+        name: What it is called in messages, for example ``nats-server``.
+        command: Program and arguments.
+        log_file: Where its output goes; kept from earlier runs up to 10 MB.
+        death_signal: What it gets when Cordon dies without stopping it.
+        account: System user to run as; None for the present one.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        log_file: Path,
+        *,
+        death_signal: signal.Signals = signal.SIGTERM,
+        account: Account | None = None,
+    ) -> None:
+        self.name = name
+        self._command = list(command)
+        self._log_file = log_file
+        self._death_signal = death_signal
+        self._account = account
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id while it runs."""
+        return self._process.pid if self._process and self._process.poll() is None else None
+
+    def start(self) -> None:
+        """Start the process.
+
+        Raises:
+            ServerStartError: It cannot be started at all.
+            RuntimeError: Called outside the main thread, where it would die with the thread.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            raise RuntimeError(f"start {self.name} from the main thread: it dies with its thread")
+        if self._log_file.exists() and self._log_file.stat().st_size > _LOG_LIMIT_BYTES:
+            self._log_file.replace(self._log_file.with_suffix(".old.log"))
+        user = self._account.uid if self._account else None
+        group = self._account.gid if self._account else None
+        with self._log_file.open("ab") as log:
+            try:
+                self._process = subprocess.Popen(  # noqa: S603 - the command is ours
+                    self._command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    user=user,
+                    group=group,
+                    extra_groups=[] if self._account else None,
+                    preexec_fn=self._die_with_parent(),  # noqa: PLW1509 - one system call
+                    cwd="/",
+                )
+            except OSError as error:
+                raise ServerStartError(
+                    f"{self.name} cannot be started: {error}. "
+                    f"Check that {self._command[0]} exists and may be run by this user."
+                ) from error
+
+    def _die_with_parent(self) -> Callable[[], None] | None:
+        if _libc is None:
+            return None
+        libc, death_signal, parent = _libc, int(self._death_signal), os.getpid()
+
+        def ask_kernel() -> None:
+            libc.prctl(_PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
+            if os.getppid() != parent:  # it died before we asked
+                os.kill(os.getpid(), death_signal)
+
+        return ask_kernel
+
+    def wait_until(self, ready: Callable[[], bool], *, limit_s: float) -> None:
+        """Wait until `ready()` is true.
+
+        Raises:
+            ServerStartError: The process ended, or was not ready within `limit_s`.
+        """
+        deadline = time.monotonic() + limit_s
+        while not ready():
+            code = self._process.poll() if self._process else -1
+            if code is not None:
+                raise ServerStartError(
+                    f"{self.name} ended with code {code} while starting. It said:\n{self.log_tail()}"
+                )
+            if time.monotonic() > deadline:
+                raise ServerStartError(
+                    f"{self.name} was not ready within {limit_s:.0f} s. It said:\n{self.log_tail()}"
+                )
+            time.sleep(_POLL_S)
+
+    def stop(self, how: signal.Signals, *, limit_s: float) -> None:
+        """Ask it to end, and kill it when it has not within `limit_s`."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.poll() is None:
+            process.send_signal(how)
+        try:
+            process.wait(limit_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def kill(self) -> None:
+        """End it at once, as a power cut would (``kill -9``)."""
+        self.stop(signal.SIGKILL, limit_s=10)
+
+    def log_tail(self) -> str:
+        """The last lines it wrote."""
+        try:
+            lines = self._log_file.read_text(errors="replace").splitlines()
+        except OSError as error:
+            return f"(no log: {error})"
+        return "\n".join(lines[-LOG_TAIL_LINES:])
+
+
+def free_port(host: str = "127.0.0.1", *, preferred: int = 0) -> int:
+    """A port that is free on `host` now: `preferred` if it is, else one the system chooses."""
+    for port in (preferred, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise ServerStartError(f"no port is free on {host}; close programs that hold many connections")
+
+
+def accepts_connections(host: str, port: int) -> bool:
+    """Whether something listens there."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex((host, port)) == 0

@@ -1,0 +1,1 @@
+"""The domain: people, devices, orders and conditions (the caseload), and what devices report."""

@@ -1,0 +1,76 @@
+"""What a compiled plan means: the people and orders behind the engine's indices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+
+from geofence.plan import Plan
+
+DeviceKind = Literal["tag", "handset", "home_unit"]
+
+
+class Watch(msgspec.Struct, frozen=True, kw_only=True):
+    """One watch of the plan, in the terms of the caseload.
+
+    Attributes:
+        key: As in `Plan.watch_keys`: ``condition/tag/handset`` or ``condition/tag``.
+        condition: Kind of condition.
+        tag: The wearer's device.
+        handset: The protected person's device that is compared with; None for a zone.
+        notify: Handsets of the protected person concerned. Never a wearer's device.
+        name: What staff call the condition; empty if it has no name.
+    """
+
+    key: str
+    condition_id: str
+    condition: Literal["proximity", "exclusion", "inclusion"]
+    order_id: str
+    agency: str
+    profile: str
+    wearer: str
+    protected: str | None
+    tag: str
+    handset: str | None
+    notify: tuple[str, ...]
+    name: str = ""
+
+
+class Bearer(msgspec.Struct, frozen=True, kw_only=True):
+    """A device as it is assigned now.
+
+    Attributes:
+        agencies: Agencies of all orders that concern the person.
+        notify: For a wearer's device, the handsets of those protected from him; for a protected
+            person's device, her own handsets. Never a wearer's device.
+    """
+
+    device: str
+    kind: DeviceKind
+    person: str | None
+    role: Literal["wearer", "protected"] | None
+    fix_interval_s: float
+    agencies: tuple[str, ...] = ()
+    profile: str = "default"
+    notify: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A caseload compiled for one instant.
+
+    Attributes:
+        plan: For the engine.
+        watches: By watch key; the same keys as `plan.watch_keys`.
+        bearers: By device id; every device of the caseload.
+        valid_until_us: When an assignment, an order or a schedule next begins or ends: compile
+            again then. None when nothing will.
+    """
+
+    plan: Plan
+    watches: Mapping[str, Watch]
+    bearers: Mapping[str, Bearer]
+    valid_until_us: int | None

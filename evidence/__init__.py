@@ -1,0 +1,1 @@
+"""The record: everything received, decided and sent, in TimescaleDB or plain PostgreSQL."""

@@ -1,0 +1,1 @@
+"""From MQTT to the journal: decode, check, keep, acknowledge. Decides nothing about distance."""

@@ -1,0 +1,88 @@
+"""Real servers for the tests: a broker per test, databases on every server at hand."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import conninfo, sql
+
+from cordon.embedded.broker import EmbeddedBroker
+from cordon.embedded.postgres import EmbeddedPostgres
+
+OTHER_SERVER_DSN = os.environ.get("CORDON_TEST_DSN", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """An empty database of its own on one of the servers at hand."""
+
+    dsn: str
+    has_timescale: bool
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Recorded tracks, zones and payloads of other people's making; not part of the project."""
+    default = Path(__file__).parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("CORDON_DATA", default))
+    if not folder.is_dir():
+        pytest.skip(f"no recorded data at {folder}; set CORDON_DATA to run this test")
+    return folder
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[EmbeddedBroker]:
+    """A fresh broker with nothing in it."""
+    server = EmbeddedBroker(tmp_path / "broker")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def postgres(tmp_path: Path) -> Iterator[EmbeddedPostgres]:
+    """A database server that the test may stop and kill."""
+    server = EmbeddedPostgres(tmp_path / "postgres")
+    server.start()
+    yield server
+    _stop_and_remove(server)
+
+
+@pytest.fixture(scope="session")
+def shared_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """The server that `database` makes its databases on."""
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("shared-postgres"))
+    server.start()
+    yield server
+    _stop_and_remove(server)
+
+
+def _stop_and_remove(server: EmbeddedPostgres) -> None:
+    server.stop()
+    shutil.rmtree(server.directory)  # under root it may lie outside the test's own folder
+
+
+@pytest.fixture(params=["embedded", *(["CORDON_TEST_DSN"] if OTHER_SERVER_DSN else [])])
+def database(request: pytest.FixtureRequest) -> Iterator[Database]:
+    """An empty database, once on each server at hand."""
+    if request.param == "embedded":
+        server: EmbeddedPostgres = request.getfixturevalue("shared_postgres")
+        maintenance = server.dsn_of("postgres")
+    else:
+        maintenance = OTHER_SERVER_DSN
+    name = f"cordon_test_{secrets.token_hex(6)}"
+    with psycopg.connect(maintenance, autocommit=True) as connection:
+        connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+        available = connection.execute(
+            "select 1 from pg_available_extensions where name = 'timescaledb'"
+        ).fetchone()
+    yield Database(conninfo.make_conninfo(maintenance, dbname=name), available is not None)
+    with psycopg.connect(maintenance, autocommit=True) as connection:
+        connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
