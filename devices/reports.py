@@ -8,6 +8,7 @@ engine computes on is what the database stores, so a replay from the database is
 
 from __future__ import annotations
 
+import zlib
 from enum import IntEnum
 from typing import Any
 
@@ -172,6 +173,8 @@ def _decode_hook(_kind: type, value: object) -> object:
 
 
 _FORMAT = b"CJ1"  # Cordon journal, layout 1: FIX_DTYPE and the structs above.
+_CHECKSUM_BYTES = 4
+_HEAD_BYTES = len(_FORMAT) + _CHECKSUM_BYTES
 _encoder = msgspec.msgpack.Encoder(enc_hook=_encode_hook)
 _decoder = msgspec.msgpack.Decoder(Batch, dec_hook=_decode_hook)
 
@@ -181,8 +184,9 @@ class BatchFormatError(ValueError):
 
 
 def encode_batch(batch: Batch) -> bytes:
-    """The batch as journal bytes: three bytes of format, then MessagePack."""
-    return _FORMAT + _encoder.encode(batch)
+    """The batch as journal bytes: three of format, four of CRC-32, then MessagePack."""
+    body = _encoder.encode(batch)
+    return _FORMAT + zlib.crc32(body).to_bytes(_CHECKSUM_BYTES, "little") + body
 
 
 def decode_batch(data: bytes) -> Batch:
@@ -191,14 +195,36 @@ def decode_batch(data: bytes) -> Batch:
     Raises:
         BatchFormatError: Unknown layout or damaged bytes.
     """
-    if data[:3] != _FORMAT:
+    if data[: len(_FORMAT)] != _FORMAT:
         raise BatchFormatError(
             f"unknown journal layout {data[:3]!r}; this version reads {_FORMAT!r}"
         )
+    body = memoryview(data)[_HEAD_BYTES:]
+    if zlib.crc32(body) != int.from_bytes(data[len(_FORMAT) : _HEAD_BYTES], "little"):
+        raise BatchFormatError("damaged journal entry: its checksum does not fit")
     try:
-        return _decoder.decode(memoryview(data)[3:])
+        batch = _decoder.decode(body)
     except (msgspec.MsgspecError, ValueError, TypeError) as error:
         raise BatchFormatError(f"damaged journal entry: {error}") from error
+    _check_indices(batch)
+    return batch
+
+
+def _check_indices(batch: Batch) -> None:
+    """Raises BatchFormatError when a row points to a message or device that is not there."""
+    fixes, last = batch.fixes, len(batch.messages) - 1
+    items: list[Event | Receipt | Status | Refusal] = [
+        *batch.events,
+        *batch.receipts,
+        *batch.statuses,
+        *batch.refusals,
+    ]
+    if (
+        (fixes["message"] > last).any()
+        or (fixes["device"] >= len(batch.devices)).any()
+        or any(not 0 <= item.message <= last for item in items)
+    ):
+        raise BatchFormatError("damaged journal entry: a row points outside its batch")
 
 
 def no_fixes() -> FixArray:

@@ -1,0 +1,284 @@
+"""Turns a caseload into what the engine watches at one instant.
+
+Expects a caseload that `devices.rules` finds nothing wrong with.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from devices.canonical import canonical, digest
+from devices.caseload import (
+    Assignment,
+    Caseload,
+    Condition,
+    Exclusion,
+    Order,
+    Proximity,
+)
+from devices.geometry import FloatArray, read_zone, rings_of
+from devices.instants import from_datetime, to_iso
+from devices.schedule import is_active, next_change_us, time_zone
+from devices.watches import Bearer, Compiled, Watch
+from geofence.plan import Pairs, Plan, ZoneKind, Zones
+
+MAX_WATCHES = 1_000_000
+"""Watches in one plan, far above what one engine is meant for; guards against a caseload whose
+cross product of devices would fill the memory."""
+
+MAX_CONTACT_M = 50.0
+"""Contact ring where the order names none: two receivers side by side are told apart by less than
+this in nearly all cases (95 % of errors of a worn receiver are below 48 m), so a larger ring would
+call people in the next street a contact."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A watch and the condition it comes from."""
+
+    watch: Watch
+    condition: Condition
+
+
+@dataclass(frozen=True, slots=True)
+class _Present:
+    """The caseload as it stands at one instant.
+
+    Attributes:
+        orders: In force, by id.
+        carrier: Person by device.
+        tags: Tags by wearer, sorted.
+        handsets: Handsets by protected person, sorted. Never a wearer's.
+    """
+
+    orders: list[Order]
+    carrier: dict[str, str]
+    tags: dict[str, list[str]]
+    handsets: dict[str, list[str]]
+
+
+def rings_m(condition: Proximity) -> tuple[float, float, float]:
+    """Radii of the contact, alert and pre-alert rings in metres, defaults filled in.
+
+    The pre-alert ring defaults to twice the alert ring, as French law has it (Code de procedure
+    penale, R. 24-18); the contact ring to half of it, at most `MAX_CONTACT_M`.
+    """
+    contact_m = condition.contact_m
+    if contact_m is None:
+        contact_m = min(MAX_CONTACT_M, condition.alert_m / 2)
+    pre_alert_m = condition.pre_alert_m
+    if pre_alert_m is None:
+        pre_alert_m = 2 * condition.alert_m
+    return contact_m, condition.alert_m, pre_alert_m
+
+
+def compile_caseload(caseload: Caseload, at_us: int, version: str = "") -> Compiled:
+    """What to watch at an instant: assignments and orders then valid, zones by their schedules.
+
+    The same caseload in any order of its items gives the same plan.
+
+    Args:
+        caseload: Free of problems by `devices.rules.check`.
+        at_us: The instant.
+        version: Names the caseload in `Plan.version`; by default a digest of it.
+
+    Raises:
+        ValueError: More than `MAX_WATCHES` watches.
+    """
+    present = _present(caseload, at_us)
+    entries = sorted(_entries(present, at_us), key=lambda entry: entry.watch.key)
+    pairs = [entry for entry in entries if entry.watch.handset is not None]
+    zones = [entry for entry in entries if entry.watch.handset is None]
+    tracks = sorted(
+        {entry.watch.tag for entry in entries}
+        | {entry.watch.handset for entry in entries if entry.watch.handset is not None}
+    )
+    number = {device: i for i, device in enumerate(tracks)}
+    plan = Plan(
+        version=f"{version or digest(canonical(caseload))}@{to_iso(at_us)}",
+        tracks=tuple(tracks),
+        pairs=_pairs(pairs, number),
+        zones=_zones(zones, number),
+    )
+    return Compiled(
+        plan=plan,
+        watches={entry.watch.key: entry.watch for entry in (*pairs, *zones)},
+        bearers=_bearers(caseload, present),
+        valid_until_us=_valid_until_us(caseload, present.orders, at_us),
+    )
+
+
+def _holds(item: Assignment | Order, at_us: int) -> bool:
+    begin_us, end_us = _period(item)
+    return begin_us <= at_us and (end_us is None or at_us < end_us)
+
+
+def _period(item: Assignment | Order) -> tuple[int, int | None]:
+    """Begin, and end or None, of an assignment or an order."""
+    if isinstance(item, Assignment):
+        begin, end = item.from_, item.to
+    else:
+        begin, end = item.valid_from, item.valid_to
+    return from_datetime(begin), None if end is None else from_datetime(end)
+
+
+def _present(caseload: Caseload, at_us: int) -> _Present:
+    role = {person.id: person.role for person in caseload.people}
+    kind = {device.id: device.kind for device in caseload.devices}
+    carrier = {a.device: a.person for a in caseload.assignments if _holds(a, at_us)}
+    tags: dict[str, list[str]] = defaultdict(list)
+    handsets: dict[str, list[str]] = defaultdict(list)
+    for device, person in sorted(carrier.items()):
+        if (kind[device], role[person]) == ("tag", "wearer"):
+            tags[person].append(device)
+        elif (kind[device], role[person]) == ("handset", "protected"):
+            handsets[person].append(device)
+    orders = sorted(
+        (order for order in caseload.orders if _holds(order, at_us)), key=lambda order: order.id
+    )
+    return _Present(orders, carrier, dict(tags), dict(handsets))
+
+
+def _entries(present: _Present, at_us: int) -> Iterator[_Entry]:
+    count = 0
+    for order in present.orders:
+        zone = time_zone(order.time_zone)
+        for condition in order.conditions:
+            if not isinstance(condition, Proximity) and not is_active(
+                condition.schedule, zone, at_us
+            ):
+                continue
+            for watch in _watches(order, condition, present):
+                count += 1
+                if count > MAX_WATCHES:
+                    raise ValueError(
+                        f"the caseload asks for more than {MAX_WATCHES:,} watches; "
+                        "split it over several sites"
+                    )
+                yield _Entry(watch, condition)
+
+
+def _watches(order: Order, condition: Condition, present: _Present) -> Iterator[Watch]:
+    """One per tag for a zone, one per tag and handset for a proximity condition."""
+    protected = condition.protected
+    own = tuple(present.handsets.get(protected, ())) if protected is not None else ()
+    against = own if isinstance(condition, Proximity) else (None,)
+    for tag in present.tags.get(order.wearer, ()):
+        for handset in against:
+            yield Watch(
+                key="/".join(filter(None, (condition.id, tag, handset))),
+                condition_id=condition.id,
+                condition=_name(condition),
+                order_id=order.id,
+                agency=order.agency,
+                profile=order.profile,
+                wearer=order.wearer,
+                protected=protected,
+                tag=tag,
+                handset=handset,
+                notify=own,
+                name="" if isinstance(condition, Proximity) else condition.name,
+            )
+
+
+def _name(condition: Condition) -> Literal["proximity", "exclusion", "inclusion"]:
+    if isinstance(condition, Proximity):
+        return "proximity"
+    return "exclusion" if isinstance(condition, Exclusion) else "inclusion"
+
+
+def _pairs(entries: list[_Entry], number: dict[str, int]) -> Pairs:
+    rings = [rings_m(e.condition) for e in entries if isinstance(e.condition, Proximity)]
+    radii = np.array(rings, dtype=np.float64).reshape(len(entries), 3)
+    return Pairs(
+        keys=tuple(entry.watch.key for entry in entries),
+        a=np.array([number[e.watch.tag] for e in entries], dtype=np.int64),
+        b=np.array([number[e.watch.handset or ""] for e in entries], dtype=np.int64),
+        contact_m=radii[:, 0].copy(),
+        alert_m=radii[:, 1].copy(),
+        pre_alert_m=radii[:, 2].copy(),
+    )
+
+
+def _zones(entries: list[_Entry], number: dict[str, int]) -> Zones:
+    conditions = [e.condition for e in entries if not isinstance(e.condition, Proximity)]
+    read: dict[str, list[tuple[FloatArray, FloatArray]]] = {}
+    rings: list[tuple[FloatArray, FloatArray]] = []
+    zone_ring = [0]
+    for condition in conditions:
+        if condition.id not in read:  # a wearer with two tags has the same zone twice
+            area = condition.geometry
+            read[condition.id] = [] if area is None else rings_of(read_zone(area))
+        rings += read[condition.id]
+        zone_ring.append(len(rings))
+    circles = [
+        (c.circle.lat, c.circle.lon, c.circle.radius_m) if c.circle else (np.nan, np.nan, np.nan)
+        for c in conditions
+    ]
+    return Zones(
+        keys=tuple(entry.watch.key for entry in entries),
+        track=np.array([number[entry.watch.tag] for entry in entries], dtype=np.int64),
+        kind=np.array([_kind(condition) for condition in conditions], dtype=np.int64),
+        buffer_m=np.array([condition.buffer_m for condition in conditions], dtype=np.float64),
+        circle=np.array(circles, dtype=np.float64).reshape(len(conditions), 3),
+        zone_ring=np.array(zone_ring, dtype=np.int64),
+        ring_vertex=np.cumsum([0, *(len(lat) for lat, _lon in rings)], dtype=np.int64),
+        lat_deg=_joined(lat for lat, _lon in rings),
+        lon_deg=_joined(lon for _lat, lon in rings),
+    )
+
+
+def _kind(condition: Condition) -> ZoneKind:
+    return ZoneKind.EXCLUSION if isinstance(condition, Exclusion) else ZoneKind.INCLUSION
+
+
+def _joined(arrays: Iterable[FloatArray]) -> FloatArray:
+    return np.concatenate([np.zeros(0), *arrays])
+
+
+def _bearers(caseload: Caseload, present: _Present) -> dict[str, Bearer]:
+    role = {person.id: person.role for person in caseload.people}
+    concerned: dict[str, list[Order]] = defaultdict(list)
+    protected_from: dict[str, set[str]] = defaultdict(set)
+    for order in present.orders:
+        protected = {c.protected for c in order.conditions if c.protected is not None}
+        protected_from[order.wearer] |= protected
+        for person in {order.wearer} | protected:
+            concerned[person].append(order)
+    bearers = {}
+    for device in caseload.devices:
+        carrier = present.carrier.get(device.id)
+        orders = [] if carrier is None else concerned.get(carrier, [])
+        to_tell = set() if carrier is None else {carrier} | protected_from.get(carrier, set())
+        notify = {handset for one in to_tell for handset in present.handsets.get(one, ())}
+        bearers[device.id] = Bearer(
+            device=device.id,
+            kind=device.kind,
+            person=carrier,
+            role=None if carrier is None else role[carrier],
+            fix_interval_s=device.fix_interval_s,
+            agencies=tuple(sorted({order.agency for order in orders})),
+            # Several orders may name different profiles: the first by id, so that it is stable.
+            profile=orders[0].profile if orders else "default",
+            notify=tuple(sorted(notify)),
+        )
+    return bearers
+
+
+def _valid_until_us(caseload: Caseload, orders: list[Order], at_us: int) -> int | None:
+    """The next begin or end of an assignment, an order, or a schedule of an order in force."""
+    items: list[Assignment | Order] = [*caseload.assignments, *caseload.orders]
+    instants = [instant_us for item in items for instant_us in _period(item)]
+    for order in orders:
+        zone = time_zone(order.time_zone)
+        instants.extend(
+            next_change_us(condition.schedule, zone, at_us)
+            for condition in order.conditions
+            if not isinstance(condition, Proximity)
+        )
+    return min((i for i in instants if i is not None and i > at_us), default=None)
