@@ -1,0 +1,329 @@
+"""The MQTT clients: one that acknowledges when told to, one that publishes and waits for PUBACK.
+
+aiomqtt gives no way to acknowledge by hand, so `AckClient` reaches into the paho client inside it.
+That is why the version is pinned to 2.5: look at this module again before raising it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections import deque
+from dataclasses import dataclass, field
+from socket import IPPROTO_TCP, TCP_NODELAY
+from typing import NamedTuple, Self
+
+import aiomqtt
+import structlog
+from paho.mqtt.client import MQTTMessage
+
+from devices.instants import Clock
+
+KEEPALIVE_S = 30
+ANSWER_LIMIT_S = 10.0
+"""How long the broker may take over CONNACK and SUBACK."""
+
+GATHER_S = 0.005
+"""How long one turn goes on reading while the socket still has data. Nobody waits when it has not.
+
+paho hands over one message per turn of the event loop. Without this every batch would hold one
+message, however busy the connection is.
+"""
+
+PENDING_PUBLISHES = 1_000
+"""Publishes that may wait for their PUBACK at once."""
+
+PUBLISHES_ON_THE_WIRE = 100
+PUBLISH_LIMIT_S = 10.0
+BACKOFF_FIRST_S = 0.1
+BACKOFF_MOST_S = 5.0
+
+# Nagle's algorithm holds a small packet back until the one before is confirmed: 40 ms on every
+# acknowledgement that follows a publish.
+_NO_DELAY = ((IPPROTO_TCP, TCP_NODELAY, 1),)
+_QUIET = 1_000_000  # aiomqtt warns above ten pending calls; here the limits above count them
+
+log = structlog.get_logger("ingest")
+
+
+@dataclass(frozen=True)
+class MqttBroker:
+    """Where the broker is and who we are to it."""
+
+    host: str
+    port: int
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    tls: ssl.SSLContext | None = field(default=None, repr=False)
+
+
+class Incoming(NamedTuple):
+    """A message as it arrived on one connection.
+
+    Attributes:
+        mid: Packet id, which names the message on this connection until it is acknowledged.
+        retained: The broker's kept copy, sent because we subscribed.
+    """
+
+    received_us: int
+    topic: str
+    payload: bytes
+    qos: int
+    mid: int
+    retained: bool
+
+
+class AckClient(aiomqtt.Client):
+    """One connection of a persistent session, acknowledging only what `ack` is told.
+
+    Make a new one for every connection. Its queue has no limit of its own, because what overflows
+    a queue of aiomqtt is gone: what bounds it is how many messages the broker sends without an
+    acknowledgement (`max_ack_pending` of nats-server, `max_inflight_messages` of mosquitto).
+    """
+
+    def __init__(self, broker: MqttBroker, *, identifier: str, clock: Clock) -> None:
+        super().__init__(
+            broker.host,
+            broker.port,
+            username=broker.username,
+            password=broker.password,
+            tls_context=broker.tls,
+            identifier=identifier,
+            clean_session=False,
+            keepalive=KEEPALIVE_S,
+            timeout=ANSWER_LIMIT_S,
+            socket_options=_NO_DELAY,
+        )
+        self._client.manual_ack_set(True)
+        self._clock = clock
+        self._arrived: deque[Incoming] = deque()
+        self._wake = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        """Connects.
+
+        Raises:
+            aiomqtt.MqttError: No connection, or the broker refuses it.
+        """
+        try:
+            await super().__aenter__()
+        except BaseException:
+            self._client.disconnect()  # aiomqtt would leave the socket of a failed attempt open
+            raise
+        self._disconnected.add_done_callback(lambda _: self._wake.set())
+        return self
+
+    async def listen(self, filters: tuple[str, ...]) -> None:
+        """Subscribes with QoS 1.
+
+        Raises:
+            aiomqtt.MqttError: The broker does not answer or does not grant all of them.
+        """
+        granted = await self.subscribe([(text, 1) for text in filters])
+        codes = [code if isinstance(code, int) else code.value for code in granted]
+        if codes != [1] * len(filters):
+            raise aiomqtt.MqttError(
+                f"the broker granted {codes} for the subscriptions {list(filters)}, not QoS 1 for "
+                "each; reports on the others would be missed. Look at the service's rights and at "
+                "the broker's limits on subscriptions."
+            )
+
+    async def take(self, max_messages: int, max_bytes: int) -> list[Incoming]:
+        """Everything that has arrived, at least one message, in order.
+
+        Args:
+            max_messages: The most to take at once.
+            max_bytes: Stop when the payloads taken exceed this.
+
+        Raises:
+            aiomqtt.MqttError: The connection is gone. What arrived and was not taken is dropped
+                here; the broker still has it.
+        """
+        self._require_connection()
+        while not self._arrived:
+            self._wake.clear()
+            await self._wake.wait()
+            self._require_connection()
+        await self._gather(max_messages)
+        taken: list[Incoming] = []
+        size_bytes = 0
+        while self._arrived and len(taken) < max_messages and size_bytes < max_bytes:
+            taken.append(self._arrived.popleft())
+            size_bytes += len(taken[-1].payload)
+        return taken
+
+    async def _gather(self, max_messages: int) -> None:
+        """Lets the event loop read on for as long as every turn of it brings something."""
+        end_s = self._loop.time() + GATHER_S
+        seen = 0
+        while seen < len(self._arrived) < max_messages and self._loop.time() < end_s:
+            seen = len(self._arrived)
+            await asyncio.sleep(0)
+
+    def ack(self, message: Incoming) -> bool:
+        """Sends PUBACK for a message of this very connection.
+
+        Returns:
+            Whether the message is settled; False if the connection is gone, and the broker will
+            send the message again.
+        """
+        if message.qos == 0:
+            return True
+        if self._disconnected.done():
+            return False
+        return int(self._client.ack(message.mid, message.qos)) == 0
+
+    def _require_connection(self) -> None:
+        if self._disconnected.done():
+            raise aiomqtt.MqttError("disconnected from the broker") from (
+                self._disconnected.exception()
+            )
+
+    def _on_message(self, client: object, userdata: object, message: MQTTMessage) -> None:  # noqa: ARG002
+        # Replaces aiomqtt's own, which makes a task per message and raises on a topic that is not
+        # UTF-8: such a message would come again after every reconnect and keep all others out.
+        self._arrived.append(
+            Incoming(
+                self._clock(),
+                _readable(message),
+                bytes(message.payload),
+                message.qos,
+                message.mid,
+                message.retain,
+            )
+        )
+        self._wake.set()
+
+
+def _readable(message: MQTTMessage) -> str:
+    raw: bytes = message._topic  # noqa: SLF001 -- .topic raises on what is not UTF-8
+    return raw.decode("utf-8", "backslashreplace").replace("\0", "\\x00")
+
+
+class PublishError(RuntimeError):
+    """The message is not known to have reached the broker; it may be sent again."""
+
+
+class _Link(NamedTuple):
+    """A connection, and the future that is done when it is lost."""
+
+    client: aiomqtt.Client
+    lost: asyncio.Future[None]
+
+
+class Publisher:
+    """Publishes with QoS 1 over one connection that `run` keeps alive.
+
+    Attributes:
+        ready: Set while there is a connection.
+    """
+
+    def __init__(self, broker: MqttBroker, *, identifier: str) -> None:
+        self._broker = broker
+        self._identifier = identifier
+        self._link: _Link | None = None
+        self.ready = asyncio.Event()
+        self._pending = 0
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection now."""
+        return self._link is not None
+
+    @property
+    def pending(self) -> int:
+        """Publishes that wait for a connection or for their PUBACK."""
+        return self._pending
+
+    async def run(self) -> None:
+        """Connects, and connects again whenever the connection is lost; ends when cancelled."""
+        backoff_s = BACKOFF_FIRST_S
+        while True:
+            try:
+                async with self._new_client() as client:
+                    backoff_s = BACKOFF_FIRST_S
+                    await self._hold(client)
+            except aiomqtt.MqttError as error:
+                log.warning("publisher_disconnected", error=str(error), retry_s=backoff_s)
+            await asyncio.sleep(backoff_s)
+            backoff_s = min(2 * backoff_s, BACKOFF_MOST_S)
+
+    async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        """Publishes one message and returns when the broker has confirmed it.
+
+        A connection lost in between is waited for and the message sent again, so a receiver may
+        see it twice.
+
+        Raises:
+            PublishError: No confirmation within `PUBLISH_LIMIT_S`, or too many are waiting.
+            ValueError: Nothing can be published on this topic.
+        """
+        if self._pending >= PENDING_PUBLISHES:
+            raise PublishError(
+                f"{self._pending} messages already wait for the broker's confirmation; this one "
+                "was not sent. The broker is unreachable or far too slow."
+            )
+        self._pending += 1
+        try:
+            async with asyncio.timeout(PUBLISH_LIMIT_S):
+                while True:
+                    if await self._attempt(topic, payload, retain=retain):
+                        return
+                    await asyncio.sleep(BACKOFF_FIRST_S)
+        except TimeoutError:
+            raise PublishError(
+                f"The broker did not confirm a message within {PUBLISH_LIMIT_S:g} s "
+                f"({'connected' if self.connected else 'not connected'}). It may or may not have "
+                "arrived; sending it again is safe."
+            ) from None
+        finally:
+            self._pending -= 1
+
+    async def _attempt(self, topic: str, payload: bytes, *, retain: bool) -> bool:
+        """Sends on the present connection. False: it was lost before the confirmation."""
+        await self.ready.wait()
+        link = self._link
+        if link is None:
+            return False
+        sending = asyncio.create_task(
+            link.client.publish(topic, payload, qos=1, retain=retain), name="mqtt-publish"
+        )
+        try:
+            # aiomqtt does not end a publish when the connection ends.
+            await asyncio.wait({sending, link.lost}, return_when=asyncio.FIRST_COMPLETED)
+            if not sending.done():
+                return False
+            sending.result()
+        except aiomqtt.MqttError:
+            return False
+        finally:
+            sending.cancel()
+        return True
+
+    async def _hold(self, client: aiomqtt.Client) -> None:
+        """Offers the connection to `publish` until it breaks."""
+        self._link = _Link(client, asyncio.get_running_loop().create_future())
+        self.ready.set()
+        try:
+            async for _ in client.messages:  # none is expected; this ends with the connection
+                pass
+        finally:
+            self.ready.clear()
+            self._link.lost.set_result(None)
+            self._link = None
+
+    def _new_client(self) -> aiomqtt.Client:
+        client = aiomqtt.Client(
+            self._broker.host,
+            self._broker.port,
+            username=self._broker.username,
+            password=self._broker.password,
+            tls_context=self._broker.tls,
+            identifier=self._identifier,
+            keepalive=KEEPALIVE_S,
+            timeout=ANSWER_LIMIT_S,
+            max_inflight_messages=PUBLISHES_ON_THE_WIRE,
+            socket_options=_NO_DELAY,
+        )
+        client.pending_calls_threshold = _QUIET
+        return client

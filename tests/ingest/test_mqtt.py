@@ -1,0 +1,158 @@
+"""The MQTT clients against the real broker."""
+
+from __future__ import annotations
+
+import asyncio
+
+import aiomqtt
+import pytest
+from paho.mqtt.client import MQTTMessage
+
+from cordon.embedded.broker import EmbeddedBroker
+from ingest import mqtt
+from ingest.mqtt import AckClient, MqttBroker, Publisher, PublishError
+from tests.ingest.waiting import freeze, running, until
+
+FILTERS = ("cordon/v1/+/fix",)
+
+
+def clock() -> int:
+    return 42
+
+
+def ack_client(service: MqttBroker) -> AckClient:
+    return AckClient(service, identifier="t", clock=clock)
+
+
+async def send(broker: EmbeddedBroker, count: int) -> None:
+    async with aiomqtt.Client(broker.host, broker.mqtt_port) as device:
+        for number in range(count):
+            await device.publish("cordon/v1/tag-1/fix", str(number).encode(), qos=1)
+
+
+async def take(client: AckClient, count: int) -> list[mqtt.Incoming]:
+    taken: list[mqtt.Incoming] = []
+    async with asyncio.timeout(10):
+        while len(taken) < count:
+            taken += await client.take(100, 10_000)
+    return taken
+
+
+async def test_what_is_not_acknowledged_comes_again(
+    broker: EmbeddedBroker, service: MqttBroker
+) -> None:
+    async with ack_client(service) as client:
+        await client.listen(FILTERS)
+        await send(broker, 10)
+        first = await take(client, 10)
+        assert [message.payload for message in first] == [str(n).encode() for n in range(10)]
+        assert {message.received_us for message in first} == {42}
+        assert all(client.ack(message) for message in first[:4])
+    assert not client.ack(first[4])  # its connection is gone
+    async with ack_client(service) as client:
+        again = await take(client, 6)
+        assert {message.payload for message in again} == {str(n).encode() for n in range(4, 10)}
+
+
+async def test_taking_stops_at_its_limits(broker: EmbeddedBroker, service: MqttBroker) -> None:
+    async with ack_client(service) as client:
+        await client.listen(FILTERS)
+        await send(broker, 9)
+        await until(lambda: len(client._arrived) == 9, "all have arrived")
+        assert len(await client.take(3, 1_000)) == 3
+        assert len(await client.take(100, 2)) == 2
+        assert len(await client.take(100, 1_000)) == 4
+
+
+async def test_taking_ends_with_the_connection(broker: EmbeddedBroker, service: MqttBroker) -> None:
+    async def wait_for_messages() -> None:
+        async with ack_client(service) as client:
+            await client.listen(FILTERS)
+            listening.set()
+            await client.take(1, 1)
+
+    listening = asyncio.Event()
+    waiting = asyncio.create_task(wait_for_messages())
+    await asyncio.wait_for(listening.wait(), 10)
+    broker.kill()
+    with pytest.raises(aiomqtt.MqttError):
+        await asyncio.wait_for(waiting, 10)
+
+
+async def test_a_refused_subscription_is_an_error(broker: EmbeddedBroker) -> None:
+    as_device = MqttBroker(broker.host, broker.mqtt_port)
+    with pytest.raises(aiomqtt.MqttError, match="not QoS 1"):
+        async with ack_client(as_device) as client:
+            await client.listen(FILTERS)
+
+
+async def test_a_wrong_password_is_an_error(broker: EmbeddedBroker) -> None:
+    wrong = MqttBroker(broker.host, broker.mqtt_port, broker.service_user, "wrong")
+    with pytest.raises(aiomqtt.MqttError):
+        async with ack_client(wrong):
+            pass
+
+
+def test_the_password_is_not_shown() -> None:
+    assert "secret" not in repr(MqttBroker("host", 1883, "user", "secret"))
+
+
+async def test_a_topic_that_is_not_text_does_not_break_the_connection() -> None:
+    client = ack_client(MqttBroker("127.0.0.1", 1))
+    message = MQTTMessage(mid=1, topic=b"cordon/v1/\xff\0/fix")
+    message.payload = b"x"
+    client._client.on_message(client._client, None, message)  # type: ignore[misc]
+    assert client._arrived[0].topic == "cordon/v1/\\xff\\x00/fix"
+
+
+async def test_publish_returns_when_the_broker_has_it(service: MqttBroker) -> None:
+    publisher = Publisher(service, identifier="p")
+    async with ack_client(service) as client, running(publisher.run()):
+        await client.listen(("cordon/v1/agency/a/alert",))
+        await asyncio.gather(
+            *(publisher.publish("cordon/v1/agency/a/alert", str(n).encode()) for n in range(200))
+        )
+        assert publisher.connected
+        got = await take(client, 200)
+        assert {message.payload for message in got} == {str(n).encode() for n in range(200)}
+    assert not publisher.connected
+    assert publisher.pending == 0
+
+
+async def test_publishing_survives_a_killed_broker(
+    broker: EmbeddedBroker, service: MqttBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mqtt, "ANSWER_LIMIT_S", 1_000.0)  # only the lost connection ends the wait
+    publisher = Publisher(service, identifier="p")
+    async with running(publisher.run()):
+        await publisher.publish("cordon/v1/tag-1/command", b"before")
+        await freeze(broker.pid)
+        during = asyncio.create_task(publisher.publish("cordon/v1/tag-1/command", b"during"))
+        await until(lambda: publisher.pending == 1, "it is on the wire")
+        broker.kill()
+        await until(lambda: not publisher.connected, "the loss is noticed")
+        assert not during.done()
+        broker.start()
+        await during
+
+
+async def test_without_a_broker_publishing_fails_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mqtt, "PUBLISH_LIMIT_S", 0.3)
+    monkeypatch.setattr(mqtt, "PENDING_PUBLISHES", 2)
+    publisher = Publisher(MqttBroker("127.0.0.1", 1), identifier="p")
+    async with running(publisher.run()):
+        waiting = [asyncio.create_task(publisher.publish("a", b"")) for _ in range(2)]
+        await until(lambda: publisher.pending == 2, "both wait")
+        with pytest.raises(PublishError, match="already wait"):
+            await publisher.publish("a", b"")
+        for task in waiting:
+            with pytest.raises(PublishError, match="not connected"):
+                await task
+    assert publisher.pending == 0
+
+
+async def test_a_topic_with_a_wildcard_is_the_callers_mistake(service: MqttBroker) -> None:
+    publisher = Publisher(service, identifier="p")
+    async with running(publisher.run()):
+        with pytest.raises(ValueError, match="wildcard"):
+            await publisher.publish("cordon/+/x", b"")

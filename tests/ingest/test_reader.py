@@ -1,0 +1,155 @@
+"""Reading a stream: order, no gap, restarts of the server."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from nats.js import JetStreamContext
+
+from cordon.embedded.broker import EmbeddedBroker
+from ingest.reader import Entry, JournalGap, StreamReader
+from ingest.streams import ALERTS, JOURNAL, journal_subject
+from tests.ingest.waiting import until
+
+SUBJECT = journal_subject(0)
+
+
+async def fill(js: JetStreamContext, first: int, last: int) -> None:
+    for number in range(first, last + 1):
+        await js.publish(SUBJECT, str(number).encode(), headers={"Cordon-Batch": f"b/{number}"})
+
+
+async def read(reader: StreamReader, count: int) -> list[Entry]:
+    entries: list[Entry] = []
+    async with asyncio.timeout(30):
+        async for group in reader:
+            entries += group
+            if len(entries) >= count:
+                break
+    return entries
+
+
+async def test_reads_everything_in_order_and_then_waits(js: JetStreamContext) -> None:
+    await fill(js, 1, 25)
+    reader = StreamReader(js, JOURNAL, SUBJECT, 0, max_group=10)
+    groups = [await reader.read(1.0) for _ in range(3)]
+    assert [len(group) for group in groups] == [10, 10, 5]
+    entries = [entry for group in groups for entry in group]
+    assert [entry.position for entry in entries] == list(range(1, 26))
+    assert [int(entry.data) for entry in entries] == list(range(1, 26))
+    assert entries[0].headers["Cordon-Batch"] == "b/1"
+    assert entries[0].subject == SUBJECT
+    assert await reader.read(0.1) == []
+    await fill(js, 26, 26)
+    assert [entry.position for entry in await reader.read(5.0)] == [26]
+    await reader.close()
+
+
+async def test_caught_up_tells_whether_more_is_waiting(js: JetStreamContext) -> None:
+    reader = StreamReader(js, JOURNAL, SUBJECT, 0, max_group=2)
+    assert not reader.caught_up
+    assert await reader.read(0.1) == []
+    assert reader.caught_up
+    await fill(js, 1, 4)
+    await reader.close()
+    seen = [(len(await reader.read(1.0)), reader.caught_up) for _ in range(2)]
+    assert seen == [(2, False), (2, True)]
+    await reader.close()
+
+
+async def test_begins_after_the_given_position(js: JetStreamContext) -> None:
+    await fill(js, 1, 5)
+    reader = StreamReader(js, JOURNAL, SUBJECT, 3)
+    assert [entry.position for entry in await read(reader, 2)] == [4, 5]
+    assert reader.position == 5
+    await reader.close()
+
+
+async def test_skips_other_subjects_without_alarm(js: JetStreamContext) -> None:
+    for number in range(6):
+        await js.publish(f"core.alert.{number % 2}", str(number).encode())
+    reader = StreamReader(js, ALERTS, "core.alert.1", 0)
+    assert [entry.data for entry in await read(reader, 3)] == [b"1", b"3", b"5"]
+    assert reader.caught_up
+    await reader.close()
+
+
+async def test_goes_on_after_the_server_was_killed(
+    js: JetStreamContext, broker: EmbeddedBroker
+) -> None:
+    await fill(js, 1, 10)
+    reader = StreamReader(js, JOURNAL, SUBJECT, 0, max_group=4)
+    before = await read(reader, 4)
+    broker.kill()
+    assert await reader.read(0.3) == []
+    broker.start()
+    after = await read(reader, 6)
+    assert [int(entry.data) for entry in before + after] == list(range(1, 11))
+    await reader.close()
+
+
+async def test_goes_on_when_the_server_forgot_the_consumer(js: JetStreamContext) -> None:
+    await fill(js, 1, 4)
+    reader = StreamReader(js, JOURNAL, SUBJECT, 0, max_group=2)
+    before = await reader.read(1.0)
+    for consumer in await js.consumers_info(JOURNAL):
+        await js.delete_consumer(JOURNAL, consumer.name)
+    after = await read(reader, 2)
+    assert [entry.position for entry in before + after] == [1, 2, 3, 4]
+    await reader.close()
+
+
+async def test_what_aged_out_before_it_was_read_is_a_gap(js: JetStreamContext) -> None:
+    await fill(js, 1, 10)
+    await js.purge_stream(JOURNAL, seq=6)
+    reader = StreamReader(js, JOURNAL, SUBJECT, 2)
+    with pytest.raises(JournalGap, match="position 3") as caught:
+        await reader.read(1.0)
+    assert (caught.value.wanted, caught.value.found) == (3, 6)
+    resumed = StreamReader(js, JOURNAL, SUBJECT, caught.value.found - 1)
+    assert [entry.position for entry in await read(resumed, 5)] == [6, 7, 8, 9, 10]
+    await resumed.close()
+
+
+async def test_what_disappears_while_reading_is_a_gap(js: JetStreamContext) -> None:
+    await fill(js, 1, 10)
+    reader = StreamReader(js, JOURNAL, SUBJECT, 0, max_group=2)
+    await reader.read(1.0)
+    await js.purge_stream(JOURNAL, seq=6)
+    with pytest.raises(JournalGap, match="position 3"):
+        await read(reader, 10)
+    assert reader.position == 2
+    await reader.close()
+
+
+async def test_a_hole_inside_is_a_gap(js: JetStreamContext) -> None:
+    await fill(js, 1, 5)
+    await js.delete_msg(JOURNAL, 3)
+    reader = StreamReader(js, JOURNAL, SUBJECT, 0)
+    with pytest.raises(JournalGap, match="deleted or damaged"):
+        await read(reader, 4)
+    await reader.close()
+    behind = StreamReader(js, JOURNAL, SUBJECT, 3)  # the hole has been dealt with
+    assert [entry.position for entry in await read(behind, 2)] == [4, 5]
+    await behind.close()
+
+
+async def test_a_stream_that_lost_its_end_is_a_gap(js: JetStreamContext) -> None:
+    await fill(js, 1, 3)
+    reader = StreamReader(js, JOURNAL, SUBJECT, 7)
+    with pytest.raises(JournalGap, match="ends at position 3"):
+        await reader.read(1.0)
+
+
+async def test_entries_lost_on_the_way_are_read_again(js: JetStreamContext) -> None:
+    await fill(js, 1, 6)
+    reader = StreamReader(js, JOURNAL, SUBJECT, 0, max_group=3)
+    first = await reader.read(1.0)
+    (consumer,) = await js.consumers_info(JOURNAL)
+    request = f"$JS.API.CONSUMER.MSG.NEXT.{JOURNAL}.{consumer.name}"
+    thief = await js._nc.subscribe("thief")
+    await js._nc.publish(request, b'{"batch": 2}', reply="thief")
+    await until(lambda: thief.pending_msgs == 2, "two entries went elsewhere")
+    assert [entry.position for entry in first + await read(reader, 3)] == [1, 2, 3, 4, 5, 6]
+    await reader.close()
