@@ -1,0 +1,195 @@
+"""The rows of decisions and alert changes. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from alerts.decisions import Decision
+from alerts.deliveries import DeliveryRecord, decode_entry
+from alerts.model import AlertChange
+from devices.instants import from_iso, to_datetime
+from evidence.rows import Row, Table, UnstorableError
+from evidence.text import clean, clean_optional
+from geofence.levels import UNKNOWN_TIME_US
+
+DECISION = Table(
+    "decision",
+    (
+        ("decided_at", "timestamptz"),
+        ("stream_position", "int8"),
+        ("number", "int8"),
+        ("onset_at", "timestamptz"),
+        ("fix_time_a", "timestamptz"),
+        ("fix_time_b", "timestamptz"),
+        ("distance_m", "float8"),
+        ("distance_low_m", "float8"),
+        ("distance_high_m", "float8"),
+        ("probability", "float8"),
+        ("time_to_contact_s", "float8"),
+        ("after_position", "int8"),
+        ("previous", "int2"),
+        ("level", "int2"),
+        ("swept", "bool"),
+        ("watch", "text"),
+        ("condition_id", "text"),
+        ("order_id", "text"),
+        ("agency", "text"),
+        ("wearer", "text"),
+        ("protected", "text"),
+        ("tag", "text"),
+        ("handset", "text"),
+        ("rules", "text"),
+        ("build", "text"),
+        ("caseload_version", "text"),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AlertEntry:
+    """An entry of the alerts stream, at its place, with the JSON as it was written."""
+
+    position: int
+    time_us: int
+    content: AlertChange | DeliveryRecord
+    document: str
+
+
+DecisionEntry = tuple[int, Sequence[Decision]]
+"""Position in the stream, and the decisions that stand there."""
+
+_ALERT_KEY = (("time", "timestamptz"), ("stream_position", "int8"))
+
+ALERT_CHANGE = Table(
+    "alert_change",
+    (
+        *_ALERT_KEY,
+        ("version", "int4"),
+        ("tier", "int2"),
+        ("alert_id", "text"),
+        ("id", "text"),
+        ("type", "text"),
+        ("agency", "text"),
+        ("actor", "text"),
+        ("document", "json"),
+    ),
+)
+DELIVERY = Table(
+    "delivery",
+    (
+        *_ALERT_KEY,
+        ("id", "text"),
+        ("delivery_id", "text"),
+        ("alert_id", "text"),
+        ("change_id", "text"),
+        ("channel", "text"),
+        ("recipient", "text"),
+        ("state", "text"),
+        ("document", "json"),
+    ),
+)
+
+
+def read_alert_entry(position: int, data: bytes) -> AlertEntry:
+    """What an entry of the alerts stream holds.
+
+    Raises:
+        EntryFormatError: Neither an alert change nor a delivery record.
+        UnstorableError: Its time is no time.
+    """
+    content = decode_entry(data)
+    try:
+        return AlertEntry(position, from_iso(content.time), content, data.decode())
+    except ValueError as error:
+        raise UnstorableError("an entry of the alerts stream whose time is no time") from error
+
+
+def change_rows(entries: Sequence[AlertEntry]) -> list[Row]:
+    """Rows of `ALERT_CHANGE`; other entries have none."""
+    return [
+        _change_row(entry, entry.content)
+        for entry in entries
+        if isinstance(entry.content, AlertChange)
+    ]
+
+
+def _change_row(entry: AlertEntry, change: AlertChange) -> Row:
+    return (
+        to_datetime(entry.time_us),
+        entry.position,
+        change.data.version,
+        change.data.tier,
+        clean(change.data.alert_id),
+        clean(change.id),
+        clean(change.type),
+        clean(change.data.agency),
+        clean(change.actor),
+        entry.document,
+    )
+
+
+def delivery_rows(entries: Sequence[AlertEntry]) -> list[Row]:
+    """Rows of `DELIVERY`; other entries have none."""
+    return [
+        _delivery_row(entry, entry.content)
+        for entry in entries
+        if isinstance(entry.content, DeliveryRecord)
+    ]
+
+
+def _delivery_row(entry: AlertEntry, record: DeliveryRecord) -> Row:
+    return (
+        to_datetime(entry.time_us),
+        entry.position,
+        clean(record.id),
+        clean(record.delivery_id),
+        clean(record.alert_id),
+        clean(record.change_id),
+        record.channel,
+        clean(record.recipient),
+        record.state,
+        entry.document,
+    )
+
+
+def decision_rows(position: int, decisions: Sequence[Decision]) -> list[Row]:
+    """Rows of `DECISION`."""
+    return [_decision_row(position, decision) for decision in decisions]
+
+
+def _decision_row(position: int, decision: Decision) -> Row:
+    change = decision.transition
+    return (
+        to_datetime(change.decided_at_us),
+        position,
+        change.number,
+        _known_instant(change.onset_us),
+        _known_instant(change.fix_time_a_us),
+        _known_instant(change.fix_time_b_us),
+        change.distance_m,
+        change.distance_low_m,
+        change.distance_high_m,
+        change.probability,
+        change.time_to_contact_s,
+        decision.after_position,
+        int(change.previous),
+        int(change.level),
+        change.swept,
+        clean(change.watch),
+        clean(decision.condition_id),
+        clean(decision.order_id),
+        clean(decision.agency),
+        clean(decision.wearer),
+        clean_optional(decision.protected),
+        clean(decision.tag),
+        clean_optional(decision.handset),
+        clean(decision.rules),
+        clean(decision.build),
+        clean(decision.caseload_version),
+    )
+
+
+def _known_instant(instant_us: int) -> datetime | None:
+    return None if instant_us == UNKNOWN_TIME_US else to_datetime(instant_us)

@@ -1,0 +1,313 @@
+"""Reads the history, for the console and for counting. Every answer has a limit.
+
+A read opens a connection of its own, read-only and short, so it neither waits for the writer nor
+makes it wait, and a restart of the server needs no care.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg.rows import class_row
+
+from devices.instants import to_datetime
+from evidence.text import clean
+
+READS_AT_ONCE = 4
+READ_LIMIT_S = 10
+CONNECT_LIMIT_S = 5
+REFUSALS_LIMIT = 500
+REFUSAL_CODES_LIMIT = 100
+REFUSALS_SCANNED = 10_000
+"""The newest refusals that are grouped by device: one that floods us must not slow the reading."""
+
+TRACK_LIMIT = 100_000
+"""Fixes in one answer: a fix a second for a day."""
+
+TRACK_SPAN_US = 31 * 86_400_000_000
+"""The longest window of one track."""
+
+CHANGES_LIMIT = 1_000
+PREVIEW_BYTES = 200
+"""As much of a refused payload as is shown; the whole of it stands in `evidence.message`."""
+
+_SESSION = f"""
+    SET application_name = 'cordon history';
+    SET default_transaction_read_only = on;
+    SET timezone = 'UTC';
+    SET statement_timeout = '{READ_LIMIT_S}s';
+"""
+
+RowT = TypeVar("RowT")
+
+
+class HistoryUnavailableError(RuntimeError):
+    """The history cannot be read now."""
+
+
+class HistoryLimitError(ValueError):
+    """More was asked for than one answer may hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedMessage:
+    """A message, or one item of it, that was not accepted.
+
+    Attributes:
+        item: Position in an array of fixes; None when the whole message was refused.
+        size_bytes: Of the payload as received.
+        preview: The first `PREVIEW_BYTES` of the payload. May hold positions: for staff only.
+    """
+
+    received_us: int
+    journal_position: int
+    device: str
+    topic: str
+    code: str
+    reason: str
+    item: int | None
+    size_bytes: int
+    sha256: bytes
+    preview: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalCount:
+    """How often one reason was met."""
+
+    code: str
+    count: int
+    devices: int
+    newest_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRefusals:
+    """What is wrong with one device for one reason, among the newest refusals.
+
+    Attributes:
+        count: At most `REFUSALS_SCANNED`.
+        item: Position in its array of fixes of the newest one; None for a whole message.
+    """
+
+    device: str
+    code: str
+    reason: str
+    count: int
+    last_us: int
+    item: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class TrackFix:
+    """A stored fix, in the units of `devices.reports.FIX_DTYPE`."""
+
+    time_us: int
+    seq: int
+    received_us: int
+    lat_e7: int
+    lon_e7: int
+    accuracy_cm: int
+    speed_cms: int
+    course_cdeg: int
+    altitude_dm: int
+    satellites: int
+    hdop_c: int
+    kind: int
+    battery_pct: int
+    charging: int
+    buffered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AlertStep:
+    """A change of an alert, or an attempt to tell someone of it.
+
+    Attributes:
+        kind: CloudEvent type of a change; ``delivery`` for an attempt.
+        document: The JSON as it was sent.
+    """
+
+    time_us: int
+    kind: str
+    document: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCounts:
+    """What is in the database of what was received since an instant, counted row by row."""
+
+    messages: int
+    fixes: int
+    events: int
+    refusals: int
+
+
+class Reader:
+    """Read access to the history.
+
+    Every method raises `HistoryUnavailableError` when the database does not answer in time.
+    """
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._slots = asyncio.Semaphore(READS_AT_ONCE)
+
+    async def recent_refusals(self, limit: int = 100) -> list[RefusedMessage]:
+        """The newest refusals, newest first.
+
+        Raises:
+            HistoryLimitError: `limit` is not within 1 and `REFUSALS_LIMIT`.
+        """
+        _within("refusals", limit, REFUSALS_LIMIT)
+        return await self._read(RefusedMessage, _REFUSALS, {"limit": limit, "cut": PREVIEW_BYTES})
+
+    async def refusal_summary(self, since_us: int = 0) -> list[RefusalCount]:
+        """How often each reason was met since an instant, the most frequent first."""
+        return await self._read(
+            RefusalCount,
+            _REFUSAL_SUMMARY,
+            {"since": to_datetime(since_us), "limit": REFUSAL_CODES_LIMIT},
+        )
+
+    async def refusals_by_device(self, limit: int = 100) -> list[DeviceRefusals]:
+        """The newest refusals by device and reason, the one met last first.
+
+        Raises:
+            HistoryLimitError: `limit` is not within 1 and `REFUSALS_LIMIT`.
+        """
+        _within("devices and reasons", limit, REFUSALS_LIMIT)
+        values = {"scanned": REFUSALS_SCANNED, "limit": limit}
+        return await self._read(DeviceRefusals, _REFUSALS_BY_DEVICE, values)
+
+    async def track(self, device: str, from_us: int, to_us: int) -> list[TrackFix]:
+        """The fixes of a device from an instant to before another, by fix time.
+
+        Raises:
+            HistoryLimitError: The window is longer than `TRACK_SPAN_US`, or holds more than
+                `TRACK_LIMIT` fixes: an answer cut short would look like silence.
+        """
+        if to_us - from_us > TRACK_SPAN_US:
+            raise HistoryLimitError("a track is read for at most 31 days at a time")
+        values = {
+            "device": clean(device),
+            "from": to_datetime(from_us),
+            "to": to_datetime(to_us),
+            "limit": TRACK_LIMIT + 1,
+        }
+        fixes = await self._read(TrackFix, _TRACK, values)
+        if len(fixes) > TRACK_LIMIT:
+            raise HistoryLimitError(
+                f"more than {TRACK_LIMIT} fixes in this window; ask for a shorter one"
+            )
+        return fixes
+
+    async def alert_history(self, alert_id: str) -> list[AlertStep]:
+        """What became of an alert, oldest first: its changes, and who was told how.
+
+        Raises:
+            HistoryLimitError: There are more than `CHANGES_LIMIT` steps.
+        """
+        steps = await self._read(
+            AlertStep, _ALERT_HISTORY, {"alert_id": alert_id, "limit": CHANGES_LIMIT + 1}
+        )
+        if len(steps) > CHANGES_LIMIT:
+            raise HistoryLimitError(f"this alert has more than {CHANGES_LIMIT} steps")
+        return steps
+
+    async def count_stored(self, since_received_us: int) -> StoredCounts:
+        """Count what was received at or after an instant and is stored."""
+        [counts] = await self._read(
+            StoredCounts, _COUNT_STORED, {"since": to_datetime(since_received_us)}
+        )
+        return counts
+
+    async def _read(self, kind: type[RowT], query: str, values: Mapping[str, Any]) -> list[RowT]:
+        try:
+            async with (
+                self._slots,
+                asyncio.timeout(READ_LIMIT_S + CONNECT_LIMIT_S),
+                await psycopg.AsyncConnection.connect(
+                    self._dsn, autocommit=True, connect_timeout=CONNECT_LIMIT_S
+                ) as connection,
+                connection.cursor(row_factory=class_row(kind)) as cursor,
+            ):
+                await connection.execute(_SESSION)
+                await cursor.execute(query.encode(), values)
+                return await cursor.fetchall()
+        except (psycopg.Error, TimeoutError) as error:
+            raise HistoryUnavailableError(
+                "The history cannot be read now: PostgreSQL is away, too slow, or not set up. "
+                "Alerts go on, and what is received meanwhile is stored when it is back. "
+                f"({type(error).__name__})"
+            ) from error
+
+
+def _within(what: str, count: int, limit: int) -> None:
+    if not 1 <= count <= limit:
+        raise HistoryLimitError(f"ask for 1 to {limit} {what}, not {count}")
+
+
+_REFUSALS = """
+    SELECT evidence.us(r.received_at) AS received_us, r.journal_position, r.device,
+        coalesce(m.topic, '') AS topic, r.code, r.reason, r.array_item AS item, r.size_bytes,
+        r.sha256, coalesce(substr(m.payload, 1, %(cut)s), '') AS preview
+    FROM (
+        SELECT * FROM evidence.refusal
+        ORDER BY received_at DESC, journal_position DESC, item DESC LIMIT %(limit)s
+    ) r
+    LEFT JOIN evidence.message m ON m.received_at = r.received_at
+        AND m.journal_position = r.journal_position AND m.item = r.message
+    ORDER BY r.received_at DESC, r.journal_position DESC, r.item DESC
+"""
+
+_REFUSAL_SUMMARY = """
+    SELECT code, count(*) AS count, count(DISTINCT device) AS devices,
+        evidence.us(max(received_at)) AS newest_us
+    FROM evidence.refusal WHERE received_at >= %(since)s
+    GROUP BY code ORDER BY count(*) DESC, code LIMIT %(limit)s
+"""
+
+_REFUSALS_BY_DEVICE = """
+    SELECT device, code, reason, count(*) AS count, evidence.us(max(received_at)) AS last_us,
+        (array_agg(array_item ORDER BY received_at DESC, journal_position DESC, item DESC))[1]
+            AS item
+    FROM (
+        SELECT * FROM evidence.refusal
+        ORDER BY received_at DESC, journal_position DESC, item DESC LIMIT %(scanned)s
+    ) newest
+    GROUP BY device, code, reason
+    ORDER BY max(received_at) DESC, device, code, reason LIMIT %(limit)s
+"""
+
+_TRACK = """
+    SELECT evidence.us(time) AS time_us, seq, evidence.us(received_at) AS received_us, lat_e7, lon_e7,
+        accuracy_cm, speed_cms, course_cdeg, altitude_dm, satellites, hdop_c, kind, battery_pct,
+        charging, buffered
+    FROM evidence.fix WHERE device = %(device)s AND time >= %(from)s AND time < %(to)s
+    ORDER BY time, seq LIMIT %(limit)s
+"""
+
+_ALERT_HISTORY = """
+    SELECT evidence.us(time) AS time_us, kind, document::text AS document
+    FROM (
+        SELECT time, stream_position, type AS kind, document FROM evidence.alert_change
+        WHERE alert_id = %(alert_id)s
+        UNION ALL
+        SELECT time, stream_position, 'delivery', document FROM evidence.delivery
+        WHERE alert_id = %(alert_id)s
+    ) steps
+    ORDER BY time, stream_position LIMIT %(limit)s
+"""
+
+_COUNT_STORED = """
+    SELECT
+        (SELECT count(*) FROM evidence.message WHERE received_at >= %(since)s) AS messages,
+        (SELECT count(*) FROM evidence.fix WHERE received_at >= %(since)s) AS fixes,
+        (SELECT count(*) FROM evidence.event WHERE received_at >= %(since)s) AS events,
+        (SELECT count(*) FROM evidence.refusal WHERE received_at >= %(since)s) AS refusals
+"""

@@ -1,0 +1,1 @@
+"""Migrations of the schema `evidence`: numbered SQL files, applied once each, forward only."""
