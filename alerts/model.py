@@ -22,22 +22,46 @@ ChangeKind = Literal[
 
 EVENT_TYPE_PREFIX = "cordon.alert."
 
+SYSTEM = "system"
+"""The actor of everything no person did."""
 
-class Alert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """An alert as it stands after a change. Instants are ISO 8601 in UTC.
+
+    Every field is always written, as null where it does not apply, so that receivers meet one
+    shape only.
 
     Attributes:
         alert_id: Derived from `episode_id`; the same after any restart or replay.
         episode_id: Derived from the watch and the fix time that began the episode, or from the
             device and sequence number of the event.
-        version: Counts the changes of this alert from 1; commands name the version they saw.
+        condition_id: Of the order's condition; empty for events of devices.
         tier: 1 critical, 2 high, 3 warning, 4 technical.
         level: `geofence.levels.Level.label`, or the event type for panic, tamper and device.
+        agency: Who is to act; empty when the device belongs to no order.
+        distance_m, distance_low_m, distance_high_m: As in `geofence.levels.Transition`; None when
+            there is no position to measure from.
+        time_to_contact_s: None when they are not closing.
+        fix_times: By device id, the fix times the decision rests on.
+        decided_at: When the engine decided, or when the event reached the desk.
+        version: Counts the changes of this alert from 1; commands name the version they saw.
         highest_level: The worst level of the episode, `level` included.
         state: Whether the condition still holds.
+        onset: Fix time or event time that began the episode.
+        acknowledged_by, acknowledged_at: Holds for the tier it was given at: both are None again
+            when the tier gets worse.
         transition: Number of the engine's transition that was applied last; 0 for events.
         watch: Key of the engine's watch; empty for events.
         device: The device an event came from; empty for watches.
+        notify: Handsets of the protected people concerned. Never a wearer's device.
+        profile: Version of the jurisdiction profile that gave the tier, for example
+            ``default@1a2b3c4d``.
+        told: The handsets in `notify` were told of this episode.
+        repeats: How often the same event came again while the alert was open, as known when this
+            change was made.
+        last_event_seq, last_event_at: The newest event taken into this alert; -1 and None for
+            watches, -1 also where the device does not count.
     """
 
     alert_id: str
@@ -73,6 +97,11 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     device: str = ""
     transition: int = 0
     notify: tuple[str, ...] = ()
+    profile: str = ""
+    told: bool = False
+    repeats: int = 0
+    last_event_seq: int = -1
+    last_event_at: str | None = None
 
 
 class AlertChange(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,288 @@
+"""The desk's memory: what is open, and as much of the past as repetition needs.
+
+The book changes only by `Book.apply`, in a live run and in a rebuild alike. That is why a desk
+rebuilt from its changes equals the one that made them.
+
+Two marks of the past outlive an alert. Per watch, the number of the last transition and the
+newest onset: what the engine decides again after a crash is known by them. Per device and type of
+event, the newest sequence number and time: an event delivered again raises nothing again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TypeVar
+
+import msgspec
+
+from alerts.errors import DeskStateError
+from alerts.model import Alert, AlertChange
+from devices.instants import from_iso, to_iso
+from devices.reports import Event
+from geofence.levels import Transition
+
+WATCHES_REMEMBERED = 500_000
+"""Watches whose last transition is kept. Beyond it the one longest unchanged is forgotten."""
+
+EVENTS_REMEMBERED = 500_000
+"""Pairs of device and event type whose newest event is kept. Beyond it, as above."""
+
+
+class Passed(msgspec.Struct, frozen=True, array_like=True):
+    """How far one watch has come: its last transition and its newest onset."""
+
+    number: int
+    onset_us: int
+
+    def has(self, number: int, onset_us: int) -> bool:
+        """Whether a transition is one that was applied already.
+
+        Numbers alone do not tell: an engine that lost its state counts from 1 again, and what it
+        then says must not be taken for a repetition. Its episodes are newer than any known.
+        """
+        return number <= self.number and onset_us <= self.onset_us
+
+
+class Mark(msgspec.Struct, frozen=True, array_like=True):
+    """The newest event of one type from one device: sequence number (-1: none) and time."""
+
+    seq: int
+    time_us: int
+
+    def has(self, seq: int, time_us: int) -> bool:
+        """Whether an event is this one or older.
+
+        Older by number *and* by time: a device whose counter or whose clock was set back must
+        still be heard. Where one of the two has no number, time alone decides.
+        """
+        counted = seq >= 0 and self.seq >= 0
+        return time_us <= self.time_us and (not counted or seq <= self.seq)
+
+    def with_(self, seq: int, time_us: int) -> Mark:
+        """The mark after one more event."""
+        return Mark(max(self.seq, seq, -1), max(self.time_us, time_us))
+
+
+class Entry(msgspec.Struct):
+    """An open alert and what is known about it beside its last change.
+
+    Attributes:
+        actor, kind: Of the newest change.
+        mark: For events: the newest one taken in, that of repetitions included.
+        repeats: Repetitions since it was raised. They make no change by themselves, so the last
+            few are written with the next one.
+    """
+
+    alert: Alert
+    actor: str
+    kind: str
+    mark: Mark | None = None
+    repeats: int = 0
+
+    def take_in(self, event: Event) -> None:
+        """Let the mark include one more event."""
+        known = self.mark or Mark(-1, event.time_us)
+        self.mark = known.with_(event.seq, event.time_us)
+
+    def current(self) -> Alert:
+        """The alert with what came in since its last change."""
+        if self.mark is None:
+            return self.alert
+        return msgspec.structs.replace(
+            self.alert,
+            repeats=self.repeats,
+            last_event_seq=self.mark.seq,
+            last_event_at=to_iso(self.mark.time_us),
+        )
+
+
+class _Pages(msgspec.Struct):
+    """The whole book, as a snapshot holds it."""
+
+    entries: list[Entry]
+    passed: list[tuple[str, Passed]]
+    marks: list[tuple[str, str, Mark]]
+
+
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
+
+_FORMAT = b"CA1"  # Cordon alerts, layout 1: `_Pages` as MessagePack.
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(_Pages)
+
+
+class Book:
+    """All open alerts, by id and by what they are about."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, Entry] = {}
+        self._by_watch: dict[str, str] = {}
+        self._by_event: dict[str, dict[str, str]] = {}
+        self._returned: tuple[dict[str, None], ...] = ({}, {}, {}, {})
+        self._passed: dict[str, Passed] = {}
+        self._marks: dict[tuple[str, str], Mark] = {}
+
+    def __len__(self) -> int:
+        """How many alerts are open."""
+        return len(self._entries)
+
+    def __iter__(self) -> Iterator[Entry]:
+        """The open alerts, in the order in which they were raised."""
+        return iter(self._entries.values())
+
+    def get(self, alert_id: str) -> Entry | None:
+        """The open alert of this id."""
+        return self._entries.get(alert_id)
+
+    def of_watch(self, watch: str) -> Entry | None:
+        """The active alert of a watch."""
+        found = self._by_watch.get(watch)
+        return None if found is None else self._entries[found]
+
+    def watches(self) -> tuple[str, ...]:
+        """Keys of the watches with an active alert."""
+        return tuple(self._by_watch)
+
+    def of_event(self, device: str, event_type: str) -> Entry | None:
+        """The alert about this type of event of a device, active or returned."""
+        found = self._by_event.get(device, {}).get(event_type)
+        return None if found is None else self._entries[found]
+
+    def oldest_returned(self, at_least_tier: int) -> Entry | None:
+        """The alert of least concern that has returned, not above a tier; the oldest of such."""
+        for tier in range(4, at_least_tier - 1, -1):
+            for found in self._returned[tier - 1]:
+                return self._entries[found]
+        return None
+
+    def has_passed(self, transition: Transition) -> bool:
+        """Whether a transition was applied already."""
+        passed = self._passed.get(transition.watch)
+        return passed is not None and passed.has(transition.number, transition.onset_us)
+
+    def onset_is_new(self, transition: Transition) -> bool:
+        """Whether the onset is later than every one known of this watch."""
+        passed = self._passed.get(transition.watch)
+        return passed is None or transition.onset_us > passed.onset_us
+
+    def has_seen(self, event: Event) -> bool:
+        """Whether an event, or a newer one of its kind, belonged to an alert known here."""
+        entry = self.of_event(event.device, event.type)
+        mark = self._marks.get((event.device, event.type))
+        if entry is not None and entry.mark is not None:
+            mark = entry.mark
+        return mark is not None and mark.has(event.seq, event.time_us)
+
+    def apply(self, change: AlertChange) -> None:
+        """Take in a change, made just now or read back. One that is known changes nothing."""
+        alert = change.data
+        entry = self._entries.get(alert.alert_id)
+        if entry is None and self._is_of_the_past(alert):
+            return
+        if entry is not None and alert.version <= entry.alert.version:
+            return
+        self._remember(alert, entry)
+        if entry is not None:
+            self._take_out(entry.alert)
+        if change.kind == "resolved":
+            self._entries.pop(alert.alert_id, None)
+        else:
+            mark = _mark_of(alert)
+            self._entries[alert.alert_id] = Entry(
+                alert, change.actor, change.kind, mark, alert.repeats
+            )
+            self._put_in(alert)
+
+    def _is_of_the_past(self, alert: Alert) -> bool:
+        """Whether an alert that is not open was open once: a change that came twice."""
+        if alert.watch:
+            passed = self._passed.get(alert.watch)
+            return passed is not None and passed.has(alert.transition, from_iso(alert.onset))
+        known = self._marks.get((alert.device, alert.level))
+        mark = _mark_of(alert)
+        return known is not None and mark is not None and known.has(mark.seq, mark.time_us)
+
+    def _remember(self, alert: Alert, entry: Entry | None) -> None:
+        mark = _mark_of(alert)
+        if mark is not None:
+            key = (alert.device, alert.level)
+            known = self._marks.pop(key, mark)
+            self._marks[key] = known.with_(mark.seq, mark.time_us)
+            _forget_oldest(self._marks, EVENTS_REMEMBERED)
+        elif entry is None or entry.alert.transition != alert.transition:
+            # A person's step repeats the alert's last number, which its watch may have left long
+            # behind; only the engine's own changes move the watch on.
+            self._pass(alert.watch, alert.transition, from_iso(alert.onset))
+
+    def _pass(self, watch: str, number: int, onset_us: int) -> None:
+        known = self._passed.get(watch)
+        if known is not None:
+            if known.has(number, onset_us):
+                return
+            del self._passed[watch]
+            onset_us = max(onset_us, known.onset_us)
+        self._passed[watch] = Passed(number, onset_us)
+        _forget_oldest(self._passed, WATCHES_REMEMBERED)
+
+    def _put_in(self, alert: Alert) -> None:
+        if alert.device:
+            self._by_event.setdefault(alert.device, {})[alert.level] = alert.alert_id
+        elif alert.state == "active":
+            self._by_watch[alert.watch] = alert.alert_id
+        if alert.state == "returned":
+            self._returned[alert.tier - 1][alert.alert_id] = None
+
+    def _take_out(self, alert: Alert) -> None:
+        if alert.device:
+            types = self._by_event[alert.device]
+            del types[alert.level]
+            if not types:
+                del self._by_event[alert.device]
+        elif self._by_watch.get(alert.watch) == alert.alert_id:
+            del self._by_watch[alert.watch]
+        self._returned[alert.tier - 1].pop(alert.alert_id, None)
+
+    def dump(self) -> bytes:
+        """The whole book as bytes."""
+        pages = _Pages(
+            entries=list(self._entries.values()),
+            passed=list(self._passed.items()),
+            marks=[(device, kind, mark) for (device, kind), mark in self._marks.items()],
+        )
+        return _FORMAT + _encoder.encode(pages)
+
+    @classmethod
+    def read(cls, data: bytes) -> Book:
+        """The book that `dump` wrote.
+
+        Raises:
+            DeskStateError: Unknown layout or damaged bytes.
+        """
+        if data[:3] != _FORMAT:
+            raise DeskStateError(
+                f"unknown layout {data[:3]!r} of the alerts' snapshot; this version reads"
+                f" {_FORMAT!r}"
+            )
+        try:
+            pages = _decoder.decode(memoryview(data)[3:])
+        except (msgspec.MsgspecError, ValueError) as error:
+            raise DeskStateError(f"damaged snapshot of the alerts: {error}") from error
+        book = cls()
+        book._passed = dict(pages.passed)
+        book._marks = {(device, kind): mark for device, kind, mark in pages.marks}
+        for entry in pages.entries:
+            book._entries[entry.alert.alert_id] = entry
+            book._put_in(entry.alert)
+        return book
+
+
+def _mark_of(alert: Alert) -> Mark | None:
+    if alert.last_event_at is None:
+        return None
+    return Mark(max(alert.last_event_seq, -1), from_iso(alert.last_event_at))
+
+
+def _forget_oldest(memory: dict[_Key, _Value], limit: int) -> None:
+    while len(memory) > limit:
+        del memory[next(iter(memory))]

@@ -1,0 +1,224 @@
+"""Deliveries: who has to be told of a change, with what, and what became of it.
+
+A change of an alert goes to its agency always, and to the handsets of the protected person when
+the profile says so. Nothing else has a delivery. A wearer's device cannot have one: the command
+for a handset can be built only with a `devices.commands.HandsetAddress`, and that is had only for
+a device that a protected person carries.
+
+The alerts stream holds two kinds of entries: alert changes, and delivery records. From the two
+together `alerts.outbox` knows after a restart what has still to be sent.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import Literal
+
+import msgspec
+
+from alerts.errors import EntryFormatError
+from alerts.model import EVENT_TYPE_PREFIX, AlertChange
+from alerts.profile import Profiles
+from devices.commands import HandsetAddress, Notify, address_of, encode_for_handset
+from devices.instants import MICROSECONDS, from_iso, to_iso
+from devices.watches import Bearer
+
+NOTIFY_EXPIRY_S = 900
+"""A notice older than this is not sent any more: what it says may be wrong by now."""
+
+AGENCY_EXPIRY_S = 86_400
+"""An agency is told of changes this old, so that its own history has no gap."""
+
+RECORD_TYPE_PREFIX = "cordon.delivery."
+
+DELIVERIES = uuid.uuid5(uuid.NAMESPACE_URL, "urn:cordon:delivery")
+
+ChannelName = Literal["handset", "agency"]
+
+DeliveryState = Literal[
+    "sent",  # the broker has taken charge of it
+    "received",  # the handset has it
+    "shown",
+    "answered",
+    "expired",  # could not be sent in time
+    "refused",  # must not be sent: the recipient is not one who may be told
+    "dropped",  # gave way to something more urgent when too much was waiting
+]
+
+BearerOf = Callable[[str], Bearer | None]
+"""The device of this id as it is assigned now."""
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing to be sent to one recipient.
+
+    Attributes:
+        id: Derived from the change and the recipient: sent again, it is the same. It is also the
+            id of the command, which the handset's receipts name.
+        recipient: Device id of a handset, or id of an agency.
+        tier: Of the alert; what is more urgent goes first.
+        expires_us: It is not sent after this instant.
+        payload: The MQTT payload.
+    """
+
+    id: str
+    channel: ChannelName
+    recipient: str
+    alert_id: str
+    change_id: str
+    tier: int
+    expires_us: int
+    payload: bytes
+
+
+class DeliveryRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a delivery: an entry of the alerts stream.
+
+    Attributes:
+        id: ``<delivery id>/<state>``: the same record written twice has the same id.
+        type: ``cordon.delivery.`` and the state.
+        time: When it was known here.
+        device_time: For receipts, when by the handset.
+        answer: What she answered.
+        reason: Why it was not sent.
+    """
+
+    id: str
+    type: str
+    time: str
+    delivery_id: str
+    alert_id: str
+    change_id: str
+    channel: ChannelName
+    recipient: str
+    state: DeliveryState
+    device_time: str | None = None
+    answer: str | None = None
+    reason: str = ""
+
+
+def record_of(
+    delivery: Delivery, state: DeliveryState, now_us: int, *, reason: str = ""
+) -> DeliveryRecord:
+    """The record that a delivery has come to a state."""
+    return DeliveryRecord(
+        id=f"{delivery.id}/{state}",
+        type=RECORD_TYPE_PREFIX + state,
+        time=to_iso(now_us),
+        delivery_id=delivery.id,
+        alert_id=delivery.alert_id,
+        change_id=delivery.change_id,
+        channel=delivery.channel,
+        recipient=delivery.recipient,
+        state=state,
+        reason=reason,
+    )
+
+
+def for_agency(change: AlertChange) -> Delivery | None:
+    """What the agency is sent: the change itself. None when the alert has no agency."""
+    if not change.data.agency:
+        return None
+    return _delivery(change, "agency", change.data.agency, AGENCY_EXPIRY_S, encode_entry(change))
+
+
+def tells_handsets(change: AlertChange, profiles: Profiles) -> bool:
+    """Whether the protected person is told of a change, by the alert's profile.
+
+    The end is told where the beginning was.
+    """
+    if change.kind == "returned":
+        return change.data.told
+    if change.kind not in {"raised", "level", "tier"}:
+        return False
+    return profiles.of_alert(change.data).tells(change.data)
+
+
+def for_handset(
+    change: AlertChange, profiles: Profiles, address: HandsetAddress
+) -> Delivery | None:
+    """The notice for one handset. None when the profile has no words for it."""
+    alert = change.data
+    words = profiles.of_alert(alert).words(alert)
+    if words is None:
+        return None
+    expires_us = from_iso(change.time) + NOTIFY_EXPIRY_S * MICROSECONDS
+    notice = Notify(
+        id=delivery_id(change, address.device),
+        time=change.time,
+        expires=to_iso(expires_us),
+        alert_id=alert.alert_id,
+        version=alert.version,
+        kind=change.kind,
+        tier=alert.tier,
+        level=alert.level,
+        title=words.title,
+        text=words.text,
+        fix_times=alert.fix_times,
+    )
+    payload = encode_for_handset(notice)
+    return _delivery(change, "handset", address.device, NOTIFY_EXPIRY_S, payload)
+
+
+def handset_address(device: str, bearer_of: BearerOf) -> HandsetAddress | None:
+    """The address of a device if a protected person carries it, else None."""
+    bearer = bearer_of(device)
+    address = None if bearer is None else address_of(bearer)
+    return address if isinstance(address, HandsetAddress) else None
+
+
+def delivery_id(change: AlertChange, recipient: str) -> str:
+    """Names the delivery of a change to a recipient."""
+    return str(uuid.uuid5(DELIVERIES, f"{change.id}>{recipient}"))
+
+
+def _delivery(
+    change: AlertChange, channel: ChannelName, recipient: str, expiry_s: int, payload: bytes
+) -> Delivery:
+    return Delivery(
+        id=delivery_id(change, recipient),
+        channel=channel,
+        recipient=recipient,
+        alert_id=change.data.alert_id,
+        change_id=change.id,
+        tier=change.data.tier,
+        expires_us=from_iso(change.time) + expiry_s * MICROSECONDS,
+        payload=payload,
+    )
+
+
+Entry = AlertChange | DeliveryRecord
+"""What an entry of the alerts stream holds."""
+
+
+class _Type(msgspec.Struct):
+    type: str
+
+
+_encoder = msgspec.json.Encoder()
+_type_decoder = msgspec.json.Decoder(_Type)
+_change_decoder = msgspec.json.Decoder(AlertChange)
+_record_decoder = msgspec.json.Decoder(DeliveryRecord)
+
+
+def encode_entry(entry: Entry) -> bytes:
+    """An entry of the alerts stream as JSON."""
+    return _encoder.encode(entry)
+
+
+def decode_entry(data: bytes) -> Entry:
+    """The entry that `encode_entry` wrote; fields added by a later version are passed over.
+
+    Raises:
+        EntryFormatError: It is neither an alert change nor a delivery record.
+    """
+    try:
+        kind = _type_decoder.decode(data).type
+        if kind.startswith(EVENT_TYPE_PREFIX):
+            return _change_decoder.decode(data)
+        if kind.startswith(RECORD_TYPE_PREFIX):
+            return _record_decoder.decode(data)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise EntryFormatError(f"damaged entry of the alerts stream: {error}") from error
+    raise EntryFormatError(f"the alerts stream has no entries of type {kind!r}")

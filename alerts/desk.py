@@ -1,0 +1,395 @@
+"""The alert desk: transitions, events and people's steps in, alert changes out.
+
+No I/O, no clock, no logging: time is given, and every change that is returned is to be written to
+the alerts stream and handed to the deliveries by the caller. `Desk.restore` takes the same changes
+back and arrives at the same desk.
+
+The life of an alert, after ISA-18.2:
+
+    raised --> active, unacknowledged  --acknowledge-->  active, acknowledged
+                    |         ^                               |          |
+                returned      | tier gets worse            returned   resolve (what no signal ends)
+                    v         |                               v          v
+               returned, unacknowledged  --acknowledge-->   resolved, off the desk
+
+What returned unseen stays until a person has seen it. Panic and tamper never return. An
+acknowledgement holds for the tier it was given at: when a warning that somebody has taken in hand
+becomes critical, it asks for a person again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from alerts.book import Book, Entry
+from alerts.episodes import (
+    alert_of_event,
+    alert_of_watch,
+    decision_fields,
+    is_clear,
+    tier_of,
+    watch_episode_id,
+    worse,
+)
+from alerts.errors import IllegalStep, NoSuchAlert, VersionConflict
+from alerts.model import EVENT_TYPE_PREFIX, SYSTEM, Alert, AlertChange, ChangeKind
+from alerts.profile import Profiles
+from devices.instants import to_iso
+from devices.reports import Event
+from devices.watches import Bearer, Watch
+from geofence.levels import Transition
+
+OPEN_LIMIT = 200_000
+"""Open alerts. When so many are open, a new one first closes one that has returned and matters no
+more than itself; where there is none, tiers 1 and 2 are raised all the same, 3 and 4 are not."""
+
+OPERATOR_LIMIT_CHARS = 200
+NOTE_LIMIT_CHARS = 4_000
+
+_NEVER_REFUSED = 2
+
+
+@dataclass(slots=True)
+class DeskCounts:
+    """What the desk has done since it was made.
+
+    Attributes:
+        raised: New alerts.
+        changes: All changes, those included.
+        replayed: Transitions and events that were known already.
+        repeats: Events taken into an alert that was open already.
+        unmapped: Events the profile has no use for.
+        displaced: Alerts closed to make room at `OPEN_LIMIT`.
+        refused: Alerts not raised for want of room.
+    """
+
+    raised: int = 0
+    changes: int = 0
+    replayed: int = 0
+    repeats: int = 0
+    unmapped: int = 0
+    displaced: int = 0
+    refused: int = 0
+
+
+class Desk:
+    """All open alerts and the rules by which they change.
+
+    Args:
+        profiles: Tiers and whom to tell.
+        rules: Version of the engine's rules, written into each alert.
+        build: Version of the code, written into each alert.
+        source: CloudEvents source of the changes.
+        open_limit: See `OPEN_LIMIT`.
+    """
+
+    def __init__(
+        self,
+        profiles: Profiles,
+        *,
+        rules: str,
+        build: str,
+        source: str = "cordon",
+        open_limit: int = OPEN_LIMIT,
+    ) -> None:
+        self.counts = DeskCounts()
+        self._profiles = profiles
+        self._made_by: dict[str, Any] = {"rules": rules, "build": build}
+        self._source = source
+        self._open_limit = open_limit
+        self._book = Book()
+
+    # What the engine says
+
+    def on_transition(
+        self, transition: Transition, watch: Watch, *, now_us: int
+    ) -> list[AlertChange]:
+        """Take in one transition of the engine.
+
+        Args:
+            transition: One that was applied before, or that comes before one that was, changes
+                nothing.
+            watch: The watch it is about. When it vanished from the plan, as it was.
+            now_us: The present instant.
+
+        Returns:
+            The changes, in order: none, one, or two when an acknowledged alert returns and closes.
+        """
+        if self._book.has_passed(transition):
+            self.counts.replayed += 1
+            return []
+        entry = self._book.of_watch(watch.key)
+        if is_clear(transition):
+            return [] if entry is None else self._end_episode(entry, transition, watch, now_us)
+        if entry is None:
+            return self._begin_episode(transition, watch, now_us)
+        return self._move(entry, transition, watch, now_us)
+
+    def _begin_episode(
+        self, transition: Transition, watch: Watch, now_us: int
+    ) -> list[AlertChange]:
+        profile = self._profiles.find(watch.profile)
+        # Two episodes can begin at the same fix, when only time passed between them.
+        number = None if self._book.onset_is_new(transition) else transition.number
+        episode_id = watch_episode_id(watch.key, transition.onset_us, number)
+        fields = alert_of_watch(transition, watch, profile, episode_id, now_us)
+        return self._raise(fields, now_us)
+
+    def _move(
+        self, entry: Entry, transition: Transition, watch: Watch, now_us: int
+    ) -> list[AlertChange]:
+        alert = entry.current()
+        profile = self._profiles.find(watch.profile)
+        tier = tier_of(transition, alert, profile)
+        if tier == alert.tier and transition.level.label == alert.level:
+            return []
+        fields = decision_fields(transition, watch) | self._made_by
+        fields["tier"] = tier
+        fields["highest_level"] = worse(alert.highest_level, transition.level.label)
+        fields["profile"] = profile.version
+        if tier < alert.tier:
+            fields |= {"acknowledged_by": None, "acknowledged_at": None}
+        moved = self._told(msgspec.structs.replace(alert, **fields))
+        return [self._change(moved, "level" if tier == alert.tier else "tier", now_us)]
+
+    def _end_episode(
+        self, entry: Entry, transition: Transition, watch: Watch, now_us: int
+    ) -> list[AlertChange]:
+        fields = decision_fields(transition, watch) | self._made_by
+        return self._return(entry, fields, now_us)
+
+    def retire(self, watches: Collection[str], *, now_us: int) -> list[AlertChange]:
+        """Let alerts return whose watch is watched no longer.
+
+        For the start of the service: a watch that vanished from the caseload while it was down
+        gives no transition that would end its episode.
+
+        Args:
+            watches: Keys of all watches of the present plan.
+            now_us: The present instant.
+        """
+        gone = [key for key in self._book.watches() if key not in watches]
+        entries = [entry for key in gone if (entry := self._book.of_watch(key)) is not None]
+        fields = {
+            "level": "clear",
+            "decided_at": to_iso(now_us),
+            "note": "no longer watched: the caseload has changed",
+        }
+        return [change for entry in entries for change in self._return(entry, fields, now_us)]
+
+    # What devices notice
+
+    def on_event(self, event: Event, bearer: Bearer, *, now_us: int) -> list[AlertChange]:
+        """Take in one event of a device.
+
+        An event that arrives after the one that ended its trouble (it was buffered) raises an
+        alert all the same, since the desk keeps no events but those of its alerts. Reading the
+        journal again ends it; otherwise a person does.
+
+        Args:
+            event: One that was taken in before changes nothing.
+            bearer: The device as it is assigned now.
+            now_us: The present instant.
+
+        Returns:
+            The changes, in order: of alerts that this event ends, and of the one it raises.
+        """
+        profile = self._profiles.find(bearer.profile)
+        cleared = profile.cleared_by(event.type)
+        ended = self._clear_by(event, cleared, now_us)
+        if event.type not in profile.events:
+            self.counts.unmapped += 0 if cleared else 1
+            return ended
+        if self._book.has_seen(event):
+            self.counts.replayed += 1
+            return ended
+        entry = self._book.of_event(event.device, event.type)
+        if entry is None:
+            fields = alert_of_event(event, bearer, profile, now_us)
+            return ended + self._raise(fields, now_us)
+        return ended + self._repeat(entry, event, now_us)
+
+    def _clear_by(self, event: Event, types: Iterable[str], now_us: int) -> list[AlertChange]:
+        changes: list[AlertChange] = []
+        for name in types:
+            entry = self._book.of_event(event.device, name)
+            if entry is None or entry.mark is None or entry.alert.state == "returned":
+                continue
+            if entry.mark.has(event.seq, event.time_us):
+                continue  # a buffered event from before the trouble began
+            entry.take_in(event)
+            fields: dict[str, Any] = {"decided_at": to_iso(now_us)}
+            changes += self._return(entry, fields, now_us)
+        return changes
+
+    def _repeat(self, entry: Entry, event: Event, now_us: int) -> list[AlertChange]:
+        """The same event again. Only one that had returned changes: it holds again."""
+        self.counts.repeats += 1
+        entry.repeats += 1
+        entry.take_in(event)
+        if entry.alert.state == "active":
+            return []
+        fields = {"state": "active", "decided_at": to_iso(now_us)}
+        again = msgspec.structs.replace(entry.current(), **fields)
+        return [self._change(again, "level", now_us)]
+
+    # What people do
+
+    def acknowledge(
+        self, alert_id: str, *, version: int, operator: str, now_us: int
+    ) -> list[AlertChange]:
+        """Somebody takes the alert in hand.
+
+        Raises:
+            NoSuchAlert: There is no open alert with this id.
+            VersionConflict: It has changed since `version`.
+            IllegalStep: It is acknowledged already, or the operator has no name.
+        """
+        alert = self._seen_by(operator, alert_id, version)
+        if alert.acknowledged_by is not None:
+            raise IllegalStep(
+                alert_id,
+                f"the alert was acknowledged by {alert.acknowledged_by} at {alert.acknowledged_at}"
+                " already; there is nothing left to acknowledge",
+            )
+        taken = msgspec.structs.replace(
+            alert, acknowledged_by=operator, acknowledged_at=to_iso(now_us)
+        )
+        changes = [self._change(taken, "acknowledged", now_us, operator)]
+        if taken.state == "returned":
+            changes.append(self._close(changes[-1].data, now_us))
+        return changes
+
+    def resolve(
+        self, alert_id: str, *, version: int, operator: str, note: str, now_us: int
+    ) -> list[AlertChange]:
+        """Somebody closes an alert that no signal ends: panic, tamper, trouble with a device.
+
+        Raises:
+            NoSuchAlert: There is no open alert with this id.
+            VersionConflict: It has changed since `version`.
+            IllegalStep: It is not acknowledged, it has no note, or the engine still sees it: a
+                danger that lasts cannot be closed away.
+        """
+        alert = self._seen_by(operator, alert_id, version)
+        if alert.acknowledged_by is None:
+            raise IllegalStep(alert_id, "nobody has acknowledged the alert; acknowledge it first")
+        if alert.watch:
+            raise IllegalStep(
+                alert_id,
+                "what the alert is about still lasts, so it cannot be closed; it closes by itself"
+                " when it is over",
+            )
+        if not note.strip() or len(note) > NOTE_LIMIT_CHARS:
+            raise IllegalStep(
+                alert_id,
+                "closing needs a note that says what was found and done, of at most"
+                f" {NOTE_LIMIT_CHARS} characters",
+            )
+        return [self._close(alert, now_us, operator, note)]
+
+    def _seen_by(self, operator: str, alert_id: str, version: int) -> Alert:
+        entry = self._book.get(alert_id)
+        if entry is None:
+            raise NoSuchAlert(alert_id)
+        alert = entry.current()
+        if alert.version != version:
+            raise VersionConflict(
+                alert_id, seen=version, version=alert.version, actor=entry.actor, kind=entry.kind
+            )
+        if not operator.strip() or operator == SYSTEM or len(operator) > OPERATOR_LIMIT_CHARS:
+            raise IllegalStep(
+                alert_id,
+                "a step needs the name of the person who takes it, of at most"
+                f" {OPERATOR_LIMIT_CHARS} characters; {SYSTEM!r} is nobody's name",
+            )
+        return alert
+
+    # What is kept
+
+    def restore(self, changes: Iterable[AlertChange]) -> None:
+        """Take in the changes of the alerts stream, in order; those known change nothing."""
+        for change in changes:
+            self._book.apply(change)
+
+    def open_alerts(self) -> list[Alert]:
+        """All alerts not closed yet, worst first, then oldest first."""
+        alerts = [entry.alert for entry in self._book]
+        return sorted(alerts, key=lambda alert: (alert.tier, alert.raised_at, alert.alert_id))
+
+    def snapshot(self) -> bytes:
+        """All that `load_snapshot` needs. The counters are not in it."""
+        return self._book.dump()
+
+    def load_snapshot(self, data: bytes) -> None:
+        """Become the desk that wrote the snapshot; what was here before is gone.
+
+        Raises:
+            DeskStateError: The bytes cannot be read. The desk is as before.
+        """
+        self._book = Book.read(data)
+
+    # How changes are made
+
+    def _raise(self, fields: dict[str, Any], now_us: int) -> list[AlertChange]:
+        room = self._make_room(fields["tier"], now_us)
+        if room is None:
+            self.counts.refused += 1
+            return []
+        self.counts.raised += 1
+        alert = Alert(**fields, **self._made_by, version=0, state="active")
+        return [*room, self._change(self._told(alert), "raised", now_us)]
+
+    def _make_room(self, tier: int, now_us: int) -> list[AlertChange] | None:
+        if len(self._book) < self._open_limit:
+            return []
+        victim = self._book.oldest_returned(tier)
+        if victim is None:
+            return [] if tier <= _NEVER_REFUSED else None
+        self.counts.displaced += 1
+        note = "closed unseen to make room: too many alerts are open"
+        return [self._close(victim.current(), now_us, note=note)]
+
+    def _told(self, alert: Alert) -> Alert:
+        tells = bool(alert.notify) and self._profiles.of_alert(alert).tells(alert)
+        return msgspec.structs.replace(alert, told=alert.told or tells)
+
+    def _return(self, entry: Entry, fields: dict[str, Any], now_us: int) -> list[AlertChange]:
+        alert = msgspec.structs.replace(entry.current(), **fields, state="returned")
+        changes = [self._change(alert, "returned", now_us)]
+        if alert.acknowledged_by is not None:
+            changes.append(self._close(changes[-1].data, now_us))
+        return changes
+
+    def _close(
+        self, alert: Alert, now_us: int, actor: str = SYSTEM, note: str | None = None
+    ) -> AlertChange:
+        closed = msgspec.structs.replace(
+            alert,
+            resolved_by=actor,
+            resolved_at=to_iso(now_us),
+            note=alert.note if note is None else note,
+        )
+        return self._change(closed, "resolved", now_us, actor)
+
+    def _change(
+        self, alert: Alert, kind: ChangeKind, now_us: int, actor: str = SYSTEM
+    ) -> AlertChange:
+        """The next version of an alert, taken into the book."""
+        data = msgspec.structs.replace(alert, version=alert.version + 1)
+        change = AlertChange(
+            id=f"{data.alert_id}/{data.version}",
+            source=self._source,
+            type=EVENT_TYPE_PREFIX + kind,
+            subject=data.alert_id,
+            time=to_iso(now_us),
+            data=data,
+            actor=actor,
+        )
+        self._book.apply(change)
+        self.counts.changes += 1
+        return change

@@ -1,0 +1,286 @@
+"""The outbox: what has still to be sent, and what the handsets answered.
+
+A pure structure: time is given, nothing is sent here. It is rebuilt from the entries of the alerts
+stream, so a notice that the broker had not confirmed when the service died is sent again, with the
+same id; the handset knows that id and shows it once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import msgspec
+
+from alerts.deliveries import (
+    RECORD_TYPE_PREFIX,
+    BearerOf,
+    ChannelName,
+    Delivery,
+    DeliveryRecord,
+    DeliveryState,
+    Entry,
+    delivery_id,
+    for_agency,
+    for_handset,
+    handset_address,
+    record_of,
+    tells_handsets,
+)
+from alerts.errors import DeskStateError
+from alerts.model import AlertChange
+from alerts.profile import Profiles
+from devices.instants import to_iso
+from devices.reports import Receipt
+
+PENDING_LIMIT = 50_000
+"""Deliveries that may wait per channel. Beyond it the least urgent gives way, the oldest of such,
+and is recorded as dropped."""
+
+REMEMBERED_LIMIT = 100_000
+"""Deliveries done with whose receipts are still understood. Beyond it the oldest is forgotten; a
+receipt for it is counted and not recorded."""
+
+CHANNELS: tuple[ChannelName, ...] = ("handset", "agency")
+
+_STEPS: tuple[DeliveryState, ...] = ("sent", "received", "shown", "answered")
+_NOT_A_HANDSET = "the device is not a handset that a protected person carries"
+
+
+@dataclass(slots=True)
+class OutboxCounts:
+    """What the outbox has seen.
+
+    Attributes:
+        unaddressed: Changes of alerts that have no agency.
+        refused: Notices not made, as the device is not a protected person's handset.
+        dropped: Deliveries that gave way at `PENDING_LIMIT`.
+        receipts: Receipts recorded.
+        stray_receipts: Receipts for deliveries not known, of another device, or of no known state.
+    """
+
+    unaddressed: int = 0
+    refused: int = 0
+    dropped: int = 0
+    receipts: int = 0
+    stray_receipts: int = 0
+
+
+class _Done(msgspec.Struct, array_like=True):
+    """A delivery that needs no sending, as far as its receipts need it."""
+
+    delivery: Delivery  # its payload taken out
+    step: int
+
+
+class _Contents(msgspec.Struct):
+    pending: list[Delivery]
+    done: list[_Done]
+
+
+_FORMAT = b"CO1"  # Cordon outbox, layout 1: `_Contents` as MessagePack.
+_decoder = msgspec.msgpack.Decoder(_Contents)
+
+_Tiers = tuple[dict[str, None], dict[str, None], dict[str, None], dict[str, None]]
+
+
+class Outbox:
+    """Deliveries not sent yet, and those whose receipts may still come.
+
+    Args:
+        profiles: Whom to tell and in which words.
+        bearer_of: The assignment of a device now; decides who may be told.
+        pending_limit: See `PENDING_LIMIT`.
+    """
+
+    def __init__(
+        self, profiles: Profiles, bearer_of: BearerOf, *, pending_limit: int = PENDING_LIMIT
+    ) -> None:
+        self.counts = OutboxCounts()
+        self._profiles = profiles
+        self._bearer_of = bearer_of
+        self._pending_limit = pending_limit
+        self._clear()
+
+    def _clear(self) -> None:
+        self._pending: dict[str, Delivery] = {}
+        self._by_tier: dict[ChannelName, _Tiers] = {name: _tiers() for name in CHANNELS}
+        self._ready: dict[ChannelName, _Tiers] = {name: _tiers() for name in CHANNELS}
+        self._done: dict[str, _Done] = {}
+
+    # What has to be sent
+
+    def take(self, change: AlertChange, *, now_us: int) -> list[DeliveryRecord]:
+        """Plan the deliveries of a change. One that is known is not planned again.
+
+        Returns:
+            Records of those that will not be sent at all: refused, or dropped for want of room.
+        """
+        records: list[DeliveryRecord] = []
+        delivery = for_agency(change)
+        if delivery is None:
+            self.counts.unaddressed += 1
+        else:
+            records += self._add(delivery, now_us)
+        if tells_handsets(change, self._profiles):
+            for device in change.data.notify:
+                records += self._take_notice(change, device, now_us)
+        return records
+
+    def _take_notice(self, change: AlertChange, device: str, now_us: int) -> list[DeliveryRecord]:
+        address = handset_address(device, self._bearer_of)
+        if address is None:
+            self.counts.refused += 1
+            return [_refusal(change, device, now_us)]
+        delivery = for_handset(change, self._profiles, address)
+        return [] if delivery is None else self._add(delivery, now_us)
+
+    def _add(self, delivery: Delivery, now_us: int) -> list[DeliveryRecord]:
+        if delivery.id in self._pending or delivery.id in self._done:
+            return []
+        self._pending[delivery.id] = delivery
+        tiers = self._by_tier[delivery.channel]
+        tiers[delivery.tier - 1][delivery.id] = None
+        self._ready[delivery.channel][delivery.tier - 1][delivery.id] = None
+        if sum(len(tier) for tier in tiers) <= self._pending_limit:
+            return []
+        self.counts.dropped += 1
+        least = next(tier for tier in reversed(tiers) if tier)
+        victim = self._pending[next(iter(least))]
+        return [self.finish(victim, "dropped", now_us, reason="too much was waiting to be sent")]
+
+    def next(self, channel: ChannelName) -> Delivery | None:
+        """The most urgent delivery of a channel that is in nobody's hands; now it is in yours.
+
+        Return it with `finish` or `put_back`.
+        """
+        for tier in self._ready[channel]:
+            for found in tier:
+                del tier[found]
+                return self._pending[found]
+        return None
+
+    def put_back(self, delivery: Delivery) -> bool:
+        """It could not be sent this time. False when it was finished meanwhile."""
+        if delivery.id not in self._pending:
+            return False
+        self._ready[delivery.channel][delivery.tier - 1][delivery.id] = None
+        return True
+
+    def put_all_back(self, channel: ChannelName) -> None:
+        """Nothing of this channel is in anybody's hands any more."""
+        for ready, waiting in zip(self._ready[channel], self._by_tier[channel], strict=True):
+            ready.clear()
+            ready.update(waiting)
+
+    def finish(
+        self, delivery: Delivery, state: DeliveryState, now_us: int, *, reason: str = ""
+    ) -> DeliveryRecord:
+        """It needs no sending any more. Returns the record to be written."""
+        self._settle(delivery)
+        return record_of(delivery, state, now_us, reason=reason)
+
+    def pending(self, channel: ChannelName | None = None) -> list[Delivery]:
+        """What waits or is being sent, most urgent first, then oldest first."""
+        wanted = [d for d in self._pending.values() if channel in {None, d.channel}]
+        return sorted(wanted, key=lambda delivery: delivery.tier)
+
+    # What handsets answer
+
+    def answered(self, receipt: Receipt, *, now_us: int) -> DeliveryRecord | None:
+        """Take in a receipt.
+
+        Returns:
+            The record to be written. None when nothing is new, or when it is a stray one: for a
+            command not known here, from a device it was not sent to, or of an unknown state.
+        """
+        pending = self._pending.get(receipt.command_id)
+        known = self._done.get(receipt.command_id)
+        delivery = pending or (known.delivery if known else None)
+        if delivery is None or delivery.recipient != receipt.device or receipt.state not in _STEPS:
+            self.counts.stray_receipts += 1
+            return None
+        if known is None:
+            known = self._settle(delivery)  # it arrived, though the broker's word is outstanding
+        step = _STEPS.index(receipt.state)
+        if step <= known.step:
+            return None
+        known.step = step
+        self.counts.receipts += 1
+        return msgspec.structs.replace(
+            record_of(delivery, _STEPS[step], now_us),
+            device_time=to_iso(receipt.time_us),
+            answer=receipt.answer,
+        )
+
+    # What is kept
+
+    def restore(self, entries: Iterable[Entry], *, now_us: int) -> None:
+        """Take in entries of the alerts stream, in order; those known change nothing."""
+        for entry in entries:
+            if isinstance(entry, AlertChange):
+                self.take(entry, now_us=now_us)
+            else:
+                self._recall(entry)
+
+    def _recall(self, record: DeliveryRecord) -> None:
+        delivery = self._pending.get(record.delivery_id)
+        known = self._settle(delivery) if delivery else self._done.get(record.delivery_id)
+        if known is not None and record.state in _STEPS:
+            known.step = max(known.step, _STEPS.index(record.state))
+
+    def snapshot(self) -> bytes:
+        """All that `load_snapshot` needs. What is being sent counts as not sent."""
+        contents = _Contents(list(self._pending.values()), list(self._done.values()))
+        return _FORMAT + msgspec.msgpack.encode(contents)
+
+    def load_snapshot(self, data: bytes) -> None:
+        """Become the outbox that wrote the snapshot; what was here before is gone.
+
+        Raises:
+            DeskStateError: The bytes cannot be read. The outbox is as before.
+        """
+        if data[:3] != _FORMAT:
+            raise DeskStateError(
+                f"unknown layout {data[:3]!r} of the outbox; this version reads {_FORMAT!r}"
+            )
+        try:
+            contents = _decoder.decode(memoryview(data)[3:])
+        except (msgspec.MsgspecError, ValueError) as error:
+            raise DeskStateError(f"damaged snapshot of the outbox: {error}") from error
+        self._clear()
+        for delivery in contents.pending:
+            self._add(delivery, 0)
+        self._done = {done.delivery.id: done for done in contents.done}
+
+    def _settle(self, delivery: Delivery) -> _Done:
+        self._pending.pop(delivery.id, None)
+        for tiers in (self._by_tier, self._ready):
+            tiers[delivery.channel][delivery.tier - 1].pop(delivery.id, None)
+        done = self._done.get(delivery.id)
+        if done is None:
+            done = _Done(msgspec.structs.replace(delivery, payload=b""), 0)
+            self._done[delivery.id] = done
+            while len(self._done) > REMEMBERED_LIMIT:
+                del self._done[next(iter(self._done))]
+        return done
+
+
+def _tiers() -> _Tiers:
+    return ({}, {}, {}, {})
+
+
+def _refusal(change: AlertChange, device: str, now_us: int) -> DeliveryRecord:
+    found = delivery_id(change, device)
+    return DeliveryRecord(
+        id=f"{found}/refused",
+        type=RECORD_TYPE_PREFIX + "refused",
+        time=to_iso(now_us),
+        delivery_id=found,
+        alert_id=change.data.alert_id,
+        change_id=change.id,
+        channel="handset",
+        recipient=device,
+        state="refused",
+        reason=_NOT_A_HANDSET,
+    )

@@ -1,0 +1,346 @@
+"""The engine: fixes and the passing of time in, changes of level out.
+
+It holds the state of every track and watch in two arrays and runs the passes of
+`geofence.passes` over them. The cost of `update` grows with the fixes and with the watches of the
+devices they come from, never with the size of the plan; `sweep`, `swap`, `snapshot` and
+`picture` go over everything.
+
+What it decides depends on the sequence of calls and on nothing else: not on the clock, and not on
+how fixes are split into batches with the same `now_us`. An engine is not to be used by two
+threads at once.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geofence.distance import geodesics_m
+from geofence.layout import Layout, lay_out
+from geofence.levels import UNKNOWN_TIME_US, Level, Transition
+from geofence.passes import (
+    CHANGE_DTYPE,
+    ChangeArray,
+    MarkArray,
+    measure_all,
+    take_fixes,
+    take_plan,
+    take_time,
+)
+from geofence.picture import Picture, take_picture
+from geofence.plan import IntArray, Pairs, Plan, ZoneKind, Zones
+from geofence.rules import DEFAULT_RULES, Limits, Rules
+from geofence.snapshot import Retired, Snapshot, decode_snapshot, encode_snapshot
+from geofence.track import Mark, TrackArray, new_tracks
+from geofence.watch import WatchArray, new_watches
+
+__all__ = ["Engine", "Mark", "Picture", "Rules", "Update", "warm_up"]
+
+CHANGE_BUFFER = 4096
+"""Changes of level a pass writes before they are fetched; more only costs another call."""
+
+_CHANGE_FIELDS = CHANGE_DTYPE.names or ()
+
+RETIRED_LIMIT = 100_000
+"""Watches gone from the plan that are remembered; the longest gone are forgotten first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What a batch of fixes led to.
+
+    Attributes:
+        transitions: In the order of the fixes; for one fix, pairs before zones.
+        marks: (n,) values of `Mark`, one for each fix.
+    """
+
+    transitions: list[Transition]
+    marks: MarkArray
+
+
+class Engine:
+    """Watches over everything in one plan.
+
+    Args:
+        plan: What to watch.
+        now_us: The instant from which devices can be heard.
+        rules: Parameters; they hold for the life of the engine.
+
+    Raises:
+        ValueError: The plan contradicts itself (see `geofence.layout.lay_out`).
+    """
+
+    def __init__(self, plan: Plan, *, now_us: int, rules: Rules = DEFAULT_RULES) -> None:
+        self.rules = rules
+        self._limits = rules.limits()
+        self._plan = plan
+        self._layout = lay_out(plan, rules)
+        self._tracks = new_tracks(len(plan.tracks), listening_us=now_us)
+        self._watches = new_watches(len(plan.watch_keys))
+        self._changes = self._buffer()
+        self._retired: dict[str, Retired] = {}
+
+    @property
+    def plan(self) -> Plan:
+        """The plan in force; `swap` puts another in its place."""
+        return self._plan
+
+    def update(
+        self,
+        track: IntArray,
+        time_us: IntArray,
+        lat_e7: IntArray,
+        lon_e7: IntArray,
+        accuracy_cm: IntArray,
+        *,
+        now_us: int,
+    ) -> Update:
+        """Take fixes in the order of their arrival.
+
+        Args:
+            track: (n,) index in `plan.tracks`; below 0 for a device that is not watched.
+            time_us: (n,) fix times.
+            lat_e7: (n,) latitudes in 1e-7 degrees.
+            lon_e7: (n,) longitudes in 1e-7 degrees.
+            accuracy_cm: (n,) radius of 68 %; 0 or less: unknown.
+            now_us: When this is decided.
+
+        Raises:
+            ValueError: The arrays differ in length, or `track` points past the plan.
+        """
+        # A copy each: a read-only or strided array would be another type, and compile anew.
+        who, when, lat, lon, accuracy = (
+            np.array(column, np.int64) for column in (track, time_us, lat_e7, lon_e7, accuracy_cm)
+        )
+        size = who.size
+        if any(column.shape != (size,) for column in (who, when, lat, lon, accuracy)):
+            raise ValueError("the columns of a batch must be flat and of one length")
+        if who.max(initial=-1) >= len(self._plan.tracks):
+            raise ValueError("a fix points past the tracks of the plan")
+        marks = np.zeros(size, np.uint8)
+
+        def step(start: int) -> tuple[int, int]:
+            return take_fixes(
+                *self._arrays(), who, when, lat, lon, accuracy, now_us, start, marks, self._changes
+            )
+
+        return Update(self._run(step, size, now_us, swept=False), marks)
+
+    def sweep(self, now_us: int) -> list[Transition]:
+        """Let time pass: what has grown too old to be sure of, and what has been calm for long."""
+
+        def step(start: int) -> tuple[int, int]:
+            return take_time(*self._arrays(), now_us, start, self._changes)
+
+        return self._run(step, self._watches.size, now_us, swept=True)
+
+    def swap(self, plan: Plan, *, now_us: int) -> list[Transition]:
+        """Put another plan in force.
+
+        Devices keep their track and watches their level, by name. A watch that is gone and was
+        not clear gives a transition to clear; then every watch is looked at anew, so that a zone
+        which begins while somebody is in it is breached at once.
+
+        Raises:
+            ValueError: The plan contradicts itself; the old one stays in force.
+        """
+        layout = lay_out(plan, self.rules)
+        held = self._state()
+        self._plan, self._layout = plan, layout
+        gone = self._adopt(held, now_us)
+        ended = {key: one for key, one in gone.items() if one.level != Level.CLEAR}
+        closing = [_closing(key, one, now_us) for key, one in ended.items()]
+        gone |= {key: one.closed() for key, one in ended.items()}
+        self._remember(gone)
+
+        def step(start: int) -> tuple[int, int]:
+            return take_plan(*self._arrays(), now_us, start, self._changes)
+
+        return closing + self._run(step, self._watches.size, now_us, swept=True)
+
+    def snapshot(self) -> bytes:
+        """The state as bytes, for `restore`."""
+        return encode_snapshot(self._state())
+
+    @classmethod
+    def restore(
+        cls, data: bytes, plan: Plan, *, now_us: int, rules: Rules = DEFAULT_RULES
+    ) -> Engine:
+        """An engine that goes on exactly where `snapshot` was taken.
+
+        It decides nothing by itself, so that feeding it what came after the snapshot, with the
+        instants of then, repeats every decision; `now_us` counts only for devices that are new.
+        When that is done, call `listen_from`, or those who could not be heard meanwhile are
+        taken for silent.
+
+        The plan may be another than the snapshot's. Watches that are gone from it give no
+        transition, and what has changed is looked at with the next fix.
+
+        Raises:
+            SnapshotError: The bytes are damaged or of another version.
+            ValueError: The plan contradicts itself.
+        """
+        held = decode_snapshot(data)
+        engine = cls(plan, now_us=now_us, rules=rules)
+        engine._remember(engine._adopt(held, now_us))
+        measure_all(engine._tracks, engine._watches, engine._layout)
+        return engine
+
+    def listen_from(self, now_us: int) -> None:
+        """Nobody could be heard until now: silence is counted anew for every device."""
+        self._tracks["listening_us"] = np.maximum(self._tracks["listening_us"], now_us)
+
+    def picture(self) -> Picture:
+        """How everything stands after the last call, as copies."""
+        return take_picture(self._tracks, self._watches, self._layout)
+
+    def _state(self) -> Snapshot:
+        return Snapshot(
+            track_ids=self._plan.tracks,
+            tracks=self._tracks.tobytes(),
+            watch_keys=self._plan.watch_keys,
+            watches=self._watches.tobytes(),
+            retired=self._retired,
+        )
+
+    def _adopt(self, held: Snapshot, now_us: int) -> dict[str, Retired]:
+        """Put the state of another plan under the present one; the watches that are gone."""
+        self._tracks = new_tracks(len(self._plan.tracks), listening_us=now_us)
+        _carry(held.track_array(), held.track_ids, self._tracks, self._plan.tracks)
+        self._watches = new_watches(len(self._plan.watch_keys))
+        gone = _carry(held.watch_array(), held.watch_keys, self._watches, self._plan.watch_keys)
+        self._retired = dict(held.retired)
+        for index, key in enumerate(self._plan.watch_keys):
+            if (retired := self._retired.pop(key, None)) is not None:
+                self._watches[index]["number"] = retired.number
+                self._watches[index]["onset_us"] = retired.onset_us
+        self._changes = self._buffer()
+        return {
+            key: Retired(int(state["number"]), int(state["onset_us"]), _level(state))
+            for key, state in gone.items()
+        }
+
+    def _remember(self, gone: dict[str, Retired]) -> None:
+        """Keep the count of watches that have one, in case they come back."""
+        self._retired |= {key: retired for key, retired in gone.items() if retired.number}
+        while len(self._retired) > RETIRED_LIMIT:
+            del self._retired[next(iter(self._retired))]
+
+    def _arrays(self) -> tuple[TrackArray, WatchArray, Layout, Limits]:
+        return self._tracks, self._watches, self._layout, self._limits
+
+    def _buffer(self) -> ChangeArray:
+        """Room for the changes of one step of a pass at the least: every watch of one device."""
+        widest = int(np.diff(self._layout.track_start).max(initial=0))
+        return np.zeros(max(CHANGE_BUFFER, widest), CHANGE_DTYPE)
+
+    def _run(
+        self, step: Callable[[int], tuple[int, int]], size: int, now_us: int, *, swept: bool
+    ) -> list[Transition]:
+        """Repeat a pass until it has come to the end, fetching what it writes."""
+        transitions: list[Transition] = []
+        start = 0
+        while start < size:
+            start, count = step(start)
+            keys = self._plan.watch_keys
+            transitions += [
+                _named(row, keys, now_us, swept=swept) for row in self._changes[:count].tolist()
+            ]
+        return transitions
+
+
+def _carry(
+    source: NDArray[np.void],
+    source_names: tuple[str, ...],
+    target: NDArray[np.void],
+    target_names: tuple[str, ...],
+) -> dict[str, np.void]:
+    """Copy rows to where their name stands in the target; the rows whose name does not."""
+    place = {name: index for index, name in enumerate(target_names)}
+    gone: dict[str, np.void] = {}
+    for index, name in enumerate(source_names):
+        if name in place:
+            target[place[name]] = source[index]
+        else:
+            gone[name] = source[index]
+    return gone
+
+
+def _named(row: tuple[Any, ...], keys: tuple[str, ...], now_us: int, *, swept: bool) -> Transition:
+    """A row of `CHANGE_DTYPE` with its names."""
+    change = dict(zip(_CHANGE_FIELDS, row, strict=True))
+    change["watch"] = keys[change["watch"]]
+    change["previous"] = Level(change["previous"])
+    change["level"] = Level(change["level"])
+    return Transition(**change, decided_at_us=now_us, swept=swept)
+
+
+def _level(state: np.void) -> Level:
+    return Level.UNKNOWN if state["unknown"] else Level(int(state["held"]))
+
+
+def _closing(key: str, ended: Retired, now_us: int) -> Transition:
+    """The end of an episode whose watch is over: it rests on no fix and measures nothing."""
+    return Transition(
+        watch=key,
+        number=ended.number + 1,
+        previous=ended.level,
+        level=Level.CLEAR,
+        onset_us=ended.onset_us,
+        decided_at_us=now_us,
+        distance_m=math.nan,
+        distance_low_m=math.nan,
+        distance_high_m=math.nan,
+        probability=math.nan,
+        time_to_contact_s=math.inf,
+        fix_time_a_us=UNKNOWN_TIME_US,
+        fix_time_b_us=UNKNOWN_TIME_US,
+        swept=True,
+    )
+
+
+def warm_up() -> float:
+    """Compile every kernel, or load it where compiled code is kept; the seconds it took."""
+    began_s = time.perf_counter()
+    engine = Engine(_small_plan(), now_us=0)
+    column = np.zeros(2, np.int64)
+    engine.update(np.array([0, 1]), column, column, column, column, now_us=0)
+    engine.sweep(1)
+    engine.swap(_small_plan(), now_us=2)
+    Engine.restore(engine.snapshot(), _small_plan(), now_us=3).picture()
+    degrees = np.zeros(1)
+    geodesics_m(degrees, degrees, degrees, degrees, np.zeros(1))
+    return time.perf_counter() - began_s
+
+
+def _small_plan() -> Plan:
+    """A pair and a circle: enough to reach every kernel."""
+    return Plan(
+        "warm-up",
+        ("a", "b"),
+        Pairs(
+            ("pair",),
+            np.array([0]),
+            np.array([1]),
+            np.array([10.0]),
+            np.array([20.0]),
+            np.array([30.0]),
+        ),
+        Zones(
+            ("zone",),
+            np.array([0]),
+            np.array([int(ZoneKind.EXCLUSION)]),
+            np.array([0.0]),
+            np.array([[0.0, 0.0, 10.0]]),
+            np.zeros(2, np.int64),
+            np.zeros(1, np.int64),
+            np.zeros(0),
+            np.zeros(0),
+        ),
+    )

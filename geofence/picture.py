@@ -1,0 +1,81 @@
+"""How everything stands, as arrays for whoever shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from geofence.layout import Layout
+from geofence.levels import UNKNOWN_TIME_US, Level
+from geofence.plan import FloatArray, IntArray
+from geofence.track import TrackArray
+from geofence.watch import WatchArray, describe_all
+
+
+@dataclass(frozen=True, slots=True)
+class TrackPicture:
+    """Where devices are: (T,) arrays in the order of `Plan.tracks`.
+
+    Attributes:
+        time_us: Time of the fix shown; `UNKNOWN_TIME_US` where there is none.
+        lat_deg, lon_deg: NaN where there is none.
+        accuracy_m: 68 % radius as the device stated it; NaN where it stated none.
+    """
+
+    time_us: IntArray
+    lat_deg: FloatArray
+    lon_deg: FloatArray
+    accuracy_m: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class WatchPicture:
+    """How things stand: (W,) arrays in the order of `Plan.watch_keys`.
+
+    Attributes:
+        level: Values of `Level`.
+        distance_m, distance_low_m, distance_high_m, probability: As in `Transition`, NaN without
+            a position.
+        onset_us: Of the present episode; `UNKNOWN_TIME_US` while clear.
+    """
+
+    level: IntArray
+    distance_m: FloatArray
+    distance_low_m: FloatArray
+    distance_high_m: FloatArray
+    probability: FloatArray
+    onset_us: IntArray
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """The state of everything at one instant, as copies."""
+
+    tracks: TrackPicture
+    watches: WatchPicture
+
+
+def take_picture(tracks: TrackArray, watches: WatchArray, layout: Layout) -> Picture:
+    """Copy the present state out of the engine's arrays."""
+    seen = tracks["time_us"] != UNKNOWN_TIME_US
+    stated = seen & (tracks["accuracy_cm"] > 0)
+    numbers = np.empty((watches.size, 4))
+    describe_all(watches, layout, numbers)
+    level = np.where(watches["unknown"] != 0, int(Level.UNKNOWN), watches["held"])
+    return Picture(
+        TrackPicture(
+            time_us=tracks["time_us"].copy(),
+            lat_deg=np.where(seen, tracks["lat_e7"] / 1e7, np.nan),
+            lon_deg=np.where(seen, tracks["lon_e7"] / 1e7, np.nan),
+            accuracy_m=np.where(stated, tracks["accuracy_cm"] / 100.0, np.nan),
+        ),
+        WatchPicture(
+            level=level,
+            distance_m=numbers[:, 0].copy(),
+            distance_low_m=numbers[:, 1].copy(),
+            distance_high_m=numbers[:, 2].copy(),
+            probability=numbers[:, 3].copy(),
+            onset_us=np.where(level == Level.CLEAR, UNKNOWN_TIME_US, watches["onset_us"]),
+        ),
+    )

@@ -1,0 +1,92 @@
+"""The engine's state as bytes, by the names of devices and watches rather than by index."""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+
+from geofence.levels import Level
+from geofence.track import TRACK_DTYPE, TrackArray
+from geofence.watch import WATCH_DTYPE, WatchArray
+
+_FORMAT = b"CE1"  # Cordon engine, layout 1
+_LAYOUT = f"{TRACK_DTYPE.descr}{WATCH_DTYPE.descr}"
+
+
+class SnapshotError(ValueError):
+    """Bytes that are not a snapshot this version can continue from."""
+
+
+class Retired(msgspec.Struct, frozen=True, array_like=True):
+    """What must be remembered of a watch that is in the plan no more, should it come back.
+
+    A curfew comes and goes every day under the same key; its transitions go on counting, and no
+    two of its episodes may have the same onset.
+    """
+
+    number: int
+    onset_us: int
+    level: Level
+
+    def closed(self) -> Retired:
+        """After the transition that ended its episode."""
+        return Retired(self.number + 1, self.onset_us, Level.CLEAR)
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything an engine needs to go on, apart from its plan and rules.
+
+    Attributes:
+        layout: Fields of the two arrays, to refuse the bytes of another version.
+        track_ids, tracks: (T,) device ids and the bytes of `TRACK_DTYPE` rows.
+        watch_keys, watches: (W,) watch keys and the bytes of `WATCH_DTYPE` rows.
+        retired: By watch key.
+    """
+
+    layout: str = _LAYOUT
+    track_ids: tuple[str, ...]
+    tracks: bytes
+    watch_keys: tuple[str, ...]
+    watches: bytes
+    retired: dict[str, Retired]
+
+    def track_array(self) -> TrackArray:
+        """The tracks, as an array of its own."""
+        return np.frombuffer(self.tracks, TRACK_DTYPE).copy()
+
+    def watch_array(self) -> WatchArray:
+        """The watches, as an array of its own."""
+        return np.frombuffer(self.watches, WATCH_DTYPE).copy()
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Snapshot)
+
+
+def encode_snapshot(snapshot: Snapshot) -> bytes:
+    """Three bytes of format, then MessagePack."""
+    return _FORMAT + _encoder.encode(snapshot)
+
+
+def decode_snapshot(data: bytes) -> Snapshot:
+    """The snapshot that `encode_snapshot` wrote.
+
+    Raises:
+        SnapshotError: Damaged, or written by a version with another state. The engine can then
+            be started afresh and fed the newest part of the journal.
+    """
+    if data[:3] != _FORMAT:
+        raise SnapshotError(f"unknown engine snapshot {data[:3]!r}; this version reads {_FORMAT!r}")
+    try:
+        snapshot = _decoder.decode(memoryview(data)[3:])
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise SnapshotError(f"damaged engine snapshot: {error}") from error
+    if snapshot.layout != _LAYOUT:
+        raise SnapshotError("engine snapshot of another version: its state has other fields")
+    whole = (
+        len(snapshot.tracks) == len(snapshot.track_ids) * TRACK_DTYPE.itemsize
+        and len(snapshot.watches) == len(snapshot.watch_keys) * WATCH_DTYPE.itemsize
+    )
+    if not whole:
+        raise SnapshotError("damaged engine snapshot: names and rows do not match")
+    return snapshot

@@ -1,0 +1,280 @@
+"""Whatever happens in whatever order: the desk's promises hold, and its rebuilt twins equal it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+
+import hypothesis.strategies as st
+import msgspec
+import pytest
+from hypothesis import settings
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from alerts.deliveries import decode_entry, encode_entry
+from alerts.errors import IllegalStep, NoSuchAlert, StepRefused, VersionConflict
+from alerts.model import Alert, AlertChange
+from devices.reports import Event
+from devices.watches import Watch
+from geofence.levels import Level, Transition
+from tests.alerts.builders import (
+    BEARERS,
+    SECOND_US,
+    START_US,
+    WATCH,
+    ZONE,
+    desk,
+    event,
+    transition,
+)
+
+WATCHES: dict[str, Watch] = {WATCH.key: WATCH, ZONE.key: ZONE}
+EVENT_TYPES = ("panic", "strap_cut", "strap_closed", "battery_low", "charging", "gnss_lost")
+OPEN_LIMIT = 6
+
+
+class DeskMachine(RuleBasedStateMachine):
+    """Drives a desk, and keeps its own simple account of what must be true."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.desk = desk(open_limit=OPEN_LIMIT)
+        self.now_us = START_US
+        self.changes: list[AlertChange] = []
+        self.inputs: list[Transition | Event] = []
+        self.level = dict.fromkeys(WATCHES, Level.CLEAR)
+        self.number = dict.fromkeys(WATCHES, 0)
+        self.onset_us = dict.fromkeys(WATCHES, START_US)
+        self.snapshot = self.desk.snapshot()
+        self.snapshot_after = (0, 0)
+
+    @property
+    def events(self) -> list[Event]:
+        return [made for made in self.inputs if isinstance(made, Event)]
+
+    def replay(self, inputs: list[Transition | Event]) -> None:
+        """Say again what was said before; nothing may change."""
+        if self.desk.counts.refused:
+            return  # what was refused for want of room may be raised later: that is no replay
+        before = self.desk.open_alerts()
+        for made in inputs:
+            assert self.feed(made) == []
+        assert self.desk.open_alerts() == before
+
+    def feed(self, made: Transition | Event) -> list[AlertChange]:
+        if isinstance(made, Event):
+            return self.desk.on_event(made, BEARERS[made.device], now_us=self.now_us)
+        return self.desk.on_transition(made, WATCHES[made.watch], now_us=self.now_us)
+
+    def keep(self, changes: list[AlertChange]) -> None:
+        self.changes += changes
+        for change in changes:
+            assert change.id == f"{change.subject}/{change.data.version}"
+
+    def tick(self) -> None:
+        self.now_us += SECOND_US
+
+    @rule(key=st.sampled_from(sorted(WATCHES)), level=st.sampled_from(Level), fix=st.booleans())
+    def engine_decides(self, key: str, level: Level, *, fix: bool) -> None:
+        if level is self.level[key]:
+            return
+        self.tick()
+        if self.level[key] is Level.CLEAR and fix:
+            self.onset_us[key] = self.now_us
+        self.number[key] += 1
+        made = transition(
+            self.number[key],
+            level,
+            watch=key,
+            previous=self.level[key],
+            onset_us=self.onset_us[key],
+            decided_at_us=self.now_us,
+        )
+        self.level[key] = level
+        self.inputs.append(made)
+        self.keep(self.feed(made))
+
+    @rule(
+        kind=st.sampled_from(EVENT_TYPES),
+        device=st.sampled_from(sorted(BEARERS)),
+        counts=st.booleans(),
+        late_s=st.integers(0, 3),
+    )
+    def device_notices(self, kind: str, device: str, late_s: int, *, counts: bool) -> None:
+        self.tick()
+        if kind == "battery_low":
+            late_s = 0  # one that comes after its own end is ended by a replay: see on_event
+        number = len(self.inputs) + 1
+        made = event(
+            kind,
+            number if counts else -number,
+            device=device,
+            time_us=self.now_us - late_s * SECOND_US,
+        )
+        self.inputs.append(made)
+        self.keep(self.feed(made))
+
+    @precondition(lambda self: self.desk.open_alerts())
+    @rule(data=st.data(), stale=st.booleans())
+    def somebody_acknowledges(self, data: st.DataObject, *, stale: bool) -> None:
+        self.tick()
+        alert = data.draw(st.sampled_from(self.desk.open_alerts()))
+        expected: type[StepRefused] | None = None
+        if stale:
+            expected = VersionConflict
+        elif alert.acknowledged_by is not None:
+            expected = IllegalStep
+        with refused_with(expected):
+            self.keep(
+                self.desk.acknowledge(
+                    alert.alert_id,
+                    version=alert.version - stale,
+                    operator="ada",
+                    now_us=self.now_us,
+                )
+            )
+
+    @precondition(lambda self: self.desk.open_alerts())
+    @rule(data=st.data())
+    def somebody_resolves(self, data: st.DataObject) -> None:
+        self.tick()
+        alert = data.draw(st.sampled_from(self.desk.open_alerts()))
+        early = alert.acknowledged_by is None or bool(alert.watch)
+        with refused_with(IllegalStep if early else None):
+            self.keep(
+                self.desk.resolve(
+                    alert.alert_id,
+                    version=alert.version,
+                    operator="bob",
+                    note="seen to",
+                    now_us=self.now_us,
+                )
+            )
+
+    @precondition(lambda self: self.changes)
+    @rule(data=st.data())
+    def somebody_acts_on_a_closed_one(self, data: st.DataObject) -> None:
+        known = {alert.alert_id for alert in self.desk.open_alerts()}
+        closed = [c for c in self.changes if c.subject not in known]
+        if not closed:
+            return
+        change = data.draw(st.sampled_from(closed))
+        with refused_with(NoSuchAlert):
+            self.desk.acknowledge(
+                change.subject, version=change.data.version, operator="ada", now_us=self.now_us
+            )
+
+    @rule()
+    def everything_is_replayed(self) -> None:
+        """The journal read from its beginning."""
+        self.replay(self.inputs)
+
+    @rule()
+    def keep_a_snapshot(self) -> None:
+        self.snapshot = self.desk.snapshot()
+        self.snapshot_after = (len(self.changes), len(self.inputs))
+
+    @rule()
+    def restart_from_the_snapshot(self) -> None:
+        """The desk dies; back from its snapshot, the changes and the journal written after it."""
+        before = self.desk.open_alerts()
+        counts = self.desk.counts
+        self.desk = desk(open_limit=OPEN_LIMIT)
+        self.desk.load_snapshot(self.snapshot)
+        changes, inputs = self.snapshot_after
+        self.desk.restore(decode(self.changes[changes:]))
+        self.desk.counts = counts
+        assert self.desk.open_alerts() == before
+        self.replay(self.inputs[inputs:])
+
+    @invariant()
+    def a_desk_rebuilt_from_its_changes_is_the_same(self) -> None:
+        twin = desk()
+        twin.restore(decode(self.changes))
+        assert twin.open_alerts() == self.desk.open_alerts()
+        twin.restore(decode(self.changes))  # the stream may hold entries twice
+        assert twin.open_alerts() == self.desk.open_alerts()
+
+    @invariant()
+    def a_desk_from_its_snapshot_is_the_same(self) -> None:
+        twin = desk()
+        twin.load_snapshot(self.desk.snapshot())
+        assert twin.open_alerts() == self.desk.open_alerts()
+        assert twin.snapshot() == self.desk.snapshot()
+        twin.restore(self.changes)
+        assert twin.open_alerts() == self.desk.open_alerts()
+
+    @invariant()
+    def the_history_makes_sense(self) -> None:
+        assert len({change.id for change in self.changes}) == len(self.changes)
+        last: dict[str, AlertChange] = {}
+        for change in self.changes:
+            check_step(last.get(change.subject), change)
+            last[change.subject] = change
+
+    @invariant()
+    def one_active_alert_for_each_watch_that_is_not_clear(self) -> None:
+        active = [a.watch for a in self.desk.open_alerts() if a.watch and a.state == "active"]
+        assert len(set(active)) == len(active)
+        assert set(active) <= {key for key, level in self.level.items() if level}
+        if not self.desk.counts.refused:
+            assert set(active) == {key for key, level in self.level.items() if level}
+        for alert in self.desk.open_alerts():
+            if alert.watch and alert.state == "active":
+                assert alert.level == self.level[alert.watch].label
+
+    @invariant()
+    def no_alarm_of_hers_is_ever_refused(self) -> None:
+        raised = {c.data.device for c in self.changes if c.data.level == "panic"}
+        assert raised == {e.device for e in self.events if e.type == "panic"}
+
+    @invariant()
+    def nothing_is_open_that_nobody_needs(self) -> None:
+        for alert in self.desk.open_alerts():
+            assert alert.resolved_by is None
+            assert alert.state == "active" or alert.acknowledged_by is None
+
+
+def refused_with(
+    expected: type[StepRefused] | None,
+) -> contextlib.AbstractContextManager[object]:
+    return contextlib.nullcontext() if expected is None else pytest.raises(expected)
+
+
+def check_step(before: AlertChange | None, change: AlertChange) -> None:
+    """One alert's changes: raised first, resolved last, versions by ones, no illegal step."""
+    alert = change.data
+    if before is None:
+        assert change.kind == "raised"
+        assert alert.version == 1
+        assert alert.acknowledged_by is None
+        return
+    assert change.kind != "raised"
+    assert before.kind != "resolved"
+    assert alert.version == before.data.version + 1
+    assert change.time >= before.time
+    assert latches(alert) <= (change.kind in {"acknowledged", "resolved"})
+    if change.kind == "acknowledged":
+        assert before.data.acknowledged_by is None
+    if change.kind == "returned":
+        assert before.data.state == "active"
+    if change.kind == "resolved" and latches(alert):
+        assert before.data.acknowledged_by is not None
+        assert alert.note
+    if change.kind in {"level", "tier"}:
+        assert (change.kind == "tier") == (alert.tier != before.data.tier)
+
+
+def latches(alert: Alert) -> bool:
+    return alert.condition in {"panic", "tamper"}
+
+
+def decode(changes: list[AlertChange]) -> list[AlertChange]:
+    """As they come back from the stream."""
+    decoded = [decode_entry(encode_entry(change)) for change in changes]
+    assert json.loads(msgspec.json.encode(decoded)) == json.loads(msgspec.json.encode(changes))
+    return [change for change in decoded if isinstance(change, AlertChange)]
+
+
+TestDesk = DeskMachine.TestCase
+TestDesk.settings = settings(max_examples=80, stateful_step_count=30, deadline=None)
