@@ -1,0 +1,85 @@
+"""What a device writes on the wire.
+
+Written from the published payload contract and not with the service's own types, so that the two
+check each other. Commands it reads as `devices.commands` says a device should.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import msgspec
+
+from devices.instants import to_iso
+
+ROOT = "cordon/v1"
+
+ReceiptState = Literal["received", "shown", "answered"]
+
+
+class Broker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the devices connect. Without a user name they come as plain devices."""
+
+    host: str = "127.0.0.1"
+    port: int = 1883
+    username: str | None = None
+    password: str | None = None
+
+
+class FixMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One fix. What the device does not know is left out, never written as 0."""
+
+    seq: int
+    time: str
+    lat: float
+    lon: float
+    accuracy_m: float | None = None
+    speed_mps: float | None = None
+    course_deg: float | None = None
+    kind: str = "gnss"
+    battery_pct: int | None = None
+    buffered: bool = False
+
+
+class EventMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One event, for example ``panic``."""
+
+    seq: int
+    time: str
+    type: str
+    peer: str | None = None
+    detail: dict[str, Any] = {}
+
+
+class StatusMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether the device is there; retained, and spoken by the broker as its last will."""
+
+    online: bool
+    time: str
+
+
+class ReceiptMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a command."""
+
+    id: str
+    state: ReceiptState
+    time: str
+
+
+encode = msgspec.json.Encoder().encode
+
+
+def topic(device: str, name: str) -> str:
+    """Topic `name` of a device: fix, event, status, receipt or command."""
+    return f"{ROOT}/{device}/{name}"
+
+
+def known(value: float, digits: int) -> float | None:
+    """The value as it is written, rounded; None, and so left out, when it is NaN."""
+    return None if math.isnan(value) else round(value, digits)
+
+
+def status(online: bool, time_us: int) -> bytes:  # noqa: FBT001 - one word of the contract
+    """Payload of a status message."""
+    return encode(StatusMessage(online=online, time=to_iso(time_us)))
