@@ -1,0 +1,298 @@
+"""The HTTP application: pages, API and live stream over a `Backend` and a `Hub`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import msgspec
+import structlog
+from litestar import Litestar, Request, Response, get, post
+from litestar.datastructures import Cookie, State
+from litestar.enums import MediaType
+from litestar.exceptions import NotFoundException
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from litestar.response import Redirect, Stream
+
+from alerts.model import Alert
+from console.access import Access, EntryRefusedError, TooManyFailuresError
+from console.backend import Backend
+from console.files import MAP_LIBRARY, STATIC, StaticFile, read_static
+from console.gate import (
+    ANY_HOST,
+    NO_SESSION,
+    OPERATOR,
+    Gate,
+    add_headers,
+    session_id_of,
+)
+from console.hub import Hub
+from console.notices import SIGN_IN_TEXT, notice_page
+from console.problems import exception_handlers
+from console.views import Health, Picture, RefusalView, SessionView
+
+log = structlog.get_logger("console")
+
+REFUSALS_SHOWN = 500
+"""Most rows of refusals one request may ask for."""
+
+BODY_BYTES = 16 * 1024
+"""Largest body of a request; an act on an alert needs far less."""
+
+NOTE_CHARACTERS = 2000
+
+GEOJSON = "application/geo+json"
+PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
+
+AppRequest = Request[Any, Any, State]
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """What the handlers work with; stands in the application's state as `console`."""
+
+    backend: Backend
+    hub: Hub
+    access: Access
+    metrics: Callable[[], bytes]
+    files: Mapping[str, StaticFile]
+
+
+class Act(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What an operator does with an alert.
+
+    Attributes:
+        version: Of the alert as the operator saw it.
+        note: Why; kept with the alert. Used by `resolve`.
+    """
+
+    version: Annotated[int, msgspec.Meta(ge=1)]
+    note: Annotated[str, msgspec.Meta(max_length=NOTE_CHARACTERS)] = ""
+
+
+def create_app(
+    backend: Backend,
+    hub: Hub,
+    access: Access,
+    metrics: Callable[[], bytes],
+    *,
+    version: str = "0.1.0",
+) -> Litestar:
+    """The console's application.
+
+    Args:
+        backend: The service behind it.
+        hub: Where live news is published.
+        access: Operators and sessions.
+        metrics: Gives the metrics in Prometheus' text form; must hold no personal data.
+        version: Stands in the API description.
+    """
+    files = read_static()
+    if MAP_LIBRARY not in files:
+        log.warning("map_library_missing", folder=str(STATIC / "vendor"))
+    return Litestar(
+        route_handlers=[
+            index,
+            static,
+            enter,
+            leave,
+            picture,
+            alerts,
+            acknowledge,
+            resolve,
+            refusals,
+            basemap,
+            session,
+            stream,
+            healthz,
+            readyz,
+            metrics_text,
+        ],
+        middleware=[Gate(access)],
+        before_send=[add_headers],
+        exception_handlers=exception_handlers(backend),
+        request_max_body_size=BODY_BYTES,
+        state=State({"console": Console(backend, hub, access, metrics, files)}),
+        openapi_config=OpenAPIConfig(
+            title="Cordon console",
+            version=version,
+            path="/api/v1/openapi.json",
+            # The other renderers load scripts and fonts from third parties.
+            render_plugins=[JsonRenderPlugin(path="/", media_type=MediaType.JSON)],
+            use_handler_docstrings=True,
+        ),
+        logging_config=None,
+        debug=False,
+    )
+
+
+def _console(request: AppRequest) -> Console:
+    console = request.app.state["console"]
+    assert isinstance(console, Console)
+    return console
+
+
+def _file(request: AppRequest, name: FromPath[str]) -> Response[bytes]:
+    found = _console(request).files.get(name)
+    if found is None:
+        raise NotFoundException("There is no such file.")
+    headers = {"Cache-Control": "no-cache", "ETag": found.etag}
+    if request.headers.get("if-none-match") == found.etag:
+        return Response(b"", status_code=304, headers=headers, media_type=found.media_type)
+    return Response(found.content, headers=headers, media_type=found.media_type)
+
+
+@get("/", include_in_schema=False)
+async def index(request: AppRequest) -> Response[bytes]:
+    """The console's page."""
+    return _file(request, "index.html")
+
+
+@get("/static/{name:path}", opt={NO_SESSION: True}, include_in_schema=False)
+async def static(request: AppRequest, name: FromPath[str]) -> Response[bytes]:
+    """The page's own files. They hold no data, and the page that asks to sign in needs them."""
+    return _file(request, name.removeprefix("/"))
+
+
+@get("/enter", opt={NO_SESSION: True}, include_in_schema=False, status_code=200)
+async def enter(request: AppRequest, token: FromQuery[str] = "") -> Response[Any]:
+    """Begin a session, and leave the address that holds the token."""
+    access = _console(request).access
+    address = request.client.host if request.client is not None else ""
+    try:
+        session_id = access.enter(token, address)
+    except EntryRefusedError:
+        log.warning("entry_refused")
+        return notice_page(401, "This sign-in address is not valid", SIGN_IN_TEXT)
+    except TooManyFailuresError as error:
+        wait = f"Too many wrong tokens came from your address. Wait {error.wait_s} seconds."
+        headers = {"Retry-After": str(error.wait_s)}
+        return notice_page(429, "Please wait", (wait,), headers)
+    cookie = Cookie(
+        key=access.cookie_name(request.headers.get("host", "")),
+        value=session_id,
+        max_age=access.session_s,
+        path="/",
+        httponly=True,
+        secure=access.secure,
+        samesite="strict",
+    )
+    return Redirect("/", status_code=303, cookies=[cookie])
+
+
+@post("/leave", status_code=204, include_in_schema=False)
+async def leave(request: AppRequest) -> None:
+    """End the session; its streams end with it."""
+    access = _console(request).access
+    access.leave(session_id_of(request, access))
+
+
+@get("/api/v1/picture", sync_to_thread=False)
+def picture(request: AppRequest) -> Picture:
+    """Everything as it is now: devices, watches, zones, alerts that are not resolved, service."""
+    return _console(request).backend.picture()
+
+
+@get("/api/v1/alerts", sync_to_thread=False)
+def alerts(request: AppRequest) -> list[Alert]:
+    """The alerts that are not resolved."""
+    return _console(request).backend.picture().alerts
+
+
+@post("/api/v1/alerts/{alert_id:str}/acknowledge", status_code=200)
+async def acknowledge(request: AppRequest, alert_id: FromPath[str], data: JSONBody[Act]) -> Alert:
+    """Take an alert in hand. 409 when it has changed since the version you saw."""
+    backend = _console(request).backend
+    return await backend.acknowledge(alert_id, data.version, request.state[OPERATOR])
+
+
+@post("/api/v1/alerts/{alert_id:str}/resolve", status_code=200)
+async def resolve(request: AppRequest, alert_id: FromPath[str], data: JSONBody[Act]) -> Alert:
+    """Close an alert. 409 when it has changed, 422 when its state does not allow it yet."""
+    backend = _console(request).backend
+    return await backend.resolve(alert_id, data.version, request.state[OPERATOR], data.note)
+
+
+@get("/api/v1/refusals")
+async def refusals(
+    request: AppRequest, limit: Annotated[int, QueryParameter(ge=1, le=REFUSALS_SHOWN)] = 100
+) -> list[RefusalView]:
+    """What was refused, from whom and why, newest first."""
+    return await _console(request).backend.refusals(limit)
+
+
+@get("/api/v1/basemap", sync_to_thread=False, media_type=GEOJSON)
+def basemap(request: AppRequest) -> Response[bytes]:
+    """Streets, water and parks as GeoJSON; 204 when this site has none."""
+    found = _console(request).backend.basemap()
+    if found is None:
+        return Response(b"", status_code=204, media_type=GEOJSON)
+    return Response(found, media_type=GEOJSON)
+
+
+@get("/api/v1/session", sync_to_thread=False)
+def session(request: AppRequest) -> SessionView:
+    """Who is signed in."""
+    return SessionView(operator=request.state[OPERATOR], build=_console(request).hub.build)
+
+
+@get("/api/v1/stream")
+async def stream(request: AppRequest, last: FromQuery[str] = "") -> Stream:
+    """Live news as server-sent events: `hello`, `alert`, `plan`, `positions`, `service`, `beat`.
+
+    On a `hello` that is not `resumed`, on `plan` and on `resync`, fetch the picture. `last` does what
+    the Last-Event-ID header does, for a client that cannot set the header.
+    """
+    console = _console(request)
+    console.hub.require_room()
+    last_event_id = request.headers.get("last-event-id") or last
+    session_id = session_id_of(request, console.access)
+    return Stream(
+        _frames(console, session_id, last_event_id),
+        media_type="text/event-stream",
+        headers={"X-Accel-Buffering": "no"},
+    )
+
+
+async def _frames(console: Console, session_id: str, last_event_id: str) -> AsyncGenerator[bytes]:
+    """The subscription's frames for as long as the session lives."""
+    subscription = console.hub.subscribe(last_event_id)
+    async with aclosing(subscription.frames()) as frames:
+        async for data in frames:
+            if console.access.who(session_id) is None:
+                return
+            yield data
+
+
+def _health(health: Health, *, good: bool) -> Response[Health]:
+    return Response(health, status_code=200 if good else 503)
+
+
+@get("/healthz", opt={NO_SESSION: True, ANY_HOST: True}, sync_to_thread=False)
+def healthz(request: AppRequest) -> Response[Health]:
+    """Whether the process lives. A supervisor restarts it when this fails."""
+    health = _console(request).backend.health()
+    return _health(health, good=health.live)
+
+
+@get("/readyz", opt={NO_SESSION: True, ANY_HOST: True}, sync_to_thread=False)
+def readyz(request: AppRequest) -> Response[Health]:
+    """Whether the service does its work; reasons say what is missing."""
+    health = _console(request).backend.health()
+    return _health(health, good=health.ready)
+
+
+@get(
+    "/metrics",
+    opt={NO_SESSION: True, ANY_HOST: True},
+    sync_to_thread=False,
+    media_type=PROMETHEUS_TEXT,
+    include_in_schema=False,
+)
+def metrics_text(request: AppRequest) -> Response[bytes]:
+    """Counters for Prometheus. No personal data."""
+    return Response(_console(request).metrics(), media_type=PROMETHEUS_TEXT)

@@ -1,0 +1,57 @@
+"""What the console asks of the service behind it. `cordon` implements it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from alerts.model import Alert
+from console.views import Health, Picture, RefusalView
+
+
+class NotAvailableError(Exception):
+    """Something behind the console is away, so that it cannot answer. The text is for operators."""
+
+
+class Backend(Protocol):
+    """The service as the console sees it.
+
+    `picture`, `basemap` and `health` answer from memory and must not block.
+    """
+
+    def picture(self) -> Picture:
+        """Everything as it is now: all devices, watches, zones and the alerts not resolved."""
+        ...
+
+    async def acknowledge(self, alert_id: str, version: int, operator: str) -> Alert:
+        """Take an alert in hand, and return it as it stands then.
+
+        Raises:
+            alerts.errors.NoSuchAlert: There is none with this id.
+            alerts.errors.VersionConflict: It has changed since `version`.
+            alerts.errors.IllegalStep: Its state does not allow it.
+        """
+        ...
+
+    async def resolve(self, alert_id: str, version: int, operator: str, note: str) -> Alert:
+        """Close an alert with a note. Raises as `acknowledge` does."""
+        ...
+
+    async def refusals(self, limit: int) -> list[RefusalView]:
+        """What was refused, newest first, at most `limit` rows.
+
+        Raises:
+            NotAvailableError: It cannot be looked up now.
+        """
+        ...
+
+    def basemap(self) -> bytes | None:
+        """A GeoJSON FeatureCollection to draw beneath everything, or None for a plain ground.
+
+        Features carry a property `kind`: `water`, `park`, `building` (polygons), `street` (lines),
+        and optionally `name` and `major` (true for a main street).
+        """
+        ...
+
+    def health(self) -> Health:
+        """Whether the service lives and is ready."""
+        ...

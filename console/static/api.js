@@ -1,0 +1,50 @@
+// Requests to our own server. A refusal becomes an ApiError whose text is for the operator.
+
+const TIMEOUT_MS = 10000;
+
+export class ApiError extends Error {
+  constructor(status, problem) {
+    super([problem.error, problem.what_to_do].filter(Boolean).join(" "));
+    this.status = status;
+    this.alert = problem.alert ?? null;
+  }
+}
+
+async function request(path, options = {}) {
+  let response;
+  try {
+    response = await fetch(path, { ...options, signal: AbortSignal.timeout(TIMEOUT_MS) });
+  } catch {
+    throw new ApiError(0, {
+      error: "The server does not answer.",
+      what_to_do: "Nothing was changed as far as this page knows; try again when it is back.",
+    });
+  }
+  if (!response.ok) {
+    const problem = await response.json().catch(() => ({}));
+    throw new ApiError(response.status, {
+      ...problem, error: problem.error ?? `The server answered ${response.status}.`,
+    });
+  }
+  return response.status === 204 ? null : response.json();
+}
+
+const post = (path, body) => request(path, {
+  method: "POST",
+  headers: { "Content-Type": "application/json" },
+  body: JSON.stringify(body),
+});
+
+const alertPath = (id, act) => `/api/v1/alerts/${encodeURIComponent(id)}/${act}`;
+
+export const getPicture = () => request("/api/v1/picture");
+export const getSession = () => request("/api/v1/session");
+export const getBasemap = () => request("/api/v1/basemap");
+export const getRefusals = () => request("/api/v1/refusals?limit=100");
+export const acknowledge = (alert) => post(alertPath(alert.alert_id, "acknowledge"), {
+  version: alert.version,
+});
+export const resolve = (alert, note) => post(alertPath(alert.alert_id, "resolve"), {
+  version: alert.version, note,
+});
+export const leave = () => post("/leave", {});

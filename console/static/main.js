@@ -1,0 +1,144 @@
+// Wires the page: stream in, acts out, keys.
+
+import { acknowledge, getPicture, getSession, leave, resolve } from "./api.js";
+import { askForNote, startDetail } from "./detail.js";
+import { byId, onPress, setText } from "./dom.js";
+import { startLegend } from "./legend.js";
+import { showAll, startMap } from "./map.js";
+import { startQueue, step } from "./queue.js";
+import { startRefusals } from "./refusals.js";
+import { startSound } from "./sound.js";
+import {
+  applyAlert, applyPicture, applyPositions, applyService, beginPicture, changed, isNew, select,
+  setFeed, state,
+} from "./state.js";
+import { startStatus } from "./status.js";
+import { openStream } from "./stream.js";
+
+const RETRY_MS = 2000;
+const MESSAGE_MS = 20000;
+
+let build = null;
+let havePicture = false;
+let fetching = false;
+let fetchAgain = false;
+let messageTimer = 0;
+const underWay = new Set(); // alerts with an act whose answer is awaited
+
+function say(text) {
+  const box = byId("message");
+  setText(box, text);
+  box.hidden = text === "";
+  clearTimeout(messageTimer);
+  if (text) messageTimer = setTimeout(() => say(""), MESSAGE_MS);
+}
+
+async function refresh() {
+  if (fetching) {
+    fetchAgain = true;
+    return;
+  }
+  fetching = true;
+  fetchAgain = false;
+  beginPicture();
+  try {
+    applyPicture(await getPicture());
+    havePicture = true;
+  } catch (error) {
+    if (error.status === 401) setFeed("signed-out");
+    else setTimeout(refresh, RETRY_MS);
+  }
+  fetching = false;
+  if (fetchAgain) refresh();
+}
+
+// Names the alert and the version that was on the screen; the server refuses if it has changed.
+async function act(id, send) {
+  const alert = state.alerts.get(id);
+  if (!alert || underWay.has(id)) return;
+  underWay.add(id);
+  say("");
+  try {
+    applyAlert(await send(alert));
+  } catch (error) {
+    if (error.alert) applyAlert(error.alert);
+    if (error.status === 401) setFeed("signed-out");
+    if (error.status === 404) refresh();
+    say(error.message);
+  }
+  underWay.delete(id);
+}
+
+const acts = {
+  acknowledge: (id) => act(id, acknowledge),
+  resolve: (id, note) => act(id, (alert) => resolve(alert, note)),
+  // The step that the row offers: take in hand what is new, close what is in hand.
+  next(id) {
+    const alert = state.alerts.get(id);
+    if (!alert) return;
+    select({ alert: id });
+    if (isNew(alert)) acts.acknowledge(id);
+    else setTimeout(askForNote); // after the press has given the button the focus
+  },
+};
+
+const keys = {
+  j: () => step(1),
+  k: () => step(-1),
+  a: () => {
+    const alert = state.alerts.get(state.selected?.alert);
+    if (alert && isNew(alert)) acts.acknowledge(alert.alert_id);
+  },
+  r: () => {
+    const alert = state.alerts.get(state.selected?.alert);
+    if (!alert) return;
+    if (isNew(alert)) say("Acknowledge the alert before you resolve it.");
+    else askForNote();
+  },
+  f: showAll,
+  Escape: () => select(null),
+};
+
+function onKey(event) {
+  const typing = event.target.closest?.("input, textarea, select");
+  if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
+  const onThisKey = keys[event.key];
+  if (!onThisKey || (event.repeat && event.key === "a")) return;
+  event.preventDefault();
+  onThisKey();
+}
+
+const handlers = {
+  hello(data) {
+    if (build !== null && build !== data.build) location.reload();
+    build = data.build;
+    if (!havePicture || !data.resumed) refresh();
+  },
+  alert: (data) => applyAlert(data.alert),
+  plan: refresh,
+  resync: refresh,
+  positions: applyPositions,
+  service: (data) => applyService(data.service),
+};
+
+async function start() {
+  startStatus();
+  startQueue(acts);
+  startDetail(acts);
+  startRefusals();
+  startSound();
+  startLegend();
+  document.addEventListener("keydown", onKey);
+  onPress(byId("leave"), async () => {
+    await leave().catch(() => {});
+    location.assign("/");
+  });
+  openStream(handlers);
+  setInterval(() => changed("second"), 1000);
+  changed("second", "feed");
+  const session = await getSession().catch(() => null);
+  if (session) setText(byId("operator"), session.operator);
+  await startMap();
+}
+
+start();

@@ -1,0 +1,159 @@
+// What the page knows. Other modules read it, and are told when a part of it changed.
+
+const STALE_INTERVALS = 3; // without a fix for this many of its intervals, a device is stale
+const STALE_MIN_S = 15; // but never sooner than this
+const CLOSED_KEPT = 200; // resolved alerts remembered, so that an older change does not revive them
+
+export const state = {
+  devices: new Map(), // by device id
+  watches: new Map(), // by watch key
+  zones: [],
+  alerts: new Map(), // by alert id; those that are not resolved
+  service: null,
+  operator: "",
+  selected: null, // {alert: id} or {device: id}; never a row number
+  feed: "starting", // live, lost, signed-out
+  lastFrameAt: 0, // by the browser's clock
+};
+
+const closed = new Map(); // alert id -> version it was resolved at
+const touched = new Set(); // alerts that changed here since the last picture was asked for
+const listeners = new Set();
+let since = null; // other news since then, to be told again; null while no picture is on its way
+let clockOffsetMs = 0;
+const due = new Set();
+
+export const serverNow = () => Date.now() + clockOffsetMs;
+
+// A frame that waited or is replayed states an old time: it may only move our idea of the
+// server's clock forward. What was made when it was sent sets it.
+export function noteServerTime(iso, { fresh = true } = {}) {
+  const offsetMs = Date.parse(iso) - Date.now();
+  if (fresh || offsetMs > clockOffsetMs) clockOffsetMs = offsetMs;
+}
+
+export const onChange = (listener) => listeners.add(listener);
+
+// Parts: devices, plan, alerts, service, selection, feed, second. Several changes in one turn of
+// the loop are told once.
+export function changed(...parts) {
+  if (due.size === 0) queueMicrotask(tell);
+  for (const part of parts) due.add(part);
+}
+
+function tell() {
+  const parts = new Set(due);
+  due.clear();
+  for (const listener of listeners) listener(parts);
+}
+
+// From the stream or the answer to an act, which may cross: the newer version wins.
+export function applyAlert(alert) {
+  touched.add(alert.alert_id);
+  const known = state.alerts.get(alert.alert_id)?.version ?? closed.get(alert.alert_id) ?? 0;
+  if (alert.version <= known) return false;
+  if (alert.resolved_at || alert.resolved_by) {
+    state.alerts.delete(alert.alert_id);
+    closed.set(alert.alert_id, alert.version);
+    if (closed.size > CLOSED_KEPT) closed.delete(closed.keys().next().value);
+    if (state.selected?.alert === alert.alert_id) select(null);
+  } else {
+    state.alerts.set(alert.alert_id, alert);
+  }
+  changed("alerts");
+  return true;
+}
+
+export function beginPicture() {
+  touched.clear();
+  since = [];
+}
+
+// The picture replaces everything but what the stream has told since it was asked for.
+export function applyPicture(picture) {
+  noteServerTime(picture.server_time);
+  state.devices = new Map(picture.devices.map((device) => [device.id, device]));
+  state.watches = new Map(picture.watches.map((watch) => [watch.key, watch]));
+  state.zones = picture.zones;
+  state.service = picture.service;
+  for (const id of state.alerts.keys()) {
+    if (!touched.has(id)) state.alerts.delete(id);
+  }
+  for (const alert of picture.alerts) {
+    if (touched.has(alert.alert_id)) continue;
+    state.alerts.set(alert.alert_id, alert);
+    closed.delete(alert.alert_id);
+  }
+  const late = since ?? [];
+  since = null;
+  for (const apply of late) apply();
+  if (state.selected?.alert && !state.alerts.has(state.selected.alert)) select(null);
+  changed("devices", "plan", "alerts", "service");
+}
+
+export function applyPositions(change) {
+  since?.push(() => applyPositions(change));
+  if (change.full) {
+    state.devices = new Map();
+    state.watches = new Map();
+  }
+  for (const device of change.devices) state.devices.set(device.id, device);
+  for (const watch of change.watches) state.watches.set(watch.key, watch);
+  for (const id of change.gone_devices) state.devices.delete(id);
+  for (const key of change.gone_watches) state.watches.delete(key);
+  changed("devices");
+}
+
+export function applyService(service) {
+  since?.push(() => applyService(service));
+  state.service = service;
+  changed("service");
+}
+
+export function select(selection) {
+  state.selected = selection;
+  changed("selection");
+}
+
+export function setFeed(feed) {
+  if (state.feed === feed) return;
+  state.feed = feed;
+  changed("feed");
+}
+
+// Names come with the devices people carry; without one, the id must do.
+export function personName(person) {
+  if (!person) return "";
+  for (const device of state.devices.values()) {
+    if (device.person === person && device.name) return device.name;
+  }
+  return person;
+}
+
+export const hasPlace = (device) => device?.lat != null && device.lon != null;
+
+// 0 is not perfect: it is a receiver that does not know.
+export const accuracyKnown = (device) => device.accuracy_m > 0;
+
+export function fixAgeSeconds(device) {
+  return device.fix_time ? (serverNow() - Date.parse(device.fix_time)) / 1000 : Infinity;
+}
+
+export function isStale(device) {
+  const limit = Math.max(STALE_MIN_S, STALE_INTERVALS * device.fix_interval_s);
+  return device.online === false || fixAgeSeconds(device) > limit;
+}
+
+// Nobody has taken it in hand.
+export const isNew = (alert) => !alert.acknowledged_at && !alert.acknowledged_by;
+
+const byUrgency = (a, b) => a.tier - b.tier
+  || Date.parse(a.raised_at) - Date.parse(b.raised_at)
+  || (a.alert_id < b.alert_id ? -1 : 1);
+
+// Worst tier first, oldest first within it. An acknowledged alert leaves the first lane, so
+// that it can never stand in front of one nobody has seen.
+export function lanes() {
+  const all = [...state.alerts.values()].sort(byUrgency);
+  return { fresh: all.filter(isNew), inHand: all.filter((alert) => !isNew(alert)) };
+}

@@ -1,0 +1,106 @@
+// Numbers and names as an operator reads them.
+
+import { serverNow } from "./state.js";
+
+const SPACE = "\u00a0"; // does not break between a number and its unit
+
+export const TIERS = { 1: "critical", 2: "high", 3: "warning", 4: "technical" };
+
+const LEVELS = {
+  proximity: {
+    clear: "Clear again",
+    pre_alert: "Inside outer ring",
+    alert: "Inside alert ring",
+    contact: "Contact",
+    unknown: "Nearness cannot be excluded",
+  },
+  exclusion: {
+    clear: "Clear again",
+    pre_alert: "At edge of exclusion zone",
+    alert: "Inside exclusion zone",
+    contact: "Inside exclusion zone",
+    unknown: "Entry cannot be excluded",
+  },
+  inclusion: {
+    clear: "Clear again",
+    pre_alert: "At edge of inclusion zone",
+    alert: "Outside inclusion zone",
+    contact: "Outside inclusion zone",
+    unknown: "Absence cannot be excluded",
+  },
+};
+
+export function levelText(condition, level) {
+  const plain = level.replaceAll("_", " ");
+  return LEVELS[condition]?.[level] ?? plain.charAt(0).toUpperCase() + plain.slice(1);
+}
+
+export function metres(value) {
+  const size = Math.abs(value);
+  if (size < 10) return `${value.toFixed(1)}${SPACE}m`;
+  if (size < 2000) return `${Math.round(value)}${SPACE}m`;
+  return `${(value / 1000).toFixed(size < 20000 ? 2 : 1)}${SPACE}km`;
+}
+
+// A zone's distance is signed: negative is inside.
+export function distanceText(condition, value) {
+  if (value == null) return "distance unknown";
+  if (condition === "proximity" || condition === "panic" || condition === "tamper") {
+    return metres(value);
+  }
+  return `${metres(Math.abs(value))} ${value < 0 ? "inside" : "outside"}`;
+}
+
+export function intervalText(low, high) {
+  if (low == null || high == null) return "";
+  const [from, to] = [metres(low), metres(high)];
+  const unit = to.slice(to.lastIndexOf(SPACE));
+  return `95${SPACE}%: ${from.endsWith(unit) ? from.slice(0, -unit.length) : from} to ${to}`;
+}
+
+// Never "100 %" of something that is only very likely.
+export function percent(value) {
+  if (value == null) return "";
+  if (value > 0.99 && value < 1) return `over 99${SPACE}%`;
+  if (value < 0.01 && value > 0) return `under 1${SPACE}%`;
+  return `${Math.round(value * 100)}${SPACE}%`;
+}
+
+export const ageSeconds = (iso) => (serverNow() - Date.parse(iso)) / 1000;
+
+export function duration(seconds) {
+  const whole = Math.max(0, Math.floor(seconds));
+  const two = (value) => String(value).padStart(2, "0");
+  if (whole < 3600) return `${two(Math.floor(whole / 60))}:${two(whole % 60)}`;
+  if (whole < 172800) return `${Math.floor(whole / 3600)} h ${two(Math.floor(whole / 60) % 60)} min`;
+  return `${Math.floor(whole / 86400)} days`;
+}
+
+// Short, for the map and for running text: 8 s, 3 min, 2 h.
+export function roughly(seconds) {
+  if (seconds < 90) return `${Math.max(0, Math.round(seconds))} s`;
+  if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
+  if (seconds < 172800) return `${Math.round(seconds / 3600)} h`;
+  return `${Math.round(seconds / 86400)} days`;
+}
+
+const LOCAL = new Intl.DateTimeFormat([], {
+  hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", timeZoneName: "short",
+});
+const LOCAL_DAY = new Intl.DateTimeFormat([], { day: "numeric", month: "short" });
+
+// Local time with its zone; the day too when it is not today.
+export function localTime(moment) {
+  const date = new Date(moment);
+  const today = new Date(serverNow()).toDateString() === date.toDateString();
+  return (today ? "" : `${LOCAL_DAY.format(date)} `) + LOCAL.format(date);
+}
+
+const utcTime = (moment) => `${new Date(moment).toISOString().slice(11, 19)} UTC`;
+
+// Both, for what may end in a report; once where they are the same.
+export function bothTimes(moment) {
+  const local = localTime(moment);
+  const utc = utcTime(moment);
+  return local.endsWith(utc) ? local : `${local} (${utc})`;
+}

@@ -1,0 +1,263 @@
+"""A service in memory, as the console asks for it, and a small world to show."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import msgspec
+
+from alerts.errors import IllegalStep, NoSuchAlert, VersionConflict
+from alerts.model import Alert
+from console.access import Access, Operator, sha256_hex
+from console.hub import Hub
+from console.views import (
+    DeviceView,
+    Health,
+    PartView,
+    Picture,
+    RefusalView,
+    ServiceView,
+    WatchView,
+    ZoneView,
+)
+from devices.instants import MICROSECONDS, to_iso
+
+NOW_US = 1_795_543_445_000_000
+TOKEN = "correct horse battery staple"
+OPERATOR = "Ana"
+
+
+class Time:
+    """A clock that stands until it is moved."""
+
+    def __init__(self, now_us: int = NOW_US) -> None:
+        self.now_us = now_us
+
+    def __call__(self) -> int:
+        return self.now_us
+
+    def pass_s(self, seconds: float) -> None:
+        self.now_us += int(seconds * MICROSECONDS)
+
+
+def alert(alert_id: str = "a1", **changes: Any) -> Alert:
+    values: dict[str, Any] = {
+        "alert_id": alert_id,
+        "episode_id": f"e-{alert_id}",
+        "condition_id": "c1",
+        "condition": "proximity",
+        "tier": 2,
+        "level": "alert",
+        "agency": "centre",
+        "wearer": "w1",
+        "protected": "p1",
+        "distance_m": 243.2,
+        "distance_low_m": 221.0,
+        "distance_high_m": 265.9,
+        "probability": 0.997,
+        "decided_at": to_iso(NOW_US),
+        "rules": "1",
+        "build": "0.1.0",
+        "version": 1,
+        "highest_level": "alert",
+        "state": "active",
+        "onset": to_iso(NOW_US - 20 * MICROSECONDS),
+        "raised_at": to_iso(NOW_US - 15 * MICROSECONDS),
+        "watch": "c1/tag-1/phone-1",
+    }
+    return Alert(**(values | changes))
+
+
+def device(device_id: str, **changes: Any) -> DeviceView:
+    values: dict[str, Any] = {
+        "id": device_id,
+        "kind": "tag",
+        "person": "w1",
+        "name": "Marek D.",
+        "role": "wearer",
+        "lat": 51.7520,
+        "lon": -1.2577,
+        "accuracy_m": 18.0,
+        "fix_time": to_iso(NOW_US - 2 * MICROSECONDS),
+        "fix_interval_s": 5.0,
+        "battery_pct": 81,
+        "online": True,
+    }
+    return DeviceView(**(values | changes))
+
+
+def watch(key: str = "c1/tag-1/phone-1", **changes: Any) -> WatchView:
+    values: dict[str, Any] = {
+        "key": key,
+        "condition": "proximity",
+        "name": "No contact",
+        "wearer": "w1",
+        "protected": "p1",
+        "tag": "tag-1",
+        "handset": "phone-1",
+        "level": "alert",
+        "distance_m": 243.2,
+        "low_m": 221.0,
+        "high_m": 265.9,
+        "probability": 0.997,
+        "contact_m": 50.0,
+        "alert_m": 300.0,
+        "pre_alert_m": 600.0,
+    }
+    return WatchView(**(values | changes))
+
+
+def service(**changes: Any) -> ServiceView:
+    up = PartView(state="up")
+    values: dict[str, Any] = {
+        "broker": up,
+        "database": up,
+        "engine": up,
+        "lag_ms": 3.0,
+        "stored_lag": 0,
+        "counts": {"refused": 0},
+        "build": "0.1.0",
+    }
+    return ServiceView(**(values | changes))
+
+
+def box(lat: float, lon: float, half_deg: float) -> dict[str, Any]:
+    west, east = lon - half_deg * 1.6, lon + half_deg * 1.6
+    south, north = lat - half_deg, lat + half_deg
+    ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
+    return {"type": "Polygon", "coordinates": [ring]}
+
+
+class FakeBackend:
+    """Keeps the alerts' rules that the console must be able to show: versions and steps."""
+
+    def __init__(self) -> None:
+        self.time = Time()
+        self.alerts: dict[str, Alert] = {}
+        self.devices = [
+            device("tag-1"),
+            device(
+                "phone-1",
+                kind="handset",
+                person="p1",
+                name="Ms K.",
+                role="protected",
+                lat=51.7539,
+                lon=-1.2559,
+                accuracy_m=9.0,
+            ),
+        ]
+        self.watches = [watch()]
+        self.zones = [
+            ZoneView(
+                key="z1/tag-1", name="School", kind="exclusion", geometry=box(51.76, -1.26, 0.001)
+            )
+        ]
+        self.service = service()
+        self.rows: list[RefusalView] = []
+        self.calls: list[tuple[str, ...]] = []
+        self.map: bytes | None = None
+        self.state = Health(live=True, ready=True)
+
+    def picture(self) -> Picture:
+        return Picture(
+            server_time=to_iso(self.time()),
+            devices=self.devices,
+            watches=self.watches,
+            zones=self.zones,
+            alerts=list(self.alerts.values()),
+            service=self.service,
+        )
+
+    def _changed(self, alert_id: str, version: int) -> Alert:
+        found = self.alerts.get(alert_id)
+        if found is None:
+            raise NoSuchAlert(alert_id)
+        if found.version != version:
+            actor = found.acknowledged_by or "system"
+            kind = "acknowledged" if found.acknowledged_by else "level"
+            raise VersionConflict(
+                alert_id, seen=version, version=found.version, actor=actor, kind=kind
+            )
+        return found
+
+    async def acknowledge(self, alert_id: str, version: int, operator: str) -> Alert:
+        self.calls.append(("acknowledge", alert_id, operator))
+        found = self._changed(alert_id, version)
+        if found.acknowledged_by:
+            raise IllegalStep(alert_id, "the alert is acknowledged already")
+        changed = msgspec.structs.replace(
+            found,
+            version=version + 1,
+            acknowledged_by=operator,
+            acknowledged_at=to_iso(self.time()),
+        )
+        self.alerts[alert_id] = changed
+        return changed
+
+    async def resolve(self, alert_id: str, version: int, operator: str, note: str) -> Alert:
+        self.calls.append(("resolve", alert_id, operator, note))
+        found = self._changed(alert_id, version)
+        if not found.acknowledged_by:
+            raise IllegalStep(alert_id, "an alert is acknowledged before it is resolved")
+        del self.alerts[alert_id]
+        return msgspec.structs.replace(
+            found,
+            version=version + 1,
+            resolved_by=operator,
+            resolved_at=to_iso(self.time()),
+            note=note,
+        )
+
+    async def refusals(self, limit: int) -> list[RefusalView]:
+        return self.rows[:limit]
+
+    def basemap(self) -> bytes | None:
+        return self.map
+
+    def health(self) -> Health:
+        return self.state
+
+
+def make_access(time: Time, **settings: Any) -> Access:
+    operators = [Operator(name=OPERATOR, token_sha256=sha256_hex(TOKEN))]
+    return Access(operators, time, **settings)
+
+
+def make_hub(time: Time, **settings: Any) -> Hub:
+    return Hub("boot1", time, build="0.1.0", **settings)
+
+
+def grid_town(lat: float, lon: float, blocks: int = 12, block_deg: float = 0.0016) -> bytes:
+    """Streets in a grid, a river and a park: enough ground to look at in a picture."""
+    half = blocks * block_deg / 2
+    features = [
+        _feature("park", "Polygon", box(lat + half / 2, lon - half, half / 4)["coordinates"]),
+        _feature("water", "Polygon", [_river(lat, lon, half)]),
+    ]
+    for index in range(blocks + 1):
+        offset = -half + index * block_deg
+        major = index % 4 == 2
+        across = [[lon - 2 * half, lat + offset], [lon + 2 * half, lat + offset]]
+        along = [[lon + 1.6 * offset, lat - half], [lon + 1.6 * offset, lat + half]]
+        features.append(
+            _feature("street", "LineString", across, f"{index + 1} Street", major=major)
+        )
+        features.append(_feature("street", "LineString", along, f"{index + 1} Avenue", major=major))
+    return json.dumps({"type": "FeatureCollection", "features": features}).encode()
+
+
+def _river(lat: float, lon: float, half: float) -> list[list[float]]:
+    steps = [index / 20 for index in range(-20, 21)]
+    mid = [lat - half / 2 + half / 3 * math.sin(3 * step) for step in steps]
+    west = [[lon + 2 * half * s, m] for s, m in zip(steps, mid, strict=True)]
+    east = [[lon + 2 * half * s, m + half / 12] for s, m in zip(steps, mid, strict=True)]
+    return [*west, *reversed(east), west[0]]
+
+
+def _feature(kind: str, shape: str, at: Any, name: str = "", **more: Any) -> dict[str, Any]:
+    properties = {"kind": kind, **({"name": name} if name else {}), **more}
+    geometry = {"type": shape, "coordinates": at}
+    return {"type": "Feature", "properties": properties, "geometry": geometry}

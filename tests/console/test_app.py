@@ -1,0 +1,408 @@
+"""The API as a client meets it: sessions, answers, refusals, headers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+from litestar import Litestar
+from litestar.testing import TestClient
+
+from console.access import Access
+from console.app import BODY_BYTES, create_app
+from console.backend import NotAvailableError
+from console.files import MAP_LIBRARY, read_static
+from console.gate import CSP
+from console.hub import Hub
+from console.server import SHUTDOWN_S, bind, serve_console
+from console.views import Health, RefusalView
+from tests.console.fake import OPERATOR, TOKEN, FakeBackend, alert, grid_town, make_access, make_hub
+
+ORIGIN = "http://127.0.0.1:8000"
+SAME_ORIGIN = {"Origin": ORIGIN}
+
+
+class World:
+    """The application, what stands behind it, and a client that keeps cookies."""
+
+    def __init__(self) -> None:
+        self.backend = FakeBackend()
+        self.hub: Hub = make_hub(self.backend.time, beat_s=0.05)
+        self.access: Access = make_access(self.backend.time)
+        self.app: Litestar = create_app(
+            self.backend, self.hub, self.access, lambda: b"cordon_up 1\n"
+        )
+        self.client = TestClient(self.app, base_url=ORIGIN)
+
+    def enter(self) -> None:
+        answer = self.client.get("/enter", params={"token": TOKEN}, follow_redirects=False)
+        assert answer.status_code == 303
+
+    def act(self, alert_id: str, act: str, **body: Any) -> httpx.Response:
+        address = f"/api/v1/alerts/{alert_id}/{act}"
+        return self.client.post(address, json=body, headers=SAME_ORIGIN)
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    made = World()
+    with made.client:
+        yield made
+
+
+@pytest.fixture
+def inside(world: World) -> World:
+    world.enter()
+    return world
+
+
+def test_nothing_is_served_without_a_session(world: World) -> None:
+    for path in ("picture", "alerts", "refusals", "basemap", "stream", "session", "openapi.json"):
+        answer = world.client.get(f"/api/v1/{path}")
+        assert answer.status_code == 401, path
+        assert set(answer.json()) == {"error", "what_to_do"}
+    assert world.act("a1", "acknowledge", version=1).status_code == 401
+    page = world.client.get("/")
+    assert page.status_code == 401
+    assert "sign-in address" in page.text
+
+
+def test_entering_sets_a_strict_cookie_and_leaves_the_token_behind(world: World) -> None:
+    answer = world.client.get("/enter", params={"token": TOKEN}, follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    cookie = answer.headers["set-cookie"]
+    assert TOKEN not in cookie
+    for part in ("cordon_8000=", "HttpOnly", "SameSite=strict", "Path=/", "Max-Age="):
+        assert part in cookie
+    assert world.client.get("/").status_code == 200
+    assert world.client.get("/api/v1/session").json() == {"operator": OPERATOR, "build": "0.1.0"}
+
+
+def test_a_wrong_token_and_too_many_of_them(world: World) -> None:
+    for _ in range(10):
+        answer = world.client.get("/enter", params={"token": "guess"})
+        assert answer.status_code == 401
+    answer = world.client.get("/enter", params={"token": TOKEN})
+    assert answer.status_code == 429
+    assert int(answer.headers["retry-after"]) > 0
+
+
+def test_leaving_ends_the_session(inside: World) -> None:
+    assert inside.client.post("/leave").status_code == 403
+    assert inside.client.post("/leave", headers=SAME_ORIGIN).status_code == 204
+    assert inside.client.get("/api/v1/picture").status_code == 401
+
+
+def test_a_damaged_cookie_is_no_session(world: World) -> None:
+    for cookie in ("cordon_8000=\u00e9", 'cordon_8000="', "a,b;;=;=", "cordon_8000"):
+        headers = {b"Cookie": cookie.encode("latin-1")}
+        assert world.client.get("/api/v1/session", headers=headers).status_code == 401
+
+
+def test_the_picture_holds_everything(inside: World) -> None:
+    inside.backend.alerts["a1"] = alert("a1")
+    picture = inside.client.get("/api/v1/picture").json()
+    assert set(picture) == {"server_time", "devices", "watches", "zones", "alerts", "service"}
+    assert picture["devices"][0]["accuracy_m"] == 18.0
+    assert picture["watches"][0]["low_m"] == 221.0
+    assert picture["zones"][0]["geometry"]["type"] == "Polygon"
+    assert inside.client.get("/api/v1/alerts").json() == picture["alerts"]
+
+
+def test_acknowledge_then_resolve(inside: World) -> None:
+    inside.backend.alerts["a1"] = alert("a1")
+    answer = inside.act("a1", "acknowledge", version=1)
+    assert answer.status_code == 200
+    assert answer.json()["acknowledged_by"] == OPERATOR
+    answer = inside.act("a1", "resolve", version=2, note="Officer spoke to both.")
+    assert answer.json()["resolved_by"] == OPERATOR
+    assert inside.backend.calls == [
+        ("acknowledge", "a1", OPERATOR),
+        ("resolve", "a1", OPERATOR, "Officer spoke to both."),
+    ]
+
+
+def test_a_conflict_names_who_acted_and_gives_the_alert_as_it_is(inside: World) -> None:
+    inside.backend.alerts["a1"] = alert("a1", version=4, acknowledged_by="Ben")
+    answer = inside.act("a1", "acknowledge", version=3)
+    assert answer.status_code == 409
+    problem = answer.json()
+    assert "acknowledged by Ben" in problem["error"]
+    assert problem["alert"]["version"] == 4
+
+
+def test_an_unknown_alert_an_illegal_step_and_a_bad_body(inside: World) -> None:
+    assert inside.act("nobody", "acknowledge", version=1).status_code == 404
+    inside.backend.alerts["a1"] = alert("a1")
+    answer = inside.act("a1", "resolve", version=1)
+    assert answer.status_code == 422
+    assert "before it is resolved" in answer.json()["error"]
+    for body in ({}, {"version": "one"}, {"version": 0}, {"version": 1, "extra": 1}):
+        answer = inside.act("a1", "acknowledge", **body)
+        assert answer.status_code == 422, body
+        assert set(answer.json()) == {"error", "what_to_do"}
+    answer = inside.act("a1", "resolve", version=1, note="x" * 2001)
+    assert answer.status_code == 422
+    answer = inside.act("a1", "resolve", version=1, note="x" * BODY_BYTES)
+    assert answer.status_code == 413
+    assert inside.backend.alerts["a1"].version == 1
+
+
+def test_another_sites_page_can_change_nothing(inside: World) -> None:
+    inside.backend.alerts["a1"] = alert("a1")
+    foreign = {"Origin": "https://attacker.example", "Sec-Fetch-Site": "cross-site"}
+    for headers in (foreign, {}):
+        answer = inside.client.post(
+            "/api/v1/alerts/a1/acknowledge", json={"version": 1}, headers=headers
+        )
+        assert answer.status_code == 403
+    assert inside.backend.calls == []
+
+
+def test_another_name_for_this_machine_is_refused(inside: World) -> None:
+    answer = inside.client.get("/api/v1/picture", headers={"Host": "attacker.example"})
+    assert answer.status_code == 403
+    assert "allowed hosts" in answer.json()["what_to_do"]
+
+
+def test_probes_and_metrics_need_nothing(world: World) -> None:
+    headers = {"Host": "10.1.2.3:8080"}
+    assert world.client.get("/healthz", headers=headers).status_code == 200
+    assert world.client.get("/metrics", headers=headers).text == "cordon_up 1\n"
+    world.backend.state = Health(live=True, ready=False, reasons=("the broker is away",))
+    assert world.client.get("/healthz", headers=headers).status_code == 200
+    answer = world.client.get("/readyz", headers=headers)
+    assert answer.status_code == 503
+    assert answer.json()["reasons"] == ["the broker is away"]
+
+
+def test_refusals_and_their_limit(inside: World) -> None:
+    row = RefusalView(
+        device="d9", code="latitude", reason="r", count=3, last_time="2026-11-23T00:00:00Z"
+    )
+    inside.backend.rows = [row] * 5
+    assert len(inside.client.get("/api/v1/refusals").json()) == 5
+    assert len(inside.client.get("/api/v1/refusals?limit=2").json()) == 2
+    for limit in ("0", "501", "many"):
+        assert inside.client.get(f"/api/v1/refusals?limit={limit}").status_code == 422
+
+
+def test_refusals_that_cannot_be_looked_up_are_explained(inside: World) -> None:
+    async def away(limit: int) -> list[RefusalView]:
+        raise NotAvailableError(f"the database is away; {limit} rows were wanted")
+
+    inside.backend.refusals = away  # type: ignore[method-assign]
+    answer = inside.client.get("/api/v1/refusals")
+    assert answer.status_code == 503
+    assert "database is away" in answer.json()["error"]
+
+
+def test_the_basemap_or_none(inside: World) -> None:
+    assert inside.client.get("/api/v1/basemap").status_code == 204
+    inside.backend.map = grid_town(51.75, -1.25)
+    answer = inside.client.get("/api/v1/basemap")
+    assert answer.headers["content-type"].startswith("application/geo+json")
+    assert answer.json()["type"] == "FeatureCollection"
+
+
+def test_security_headers_stand_on_every_answer(inside: World) -> None:
+    paths = ("/", "/api/v1/picture", "/static/main.js", "/healthz", "/nothing", "/enter?token=x")
+    for path in paths:
+        headers = inside.client.get(path).headers
+        assert headers["content-security-policy"] == CSP, path
+        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["cache-control"] == (
+            "no-cache" if path in paths[:1] + paths[2:3] else "no-store"
+        )
+
+
+def test_unknown_addresses_and_methods_are_explained(inside: World) -> None:
+    for method, path, status in (("GET", "/nothing", 404), ("DELETE", "/api/v1/picture", 405)):
+        answer = inside.client.request(method, path, headers=SAME_ORIGIN)
+        assert answer.status_code == status
+        assert set(answer.json()) == {"error", "what_to_do"}
+
+
+def test_a_fault_of_ours_tells_nothing_of_what_was_in_it(inside: World) -> None:
+    def broken() -> None:
+        raise ZeroDivisionError("lat 51.7520")
+
+    inside.backend.picture = broken  # type: ignore[method-assign, assignment]
+    answer = inside.client.get("/api/v1/picture")
+    assert answer.status_code == 500
+    assert "51.7520" not in answer.text
+    assert "request_failed" in answer.json()["what_to_do"]
+
+
+def test_files_carry_their_type_and_are_not_sent_twice(inside: World) -> None:
+    answer = inside.client.get("/static/main.js")
+    assert answer.headers["content-type"].startswith("text/javascript")
+    again = inside.client.get("/static/main.js", headers={"If-None-Match": answer.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/static/../app.py",
+        "/static/%2e%2e/app.py",
+        "/static/nothing.js",
+        "/static/",
+        "/static/..%2fapp.py",
+    ],
+)
+def test_only_the_pages_files_are_served(inside: World, path: str) -> None:
+    assert inside.client.get(path).status_code in {404, 405}
+
+
+def test_pages_hold_no_inline_code_and_no_foreign_address() -> None:
+    for name, file in read_static().items():
+        if name.startswith("vendor/"):
+            continue
+        text = file.content.decode()
+        assert "innerHTML =" not in text, name
+        for address in ("http://", "https://", "//cdn"):
+            stripped = text.replace("http://www.w3.org/", "")
+            assert address not in stripped, (name, address)
+    page = read_static()["index.html"].content.decode()
+    assert "<script>" not in page
+    assert " style=" not in page
+    assert " onclick=" not in page
+
+
+def test_the_description_of_the_api_is_json_only(inside: World) -> None:
+    described = inside.client.get("/api/v1/openapi.json").json()
+    assert "/api/v1/alerts/{alert_id}/acknowledge" in described["paths"]
+    assert "/api/v1/picture" in described["paths"]
+    for path in ("/api/v1", "/api/v1/swagger", "/api/v1/redoc", "/schema", "/docs"):
+        answer = inside.client.get(path)
+        assert "cdn" not in answer.text
+        assert "text/html" not in answer.headers["content-type"], path
+
+
+def test_the_map_librarys_files_are_known_by_the_name_the_page_uses() -> None:
+    text = read_static()["map.js"].content.decode()
+    assert f'"/static/{MAP_LIBRARY.removesuffix(".mjs")}"' in text
+
+
+class Served(NamedTuple):
+    """The application on a real socket, with a client that is signed in."""
+
+    client: httpx.AsyncClient
+    task: asyncio.Task[None]
+
+    async def stop(self) -> None:
+        self.task.cancel()
+        async with asyncio.timeout(SHUTDOWN_S + 3):
+            with contextlib.suppress(asyncio.CancelledError):
+                await self.task
+
+
+@contextlib.asynccontextmanager
+async def served(world: World) -> AsyncIterator[Served]:
+    bound = bind("127.0.0.1", 0)
+    address = f"http://127.0.0.1:{bound.getsockname()[1]}"
+    task = asyncio.create_task(serve_console(world.app, bound))
+    async with httpx.AsyncClient(base_url=address, timeout=10) as client:
+        running = Served(client, task)
+        try:
+            answer = await client.get("/enter", params={"token": TOKEN})
+            assert answer.status_code == 303
+            yield running
+        finally:
+            await running.stop()
+
+
+async def events(response: httpx.Response) -> AsyncIterator[tuple[str, str, Any]]:
+    fields: dict[str, str] = {}
+    async for line in response.aiter_lines():
+        if line:
+            name, _, value = line.partition(": ")
+            fields[name] = value
+        elif fields:
+            yield fields["event"], fields.get("id", ""), json.loads(fields["data"])
+            fields = {}
+
+
+async def read_to_end(reader: AsyncIterator[tuple[str, str, Any]]) -> None:
+    async with asyncio.timeout(5):
+        async for _ in reader:
+            pass
+
+
+async def test_the_stream_over_a_real_connection_replays_after_a_break() -> None:
+    world = World()
+    async with served(world) as running:
+        client = running.client
+        async with client.stream("GET", "/api/v1/stream") as response:
+            assert response.headers["content-type"].startswith("text/event-stream")
+            _, seen, _ = await anext(events(response))
+        world.hub.publish_alert(alert("a7"), "raised")
+        async with client.stream("GET", f"/api/v1/stream?last={seen}") as response:
+            reader = events(response)
+            assert (await anext(reader))[0] == "hello"
+            name, _, data = await anext(reader)
+            assert (name, data["alert"]["alert_id"]) == ("alert", "a7")
+            assert (await anext(reader))[0] == "beat"
+
+
+async def test_a_reader_that_left_is_forgotten() -> None:
+    world = World()
+    async with served(world) as running:
+        async with running.client.stream("GET", "/api/v1/stream") as response:
+            await anext(events(response))
+            assert len(world.hub) == 1
+        async with asyncio.timeout(5):
+            while len(world.hub):  # noqa: ASYNC110 - the server notices it, nobody tells us
+                await asyncio.sleep(0.01)
+
+
+async def test_a_stream_ends_with_its_session() -> None:
+    world = World()
+    async with served(world) as running, running.client.stream("GET", "/api/v1/stream") as response:
+        reader = events(response)
+        await anext(reader)
+        world.backend.time.pass_s(world.access.session_s)
+        await read_to_end(reader)
+
+
+async def test_the_server_stops_in_time_with_streams_open() -> None:
+    world = World()
+    async with contextlib.AsyncExitStack() as stack:
+        running = await stack.enter_async_context(served(world))
+        streams = [
+            await stack.enter_async_context(running.client.stream("GET", "/api/v1/stream"))
+            for _ in range(3)
+        ]
+        readers = [events(response) for response in streams]
+        for reader in readers:
+            await anext(reader)
+        await running.stop()
+        assert running.task.cancelled()
+        for reader in readers:
+            await read_to_end(reader)
+        assert len(world.hub) == 0
+
+
+async def test_too_many_pages_are_told_so() -> None:
+    world = World()
+    world.hub = make_hub(world.backend.time, subscriptions=0)
+    app = create_app(world.backend, world.hub, world.access, lambda: b"")
+    with TestClient(app, base_url=ORIGIN) as client:
+        client.get("/enter", params={"token": TOKEN})
+        answer = client.get("/api/v1/stream")
+        assert answer.status_code == 503
+        assert "Close a page" in answer.json()["what_to_do"]
+
+
+def test_an_address_in_use_is_an_error_at_once() -> None:
+    with bind("127.0.0.1", 0) as first:
+        port = first.getsockname()[1]
+        with pytest.raises(OSError, match="in use"):
+            bind("127.0.0.1", port)
