@@ -201,6 +201,10 @@ class Hub:
             self._devices, self._watches = {}, {}
             self._everything = self._service = b""
 
+    def open(self) -> None:
+        """Take subscriptions, again after a `close`."""
+        self.closed = False
+
     def close(self) -> None:
         """End every stream; pages reconnect when the service is back."""
         self.closed = True

@@ -111,14 +111,17 @@ class Ledger(Observer):
         alert = self._alerts.setdefault(command.alert_id, _Seen())
         if len(self._alerts) > ALERTS_REMEMBERED:
             del self._alerts[next(iter(self._alerts))]
-        self.alerts_raised += command.kind == "raised" and not alert.raised
+        # The first that is heard of an alert may be that it became worse: it was raised in a run
+        # before this one.
+        on = command.kind in {"raised", "level", "tier"}
+        self.alerts_raised += on and not alert.raised
         self.alerts_returned += command.kind == "returned" and not alert.returned
-        alert.raised |= command.kind == "raised"
+        alert.raised |= on
         alert.returned |= command.kind == "returned"
         if command.version > alert.version:
             alert.version = command.version
             danger = _DANGER.get(command.level, 0)
-            if command.kind in {"raised", "level", "tier"} and danger > alert.danger:
+            if on and danger > alert.danger:
                 self._time(command, at_s)
             alert.danger = danger
 

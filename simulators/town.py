@@ -186,6 +186,8 @@ def _buildings(noded: BaseGeometry, closed: BaseGeometry) -> tuple[BaseGeometry,
 
 
 def _feature(shape: BaseGeometry, properties: dict[str, Any]) -> dict[str, Any]:
+    if shape.geom_type == "LinearRing":  # GeoJSON knows rings as lines only
+        shape = LineString(shape.coords)
     degrees = shapely.transform(
         shape,
         lambda points: np.round([to_degrees(*point)[::-1] for point in points.tolist()], 7),

@@ -13,6 +13,9 @@ import psycopg
 import pytest
 from psycopg import conninfo, sql
 
+# Before anything imports the engine: its kernels are compiled once for all test processes.
+os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(__file__).parents[1] / ".cordon" / "compiled"))
+
 from cordon.embedded.broker import EmbeddedBroker
 from cordon.embedded.postgres import EmbeddedPostgres
 

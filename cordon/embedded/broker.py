@@ -72,6 +72,11 @@ class EmbeddedBroker:
         return f"nats://{self.service_user}:{self.service_password}@{self.host}:{self.port}"
 
     @property
+    def system_url(self) -> str:
+        """Address with the rights to hear the server's own advisories, and nothing else."""
+        return f"nats://system:{self._memory.system_password}@{self.host}:{self.port}"
+
+    @property
     def pid(self) -> int | None:
         """Process id while it runs."""
         return self._child.pid

@@ -38,6 +38,23 @@ class Account:
     gid: int
 
 
+def die_with_parent(death_signal: signal.Signals) -> Callable[[], None] | None:
+    """What a new child runs to be sent `death_signal` when the thread that starts it ends.
+
+    For `preexec_fn`: one system call between fork and exec. None where the kernel has none.
+    """
+    if _libc is None:
+        return None
+    libc, number, parent = _libc, int(death_signal), os.getpid()
+
+    def ask_kernel() -> None:
+        libc.prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
+        if os.getppid() != parent:  # it died before we asked
+            os.kill(os.getpid(), number)
+
+    return ask_kernel
+
+
 class Child:
     """One supervised process.
 
@@ -94,7 +111,7 @@ class Child:
                     user=user,
                     group=group,
                     extra_groups=[] if self._account else None,
-                    preexec_fn=self._die_with_parent(),  # noqa: PLW1509 - one system call
+                    preexec_fn=die_with_parent(self._death_signal),  # noqa: PLW1509 - one system call
                     cwd="/",
                 )
             except OSError as error:
@@ -102,18 +119,6 @@ class Child:
                     f"{self.name} cannot be started: {error}. "
                     f"Check that {self._command[0]} exists and may be run by this user."
                 ) from error
-
-    def _die_with_parent(self) -> Callable[[], None] | None:
-        if _libc is None:
-            return None
-        libc, death_signal, parent = _libc, int(self._death_signal), os.getpid()
-
-        def ask_kernel() -> None:
-            libc.prctl(_PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
-            if os.getppid() != parent:  # it died before we asked
-                os.kill(os.getpid(), death_signal)
-
-        return ask_kernel
 
     def wait_until(self, ready: Callable[[], bool], *, limit_s: float) -> None:
         """Wait until `ready()` is true.

@@ -16,6 +16,7 @@ from geofence.levels import UNKNOWN_TIME_US, Level, Transition
 
 START_US = 1_795_452_245_250_000  # 2026-11-23T18:04:05.250Z
 SECOND_US = 1_000_000
+NOW_US = START_US + 60 * SECOND_US  # when the desk hears of things, unless a test says otherwise
 
 PROFILES = load_profiles()
 
@@ -109,3 +110,27 @@ def profiles_with(**fields: Any) -> Profiles:
     """The default profile with some of its fields replaced."""
     default: Profile = PROFILES.by_name["default"]
     return Profiles({"default": msgspec.structs.replace(default, **fields)})
+
+
+def step(on: Desk, number: int, level: Level, **fields: Any) -> list[AlertChange]:
+    """The desk hears of a transition of `WATCH`, as `transition` makes it."""
+    return on.on_transition(transition(number, level, **fields), WATCH, now_us=NOW_US)
+
+
+def notice(on: Desk, kind: str, seq: int, **fields: Any) -> list[AlertChange]:
+    """The desk hears of an event of `PHONE`, as `event` makes it."""
+    return on.on_event(event(kind, seq, **fields), PHONE, now_us=NOW_US)
+
+
+def take(on: Desk, operator: str = "ada") -> list[AlertChange]:
+    """Acknowledge the first of the list that nobody has in hand."""
+    alert = next(alert for alert in on.open_alerts() if alert.acknowledged_by is None)
+    return on.acknowledge(alert.alert_id, version=alert.version, operator=operator, now_us=NOW_US)
+
+
+def close(on: Desk, note: str = "spoken to her, all is well") -> list[AlertChange]:
+    """Resolve the first of the list."""
+    alert = on.open_alerts()[0]
+    return on.resolve(
+        alert.alert_id, version=alert.version, operator="ada", note=note, now_us=NOW_US
+    )

@@ -1,52 +1,30 @@
-"""The life of an alert, step by step."""
+"""The life of an alert of a watch, step by step."""
 
 from __future__ import annotations
 
 import msgspec
 import pytest
 
-from alerts.desk import NOTE_LIMIT_CHARS, Desk
-from alerts.errors import DeskStateError, IllegalStep, NoSuchAlert, VersionConflict
-from alerts.model import AlertChange
-from devices.watches import Bearer
+from alerts.desk import Desk
+from alerts.errors import DeskStateError
 from geofence.levels import Level
 from tests.alerts.builders import (
-    PHONE,
+    NOW_US,
     PROFILES,
     SECOND_US,
     START_US,
     TAG,
     WATCH,
-    ZONE,
+    close,
     desk,
     event,
     kinds,
+    notice,
     profiles_with,
+    step,
+    take,
     transition,
 )
-
-NOW_US = START_US + 60 * SECOND_US
-
-
-def step(on: Desk, number: int, level: Level, **fields: object) -> list[AlertChange]:
-    return on.on_transition(transition(number, level, **fields), WATCH, now_us=NOW_US)
-
-
-def notice(on: Desk, kind: str, seq: int, **fields: object) -> list[AlertChange]:
-    return on.on_event(event(kind, seq, **fields), PHONE, now_us=NOW_US)
-
-
-def take(on: Desk, operator: str = "ada") -> list[AlertChange]:
-    """Acknowledge the first of the list that nobody has in hand."""
-    alert = next(alert for alert in on.open_alerts() if alert.acknowledged_by is None)
-    return on.acknowledge(alert.alert_id, version=alert.version, operator=operator, now_us=NOW_US)
-
-
-def close(on: Desk, note: str = "spoken to her, all is well") -> list[AlertChange]:
-    alert = on.open_alerts()[0]
-    return on.resolve(
-        alert.alert_id, version=alert.version, operator="ada", note=note, now_us=NOW_US
-    )
 
 
 def test_one_episode_is_one_alert_that_rises_and_falls() -> None:
@@ -165,162 +143,6 @@ def test_a_worse_tier_asks_for_a_person_again() -> None:
     assert milder.data.acknowledged_by == "bob"
 
 
-def test_a_danger_that_lasts_cannot_be_closed_away() -> None:
-    on = desk()
-    step(on, 1, Level.ALERT)
-    take(on)
-    with pytest.raises(IllegalStep, match="still lasts"):
-        close(on)
-
-
-def test_panic_latches() -> None:
-    on = desk()
-    [raised] = notice(on, "panic", 1)
-    assert (raised.data.tier, raised.data.condition) == (1, "panic")
-    with pytest.raises(IllegalStep, match="acknowledge it first"):
-        close(on)
-    take(on)
-    with pytest.raises(IllegalStep, match="note"):
-        close(on, "  ")
-    with pytest.raises(IllegalStep, match="note"):
-        close(on, "x" * (NOTE_LIMIT_CHARS + 1))
-    [resolved] = close(on)
-    assert resolved.data.note == "spoken to her, all is well"
-    assert resolved.data.resolved_by == "ada"
-    assert on.open_alerts() == []
-
-
-def test_a_closed_strap_does_not_clear_a_cut_one() -> None:
-    on = desk()
-    for kind, seq in (("strap_cut", 1), ("strap_closed", 2), ("charging", 3)):
-        on.on_event(event(kind, seq, device="tag1"), TAG, now_us=NOW_US)
-    [alert] = on.open_alerts()
-    assert (alert.condition, alert.state, alert.agency) == ("tamper", "active", "centre")
-
-
-def test_charging_clears_the_battery() -> None:
-    on = desk()
-    notice(on, "battery_low", 1)
-    notice(on, "battery_critical", 2)
-    assert kinds(notice(on, "charging", 3)) == ["returned", "returned"]
-    assert kinds(take(on)) == ["acknowledged", "resolved"]
-
-
-def test_charging_from_before_the_trouble_clears_nothing() -> None:
-    on = desk()
-    notice(on, "battery_low", 5)
-    assert notice(on, "charging", 4) == []
-
-
-def test_the_same_event_again_is_the_same_alert() -> None:
-    on = desk()
-    assert kinds(notice(on, "battery_low", 1)) == ["raised"]
-    assert [notice(on, "battery_low", seq) for seq in (2, 3, 4)] == [[], [], []]
-    [acknowledged] = take(on)
-    assert acknowledged.data.repeats == 3
-    assert on.counts.repeats == 3
-
-
-def test_trouble_that_comes_back_unseen_is_the_same_alert() -> None:
-    on = desk()
-    [raised] = notice(on, "battery_low", 1)
-    notice(on, "charging", 2)
-    [again] = notice(on, "battery_low", 3)
-    assert (again.kind, again.subject, again.data.state) == ("level", raised.subject, "active")
-    assert len(on.open_alerts()) == 1
-
-
-@pytest.mark.parametrize("seq", [7, -7])
-def test_an_event_delivered_again_raises_nothing(seq: int) -> None:
-    on = desk()
-    at = {"time_us": START_US}
-    notice(on, "panic", seq, **at)
-    assert notice(on, "panic", seq, **at) == []
-    take(on)
-    close(on)
-    assert notice(on, "panic", seq, **at) == []
-    assert on.counts.replayed == 2
-
-
-@pytest.mark.parametrize(
-    ("seq", "time_us"),
-    [
-        (8, START_US + SECOND_US),  # pressed again
-        (1, START_US + SECOND_US),  # a handset whose counter began anew
-        (8, START_US - SECOND_US),  # a handset whose clock was set back
-        (-3, START_US + SECOND_US),  # a handset that does not count
-    ],
-)
-def test_a_new_panic_after_a_closed_one_is_heard(seq: int, time_us: int) -> None:
-    on = desk()
-    [first] = notice(on, "panic", 7, time_us=START_US)
-    take(on)
-    close(on)
-    [second] = notice(on, "panic", seq, time_us=time_us)
-    assert second.kind == "raised"
-    assert second.subject != first.subject
-
-
-def test_events_without_a_rule_are_counted() -> None:
-    on = desk()
-    assert notice(on, "beacon_seen", 1) == []
-    assert notice(on, "charging", 2) == []  # it has a use, though nothing to clear now
-    assert on.counts.unmapped == 1
-
-
-def test_trouble_with_a_device_that_no_signal_ends_is_closed_by_a_person() -> None:
-    on = desk()
-    notice(on, "gnss_lost", 1)
-    take(on)
-    assert kinds(close(on)) == ["resolved"]
-
-
-def test_of_two_operators_one_is_told_of_the_other() -> None:
-    on = desk()
-    step(on, 1, Level.ALERT)
-    alert = on.open_alerts()[0]
-    on.acknowledge(alert.alert_id, version=1, operator="ada", now_us=NOW_US)
-    with pytest.raises(VersionConflict, match="'acknowledged' by ada") as caught:
-        on.acknowledge(alert.alert_id, version=1, operator="bob", now_us=NOW_US)
-    error = caught.value
-    assert (error.alert_id, error.seen, error.version) == (alert.alert_id, 1, 2)
-    assert (error.actor, error.kind) == ("ada", "acknowledged")
-    with pytest.raises(IllegalStep, match="acknowledged by ada"):
-        on.acknowledge(alert.alert_id, version=2, operator="bob", now_us=NOW_US)
-
-
-def test_an_unknown_alert_is_said_to_be_so() -> None:
-    with pytest.raises(NoSuchAlert):
-        desk().acknowledge("no-such", version=1, operator="ada", now_us=NOW_US)
-    with pytest.raises(NoSuchAlert):
-        desk().resolve("no-such", version=1, operator="ada", note="x", now_us=NOW_US)
-
-
-@pytest.mark.parametrize("operator", ["", "  ", "system", "x" * 201])
-def test_nobody_acts_without_a_name(operator: str) -> None:
-    on = desk()
-    step(on, 1, Level.ALERT)
-    with pytest.raises(IllegalStep, match="name"):
-        take(on, operator)
-    assert on.open_alerts()[0].acknowledged_by is None
-
-
-def test_worst_first_then_oldest() -> None:
-    on = desk()
-    notice(on, "battery_low", 1)
-    zone = transition(1, Level.ALERT, watch=ZONE.key)
-    on.on_transition(zone, ZONE, now_us=NOW_US + 2)
-    step(on, 1, Level.ALERT)
-    notice(on, "panic", 2)
-    assert [(a.tier, a.level) for a in on.open_alerts()] == [
-        (1, "panic"),
-        (2, "alert"),
-        (2, "alert"),
-        (4, "battery_low"),
-    ]
-    assert [a.condition for a in on.open_alerts()[1:3]] == ["proximity", "exclusion"]
-
-
 def test_a_tag_is_never_among_those_to_tell() -> None:
     on = desk()
     careless = transition(1, Level.ALERT)
@@ -332,12 +154,6 @@ def test_a_tag_is_never_among_those_to_tell() -> None:
     assert change.data.notify == ("phone1",)
 
 
-def test_a_device_of_nobody_still_raises_its_alarm() -> None:
-    stranger = Bearer(device="phone9", kind="handset", person=None, role=None, fix_interval_s=60.0)
-    [change] = desk().on_event(event("panic", 1, device="phone9"), stranger, now_us=NOW_US)
-    assert (change.data.agency, change.data.told, change.data.tier) == ("", False, 1)
-
-
 def test_alerts_of_watches_that_vanished_return() -> None:
     on = desk()
     step(on, 1, Level.ALERT)
@@ -346,27 +162,6 @@ def test_alerts_of_watches_that_vanished_return() -> None:
     assert returned.kind == "returned"
     assert "no longer watched" in returned.data.note
     assert on.retire([], now_us=NOW_US) == []
-
-
-def test_when_too_many_are_open_the_least_important_gives_way() -> None:
-    on = desk(open_limit=2)
-    notice(on, "battery_low", 1)
-    notice(on, "permission_off", 2)
-    assert notice(on, "gnss_lost", 3) == []  # nothing has returned: tier 4 must wait
-    assert on.counts.refused == 1
-    assert kinds(step(on, 1, Level.ALERT)) == ["raised"]  # tier 2 never waits
-    notice(on, "charging", 4)
-    closed, raised = notice(on, "panic", 5)
-    assert (closed.kind, closed.actor, closed.data.level) == ("resolved", "system", "battery_low")
-    assert "make room" in closed.data.note
-    assert raised.kind == "raised"
-    assert (on.counts.displaced, on.counts.refused) == (1, 1)
-
-
-def test_a_refused_alert_is_raised_when_it_gets_worse() -> None:
-    on = desk(open_limit=0)
-    assert step(on, 1, Level.PRE_ALERT) == []
-    assert kinds(step(on, 2, Level.ALERT)) == ["raised"]
 
 
 @pytest.mark.parametrize("data", [b"", b"CA9\x80", b"CA1\xc1", b"CA1\x80"])
@@ -397,17 +192,6 @@ def test_a_change_read_again_after_the_end_opens_nothing() -> None:
     on = desk()
     on.restore([raised, pressed, *closing, raised, pressed])
     assert on.open_alerts() == []
-
-
-def test_only_what_is_still_there_gives_way() -> None:
-    on = desk(open_limit=2)
-    notice(on, "battery_low", 1)
-    notice(on, "charging", 2)
-    take(on)  # it returned and was seen: it is off the desk
-    notice(on, "gnss_lost", 3)
-    notice(on, "no_motion", 4)
-    assert notice(on, "permission_off", 5) == []
-    assert kinds(notice(on, "panic", 6)) == ["raised"]
 
 
 def test_once_told_stays_told_to_the_end() -> None:

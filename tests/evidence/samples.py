@@ -180,70 +180,10 @@ def batches(draw: st.DrawFn, number: int = 1) -> Batch:
         messages=tuple(messages),
         devices=tuple(devices),
         fixes=np.array(rows, FIX_DTYPE),
-        events=tuple(
-            draw(
-                st.lists(
-                    st.builds(
-                        Event,
-                        message=which,
-                        device=device_ids,
-                        seq=st.integers(0, 2) | int64,
-                        time_us=instants,
-                        type=st.sampled_from(["panic", "strap_cut"]),
-                        peer=st.none() | text,
-                        detail=st.dictionaries(st.text(max_size=4), json_values, max_size=3),
-                    ),
-                    max_size=3,
-                )
-            )
-        ),
-        receipts=tuple(
-            draw(
-                st.lists(
-                    st.builds(
-                        Receipt,
-                        message=which,
-                        device=device_ids,
-                        command_id=text,
-                        state=text,
-                        time_us=instants,
-                        answer=st.none() | text,
-                    ),
-                    max_size=2,
-                )
-            )
-        ),
-        statuses=tuple(
-            draw(
-                st.lists(
-                    st.builds(
-                        Status,
-                        message=which,
-                        device=device_ids,
-                        online=st.booleans(),
-                        time_us=instants,
-                    ),
-                    max_size=2,
-                )
-            )
-        ),
-        refusals=tuple(
-            draw(
-                st.lists(
-                    st.builds(
-                        Refusal,
-                        message=which,
-                        device=text,
-                        code=st.sampled_from(["not_json", "out_of_range"]),
-                        reason=text,
-                        item=st.none() | st.integers(0, 500),
-                        size_bytes=st.integers(0, 2**40),
-                        sha256=st.binary(min_size=32, max_size=32),
-                    ),
-                    max_size=2,
-                )
-            )
-        ),
+        events=tuple(draw(st.lists(_events(which), max_size=3))),
+        receipts=tuple(draw(st.lists(_receipts(which), max_size=2))),
+        statuses=tuple(draw(st.lists(_statuses(which), max_size=2))),
+        refusals=tuple(draw(st.lists(_refusals(which), max_size=2))),
     )
 
 
@@ -271,4 +211,48 @@ def _fix_rows(messages: int, devices: int) -> st.SearchStrategy[tuple[Any, ...]]
         int8,
         int8,
         st.integers(0, 1),
+    )
+
+
+def _events(which: st.SearchStrategy[int]) -> st.SearchStrategy[Event]:
+    return st.builds(
+        Event,
+        message=which,
+        device=device_ids,
+        seq=st.integers(0, 2) | int64,
+        time_us=instants,
+        type=st.sampled_from(["panic", "strap_cut"]),
+        peer=st.none() | text,
+        detail=st.dictionaries(st.text(max_size=4), json_values, max_size=3),
+    )
+
+
+def _receipts(which: st.SearchStrategy[int]) -> st.SearchStrategy[Receipt]:
+    return st.builds(
+        Receipt,
+        message=which,
+        device=device_ids,
+        command_id=text,
+        state=text,
+        time_us=instants,
+        answer=st.none() | text,
+    )
+
+
+def _statuses(which: st.SearchStrategy[int]) -> st.SearchStrategy[Status]:
+    return st.builds(
+        Status, message=which, device=device_ids, online=st.booleans(), time_us=instants
+    )
+
+
+def _refusals(which: st.SearchStrategy[int]) -> st.SearchStrategy[Refusal]:
+    return st.builds(
+        Refusal,
+        message=which,
+        device=text,
+        code=st.sampled_from(["not_json", "out_of_range"]),
+        reason=text,
+        item=st.none() | st.integers(0, 500),
+        size_bytes=st.integers(0, 2**40),
+        sha256=st.binary(min_size=32, max_size=32),
     )

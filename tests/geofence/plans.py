@@ -1,13 +1,15 @@
-"""Small plans and fixes on a plane round a point, for driving the engine."""
+"""Small plans and fixes on a plane round a point, and ways to drive an engine with them."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from geofence.engine import Engine, Update
+from geofence.levels import Transition
 from geofence.plan import Pairs, Plan, ZoneKind, Zones
 
 NOW_US = 1_764_000_000_000_000
@@ -112,3 +114,36 @@ def town_plan() -> Plan:
             ("x", ZoneKind.EXCLUSION, 0), ("y", ZoneKind.EXCLUSION, 1), ("h", ZoneKind.INCLUSION, 1)
         ),
     )
+
+
+def comparable(transitions: Iterable[Transition]) -> list[str]:
+    """NaN is not equal to itself; its text is."""
+    return [repr(transition) for transition in transitions]
+
+
+def levels(transitions: Sequence[Transition]) -> list[str]:
+    """The names of the levels reached, in order."""
+    return [transition.level.label for transition in transitions]
+
+
+def approach(
+    engine: Engine, distances_m: Iterable[float], start_us: int, step_s: float = 1.0
+) -> list[Transition]:
+    """Both devices report every second; the tag is at the distances, one after another."""
+    transitions = []
+    for step, east_m in enumerate(distances_m):
+        now_us = start_us + round(step * step_s * S)
+        fixes = Fix(1, now_us, 0.0), Fix(0, now_us, east_m)
+        transitions += send(engine, *fixes, now_us=now_us).transitions
+        transitions += engine.sweep(now_us)
+    return transitions
+
+
+def walk(engine: Engine, east_m: Iterable[float], start_us: int = NOW_US) -> list[Transition]:
+    """Track 0 reports every second, at these places one after another."""
+    transitions = []
+    for second, east in enumerate(east_m):
+        now_us = start_us + second * S
+        transitions += send(engine, Fix(0, now_us, east), now_us=now_us).transitions
+        transitions += engine.sweep(now_us)
+    return transitions

@@ -50,3 +50,8 @@ def message(value: Any, kind: str = "fix", device: str = DEVICE) -> Message:
 def decode(*messages: Message) -> Batch:
     """One batch of these messages."""
     return Decoder().decode(messages, gateway="gw-test", number=1, received_us=NOW_US)
+
+
+def codes(batch: Batch) -> list[str]:
+    """Why things were refused, in order."""
+    return [refusal.code for refusal in batch.refusals]

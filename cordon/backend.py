@@ -1,0 +1,149 @@
+"""The service as the console sees it: the worker's state, the database's refusals, health."""
+
+from __future__ import annotations
+
+from alerts.model import Alert, AlertChange
+from console.backend import NotAvailableError
+from console.views import Health, PartView, Picture, RefusalView, ServiceView
+from cordon.parts import Parts
+from cordon.picture import Heard, device_views, watch_views, zone_views
+from devices.instants import Clock, to_iso
+from evidence.reader import HistoryUnavailableError
+
+LATE_MS = 2_000.0
+"""A batch decided on later than this means that alerts are late, and staff are told."""
+
+
+class ServiceBackend:
+    """Answers the console from memory, except for what only the database has.
+
+    Args:
+        parts: The running parts of the service.
+        heard: Batteries and presence.
+        clock: The time.
+        build: Version shown to staff.
+        basemap: GeoJSON to draw beneath, or None.
+    """
+
+    def __init__(
+        self, parts: Parts, heard: Heard, clock: Clock, *, build: str, basemap: bytes | None
+    ) -> None:
+        self._parts = parts
+        self._heard = heard
+        self._clock = clock
+        self._build = build
+        self._basemap = basemap
+
+    def picture(self) -> Picture:
+        """Everything as it is now."""
+        partition = self._parts.worker.partition
+        engine, compiled = partition.engine.picture(), partition.compiled
+        keys, watches, conditions = compiled.plan.watch_keys, compiled.watches, partition.conditions
+        people = {person.id: person for person in partition.kept.caseload.people}
+        tracks = compiled.plan.tracks
+        return Picture(
+            server_time=to_iso(self._clock()),
+            devices=device_views(engine.tracks, tracks, compiled.bearers, people, self._heard),
+            watches=watch_views(engine.watches, keys, watches, conditions),
+            zones=zone_views(engine.watches, keys, watches, conditions),
+            alerts=partition.desk.open_alerts(),
+            service=self.service(),
+        )
+
+    async def acknowledge(self, alert_id: str, version: int, operator: str) -> Alert:
+        """Take an alert in hand; returns when that is on disk."""
+        return await self._done(
+            self._parts.worker.partition.desk.acknowledge(
+                alert_id, version=version, operator=operator, now_us=self._clock()
+            )
+        )
+
+    async def resolve(self, alert_id: str, version: int, operator: str, note: str) -> Alert:
+        """Close an alert; returns when that is on disk."""
+        return await self._done(
+            self._parts.worker.partition.desk.resolve(
+                alert_id, version=version, operator=operator, note=note, now_us=self._clock()
+            )
+        )
+
+    async def _done(self, changes: list[AlertChange]) -> Alert:
+        self._parts.outgoing.changed(changes)
+        await self._parts.outgoing.drained()
+        return changes[-1].data
+
+    async def refusals(self, limit: int) -> list[RefusalView]:
+        """What was refused, by device and reason, the newest first.
+
+        Raises:
+            NotAvailableError: The database is away.
+        """
+        try:
+            rows = await self._parts.history.refusals_by_device(limit)
+        except HistoryUnavailableError as error:
+            raise NotAvailableError(
+                "What was refused cannot be shown: the database does not answer. It is kept in "
+                "the journal meanwhile."
+            ) from error
+        return [
+            RefusalView(
+                device=row.device,
+                code=row.code,
+                reason=row.reason,
+                count=row.count,
+                last_time=to_iso(row.last_us),
+                item=row.item,
+            )
+            for row in rows
+        ]
+
+    def basemap(self) -> bytes | None:
+        """The ground to draw on."""
+        return self._basemap
+
+    def health(self) -> Health:
+        """Ready means: a fix that arrives now is kept, decided on and told."""
+        reasons = []
+        if not self._parts.gateway.ready.is_set():
+            reasons.append("the gateway has no connection to the broker: devices keep their fixes")
+        if not self._parts.worker.caught_up.is_set():
+            reasons.append("the worker is still reading the journal: alerts may be late")
+        if not self._parts.publisher.connected:
+            reasons.append("alerts cannot be sent: no connection to the broker")
+        return Health(live=True, ready=not reasons, reasons=tuple(reasons))
+
+    def service(self) -> ServiceView:
+        """How the parts are, in the words staff read."""
+        parts, worker = self._parts, self._parts.worker
+        counts = parts.gateway.counts
+        return ServiceView(
+            broker=self._broker(),
+            database=self._database(),
+            engine=self._engine(),
+            lag_ms=worker.lag_ms,
+            stored_lag=max(lane.lag for lane in parts.writer.counts.lanes.values()),
+            last_message=to_iso(worker.last_applied_us) if worker.last_applied_us else None,
+            counts={
+                "devices": len(worker.partition.compiled.bearers),
+                "fixes": worker.partition.counts.fixes,
+                "refused": counts.refusals.total(),
+            },
+            build=self._build,
+        )
+
+    def _broker(self) -> PartView:
+        if self._parts.gateway.ready.is_set() and self._parts.publisher.connected:
+            return PartView(state="up")
+        return PartView(state="down", detail="no connection; devices keep their fixes")
+
+    def _database(self) -> PartView:
+        if self._parts.writer.counts.database_up:
+            return PartView(state="up")
+        return PartView(state="down", detail="alerts go on; history waits in the journal")
+
+    def _engine(self) -> PartView:
+        worker = self._parts.worker
+        if not worker.caught_up.is_set():
+            return PartView(state="degraded", detail="reading the journal; alerts may be late")
+        if worker.lag_ms is not None and worker.lag_ms > LATE_MS:
+            return PartView(state="degraded", detail="behind; alerts are late")
+        return PartView(state="up")

@@ -1,0 +1,102 @@
+"""``cordon caseload``: check, load and show who is protected from whom."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import click
+import psycopg
+
+from cordon.embedded.postgres import EmbeddedPostgres
+from cordon.errors import CordonError
+from cordon.settings import Settings
+from devices.loader import CaseloadError, read_caseload
+from devices.store import CaseloadStore
+
+FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+
+
+@click.group()
+def caseload() -> None:
+    """People, devices, orders and conditions: who is protected from whom.
+
+    The caseload is one JSON or YAML document; docs/caseload.md describes it with an example.
+    Loading adds and changes what the file names and leaves the rest; loading it twice changes
+    nothing. A running service takes a change over at once.
+    """
+
+
+@caseload.command("check")
+@click.argument("file", type=FILE)
+def check_command(file: Path) -> None:
+    """Say what is wrong with FILE, by line and field, without loading it."""
+    try:
+        read = read_caseload(file.read_bytes(), str(file))
+    except CaseloadError as error:
+        raise CordonError(str(error)) from error
+    conditions = sum(len(order.conditions) for order in read.orders)
+    click.echo(
+        f"{file} is sound: {len(read.people)} people, {len(read.devices)} devices, "
+        f"{len(read.orders)} orders with {conditions} conditions."
+    )
+
+
+@caseload.command("load")
+@click.argument("file", type=FILE)
+@click.pass_obj
+def load_command(settings: Settings, file: Path) -> None:
+    """Check FILE and bring it into force.
+
+    It may refer to what is in force already, so a file with one new order is enough to add it.
+    """
+    data = file.read_bytes()
+
+    async def load(store: CaseloadStore) -> None:
+        in_force = (await store.load()).caseload
+        saved = await store.save(read_caseload(data, str(file), below=in_force))
+        if saved.changed:
+            click.echo(f"{file} is in force as version {saved.version}.")
+        else:
+            click.echo(f"{file} changes nothing; version {saved.version} stays in force.")
+
+    _with_store(settings, load)
+
+
+@caseload.command("show")
+@click.pass_obj
+def show_command(settings: Settings) -> None:
+    """Print the caseload in force as JSON that `load` takes back."""
+    import msgspec  # noqa: PLC0415 - only when asked for
+
+    async def show(store: CaseloadStore) -> None:
+        stored = await store.load()
+        click.echo(msgspec.json.format(msgspec.json.encode(stored.caseload), indent=2))
+
+    _with_store(settings, show)
+
+
+def _with_store(settings: Settings, act: Callable[[CaseloadStore], Awaitable[None]]) -> None:
+    """Do something with the database that the settings name, or with the embedded one."""
+    directory = Path(settings.state_directory).resolve() / "postgres"
+    dsn = settings.database.url or EmbeddedPostgres(directory).dsn
+
+    async def run() -> None:
+        store = CaseloadStore(dsn)
+        try:
+            await store.migrate()
+            await act(store)
+        finally:
+            await store.close()
+
+    try:
+        asyncio.run(run())
+    except CaseloadError as error:
+        raise CordonError(str(error)) from error
+    except psycopg.OperationalError as error:
+        raise CordonError(
+            f"The database cannot be reached: {error}. Start the service first (`cordon serve`, "
+            f"or `cordon demo`, whose state is in .cordon/demo: cordon --state .cordon/demo "
+            "caseload ...), or set CORDON_DATABASE_URL."
+        ) from error

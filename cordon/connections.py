@@ -1,0 +1,78 @@
+"""Where the broker and the database are, and connections to them that say when they are lost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import structlog
+from nats.aio.client import Client as NatsClient
+
+from cordon.embedded.broker import EmbeddedBroker
+from cordon.embedded.postgres import EmbeddedPostgres
+
+log = structlog.get_logger("connections")
+
+RECONNECT_WAIT_S = 1
+CONNECT_TIMEOUT_S = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """Addresses and credentials the service works with.
+
+    Attributes:
+        system_url: NATS address with system rights, or empty: refused connections go unseen.
+        dsn: Of the database.
+    """
+
+    nats_url: str = field(repr=False)
+    mqtt_host: str
+    mqtt_port: int
+    dsn: str = field(repr=False)
+    system_url: str = field(default="", repr=False)
+    mqtt_user: str = ""
+    mqtt_password: str = field(default="", repr=False)
+
+    @classmethod
+    def embedded(cls, broker: EmbeddedBroker, postgres: EmbeddedPostgres) -> Endpoints:
+        """Those of our own embedded servers."""
+        return cls(
+            nats_url=broker.nats_url,
+            system_url=broker.system_url,
+            mqtt_host=broker.host,
+            mqtt_port=broker.mqtt_port,
+            mqtt_user=broker.service_user,
+            mqtt_password=broker.service_password,
+            dsn=postgres.dsn,
+        )
+
+
+async def connect_nats(url: str, name: str) -> NatsClient:
+    """A NATS connection that comes back by itself for as long as it takes.
+
+    Raises:
+        nats.errors.Error: The first connection is refused.
+    """
+
+    async def lost() -> None:
+        if not nc.is_closed:  # closing is not losing
+            log.warning("broker_connection_lost", connection=name)
+
+    async def back() -> None:
+        log.info("broker_connection_back", connection=name)
+
+    async def failed(error: Exception) -> None:
+        log.warning("broker_error", connection=name, error=type(error).__name__)
+
+    nc = NatsClient()
+    await nc.connect(
+        url,
+        name=f"cordon-{name}",
+        max_reconnect_attempts=-1,
+        reconnect_time_wait=RECONNECT_WAIT_S,
+        connect_timeout=CONNECT_TIMEOUT_S,
+        disconnected_cb=lost,
+        reconnected_cb=back,
+        error_cb=failed,
+    )
+    return nc

@@ -1,0 +1,272 @@
+"""``cordon demo``: everything on one machine, with simulated people, shown and counted."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+import structlog
+
+from cordon.clock import wall_clock_us
+from cordon.connections import Endpoints
+from cordon.errors import CordonError
+from cordon.ledger import Ledger, Tally
+from cordon.logs import configure_logs
+from cordon.serve import announce, with_an_operator
+from cordon.servers import Servers, running_servers
+from cordon.service import Service
+from cordon.settings import Settings
+from cordon.signals import stopping_on_signals
+from cordon.simulation import Simulation
+from cordon.terminal import Steps
+from devices.caseload import Assignment, Caseload, Device, Person
+from devices.store import CaseloadStore
+from simulators.casting import tracks_caseload
+from simulators.run import Report, TownOptions, TracksOptions
+from simulators.story import town_caseload
+from simulators.town import build_town
+from simulators.tracks import read_tracks
+
+log = structlog.get_logger("demo")
+
+DEMO_DIRECTORY = "demo"
+GUEST_TAG = "tag-guest"
+READY_LIMIT_S = 60.0
+STORED_LIMIT_S = 20.0
+"""How long the end waits for the database to have what the journal has."""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    """What the command line asked for."""
+
+    tracks: tuple[Path, ...] = ()
+    speed: float = 1.0
+    for_s: float | None = None
+    headless: bool = False
+    as_json: bool = False
+
+
+class DemoResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What the run came to, as `--json` prints it. Counts are of fixes, but for `alerts`.
+
+    Attributes:
+        published: Sent by the simulated devices at least once.
+        acknowledged: Of these, acknowledged by the broker.
+        journaled, stored: Of those published, found in the journal and in the database.
+        lost: Acknowledged, but not found in the database.
+        alerts: Distinct alerts that reached a handset's topic; `returned` of them were cleared.
+        latency_ms: From the device's PUBLISH to the alert's arrival on the handset's topic.
+    """
+
+    published: int
+    acknowledged: int
+    journaled: int
+    stored: int
+    lost: int
+    alerts: int
+    returned: int
+    latency_ms: dict[str, float | None]
+
+
+def run_demo(settings: Settings, options: DemoOptions) -> int:
+    """Run the demonstration; returns the exit code: 0, or 1 when anything was lost."""
+    settings = _for_a_demo(settings)
+    configure_logs(settings.logs)
+    caseload = _caseload(options)
+    with Steps() as steps, running_servers(settings, steps.tell) as servers:
+        settings, token = with_an_operator(settings)
+        result = asyncio.run(_demo(settings, options, servers, caseload, steps, token))
+        steps.say("Stopping")
+    if result is None:
+        return 1
+    if options.as_json:
+        click.echo(msgspec.json.encode(result).decode())
+    else:
+        _say(result)
+    return 1 if result.lost else 0
+
+
+async def _demo(
+    settings: Settings,
+    options: DemoOptions,
+    servers: Servers,
+    caseload: Caseload,
+    steps: Steps,
+    token: str,
+) -> DemoResult | None:
+    endpoints = servers.endpoints
+    basemap = None if options.tracks else build_town().basemap_geojson()
+    service = Service(
+        endpoints, settings, wall_clock_us, basemap=basemap, headless=options.headless
+    )
+    async with stopping_on_signals() as stop, contextlib.AsyncExitStack() as stack:
+        steps.tell("Starting the service (the first start compiles the engine)")
+        running = asyncio.create_task(service.run(), name="service")
+        stack.push_async_callback(_end, running)
+        if not await _first(service.wait_ready(), stop, running):
+            return None
+        steps.tell("Loading the caseload")
+        version = await _load(endpoints, caseload)
+        await _first(service.wait_for_caseload(version), stop, running)
+        ledger = await Ledger.begin(endpoints)
+        stack.push_async_callback(ledger.close)
+        steps.tell("Starting the simulated devices")
+        async with Simulation(_simulation(options), endpoints) as simulation:
+            await _first(simulation.wait_connected(), stop, running)
+            if not options.headless:
+                announce(steps, service, endpoints, token)
+                _invite(steps, endpoints)
+            await _show_until_the_end(simulation, stop, running, steps, options)
+            report = await simulation.finish()
+            return await _result(report, ledger, simulation, steps)
+
+
+async def _show_until_the_end(
+    simulation: Simulation,
+    stop: asyncio.Event,
+    running: asyncio.Task[None],
+    steps: Steps,
+    options: DemoOptions,
+) -> None:
+    """Wait for Ctrl-C, the end of the time or of the tracks; say now and then how it goes."""
+    if options.for_s:
+        steps.say(f"  Running for {options.for_s:.0f} s; Ctrl-C ends it sooner")
+    showing = asyncio.create_task(simulation.show(sys.stderr), name="progress")
+    try:
+        await _first(simulation.wait_ended(), stop, running)
+        if simulation.ended and options.tracks and not options.for_s:
+            steps.say("  The tracks have been played to their end; Ctrl-C stops the demo")
+            await _first(asyncio.Event().wait(), stop, running)
+    finally:
+        showing.cancel()
+
+
+async def _first(
+    waiting: Coroutine[Any, Any, object], stop: asyncio.Event, running: asyncio.Task[None]
+) -> bool:
+    """Wait for something, unless asked to stop or the service ends. False: it did not come."""
+    wanted = asyncio.create_task(waiting)
+    asked = asyncio.create_task(stop.wait())
+    await asyncio.wait({wanted, asked, running}, return_when=asyncio.FIRST_COMPLETED)
+    asked.cancel()
+    if running.done():
+        wanted.cancel()
+        running.result()
+        raise CordonError("The service ended by itself; what it wrote above says why.")
+    if not wanted.done():
+        wanted.cancel()
+        return False
+    wanted.result()
+    return True
+
+
+async def _end(running: asyncio.Task[None]) -> None:
+    running.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
+
+
+async def _load(endpoints: Endpoints, caseload: Caseload) -> str:
+    store = CaseloadStore(endpoints.dsn)
+    try:
+        await store.migrate()
+        return str((await store.save(caseload)).version)
+    finally:
+        await store.close()
+
+
+async def _result(
+    report: Report, ledger: Ledger, simulation: Simulation, steps: Steps
+) -> DemoResult:
+    steps.tell("Counting what the journal and the database have")
+    published = simulation.published()
+    tally: Tally = await ledger.tally(published, limit_s=STORED_LIMIT_S)
+    steps.done()
+    return DemoResult(
+        published=report.published,
+        acknowledged=report.acknowledged,
+        journaled=tally.journaled,
+        stored=tally.stored,
+        lost=tally.lost,
+        alerts=report.alerts_seen,
+        returned=report.returned_seen,
+        latency_ms={"p50": report.latency_ms.p50, "p99": report.latency_ms.p99},
+    )
+
+
+def _for_a_demo(settings: Settings) -> Settings:
+    """The demonstration keeps to a folder of its own, away from any real data."""
+    directory = Path(settings.state_directory)
+    if directory.name != DEMO_DIRECTORY:
+        directory /= DEMO_DIRECTORY
+    logs = msgspec.structs.replace(settings.logs, level="warning", format="text")
+    return msgspec.structs.replace(settings, state_directory=str(directory), logs=logs)
+
+
+def _caseload(options: DemoOptions) -> Caseload:
+    if not options.tracks:
+        return with_a_guest(town_caseload())
+    try:
+        found = read_tracks(list(options.tracks))
+        return tracks_caseload(found, speed=options.speed)
+    except ValueError as error:
+        raise CordonError(str(error)) from error
+
+
+def with_a_guest(caseload: Caseload) -> Caseload:
+    """The caseload with a tag for whoever watches, bound by an order like everybody's."""
+    example = caseload.orders[0]
+    near = msgspec.structs.replace(example.conditions[0], id="near-guest")
+    order = msgspec.structs.replace(example, id="order-guest", wearer="guest", conditions=(near,))
+    since = caseload.assignments[0].from_
+    return Caseload(
+        agencies=caseload.agencies,
+        people=(*caseload.people, Person(id="guest", role="wearer", name="Guest")),
+        devices=(*caseload.devices, Device(id=GUEST_TAG, kind="tag")),
+        assignments=(
+            *caseload.assignments,
+            Assignment(device=GUEST_TAG, person="guest", from_=since),
+        ),
+        orders=(*caseload.orders, order),
+    )
+
+
+def _simulation(options: DemoOptions) -> TownOptions | TracksOptions:
+    if not options.tracks:
+        return TownOptions(for_s=options.for_s)
+    return TracksOptions(
+        files=tuple(str(file.resolve()) for file in options.tracks),
+        speed=options.speed,
+        start_together=True,
+        for_s=options.for_s,
+    )
+
+
+def _invite(steps: Steps, endpoints: Endpoints) -> None:
+    """Show how to be a device oneself."""
+    steps.say("  Be a device yourself: each time you send this, Guest's tag moves on the map.")
+    steps.say(
+        f"  mosquitto_pub -h {endpoints.mqtt_host} -p {endpoints.mqtt_port} -q 1 "
+        '-t cordon/v1/tag-guest/fix -m "{\\"time\\": \\"$(date -u +%FT%TZ)\\", '
+        '\\"lat\\": 54.002, \\"lon\\": 4.002, \\"accuracy_m\\": 8}"'
+    )
+    steps.say()
+
+
+def _say(result: DemoResult) -> None:
+    p50, p99 = result.latency_ms["p50"], result.latency_ms["p99"]
+    latency = f"; half of them within {p50:.0f} ms, 99 % within {p99:.0f} ms" if p50 and p99 else ""
+    click.echo(
+        f"{result.published} fixes published, {result.acknowledged} acknowledged, "
+        f"{result.journaled} in the journal, {result.stored} in the database, "
+        f"{result.lost} lost. {result.alerts} alerts reached a handset, "
+        f"{result.returned} of them cleared{latency}."
+    )

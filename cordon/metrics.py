@@ -1,0 +1,107 @@
+"""Prometheus metrics: the parts' own counters, read when they are asked for.
+
+No label holds a person, a device or a place: metrics are kept long and seen by many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from cordon.parts import Parts
+
+if TYPE_CHECKING:  # a type stub; there is no such module at run time
+    from _typeshed import DataclassInstance
+
+
+class Metrics:
+    """All metrics of one service."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._registry = CollectorRegistry()
+        self._registry.register(_PartsCollector(parts))
+
+    def text(self) -> bytes:
+        """The metrics in Prometheus' text format."""
+        return bytes(generate_latest(self._registry))
+
+
+class _PartsCollector(Collector):
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def collect(self) -> Iterator[Metric]:
+        parts = self._parts
+        yield from _counters("gateway", "Gateway, since its start", parts.gateway.counts)
+        yield _labelled(
+            "cordon_refused_messages",
+            "Messages refused and kept, by reason",
+            "reason",
+            parts.gateway.counts.refusals,
+        )
+        yield from _counters("journal", "Journal writer, since its start", parts.journal.counts)
+        yield from _counters("worker", "Worker, since its start", parts.worker.counts)
+        partition = parts.worker.partition
+        yield from _counters("engine", "Engine, since the start", partition.counts)
+        yield from _counters("desk", "Alert desk, since its start", partition.desk.counts)
+        yield from _counters("outbox", "Deliveries, since the start", parts.outgoing.outbox.counts)
+        for channel, lane in parts.outgoing.dispatcher.counts.items():
+            yield from _counters(f"channel_{channel}", f"Deliveries to {channel}", lane)
+        yield from _counters("evidence", "Rows stored", parts.writer.counts.written)
+        yield from _counters("console", "Live streams of the console", parts.hub.counts)
+        yield _labelled(
+            "cordon_part_restarts",
+            "Times a part had to be started again",
+            "part",
+            parts.supervisor.restarts,
+        )
+        yield from self._gauges()
+
+    def _gauges(self) -> Iterator[Metric]:
+        parts, worker = self._parts, self._parts.worker
+        lanes = parts.writer.counts.lanes.values()
+        yield _gauge("gateway_ready", "Subscribed at the broker", parts.gateway.ready.is_set())
+        yield _gauge("gateway_unacknowledged", "Messages not journaled yet", parts.gateway.unacked)
+        yield _gauge("worker_caught_up", "Reading live", worker.caught_up.is_set())
+        yield _gauge(
+            "worker_lag_seconds", "Age of the batch decided last", (worker.lag_ms or 0) / 1e3
+        )
+        yield _gauge(
+            "worker_journal_position", "Journal position applied", worker.partition.position
+        )
+        yield _gauge("watches", "Watches in force", len(worker.partition.compiled.watches))
+        yield _gauge(
+            "alerts_open", "Alerts that are not resolved", len(worker.partition.desk.open_alerts())
+        )
+        yield _gauge(
+            "append_waiting", "Alert records not on disk yet", parts.outgoing.alerts.waiting
+        )
+        yield _gauge("database_up", "The database answers", bool(parts.writer.counts.database_up))
+        yield _gauge(
+            "evidence_lag", "Journal entries not stored yet", max(lane.lag for lane in lanes)
+        )
+        yield _gauge("console_streams", "Open consoles", len(parts.hub))
+
+
+def _counters(part: str, text: str, counts: DataclassInstance) -> Iterator[Metric]:
+    """A counter for each whole number in a dataclass of counts."""
+    for field in fields(counts):
+        value = getattr(counts, field.name)
+        if isinstance(value, int) and not isinstance(value, bool):
+            yield CounterMetricFamily(f"cordon_{part}_{field.name}", f"{text}: {field.name}", value)
+
+
+def _labelled(name: str, text: str, label: str, counts: dict[str, int]) -> Metric:
+    family = CounterMetricFamily(name, text, labels=[label])
+    for key, count in sorted(counts.items()):
+        family.add_metric([key], count)
+    return family
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"cordon_{name}", text, float(value))

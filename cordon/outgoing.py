@@ -1,0 +1,112 @@
+"""Where the worker's results go: to their streams, to agencies and handsets, to open consoles."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from nats.js import JetStreamContext
+
+from alerts.channels import MqttPublisher
+from alerts.channels.agency import AgencyChannel
+from alerts.channels.handset import HandsetChannel
+from alerts.decisions import Decision, encode_decisions
+from alerts.deliveries import BearerOf, DeliveryRecord, encode_entry
+from alerts.dispatcher import Dispatcher
+from alerts.model import AlertChange
+from alerts.outbox import Outbox
+from alerts.profile import Profiles
+from cordon.appender import Appender
+from cordon.checkpoint import Recorded
+from devices.instants import Clock
+from devices.reports import Receipt
+from ingest.streams import alert_subject, decision_subject
+
+OnChange = Callable[[AlertChange], None]
+
+
+class Outgoing:
+    """Takes what the worker hands over and returns at once; `run` does the rest.
+
+    Args:
+        js: For the streams of decisions and alerts.
+        publisher: MQTT connection for agencies and handsets.
+        profiles: Whom to tell and in which words.
+        bearer_of: The assignment of a device now.
+        on_change: Is shown every change of an alert.
+        clock: The time.
+    """
+
+    def __init__(
+        self,
+        js: JetStreamContext,
+        publisher: MqttPublisher,
+        profiles: Profiles,
+        bearer_of: BearerOf,
+        on_change: OnChange,
+        clock: Clock,
+        *,
+        partition: int = 0,
+    ) -> None:
+        self.decisions = Appender(js, decision_subject(partition))
+        self.alerts = Appender(js, alert_subject(partition))
+        self.outbox = Outbox(profiles, bearer_of)
+        self.dispatcher = Dispatcher(
+            self.outbox,
+            {"agency": AgencyChannel(publisher), "handset": HandsetChannel(publisher, bearer_of)},
+            self._record,
+            clock,
+        )
+        self._on_change = on_change
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Append and send until cancelled. What is not sent by then is in the outbox."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.decisions.run(), name="append-decisions")
+            group.create_task(self.alerts.run(), name="append-alerts")
+            group.create_task(self.dispatcher.run(), name="deliveries")
+
+    @property
+    def alerts_position(self) -> int:
+        """How far the alert stream is known to hold what was handed over."""
+        return self.alerts.last_position
+
+    def decided(self, decisions: Sequence[Decision]) -> None:
+        """The engine changed levels."""
+        first = decisions[0]
+        name = f"{first.transition.watch}/{first.transition.number}"
+        self.decisions.append(name, encode_decisions(decisions))
+
+    def changed(self, changes: Sequence[AlertChange]) -> None:
+        """Alerts changed: record them, tell those concerned, show them."""
+        for change in changes:
+            self.alerts.append(change.id, encode_entry(change))
+            self._on_change(change)
+        self.dispatcher.submit(changes)
+
+    def answered(self, receipts: Sequence[Receipt], now_us: int) -> None:
+        """Devices answered commands."""
+        for receipt in receipts:
+            record = self.outbox.answered(receipt, now_us=now_us)
+            if record is not None:
+                self._record(record)
+
+    def snapshot(self) -> bytes:
+        """What is still to be delivered."""
+        return self.outbox.snapshot()
+
+    def restore(self, data: bytes | None, recorded: Recorded) -> None:
+        """Go back to a snapshot, then take in what was recorded after it."""
+        if data:
+            self.outbox.load_snapshot(data)
+        self.outbox.restore(recorded.entries, now_us=self._clock())
+        self.alerts.last_position = max(self.alerts.last_position, recorded.position)
+
+    async def drained(self) -> bool:
+        """Wait until everything handed over is on disk; False when a record had to be let go."""
+        decisions, alerts = await asyncio.gather(self.decisions.drained(), self.alerts.drained())
+        return decisions and alerts
+
+    def _record(self, record: DeliveryRecord) -> None:
+        self.alerts.append(record.id, encode_entry(record))

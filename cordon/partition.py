@@ -1,0 +1,247 @@
+"""What one partition knows: caseload, engine and alert desk, and how batches and time change them.
+
+No I/O and no waiting: each method runs to its end before another begins, so the state is always
+that after a whole number of batches, ticks and plans. `cordon.worker` brings them in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from alerts.decisions import Decision
+from alerts.desk import Desk
+from alerts.model import AlertChange
+from cordon.checkpoint import Checkpoint
+from cordon.keep import KeptCaseload
+from cordon.outgoing import Outgoing
+from devices.caseload import Caseload, Condition
+from devices.compiler import compile_caseload
+from devices.instants import MICROSECONDS
+from devices.reports import Batch
+from devices.watches import Bearer, Compiled
+from geofence.engine import Engine, Rules
+from geofence.levels import Transition
+
+MAX_TICKS_AT_ONCE = 120
+"""After a silence (a night switched off) only the last ticks are made up for. The levels do not
+depend on the others: they follow from the ages at the last one."""
+
+
+class Observer(Protocol):
+    """Whoever shows what happens. Must not block."""
+
+    def applied(self, batch: Batch) -> None:
+        """A batch has been taken into the state."""
+
+    def replanned(self) -> None:
+        """The caseload, or what of it is in force, has changed."""
+
+
+@dataclass(slots=True)
+class PartitionCounts:
+    """Counted since the start of the process."""
+
+    fixes: int = 0
+    fixes_unused: int = 0
+    transitions: int = 0
+    events: int = 0
+    replans: int = 0
+
+
+class Partition:
+    """Engine and desk over one caseload.
+
+    Args:
+        new_desk: Makes an empty alert desk.
+        outgoing: Where decisions and alert changes go.
+        observer: Who is told after each batch.
+        now_us: The present instant.
+        tick_s: Interval of the sweeps.
+        build: Version of the code, for decisions.
+        rules: The engine's parameters.
+    """
+
+    def __init__(
+        self,
+        new_desk: Callable[[], Desk],
+        outgoing: Outgoing,
+        observer: Observer,
+        now_us: int,
+        *,
+        tick_s: float,
+        build: str,
+        rules: Rules,
+    ) -> None:
+        self.counts = PartitionCounts()
+        self.desk = new_desk()
+        self.kept = KeptCaseload("", Caseload())
+        self.compiled: Compiled = compile_caseload(self.kept.caseload, now_us)
+        self.engine = Engine(self.compiled.plan, now_us=now_us, rules=rules)
+        self.ticked_us = 0
+        self.position = 0
+        self._gateway = ""
+        self._new_desk = new_desk
+        self._outgoing = outgoing
+        self._observer = observer
+        self._tick_us = int(tick_s * MICROSECONDS)
+        self._build = build
+        self._rules = rules
+
+    @property
+    def conditions(self) -> dict[str, Condition]:
+        """All conditions of the caseload by their ids."""
+        return {c.id: c for order in self.kept.caseload.orders for c in order.conditions}
+
+    # -- start ------------------------------------------------------------------------------
+
+    def restore(
+        self,
+        kept: KeptCaseload | None,
+        checkpoint: Checkpoint | None,
+        recorded: Sequence[AlertChange],
+        now_us: int,
+    ) -> None:
+        """Begin anew from what was kept: caseload, checkpoint, and alert changes after it."""
+        self.kept = kept or KeptCaseload("", Caseload())
+        self.compiled = compile_caseload(self.kept.caseload, now_us, self.kept.version)
+        self.desk = self._new_desk()
+        plan, rules = self.compiled.plan, self._rules
+        if checkpoint:
+            self.engine = Engine.restore(checkpoint.engine, plan, now_us=now_us, rules=rules)
+            self.desk.load_snapshot(checkpoint.desk)
+        else:
+            self.engine = Engine(plan, now_us=now_us, rules=rules)
+        self.position = checkpoint.journal_position if checkpoint else 0
+        self.ticked_us = checkpoint.ticked_us if checkpoint else 0
+        self._gateway = checkpoint.gateway if checkpoint else ""
+        self.desk.restore(recorded)
+        self._observer.replanned()
+
+    def go_live(self, now_us: int) -> None:
+        """Everything that was missed has been taken in.
+
+        Devices are accused of silence only for what follows, and alerts return whose watch
+        vanished from the caseload while nobody looked.
+        """
+        self.engine.listen_from(now_us)
+        self._outgoing.changed(self.desk.retire(self.compiled.watches.keys(), now_us=now_us))
+
+    def checkpoint(self) -> Checkpoint:
+        """The present state, to begin from."""
+        return Checkpoint(
+            journal_position=self.position,
+            alerts_position=self._outgoing.alerts_position,
+            ticked_us=self.ticked_us,
+            gateway=self._gateway,
+            engine=self.engine.snapshot(),
+            desk=self.desk.snapshot(),
+            outgoing=self._outgoing.snapshot(),
+        )
+
+    # -- batches ----------------------------------------------------------------------------
+
+    def apply(self, batch: Batch) -> None:
+        """Take in a batch: first the time that has passed, then its fixes, then the rest."""
+        self._note_start(batch)
+        self.tick_until(batch.received_us)
+        self._take_fixes(batch)
+        for event in batch.events:
+            self.counts.events += 1
+            bearer = self.compiled.bearers.get(event.device) or stranger(event.device)
+            self._outgoing.changed(self.desk.on_event(event, bearer, now_us=batch.received_us))
+        self._outgoing.answered(batch.receipts, batch.received_us)
+        self._observer.applied(batch)
+
+    def _note_start(self, batch: Batch) -> None:
+        """A gateway that started anew hears again only from now on: silence before was ours."""
+        gateway = batch.gateway.partition(".")[0]  # behind a dot stands a piece of its work
+        if gateway != self._gateway:
+            self._gateway = gateway
+            self.engine.listen_from(batch.received_us)
+
+    def _take_fixes(self, batch: Batch) -> None:
+        fixes = batch.fixes
+        if not len(fixes):
+            return
+        index = {device: i for i, device in enumerate(self.compiled.plan.tracks)}
+        track_of = np.array([index.get(device, -1) for device in batch.devices], np.int64)
+        update = self.engine.update(
+            track_of[fixes["device"]],
+            *(
+                fixes[column].astype(np.int64)
+                for column in ("time_us", "lat_e7", "lon_e7", "accuracy_cm")
+            ),
+            now_us=batch.received_us,
+        )
+        self.counts.fixes += len(fixes)
+        self.counts.fixes_unused += int(np.count_nonzero(update.marks))
+        self._decide(update.transitions, batch.received_us)
+
+    def _decide(self, transitions: Sequence[Transition], now_us: int) -> None:
+        if not transitions:
+            return
+        self.counts.transitions += len(transitions)
+        self._outgoing.decided([self._decision(transition) for transition in transitions])
+        for transition in transitions:
+            watch = self.compiled.watches[transition.watch]
+            self._outgoing.changed(self.desk.on_transition(transition, watch, now_us=now_us))
+
+    def _decision(self, transition: Transition) -> Decision:
+        watch = self.compiled.watches[transition.watch]
+        return Decision(
+            transition=transition,
+            condition_id=watch.condition_id,
+            order_id=watch.order_id,
+            agency=watch.agency,
+            wearer=watch.wearer,
+            protected=watch.protected,
+            tag=watch.tag,
+            handset=watch.handset,
+            rules=self._rules.version,
+            build=self._build,
+            caseload_version=self.compiled.plan.version,
+            after_position=self.position,
+        )
+
+    # -- time and plans ---------------------------------------------------------------------
+
+    def tick_until(self, now_us: int) -> None:
+        """Sweep at every whole multiple of the interval that has passed."""
+        last_us = now_us - now_us % self._tick_us
+        first_us = max(
+            self.ticked_us + self._tick_us, last_us - (MAX_TICKS_AT_ONCE - 1) * self._tick_us
+        )
+        for tick_us in range(first_us, last_us + 1, self._tick_us):
+            valid_until_us = self.compiled.valid_until_us
+            if valid_until_us is not None and tick_us >= valid_until_us:
+                self._replan(tick_us)
+            self._decide(self.engine.sweep(tick_us), tick_us)
+            self.ticked_us = tick_us
+
+    def put_in_force(self, kept: KeptCaseload, now_us: int) -> None:
+        """Go over to another version of the caseload."""
+        if kept.version != self.kept.version:
+            self.kept = kept
+            self._replan(now_us)
+
+    def _replan(self, now_us: int) -> None:
+        """Compile the caseload for this instant and go on with the state there is."""
+        before = self.compiled
+        after = compile_caseload(self.kept.caseload, now_us, self.kept.version)
+        closing = self.engine.swap(after.plan, now_us=now_us)
+        # What closes a watch that is no longer there is told in the terms it was raised in.
+        watches = {**before.watches, **after.watches}
+        self.compiled = Compiled(after.plan, watches, after.bearers, after.valid_until_us)
+        self._decide(closing, now_us)
+        self.compiled = after
+        self.counts.replans += 1
+        self._observer.replanned()
+
+
+def stranger(device: str) -> Bearer:
+    """A device that is in no caseload. Its panic is told all the same."""
+    return Bearer(device=device, kind="handset", person=None, role=None, fix_interval_s=60.0)

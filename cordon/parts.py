@@ -1,0 +1,32 @@
+"""The running parts of the service, for those who look at several of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from console.hub import Hub
+from cordon.caseload_feed import CaseloadFeed
+from cordon.outgoing import Outgoing
+from cordon.supervision import Supervisor
+from cordon.worker import Worker
+from evidence.reader import Reader
+from evidence.writer import Writer
+from ingest.gateway import Gateway
+from ingest.journal import JournalWriter
+from ingest.mqtt import Publisher
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything that runs in one process of the service."""
+
+    gateway: Gateway
+    journal: JournalWriter
+    worker: Worker
+    outgoing: Outgoing
+    publisher: Publisher
+    writer: Writer
+    history: Reader
+    feed: CaseloadFeed
+    hub: Hub
+    supervisor: Supervisor

@@ -1,0 +1,87 @@
+"""Broker and database for this run: those the settings name, embedded ones where they name none."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cordon.connections import Endpoints
+from cordon.embedded.broker import BrokerLimits, EmbeddedBroker
+from cordon.embedded.postgres import EmbeddedPostgres
+from cordon.errors import CordonError
+from cordon.settings import Settings
+
+Tell = Callable[[str], None]
+"""Says to the person at the terminal what happens next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """What the service works with, and the embedded servers among them."""
+
+    endpoints: Endpoints
+    broker: EmbeddedBroker | None
+    postgres: EmbeddedPostgres | None
+
+
+@contextmanager
+def running_servers(settings: Settings, tell: Tell) -> Iterator[Servers]:
+    """Have both servers running inside the block; stop the embedded ones after it.
+
+    Raises:
+        CordonError: Another Cordon works in the same state directory, or a server does not start.
+    """
+    home = Path(settings.state_directory).resolve()
+    home.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        stack.enter_context(_sole_user_of(home))
+        broker = postgres = None
+        if not settings.broker.nats_url:
+            tell("Starting the broker (nats-server)")
+            limits = BrokerLimits(settings.broker.store_bytes, settings.broker.sync_interval)
+            broker = EmbeddedBroker(home / "broker", limits)
+            stack.callback(broker.stop)
+            broker.start()
+        if not settings.database.url:
+            tell("Starting the database (PostgreSQL)")
+            postgres = EmbeddedPostgres(home / "postgres")
+            stack.callback(postgres.stop)
+            postgres.start()
+        yield Servers(_endpoints(settings, broker, postgres), broker, postgres)
+
+
+def _endpoints(
+    settings: Settings, broker: EmbeddedBroker | None, postgres: EmbeddedPostgres | None
+) -> Endpoints:
+    named = settings.broker
+    return Endpoints(
+        nats_url=broker.nats_url if broker else named.nats_url,
+        system_url=broker.system_url if broker else named.system_url,
+        mqtt_host=broker.host if broker else named.mqtt_host,
+        mqtt_port=broker.mqtt_port if broker else named.mqtt_port,
+        mqtt_user=broker.service_user if broker else named.mqtt_user,
+        mqtt_password=broker.service_password if broker else named.mqtt_password,
+        dsn=postgres.dsn if postgres else settings.database.url,
+    )
+
+
+@contextmanager
+def _sole_user_of(home: Path) -> Iterator[None]:
+    """Hold the lock on the state directory; the kernel frees it however this process ends."""
+    with (home / "lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise CordonError(
+                f"Cordon already runs in {home} (process {lock.read().strip() or 'unknown'}). "
+                "Stop that one first, or give this one another place with --state."
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield

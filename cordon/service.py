@@ -1,0 +1,261 @@
+"""The service: all parts in one process, wired together and kept running.
+
+The parts talk over the broker as if they were apart (gateway to journal, journal to worker and to
+evidence), so that they can be: nothing here but the console reads another part's memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import structlog
+from nats.aio.client import Client as NatsClient
+
+from alerts.desk import Desk
+from alerts.model import AlertChange
+from alerts.profile import load_profiles
+from console.access import Access, Operator
+from console.app import create_app
+from console.hub import Hub
+from console.server import bind, serve_console
+from cordon import __version__
+from cordon.backend import ServiceBackend
+from cordon.broker_watch import BrokerWatch
+from cordon.caseload_feed import CaseloadFeed
+from cordon.connections import Endpoints, connect_nats
+from cordon.keep import Keep
+from cordon.metrics import Metrics
+from cordon.outgoing import Outgoing
+from cordon.partition import Partition
+from cordon.parts import Parts
+from cordon.picture import Heard, read_basemap
+from cordon.settings import Settings
+from cordon.streams_source import source_factory
+from cordon.supervision import Supervisor
+from cordon.worker import Worker
+from devices.instants import Clock
+from devices.reports import Batch
+from devices.store import CaseloadStore
+from devices.watches import Bearer
+from evidence.reader import Reader
+from evidence.store import Store
+from evidence.writer import Writer
+from geofence.engine import Rules, warm_up
+from ingest.gateway import Gateway
+from ingest.journal import JournalWriter
+from ingest.mqtt import MqttBroker, Publisher
+from ingest.streams import ensure_streams
+
+log = structlog.get_logger("service")
+
+BUILD = f"cordon {__version__}"
+SHARE_OF_STORE = 0.8
+"""Of the broker's disk limit; the rest is for its own MQTT sessions and the kept state."""
+
+POSITIONS_EVERY_S = 1.0
+
+
+class Service:
+    """Gateway, worker, alert channels, evidence and console in one process.
+
+    Args:
+        endpoints: Broker and database.
+        settings: See `cordon.settings`.
+        clock: The time.
+        basemap: GeoJSON beneath the map; None takes the settings' file.
+        headless: No console.
+    """
+
+    def __init__(
+        self,
+        endpoints: Endpoints,
+        settings: Settings,
+        clock: Clock,
+        *,
+        basemap: bytes | None = None,
+        headless: bool = False,
+    ) -> None:
+        self._endpoints = endpoints
+        self._settings = settings
+        self._clock = clock
+        self._basemap = basemap or read_basemap(settings.console.basemap)
+        self._bound = None if headless else bind(settings.console.host, settings.console.port)
+        self._started = asyncio.Event()
+        self._replanned = asyncio.Event()
+        self._parts: Parts | None = None
+
+    @property
+    def console_address(self) -> str:
+        """Where the console is, for a browser on this machine."""
+        assert self._bound is not None, "this service has no console"
+        host, port = self._bound.getsockname()[:2]
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+    @property
+    def parts(self) -> Parts:
+        """The running parts; only after `wait_ready`."""
+        assert self._parts is not None, "the service has not been started"
+        return self._parts
+
+    async def wait_ready(self) -> None:
+        """Wait until a fix that arrives is kept, decided on and told."""
+        await self._started.wait()
+        await self.parts.gateway.ready.wait()
+        await self.parts.worker.caught_up.wait()
+        await self.parts.publisher.ready.wait()
+
+    async def wait_for_caseload(self, version: str) -> None:
+        """Wait until a version of the caseload is in force."""
+        while self.parts.worker.partition.kept.version != version:
+            self._replanned.clear()
+            await self._replanned.wait()
+
+    async def run(self) -> None:
+        """Run until cancelled.
+
+        Raises:
+            ingest.streams.StreamsError: The broker cannot keep a journal.
+            nats.errors.Error: The broker does not answer.
+        """
+        compiled_s = await asyncio.to_thread(warm_up)
+        log.info("engine_compiled", took_s=compiled_s)
+        async with self._connected("service") as nc, self._connected("gateway") as gateway_nc:
+            js = nc.jetstream()
+            room_bytes = int(self._settings.broker.store_bytes * SHARE_OF_STORE)
+            await ensure_streams(js, max_bytes=room_bytes)
+            heard = Heard()
+            parts = self._assemble(nc, gateway_nc, await Keep.open(js), heard)
+            self._parts = parts
+            async with asyncio.TaskGroup() as group:
+                for name, run in self._runs(parts, heard).items():
+                    group.create_task(parts.supervisor.keep(name, run), name=name)
+                self._started.set()
+
+    @contextlib.asynccontextmanager
+    async def _connected(self, name: str) -> AsyncIterator[NatsClient]:
+        nc = await connect_nats(self._endpoints.nats_url, name)
+        try:
+            yield nc
+        finally:
+            await nc.close()
+
+    def _assemble(self, nc: NatsClient, gateway_nc: NatsClient, keep: Keep, heard: Heard) -> Parts:
+        """Make all parts; nothing runs yet."""
+        ends, settings, clock = self._endpoints, self._settings, self._clock
+        js = nc.jetstream()
+        broker = MqttBroker(
+            ends.mqtt_host, ends.mqtt_port, ends.mqtt_user or None, ends.mqtt_password or None
+        )
+        publisher = Publisher(broker, identifier="cordon-alerts-0")
+        profiles = load_profiles()
+        hub = Hub(secrets.token_hex(8), clock, build=BUILD)
+        rules = Rules()
+
+        def bearer_of(device: str) -> Bearer | None:
+            return partition.compiled.bearers.get(device)
+
+        def show(change: AlertChange) -> None:
+            hub.publish_alert(change.data, change.kind)
+
+        outgoing = Outgoing(js, publisher, profiles, bearer_of, show, clock)
+        partition = Partition(
+            lambda: Desk(profiles, rules=rules.version, build=BUILD),
+            outgoing,
+            _Observer(heard, hub, self._replanned),
+            clock(),
+            tick_s=settings.engine.sweep_interval_s,
+            build=BUILD,
+            rules=rules,
+        )
+        worker = Worker(
+            nc,
+            keep,
+            partition,
+            outgoing,
+            clock,
+            tick_s=settings.engine.sweep_interval_s,
+            checkpoint_s=settings.engine.checkpoint_interval_s,
+        )
+        journal = JournalWriter(gateway_nc)
+        return Parts(
+            gateway=Gateway(broker, journal, clock),
+            journal=journal,
+            worker=worker,
+            outgoing=outgoing,
+            publisher=publisher,
+            writer=Writer(Store(ends.dsn), source_factory(js), clock),
+            history=Reader(ends.dsn),
+            feed=CaseloadFeed(CaseloadStore(ends.dsn), keep, nc),
+            hub=hub,
+            supervisor=Supervisor(),
+        )
+
+    def _runs(self, parts: Parts, heard: Heard) -> dict[str, Callable[[], Awaitable[None]]]:
+        """What is kept running, by name."""
+        self._backend = ServiceBackend(
+            parts, heard, self._clock, build=BUILD, basemap=self._basemap
+        )
+        runs: dict[str, Callable[[], Awaitable[None]]] = {
+            "outgoing": parts.outgoing.run,
+            "publisher": parts.publisher.run,
+            "worker": parts.worker.run,
+            "gateway": parts.gateway.run,
+            "evidence": parts.writer.run,
+            "caseload": parts.feed.run,
+        }
+        if self._endpoints.system_url:
+            watch = BrokerWatch(
+                self._endpoints.system_url,
+                parts.journal,
+                self._clock,
+                gateway=parts.gateway.name,
+            )
+            runs["broker-watch"] = watch.run
+        if self._bound is not None:
+            runs["console"] = self._console(parts, self._bound)
+            runs["positions"] = lambda: self._show_positions(parts)
+        return runs
+
+    def _console(self, parts: Parts, bound: socket.socket) -> Callable[[], Awaitable[None]]:
+        console = self._settings.console
+        operators = [Operator(name=o.name, token_sha256=o.token_sha256) for o in console.operators]
+        access = Access(operators, self._clock, allowed_hosts=console.allowed_hosts)
+        metrics = Metrics(parts)
+        app = create_app(self._backend, parts.hub, access, metrics.text, version=__version__)
+        host, port = bound.getsockname()[:2]
+
+        async def run() -> None:
+            # Serving closes its socket: after a failure there has to be a new one.
+            parts.hub.open()
+            await serve_console(app, bound if bound.fileno() >= 0 else bind(host, port))
+
+        return run
+
+    async def _show_positions(self, parts: Parts) -> None:
+        """Once a second, to whoever looks: where everybody is, and how the service is."""
+        while True:
+            await asyncio.sleep(POSITIONS_EVERY_S)
+            if len(parts.hub):
+                picture = self._backend.picture()
+                parts.hub.publish_positions(picture.devices, picture.watches)
+                parts.hub.publish_service(picture.service)
+
+
+class _Observer:
+    """Passes on what the worker has taken in."""
+
+    def __init__(self, heard: Heard, hub: Hub, plan_changed: asyncio.Event) -> None:
+        self._heard = heard
+        self._plan_changed = plan_changed
+        self._hub = hub
+
+    def applied(self, batch: Batch) -> None:
+        self._heard.note(batch)
+
+    def replanned(self) -> None:
+        self._plan_changed.set()
+        self._hub.publish_plan()

@@ -1,0 +1,64 @@
+"""Hands evidence the streams it asks for: it may not know who keeps them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from nats.js import JetStreamContext
+
+from evidence.sources import PositionsGoneError, Source, Stream
+from ingest.reader import Entry, JournalGap, StreamReader
+from ingest.streams import alert_subject, decision_subject, journal_subject
+
+_SUBJECTS: dict[Stream, Callable[[int], str]] = {
+    Stream.JOURNAL: journal_subject,
+    Stream.DECISIONS: decision_subject,
+    Stream.ALERTS: alert_subject,
+}
+MAX_GROUP = 256
+
+
+class StreamSource:
+    """A `StreamReader` in evidence's terms."""
+
+    def __init__(self, js: JetStreamContext, stream: Stream, partition: int, after: int) -> None:
+        self._js = js
+        self._stream = stream
+        self._reader = StreamReader(
+            js, stream.value, _SUBJECTS[stream](partition), after=after, max_group=MAX_GROUP
+        )
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether nothing was waiting behind what was read last."""
+        return self._reader.caught_up
+
+    async def read(self, wait_s: float) -> Sequence[Entry]:
+        """The next entries, or none within `wait_s`.
+
+        Raises:
+            PositionsGoneError: Entries are missing.
+        """
+        try:
+            return await self._reader.read(wait_s)
+        except JournalGap as gap:
+            if gap.found > 0:
+                raise PositionsGoneError("expired", gap.found - 1) from gap
+            state = (await self._js.stream_info(self._stream.value)).state
+            if state.last_seq < gap.wanted - 1:
+                # It counts from the start again: what it holds is new, from its first entry on.
+                raise PositionsGoneError("replaced", max(0, state.first_seq - 1)) from gap
+            raise
+
+    async def close(self) -> None:
+        """Give the consumer back."""
+        await self._reader.close()
+
+
+def source_factory(js: JetStreamContext) -> Callable[[Stream, int, int], Source]:
+    """Makes sources over this JetStream."""
+
+    def open_source(stream: Stream, partition: int, after: int) -> Source:
+        return StreamSource(js, stream, partition, after)
+
+    return open_source

@@ -1,0 +1,191 @@
+"""``cordon demo`` and its neighbours, run as a person runs them: as programs."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cordon.embedded.postgres import EmbeddedPostgres
+
+LIMIT_S = 150
+pytestmark = pytest.mark.timeout(300)
+
+WALKS = """\
+id,time,lat,lon,confidence_50pct_m
+{rows}
+"""
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path / "state"
+    # Under root the database's folder may lie outside the test's own.
+    home = EmbeddedPostgres(tmp_path / "state" / "demo" / "postgres").directory
+    shutil.rmtree(home, ignore_errors=True)
+
+
+def cordon(state: Path, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", "cordon.cli", "--state", str(state), *arguments]
+
+
+def walks(tmp_path: Path, seconds: int = 12) -> Path:
+    """Two people: one stands, one walks up to her from 400 m and away again, 50 m a second."""
+    rows = []
+    for second in range(seconds):
+        away_m = abs(400 - 2 * 400 * second / seconds)
+        for name, north_m in (("a", away_m), ("b", 0.0)):
+            lat = 54.0 + north_m / 111_300
+            rows.append(f"{name},2026-01-01T00:00:{second:02d}Z,{lat:.7f},4.0,5.0")
+    file = tmp_path / "walks.csv"
+    file.write_text(WALKS.format(rows="\n".join(rows)))
+    return file
+
+
+def children_of(state: Path) -> list[int]:
+    """Processes that work in this state directory, by their command lines."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                line = (entry / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if str(state).encode() in line:
+                found.append(int(entry.name))
+    return found
+
+
+def test_a_headless_run_loses_nothing_and_says_so(state: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        cordon(
+            state, "demo", "--headless", "--json", "--for", "25", "--tracks", str(walks(tmp_path))
+        ),
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["lost"] == 0
+    assert result["published"] == result["acknowledged"] == 24
+    assert result["journaled"] == result["stored"] == 24
+    assert result["alerts"] == 1
+    assert result["latency_ms"]["p50"] > 0
+    assert "Starting the broker" in done.stderr
+    assert not children_of(state)
+
+
+class Demo:
+    """A demo that runs until it is told to stop."""
+
+    def __init__(self, state: Path) -> None:
+        self.process = subprocess.Popen(
+            cordon(state, "demo"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        self.said = ""
+
+    def wait_until_up(self) -> str:
+        """Wait for the console's address, and return it."""
+        assert self.process.stderr is not None
+        deadline = time.monotonic() + LIMIT_S
+        for line in self.process.stderr:
+            self.said += line
+            if found := re.search(r"Console\s+(http://127\.0\.0\.1:\d+/enter\?token=\S+)", line):
+                return found[1]
+            assert time.monotonic() < deadline, self.said
+        raise AssertionError(f"the demo ended early: {self.said}")
+
+    def end(self, how: signal.Signals) -> int:
+        self.process.send_signal(how)
+        self.process.communicate(timeout=LIMIT_S)
+        return self.process.returncode
+
+
+def test_ctrl_c_stops_everything_and_a_second_start_finds_its_data(state: Path) -> None:
+    first = Demo(state)
+    first.wait_until_up()
+    assert first.end(signal.SIGINT) == 0
+    assert not children_of(state)
+    ports = json.loads((state / "demo" / "broker" / "broker.json").read_text())
+
+    second = Demo(state)
+    second.wait_until_up()
+    # Killed without a chance to tidy up: the kernel ends what it had started.
+    second.end(signal.SIGKILL)
+    deadline = time.monotonic() + 30
+    while children_of(state):
+        assert time.monotonic() < deadline, "something outlived the killed demo"
+        time.sleep(0.05)
+
+    third = Demo(state)
+    third.wait_until_up()
+    assert json.loads((state / "demo" / "broker" / "broker.json").read_text()) == ports
+    assert third.end(signal.SIGTERM) == 0
+
+
+def test_two_demos_do_not_share_a_directory(state: Path) -> None:
+    first = Demo(state)
+    first.wait_until_up()
+    second = subprocess.run(
+        cordon(state, "demo", "--headless", "--for", "1"),
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
+    assert second.returncode == 1
+    assert f"process {first.process.pid}" in second.stderr
+    assert "--state" in second.stderr
+    caseload = subprocess.run(
+        cordon(state / "demo", "caseload", "show"),
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=True,
+    )
+    shown: dict[str, Any] = json.loads(caseload.stdout)
+    assert "tag-guest" in {device["id"] for device in shown["devices"]}
+    first.end(signal.SIGINT)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["caseload", "show"], "Start the service first"),
+        (["--settings", "/nowhere.toml", "config"], "/nowhere.toml cannot be read"),
+        (["simulate", "tracks", "README.md"], "README.md"),
+        (["simulate", "town", "--port", "1", "--for", "5"], "no MQTT broker answers"),
+    ],
+)
+def test_errors_are_for_people(state: Path, arguments: list[str], said: str) -> None:
+    done = subprocess.run(
+        cordon(state, *arguments),
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+        cwd=Path(__file__).parents[2],
+    )
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_help_teaches(state: Path) -> None:
+    for command in ([], ["demo"], ["caseload"], ["simulate", "tracks"], ["config"]):
+        done = subprocess.run(
+            cordon(state, *command, "--help"), capture_output=True, text=True, check=True
+        )
+        assert len(done.stdout.splitlines()) > 5
