@@ -18,12 +18,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import msgspec
 
 from alerts.errors import ProfileError
 from alerts.model import Alert
+from devices.reports import EventType
 
 DEFAULT = "default"
 RETURNED = "returned"
@@ -34,24 +35,7 @@ DEFAULT_LANGUAGE = "en"
 WATCHED: tuple[str, ...] = ("proximity", "exclusion", "inclusion")
 LEVELS: tuple[str, ...] = ("pre_alert", "alert", "contact", "unknown")
 LATCHING: tuple[str, ...] = ("panic", "tamper")
-EVENTS = frozenset(
-    {
-        "panic",
-        "strap_cut",
-        "strap_closed",
-        "case_open",
-        "battery_low",
-        "battery_critical",
-        "charging",
-        "gnss_lost",
-        "gnss_jammed",
-        "beacon_seen",
-        "beacon_lost",
-        "no_motion",
-        "permission_off",
-        "permission_on",
-    }
-)
+EVENTS = frozenset(get_args(EventType))
 """Event types of the device contract; a rule for any other is a slip of the pen."""
 
 REQUIRED_EVENTS: tuple[str, ...] = ("panic", "strap_cut", "case_open")

@@ -68,9 +68,9 @@ def _replace(settings: Settings, changes: dict[str, str]) -> Settings:
 @click.option(
     "--speed",
     type=click.FloatRange(min=0.1, max=100),
-    default=1.0,
+    default=5.0,
     show_default=True,
-    help="Play tracks this much faster than they were recorded.",
+    help="Play tracks this much faster than they were recorded: who watches should not wait.",
 )
 @click.option("--headless", is_flag=True, help="No console; for scripts.")
 @click.option(

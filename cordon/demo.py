@@ -48,7 +48,7 @@ class DemoOptions:
     """What the command line asked for."""
 
     tracks: tuple[Path, ...] = ()
-    speed: float = 1.0
+    speed: float = 5.0
     for_s: float | None = None
     headless: bool = False
     as_json: bool = False

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import zlib
 from enum import IntEnum
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -33,6 +33,24 @@ class FixKind(IntEnum):
     BEACON = 2
     LAST_KNOWN = 3
 
+
+EventType = Literal[
+    "panic",
+    "strap_cut",
+    "strap_closed",
+    "case_open",
+    "battery_low",
+    "battery_critical",
+    "charging",
+    "gnss_lost",
+    "gnss_jammed",
+    "beacon_seen",
+    "beacon_lost",
+    "no_motion",
+    "permission_off",
+    "permission_on",
+]
+"""What a device may notice. Names are part of the contract with devices."""
 
 FIX_DTYPE = np.dtype(
     [

@@ -13,6 +13,7 @@ from typing import Annotated, Literal, get_args
 import msgspec
 
 from devices.caseload import Id
+from devices.reports import EventType
 
 MAX_FIXES = 500
 """Fixes in one message; a longer buffer is flushed in several messages."""
@@ -56,23 +57,6 @@ TOPIC_FILTERS = tuple(f"cordon/v1/+/{kind}" for kind in KINDS)
 Time = Annotated[datetime, msgspec.Meta(tz=True)]
 Seq = Annotated[int, msgspec.Meta(ge=0, le=_INT64_MAX)]
 Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
-
-EventType = Literal[
-    "panic",
-    "strap_cut",
-    "strap_closed",
-    "case_open",
-    "battery_low",
-    "battery_critical",
-    "charging",
-    "gnss_lost",
-    "gnss_jammed",
-    "beacon_seen",
-    "beacon_lost",
-    "no_motion",
-    "permission_off",
-    "permission_on",
-]
 
 
 class Fix(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

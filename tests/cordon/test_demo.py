@@ -69,7 +69,16 @@ def children_of(state: Path) -> list[int]:
 def test_a_headless_run_loses_nothing_and_says_so(state: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         cordon(
-            state, "demo", "--headless", "--json", "--for", "25", "--tracks", str(walks(tmp_path))
+            state,
+            "demo",
+            "--headless",
+            "--json",
+            "--speed",
+            "1",
+            "--for",
+            "25",
+            "--tracks",
+            str(walks(tmp_path)),
         ),
         capture_output=True,
         text=True,

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from devices.instants import from_datetime, to_iso
+from devices.reports import EventType
 from ingest import native
 from simulators import wire
 from simulators.device import SimulatedDevice
@@ -57,7 +58,7 @@ def test_fixes(
     assert fix.buffered
 
 
-@given(INSTANTS, st.sampled_from(get_args(native.EventType)))
+@given(INSTANTS, st.sampled_from(get_args(EventType)))
 def test_events(time_us: int, kind: str) -> None:
     device = new_device()
     device.event(kind, time_us, peer="phone-1")
