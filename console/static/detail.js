@@ -1,8 +1,10 @@
 // What is selected, in full: an alert with the numbers it rests on, or a device.
 
 import { byId, el, onPress, setText } from "./dom.js";
-import { accuracyKnown, fixAgeSeconds, isNew, isStale, onChange, personName, state } from "./state.js";
-import { measured, whoText } from "./queue.js";
+import { accuracyKnown, closable, fixAgeSeconds, isStale, onChange, personName, state } from "./state.js";
+import {
+  fixAgesText, inDoubt, isUnknown, lastKnownText, measured, titleText, whoText,
+} from "./queue.js";
 import {
   TIERS, bothTimes, distanceText, duration, intervalText, levelText, localTime, metres, percent, roughly,
 } from "./words.js";
@@ -41,12 +43,15 @@ function makeForm(id, acts) {
   const note = el("input", {
     id: "note", name: "note", maxlength: NOTE_CHARACTERS, autocomplete: "off",
     placeholder: "What was found and done", "aria-label": "Note for the resolution",
+    required: true, // so that a stray Enter closes nothing
   });
   const send = el("button", { type: "submit" }, "Resolve");
   const made = el("form", { class: "resolve" }, note, send);
   made.addEventListener("submit", (event) => {
     event.preventDefault();
-    acts.resolve(id, note.value.trim());
+    const text = note.value.trim();
+    if (text) acts.resolve(id, text);
+    else note.value = "";
   });
   note.addEventListener("keydown", (event) => {
     if (event.key === "Escape") note.blur();
@@ -76,15 +81,19 @@ function drawRows(rows) {
 }
 
 function drawAlert(alert) {
-  heading(`${levelText(alert.condition, alert.level)}: ${whoText(alert)}`);
-  form.hidden = isNew(alert);
+  const returned = alert.state === "returned";
+  heading(`${returned ? "Returned. " : ""}${titleText(alert)}: ${whoText(alert)}`);
+  form.hidden = !closable(alert);
   const now = measured(alert);
+  const unknown = isUnknown(alert);
   const watch = state.watches.get(alert.watch);
   drawRows([
     ["Tier", `${alert.tier}, ${TIERS[alert.tier] ?? ""}; worst: ${levelText(alert.condition, alert.highest_level).toLowerCase()}`],
     ["Condition", [watch?.name, alert.condition, alert.condition_id].filter(Boolean).join(", ")],
-    [now.live ? "Now" : "When decided", alert.watch ? figures(alert.condition, now) : ""],
-    ["When decided", now.live ? figures(alert.condition, decided(alert)) : ""],
+    ["State", returned ? `over since ${bothTimes(alert.decided_at)}` : "active"],
+    [now.live ? "Now" : returned ? "At its end" : "When decided", alert.watch ? (unknown ? lastKnownText(alert) : figures(alert.condition, now)) : ""],
+    [inDoubt(alert) ? "Old fixes" : "Last fixes", fixAgesText(alert)],
+    ["When decided", now.live && !unknown ? figures(alert.condition, decided(alert)) : ""],
     ["Fixes used", Object.entries(alert.fix_times ?? {}).map(([device, time]) => `${device} ${localTime(time)}`).join(", ")],
     ["Began", bothTimes(alert.onset)],
     ["Raised", bothTimes(alert.raised_at)],
@@ -103,7 +112,7 @@ const decided = (alert) => ({
 function figures(condition, { distance, low, high, probability, contact }) {
   return [
     distanceText(condition, distance),
-    intervalText(low, high),
+    intervalText(condition, low, high),
     probability == null ? "" : `probability ${percent(probability)}`,
     contact == null ? "" : `contact in ${duration(contact)}`,
   ].filter(Boolean).join("; ");

@@ -9,8 +9,8 @@ import { startQueue, step } from "./queue.js";
 import { startRefusals } from "./refusals.js";
 import { startSound } from "./sound.js";
 import {
-  applyAlert, applyPicture, applyPositions, applyService, beginPicture, changed, isNew, select,
-  setFeed, state,
+  applyAlert, applyPicture, applyPositions, applyService, beginPicture, changed, closable,
+  isNew, select, setFeed, state,
 } from "./state.js";
 import { startStatus } from "./status.js";
 import { openStream } from "./stream.js";
@@ -93,6 +93,7 @@ const keys = {
     const alert = state.alerts.get(state.selected?.alert);
     if (!alert) return;
     if (isNew(alert)) say("Acknowledge the alert before you resolve it.");
+    else if (!closable(alert)) say("This alert closes by itself when what it is about is over.");
     else askForNote();
   },
   f: showAll,

@@ -11,7 +11,9 @@ import { hasPlace, onChange, select, state } from "./state.js";
 import { THEMES, mapStyle } from "./style.js";
 
 const LIBRARY = "/static/vendor/maplibre-gl/maplibre-gl";
-const DRAW_MS = 1000; // the picture is drawn once a second at most, all changes together
+const DRAW_MS = 400; // not drawn more often than this, all changes together
+const SLOWEST_MS = 3000; // but this often, however slow the browser draws
+const AGES_MS = 1500; // drawn at least this often: ages grow when nothing arrives
 const MARGIN_PX = 70;
 const NEAREST_ZOOM = 17;
 
@@ -26,6 +28,8 @@ const theme = () => (light.matches ? THEMES.light : THEMES.dark);
 let map = null;
 let basemap = null;
 let drawnAt = 0;
+let tookMs = 0; // from the newest data to the last of its frames
+let settled = true; // that last frame has been drawn
 let waiting = 0;
 let fitted = false;
 
@@ -95,14 +99,17 @@ function create({ Map, NavigationControl, ScaleControl, AttributionControl }) {
     const [found] = map.queryRenderedFeatures(point, { layers: ["device"] });
     if (found) select({ device: found.properties.id });
   });
-  map.once("idle", () => {
+  map.on("idle", () => {
     byId("map").dataset.map = "ready";
+    if (!settled) tookMs = Date.now() - drawnAt;
+    settled = true;
   });
   map.getCanvas().setAttribute("aria-label", "Map of people, rings and zones");
   light.addEventListener("change", () => map.setStyle(mapStyle(theme(), basemap), { diff: false }));
   onPress(byId("show-all"), showAll);
   onChange((changes) => {
-    if (["devices", "plan", "second"].some((part) => changes.has(part))) soon();
+    const aged = changes.has("second") && Date.now() - drawnAt > AGES_MS;
+    if (aged || changes.has("devices") || changes.has("plan")) soon();
     if (changes.has("selection")) showSelected();
   });
 }
@@ -112,16 +119,21 @@ function escaped(text) {
   return el("i", {}, String(text)).innerHTML;
 }
 
+// Without a graphics card many people take long to draw. Half of the time stays free, so that
+// the operator's keys and presses never queue behind the map.
 function soon() {
   if (waiting) return;
-  waiting = setTimeout(draw, Math.max(0, drawnAt + DRAW_MS - Date.now()));
+  const paceMs = Math.min(SLOWEST_MS, Math.max(DRAW_MS, 2 * tookMs));
+  waiting = setTimeout(draw, Math.max(0, drawnAt + paceMs - Date.now()));
 }
 
 function draw() {
   clearTimeout(waiting);
   waiting = 0;
-  drawnAt = Date.now();
   if (!map.getSource("devices")) return;
+  if (!settled) tookMs = Date.now() - drawnAt; // and more: it is still at it
+  drawnAt = Date.now();
+  settled = false;
   for (const [name, make] of Object.entries(DATA)) map.getSource(name).setData(make());
   byId("map").dataset.devices = String([...state.devices.values()].filter(hasPlace).length);
   if (!fitted) fitted = showAll();

@@ -5,9 +5,11 @@
 
 import { byId, el, keyed, onPress, setAttribute, setText } from "./dom.js";
 import { tierMark } from "./marks.js";
-import { isNew, lanes, onChange, personName, select, state } from "./state.js";
 import {
-  TIERS, ageSeconds, distanceText, duration, intervalText, levelText, localTime,
+  closable, fixAgeSeconds, isNew, isStale, lanes, onChange, personName, select, state,
+} from "./state.js";
+import {
+  TIERS, ageSeconds, distanceText, duration, intervalText, levelText, localTime, roughly,
 } from "./words.js";
 
 const parts = new WeakMap(); // row -> its changing parts
@@ -15,7 +17,7 @@ const parts = new WeakMap(); // row -> its changing parts
 export function startQueue(acts) {
   onChange((changes) => {
     if (["alerts", "devices", "selection", "plan"].some((part) => changes.has(part))) draw(acts);
-    else if (changes.has("second")) drawAges();
+    else if (changes.has("second")) drawAllAges();
   });
 }
 
@@ -39,12 +41,14 @@ function makeRow(id, acts) {
   const mark = el("span", { class: "mark" });
   const title = el("button", { type: "button", class: "title" });
   const age = el("span", { class: "age", title: "Time since it was raised" });
+  const badge = el("span", { class: "badge" }, "Returned");
   const who = el("p", { class: "who" });
   const facts = el("p", { class: "facts" });
+  const fixes = el("p", { class: "fixes" });
   const hand = el("p", { class: "hand" });
   const act = el("button", { type: "button", class: "act" });
-  row.append(mark, el("div", { class: "head" }, title, age), who, act, facts, hand);
-  parts.set(row, { mark, title, age, who, facts, hand, act });
+  row.append(mark, el("div", { class: "head" }, badge, title, age), who, act, facts, fixes, hand);
+  parts.set(row, { mark, badge, title, age, who, facts, fixes, hand, act });
   onPress(row, (event) => {
     if (!act.contains(event.target)) select({ alert: id });
   });
@@ -53,10 +57,10 @@ function makeRow(id, acts) {
 }
 
 function drawRow(row, alert) {
-  const { mark, title, age, who, facts, hand, act } = parts.get(row);
+  const { mark, badge, title, who, facts, hand, act } = parts.get(row);
   const inHand = !isNew(alert);
   const chosen = state.selected?.alert === alert.alert_id;
-  const text = levelText(alert.condition, alert.level);
+  const text = titleText(alert);
   if (mark.dataset.tier !== String(alert.tier)) {
     mark.dataset.tier = alert.tier;
     mark.replaceChildren(tierMark(alert.tier));
@@ -64,24 +68,43 @@ function drawRow(row, alert) {
   setAttribute(row, "data-tier", alert.tier);
   setAttribute(row, "data-new", !inHand);
   setAttribute(row, "aria-current", chosen ? "true" : null);
-  setText(title, alert.state === "returned" ? returnedText(alert) : text);
-  setText(age, duration(ageSeconds(alert.raised_at)));
+  setAttribute(row, "data-state", alert.state);
+  badge.hidden = alert.state !== "returned";
+  setText(title, text);
+  drawAges(row, alert);
   setText(who, whoText(alert));
   setText(facts, factsText(alert));
-  setText(hand, inHand ? `In hand: ${alert.acknowledged_by}, ${localTime(alert.acknowledged_at)}` : "");
+  setText(hand, handText(alert));
   const label = inHand ? "Resolve" : "Acknowledge";
+  act.hidden = inHand && !closable(alert);
   setText(act, label);
   setAttribute(act, "aria-label", `${label}: tier ${alert.tier} ${TIERS[alert.tier] ?? ""}, ${text}, ${whoText(alert)}`);
 }
 
-function drawAges() {
+// What grows with the clock, whether or not anything arrives.
+function drawAges(row, alert) {
+  const { age, fixes } = parts.get(row);
+  setText(age, duration(ageSeconds(alert.raised_at)));
+  setText(fixes, inDoubt(alert) ? `Last fix: ${fixAgesText(alert)}` : "");
+}
+
+function drawAllAges() {
   for (const row of document.querySelectorAll(".row")) {
     const alert = state.alerts.get(row.dataset.key);
-    if (alert) setText(parts.get(row).age, duration(ageSeconds(alert.raised_at)));
+    if (alert) drawAges(row, alert);
   }
 }
 
-const returnedText = (alert) => `Over; was: ${levelText(alert.condition, alert.highest_level).toLowerCase()}`;
+export function titleText(alert) {
+  if (alert.state !== "returned") return levelText(alert.condition, alert.level);
+  return `Was: ${levelText(alert.condition, alert.highest_level).toLowerCase()}`;
+}
+
+function handText(alert) {
+  if (isNew(alert)) return alert.state === "returned" ? "It is over: acknowledging closes it." : "";
+  const who = `In hand: ${alert.acknowledged_by}, since ${localTime(alert.acknowledged_at)}`;
+  return closable(alert) ? who : `${who}. Closes by itself when it is over.`;
+}
 
 export function whoText(alert) {
   const people = [personName(alert.wearer), personName(alert.protected)].filter(Boolean);
@@ -103,11 +126,47 @@ export function measured(alert) {
   };
 }
 
+function devicesOf(alert) {
+  const watch = state.watches.get(alert.watch);
+  if (!watch || alert.state === "returned") return [];
+  return [watch.tag, watch.handset].map((id) => state.devices.get(id)).filter(Boolean);
+}
+
+// Interval and probability hold for the instant of the fixes. Beside old ones they would make
+// somebody look safe of whom nothing is known.
+export const isUnknown = (alert) => alert.state !== "returned"
+  && (state.watches.get(alert.watch)?.level ?? alert.level) === "unknown";
+
+// The numbers rest on fixes that may be true no longer.
+export function inDoubt(alert) {
+  const devices = devicesOf(alert);
+  return devices.length > 0 && (isUnknown(alert) || devices.some(isStale));
+}
+
+export function lastKnownText(alert) {
+  const { distance } = measured(alert);
+  if (distance == null) return distanceText(alert.condition, distance);
+  const where = alert.condition === "proximity" ? "between the last fixes" : "at the last fix";
+  return `${distanceText(alert.condition, distance)} ${where}`;
+}
+
+// How old the fix of each device is that the watch compares.
+export function fixAgesText(alert) {
+  return devicesOf(alert).map((device) => {
+    const age = device.fix_time ? `${roughly(fixAgeSeconds(device))} ago` : "none yet";
+    return `${device.name || device.id}: ${age}${device.online === false ? ", offline" : ""}`;
+  }).join("; ");
+}
+
 function factsText(alert) {
-  if (!alert.watch) return alert.device;
-  const { distance, low, high } = measured(alert);
-  const interval = intervalText(low, high);
-  return distanceText(alert.condition, distance) + (interval ? ` (${interval})` : "");
+  if (!alert.watch) return alert.device + (alert.repeats ? `, sent ${alert.repeats} times more` : "");
+  if (isUnknown(alert)) return lastKnownText(alert);
+  const { live, distance, low, high } = measured(alert);
+  const said = distanceText(alert.condition, distance);
+  if (alert.state === "returned") return `Last: ${said}`;
+  const interval = intervalText(alert.condition, low, high);
+  const numbers = said + (interval ? ` (${interval})` : "");
+  return live ? numbers : `When decided: ${numbers}`;
 }
 
 // The neighbour of the selected alert in the order on the screen.

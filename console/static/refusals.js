@@ -2,12 +2,38 @@
 
 import { getRefusals } from "./api.js";
 import { byId, el, onPress } from "./dom.js";
+import { state } from "./state.js";
 import { localTime } from "./words.js";
 
 const REFRESH_MS = 5000;
-const COLUMNS = ["Device", "Reason", "Count", "Last"];
+const COLUMNS = ["Device", "What was wrong", "Count", "Last"];
+
+// In an operator's words; what the decoder said stands below them, for whoever mends the device.
+const MEANINGS = {
+  unknown_topic: "Sent to an address where nothing is expected",
+  bad_device: "The device's name is not one that a device can have",
+  too_large: "The message is too large",
+  too_many: "Too many positions in one message",
+  too_deep: "The message is built in a way no device needs",
+  empty: "The message is empty",
+  not_json: "The message cannot be read",
+  not_a_number: "A number is not a number",
+  missing_field: "Something that is needed is missing",
+  wrong_type: "A value is not of the kind expected",
+  out_of_range: "A value lies outside what is possible",
+  unknown_value: "A value is none of those known",
+  bad_time: "The time is not possible: the device's clock is wrong, or the time is unreadable",
+  bad_text: "A text cannot be read",
+  broker_closed: "The connection was cut for what it sent; the message itself is lost",
+};
+
+const FIELDS = {
+  lat: "latitude", lon: "longitude", accuracy_m: "accuracy", time: "time", type: "kind of event",
+  battery_pct: "battery", speed_mps: "speed", course_deg: "course", altitude_m: "altitude",
+};
 
 let timer = 0;
+let shown = "";
 
 export function startRefusals() {
   const button = byId("refused");
@@ -18,41 +44,64 @@ export function startRefusals() {
 }
 
 function show(open) {
-  byId("quarantine").hidden = !open;
+  const pane = byId("quarantine");
+  pane.hidden = !open;
   byId("refused").setAttribute("aria-expanded", String(open));
   clearInterval(timer);
   if (!open) return;
+  shown = "";
+  pane.replaceChildren(head(), el("div", { class: "content" }, el("p", { class: "empty" }, "Looking ...")));
   refresh();
   timer = setInterval(refresh, REFRESH_MS);
 }
 
-async function refresh() {
-  const pane = byId("quarantine");
-  try {
-    draw(pane, await getRefusals());
-  } catch (error) {
-    pane.replaceChildren(title(), el("p", { class: "empty" }, error.message));
-  }
-}
-
-function title() {
+function head() {
   const close = el("button", { type: "button" }, "Close");
   onPress(close, () => show(false));
   return el("header", {}, el("h2", {}, "Refused messages"), close);
 }
 
-function draw(pane, rows) {
-  if (rows.length === 0) {
-    pane.replaceChildren(title(), el("p", { class: "empty" }, "Everything that arrived could be read."));
-    return;
+async function refresh() {
+  let content;
+  let key;
+  try {
+    const rows = await getRefusals();
+    key = JSON.stringify(rows);
+    content = () => table(rows);
+  } catch (error) {
+    key = error.message;
+    content = () => [el("p", { class: "empty" }, error.message)];
   }
-  const body = el("tbody", {}, ...rows.map((row) => el(
+  if (key === shown) return; // what an operator is reading or copying stays as it is
+  shown = key;
+  byId("quarantine").querySelector(".content")?.replaceChildren(...content());
+}
+
+function table(rows) {
+  if (rows.length === 0) return [el("p", { class: "empty" }, "Everything that arrived could be read.")];
+  const names = COLUMNS.map((name) => el("th", { scope: "col", class: name === "Count" ? "number" : null }, name));
+  return [
+    el("p", { class: "empty" }, "None of these was used for a decision. They are kept as evidence, as far as they arrived. Each device's maker or installer can tell from the small print what to mend."),
+    el("table", {}, el("thead", {}, el("tr", {}, ...names)), el("tbody", {}, ...rows.map(line))),
+  ];
+}
+
+function line(row) {
+  const field = FIELDS[/^\$\.([a-z_]+)/.exec(row.reason)?.[1]];
+  const meaning = MEANINGS[row.code] ?? row.reason;
+  const position = row.item == null ? "" : `, item ${row.item} of the message`;
+  return el(
     "tr", {},
-    el("td", {}, row.device || "unknown"),
-    el("td", {}, row.reason, el("small", {}, row.item == null ? row.code : `${row.code}, item ${row.item}`)),
+    el("td", { class: "device" }, row.device || "unknown", el("small", {}, bearer(row))),
+    el("td", {}, meaning + (field ? `: ${field}` : ""), el("small", {}, `${row.reason} (${row.code}${position})`)),
     el("td", { class: "number" }, String(row.count)),
-    el("td", {}, localTime(row.last_time)),
-  )));
-  const head = el("thead", {}, el("tr", {}, ...COLUMNS.map((name) => el("th", { scope: "col", class: name === "Count" ? "number" : null }, name))));
-  pane.replaceChildren(title(), el("table", {}, head, body));
+    el("td", { class: "when" }, localTime(row.last_time)),
+  );
+}
+
+// Who carries it; a connection that was cut only said who it was.
+function bearer({ device, code }) {
+  if (code === "broker_closed") return device ? "as the connection called itself" : "the connection gave no name";
+  const known = state.devices.get(device);
+  return known ? known.name : "carried by nobody on the map";
 }

@@ -1,11 +1,12 @@
-// A tone that repeats while a critical or high alert waits. Browsers play sound only after a
-// gesture, so it is armed by its button, which always shows whether it is.
+// A tone that repeats while a critical or high alert waits, or while the page is blind. Browsers
+// play sound only after a gesture, so it is armed by its button, which always shows whether it is.
 
 import { byId, onPress, setText } from "./dom.js";
-import { lanes } from "./state.js";
+import { lanes, state } from "./state.js";
 
 const REPEAT_MS = 8000;
 const TONES_HZ = { 1: [880, 660, 880], 2: [660, 520] };
+const BLIND_HZ = [330, 330, 330]; // this page sees nothing: silence would be taken for calm
 
 let context = null;
 let lastAt = 0;
@@ -27,8 +28,10 @@ function check() {
   const tier = lanes().fresh[0]?.tier ?? Infinity;
   const worse = tier < lastTier;
   lastTier = tier;
-  if (!context || !TONES_HZ[tier]) return;
-  if (worse || Date.now() - lastAt > REPEAT_MS) play(TONES_HZ[tier]);
+  const blind = state.feed === "lost" || state.feed === "signed-out";
+  const tones = blind ? BLIND_HZ : TONES_HZ[tier];
+  if (!context || !tones) return;
+  if (worse || Date.now() - lastAt > REPEAT_MS) play(tones);
 }
 
 function play(tones) {

@@ -11,6 +11,7 @@ export const state = {
   alerts: new Map(), // by alert id; those that are not resolved
   service: null,
   operator: "",
+  names: new Map(), // of people, by id
   selected: null, // {alert: id} or {device: id}; never a row number
   feed: "starting", // live, lost, signed-out
   lastFrameAt: 0, // by the browser's clock
@@ -76,6 +77,7 @@ export function applyPicture(picture) {
   state.watches = new Map(picture.watches.map((watch) => [watch.key, watch]));
   state.zones = picture.zones;
   state.service = picture.service;
+  learnNames(picture.devices);
   for (const id of state.alerts.keys()) {
     if (!touched.has(id)) state.alerts.delete(id);
   }
@@ -97,6 +99,7 @@ export function applyPositions(change) {
     state.devices = new Map();
     state.watches = new Map();
   }
+  learnNames(change.devices);
   for (const device of change.devices) state.devices.set(device.id, device);
   for (const watch of change.watches) state.watches.set(watch.key, watch);
   for (const id of change.gone_devices) state.devices.delete(id);
@@ -122,13 +125,13 @@ export function setFeed(feed) {
 }
 
 // Names come with the devices people carry; without one, the id must do.
-export function personName(person) {
-  if (!person) return "";
-  for (const device of state.devices.values()) {
-    if (device.person === person && device.name) return device.name;
+function learnNames(devices) {
+  for (const { person, name } of devices) {
+    if (person && name) state.names.set(person, name);
   }
-  return person;
 }
+
+export const personName = (person) => state.names.get(person) ?? person ?? "";
 
 export const hasPlace = (device) => device?.lat != null && device.lon != null;
 
@@ -144,14 +147,21 @@ export function isStale(device) {
   return device.online === false || fixAgeSeconds(device) > limit;
 }
 
+// What the engine watches closes by itself when it is over; only what a device told of is closed
+// by a person.
+export const closable = (alert) => !isNew(alert) && !alert.watch;
+
 // Nobody has taken it in hand.
 export const isNew = (alert) => !alert.acknowledged_at && !alert.acknowledged_by;
 
-const byUrgency = (a, b) => a.tier - b.tier
+const isOver = (alert) => Number(alert.state === "returned");
+
+const byUrgency = (a, b) => isOver(a) - isOver(b)
+  || a.tier - b.tier
   || Date.parse(a.raised_at) - Date.parse(b.raised_at)
   || (a.alert_id < b.alert_id ? -1 : 1);
 
-// Worst tier first, oldest first within it. An acknowledged alert leaves the first lane, so
+// What lasts before what is over, then the worst tier first, oldest first within it. An acknowledged alert leaves the first lane, so
 // that it can never stand in front of one nobody has seen.
 export function lanes() {
   const all = [...state.alerts.values()].sort(byUrgency);

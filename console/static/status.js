@@ -27,7 +27,7 @@ function drawFeed() {
 
 function bannerText() {
   if (state.feed === "signed-out") {
-    return "You are signed out and this page no longer changes. Open your sign-in address again.";
+    return "You are signed out and this page no longer changes: your session has ended, or the service was restarted. Open your sign-in address again.";
   }
   if (state.feed === "lost") {
     return state.lastFrameAt

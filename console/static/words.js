@@ -43,19 +43,28 @@ export function metres(value) {
 }
 
 // A zone's distance is signed: negative is inside.
+const ZONES = new Set(["exclusion", "inclusion"]);
+
 export function distanceText(condition, value) {
   if (value == null) return "distance unknown";
-  if (condition === "proximity" || condition === "panic" || condition === "tamper") {
-    return metres(value);
-  }
+  if (!ZONES.has(condition)) return metres(value);
   return `${metres(Math.abs(value))} ${value < 0 ? "inside" : "outside"}`;
 }
 
-export function intervalText(low, high) {
+// Nobody should have to know what a negative distance is.
+export function intervalText(condition, low, high) {
   if (low == null || high == null) return "";
+  const said = `95${SPACE}%: `;
+  if (!ZONES.has(condition)) return said + range(low, high);
+  if (high <= 0) return said + range(-high, -low); // on the same side as the distance
+  if (low >= 0) return said + range(low, high);
+  return `${said}${metres(-low)} inside to ${metres(high)} outside`;
+}
+
+function range(low, high) {
   const [from, to] = [metres(low), metres(high)];
   const unit = to.slice(to.lastIndexOf(SPACE));
-  return `95${SPACE}%: ${from.endsWith(unit) ? from.slice(0, -unit.length) : from} to ${to}`;
+  return `${from.endsWith(unit) ? from.slice(0, -unit.length) : from} to ${to}`;
 }
 
 // Never "100 %" of something that is only very likely.

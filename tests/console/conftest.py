@@ -8,6 +8,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 
 from tests.console.browsing import launch_chromium
+from tests.console.desk import Desk
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -17,3 +18,12 @@ async def browser() -> AsyncIterator[Browser]:
         launched = await launch_chromium(playwright)
         yield launched
         await launched.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def desk(browser: Browser) -> AsyncIterator[Desk]:
+    made = Desk(browser)
+    await made.serve()
+    yield made
+    await made.close_pages()
+    await made.stop()

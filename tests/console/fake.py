@@ -70,6 +70,25 @@ def alert(alert_id: str = "a1", **changes: Any) -> Alert:
     return Alert(**(values | changes))
 
 
+def panic(alert_id: str = "a1", **changes: Any) -> Alert:
+    """An alert that ends only when somebody closes it."""
+    values: dict[str, Any] = {
+        "condition": "panic",
+        "condition_id": "",
+        "tier": 1,
+        "level": "panic",
+        "highest_level": "panic",
+        "wearer": None,
+        "distance_m": None,
+        "distance_low_m": None,
+        "distance_high_m": None,
+        "probability": None,
+        "watch": "",
+        "device": "phone-1",
+    }
+    return alert(alert_id, **(values | changes))
+
+
 def device(device_id: str, **changes: Any) -> DeviceView:
     values: dict[str, Any] = {
         "id": device_id,
@@ -202,6 +221,8 @@ class FakeBackend:
         found = self._changed(alert_id, version)
         if not found.acknowledged_by:
             raise IllegalStep(alert_id, "an alert is acknowledged before it is resolved")
+        if found.watch:
+            raise IllegalStep(alert_id, "what the alert is about still lasts")
         del self.alerts[alert_id]
         return msgspec.structs.replace(
             found,

@@ -2,50 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import json
-from collections.abc import AsyncIterator, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterator
 
-import httpx
 import pytest
-from litestar import Litestar
 from litestar.testing import TestClient
 
-from console.access import Access
 from console.app import BODY_BYTES, create_app
 from console.backend import NotAvailableError
 from console.files import MAP_LIBRARY, read_static
 from console.gate import CSP
-from console.hub import Hub
-from console.server import SHUTDOWN_S, bind, serve_console
 from console.views import Health, RefusalView
-from tests.console.fake import OPERATOR, TOKEN, FakeBackend, alert, grid_town, make_access, make_hub
-
-ORIGIN = "http://127.0.0.1:8000"
-SAME_ORIGIN = {"Origin": ORIGIN}
-
-
-class World:
-    """The application, what stands behind it, and a client that keeps cookies."""
-
-    def __init__(self) -> None:
-        self.backend = FakeBackend()
-        self.hub: Hub = make_hub(self.backend.time, beat_s=0.05)
-        self.access: Access = make_access(self.backend.time)
-        self.app: Litestar = create_app(
-            self.backend, self.hub, self.access, lambda: b"cordon_up 1\n"
-        )
-        self.client = TestClient(self.app, base_url=ORIGIN)
-
-    def enter(self) -> None:
-        answer = self.client.get("/enter", params={"token": TOKEN}, follow_redirects=False)
-        assert answer.status_code == 303
-
-    def act(self, alert_id: str, act: str, **body: Any) -> httpx.Response:
-        address = f"/api/v1/alerts/{alert_id}/{act}"
-        return self.client.post(address, json=body, headers=SAME_ORIGIN)
+from tests.console.application import ORIGIN, SAME_ORIGIN, World
+from tests.console.fake import OPERATOR, TOKEN, alert, grid_town, make_hub, panic
 
 
 @pytest.fixture
@@ -115,7 +83,7 @@ def test_the_picture_holds_everything(inside: World) -> None:
 
 
 def test_acknowledge_then_resolve(inside: World) -> None:
-    inside.backend.alerts["a1"] = alert("a1")
+    inside.backend.alerts["a1"] = panic("a1")
     answer = inside.act("a1", "acknowledge", version=1)
     assert answer.status_code == 200
     assert answer.json()["acknowledged_by"] == OPERATOR
@@ -291,105 +259,6 @@ def test_the_map_librarys_files_are_known_by_the_name_the_page_uses() -> None:
     assert f'"/static/{MAP_LIBRARY.removesuffix(".mjs")}"' in text
 
 
-class Served(NamedTuple):
-    """The application on a real socket, with a client that is signed in."""
-
-    client: httpx.AsyncClient
-    task: asyncio.Task[None]
-
-    async def stop(self) -> None:
-        self.task.cancel()
-        async with asyncio.timeout(SHUTDOWN_S + 3):
-            with contextlib.suppress(asyncio.CancelledError):
-                await self.task
-
-
-@contextlib.asynccontextmanager
-async def served(world: World) -> AsyncIterator[Served]:
-    bound = bind("127.0.0.1", 0)
-    address = f"http://127.0.0.1:{bound.getsockname()[1]}"
-    task = asyncio.create_task(serve_console(world.app, bound))
-    async with httpx.AsyncClient(base_url=address, timeout=10) as client:
-        running = Served(client, task)
-        try:
-            answer = await client.get("/enter", params={"token": TOKEN})
-            assert answer.status_code == 303
-            yield running
-        finally:
-            await running.stop()
-
-
-async def events(response: httpx.Response) -> AsyncIterator[tuple[str, str, Any]]:
-    fields: dict[str, str] = {}
-    async for line in response.aiter_lines():
-        if line:
-            name, _, value = line.partition(": ")
-            fields[name] = value
-        elif fields:
-            yield fields["event"], fields.get("id", ""), json.loads(fields["data"])
-            fields = {}
-
-
-async def read_to_end(reader: AsyncIterator[tuple[str, str, Any]]) -> None:
-    async with asyncio.timeout(5):
-        async for _ in reader:
-            pass
-
-
-async def test_the_stream_over_a_real_connection_replays_after_a_break() -> None:
-    world = World()
-    async with served(world) as running:
-        client = running.client
-        async with client.stream("GET", "/api/v1/stream") as response:
-            assert response.headers["content-type"].startswith("text/event-stream")
-            _, seen, _ = await anext(events(response))
-        world.hub.publish_alert(alert("a7"), "raised")
-        async with client.stream("GET", f"/api/v1/stream?last={seen}") as response:
-            reader = events(response)
-            assert (await anext(reader))[0] == "hello"
-            name, _, data = await anext(reader)
-            assert (name, data["alert"]["alert_id"]) == ("alert", "a7")
-            assert (await anext(reader))[0] == "beat"
-
-
-async def test_a_reader_that_left_is_forgotten() -> None:
-    world = World()
-    async with served(world) as running:
-        async with running.client.stream("GET", "/api/v1/stream") as response:
-            await anext(events(response))
-            assert len(world.hub) == 1
-        async with asyncio.timeout(5):
-            while len(world.hub):  # noqa: ASYNC110 - the server notices it, nobody tells us
-                await asyncio.sleep(0.01)
-
-
-async def test_a_stream_ends_with_its_session() -> None:
-    world = World()
-    async with served(world) as running, running.client.stream("GET", "/api/v1/stream") as response:
-        reader = events(response)
-        await anext(reader)
-        world.backend.time.pass_s(world.access.session_s)
-        await read_to_end(reader)
-
-
-async def test_the_server_stops_in_time_with_streams_open() -> None:
-    world = World()
-    async with contextlib.AsyncExitStack() as stack:
-        running = await stack.enter_async_context(served(world))
-        streams = [
-            await stack.enter_async_context(running.client.stream("GET", "/api/v1/stream"))
-            for _ in range(3)
-        ]
-        readers = [events(response) for response in streams]
-        for reader in readers:
-            await anext(reader)
-        await running.stop()
-        assert running.task.cancelled()
-        for reader in readers:
-            await read_to_end(reader)
-        assert len(world.hub) == 0
-
-
 async def test_too_many_pages_are_told_so() -> None:
     world = World()
     world.hub = make_hub(world.backend.time, subscriptions=0)
@@ -399,10 +268,3 @@ async def test_too_many_pages_are_told_so() -> None:
         answer = client.get("/api/v1/stream")
         assert answer.status_code == 503
         assert "Close a page" in answer.json()["what_to_do"]
-
-
-def test_an_address_in_use_is_an_error_at_once() -> None:
-    with bind("127.0.0.1", 0) as first:
-        port = first.getsockname()[1]
-        with pytest.raises(OSError, match="in use"):
-            bind("127.0.0.1", port)

@@ -3,32 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
-from typing import Any
 
 import msgspec
 import pytest
-import pytest_asyncio
-from playwright.async_api import Browser, Locator, Page, expect
+from playwright.async_api import expect
 
-from alerts.model import Alert
-from console.app import create_app
 from console.files import MAP_LIBRARY, read_static
-from console.server import bind, serve_console
-from console.views import PartView, RefusalView
 from devices.instants import to_iso
+from tests.console.desk import Desk, act_on, lane
 from tests.console.fake import (
     OPERATOR,
     TOKEN,
-    FakeBackend,
     alert,
-    device,
-    grid_town,
-    make_access,
     make_hub,
-    service,
-    watch,
+    panic,
 )
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -37,75 +25,6 @@ needs_map = pytest.mark.skipif(
     MAP_LIBRARY not in read_static(),
     reason="the map library is not installed: install the package without CORDON_SKIP_ASSETS=1",
 )
-
-
-class Desk:
-    """The console with a page open, and everything that went wrong on it."""
-
-    def __init__(self, browser: Browser) -> None:
-        self.browser = browser
-        self.backend = FakeBackend()
-        self.backend.map = grid_town(51.752, -1.2577, blocks=6)
-        self.access = make_access(self.backend.time)
-        self.hub = make_hub(self.backend.time, beat_s=0.5)
-        self.complaints: list[str] = []
-        self.requests: list[str] = []
-        self.pages: list[Page] = []
-        self.origin = ""
-        self.task: asyncio.Task[None] | None = None
-
-    async def serve(self, port: int = 0) -> None:
-        bound = bind("127.0.0.1", port)
-        self.origin = f"http://127.0.0.1:{bound.getsockname()[1]}"
-        app = create_app(self.backend, self.hub, self.access, lambda: b"")
-        self.task = asyncio.create_task(serve_console(app, bound))
-
-    async def close_pages(self) -> None:
-        for page in self.pages:
-            await page.context.close()
-
-    async def stop(self) -> None:
-        assert self.task is not None
-        self.task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self.task
-
-    async def open(self, **options: Any) -> Page:
-        page = await self.browser.new_page(**options)
-        self.pages.append(page)
-        page.on("request", lambda request: self.requests.append(request.url))
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on(
-            "console",
-            lambda message: (
-                self.complaints.append(message.text) if message.type == "error" else None
-            ),
-        )
-        token = TOKEN.replace(" ", "%20")
-        await page.goto(f"{self.origin}/enter?token={token}")
-        await expect(page.locator("#feed")).to_have_text("Live")
-        return page
-
-    def publish(self, changed: Alert, kind: str = "raised") -> None:
-        self.backend.alerts[changed.alert_id] = changed
-        self.hub.publish_alert(changed, kind)
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def desk(browser: Browser) -> AsyncIterator[Desk]:
-    made = Desk(browser)
-    await made.serve()
-    yield made
-    await made.close_pages()
-    await made.stop()
-
-
-def lane(page: Page, name: str) -> Locator:
-    return page.get_by_role("list", name=name, exact=True).get_by_role("listitem")
-
-
-async def act_on(row: Locator, name: str) -> None:
-    await row.get_by_role("button", name=name).click()
 
 
 @needs_map
@@ -124,22 +43,34 @@ async def test_an_alert_appears_and_is_taken_in_hand(desk: Desk) -> None:
 
     await act_on(row, "Acknowledge")
     await expect(lane(page, "Needs action")).to_have_count(0)
-    await expect(lane(page, "In hand")).to_contain_text(f"In hand: {OPERATOR}")
+    taken = lane(page, "In hand")
+    await expect(taken).to_contain_text(f"In hand: {OPERATOR}, since ")
+    await expect(taken).to_contain_text("Closes by itself when it is over")
+    await expect(taken.get_by_role("button", name="Resolve")).to_be_hidden()
     assert desk.backend.calls == [("acknowledge", "a1", OPERATOR)]
 
+    assert page.url == f"{desk.origin}/"
+    desk.witness.found_nothing(desk.origin)
+
+
+async def test_what_a_device_told_of_is_closed_with_a_note(desk: Desk) -> None:
+    page = await desk.open()
+    desk.publish(panic("a1"))
+    await act_on(lane(page, "Needs action"), "Acknowledge")
     await act_on(lane(page, "In hand"), "Resolve")
     note = page.get_by_label("Note for the resolution")
     await expect(note).to_be_focused()
+    for nothing in ("", "   "):
+        await note.fill(nothing)
+        await note.press("Enter")
+        await expect(note).to_be_focused()
     await note.fill("Both spoken to.")
     await page.get_by_label("Selected").get_by_role("button", name="Resolve").click()
     await expect(lane(page, "In hand")).to_have_count(0)
-    assert desk.backend.calls[-1] == ("resolve", "a1", OPERATOR, "Both spoken to.")
-
-    assert page.url == f"{desk.origin}/"
-    assert desk.requests
-    for address in desk.requests:
-        assert address.startswith((desk.origin, f"blob:{desk.origin}", "data:")), address
-    assert desk.complaints == []
+    assert desk.backend.calls == [
+        ("acknowledge", "a1", OPERATOR),
+        ("resolve", "a1", OPERATOR, "Both spoken to."),
+    ]
 
 
 async def test_a_conflict_says_who_acted_and_shows_the_alert_as_it_is(desk: Desk) -> None:
@@ -159,7 +90,7 @@ async def test_a_conflict_says_who_acted_and_shows_the_alert_as_it_is(desk: Desk
 async def test_keys_act_on_the_selected_alert_whatever_arrives(desk: Desk) -> None:
     page = await desk.open()
     desk.publish(alert("a1", tier=2))
-    desk.publish(alert("a2", tier=3))
+    desk.publish(panic("a2", tier=3))
     await expect(lane(page, "Needs action")).to_have_count(2)
     await page.keyboard.press("j")
     await page.keyboard.press("j")
@@ -186,40 +117,6 @@ async def test_older_news_never_overwrites_newer(desk: Desk) -> None:
     desk.publish(alert("a2", version=1))
     await expect(lane(page, "Needs action")).to_have_count(2)
     await expect(lane(page, "Needs action").first).to_contain_text("Contact")
-
-
-async def test_what_people_wrote_is_text_and_never_markup(desk: Desk) -> None:
-    name = "<img src=x onerror=alert(1)><b>bold</b>"
-    desk.backend.devices = [device("tag-1", name=name)]
-    desk.backend.zones = []
-    desk.backend.rows = [
-        RefusalView(device=name, code="c", reason=name, count=1, last_time="2026-11-23T00:00:00Z")
-    ]
-    page = await desk.open()
-    desk.publish(alert("a1", protected=None))
-    await expect(lane(page, "Needs action")).to_contain_text(name)
-    await page.keyboard.press("j")
-    await expect(page.get_by_label("Selected")).to_contain_text(name)
-    await page.get_by_role("button", name="Refused").click()
-    await expect(page.get_by_label("Refused messages")).to_contain_text(name)
-    assert await page.locator("b").count() == 0
-    assert desk.complaints == []
-
-
-async def test_the_service_and_its_troubles_are_shown(desk: Desk) -> None:
-    page = await desk.open()
-    desk.hub.publish_service(
-        service(
-            database=PartView(state="down", detail="Alerts go on; history waits."),
-            stored_lag=42,
-            counts={"refused": 7},
-        )
-    )
-    parts = page.get_by_role("list", name="Service")
-    await expect(parts).to_contain_text("Database down")
-    await expect(parts).to_contain_text("42 to store")
-    await expect(page.get_by_role("button", name="Refused 7")).to_be_visible()
-    await expect(page.locator("#banner")).to_contain_text("Alerts go on; history waits.")
 
 
 async def test_a_lost_feed_is_said_and_a_returning_one_catches_up(desk: Desk) -> None:
@@ -274,15 +171,6 @@ async def test_a_changed_caseload_is_fetched(desk: Desk) -> None:
     await expect(lane(page, "Needs action")).to_contain_text("Marek D.")
     desk.hub.publish_plan()
     await expect(lane(page, "Needs action")).to_contain_text("New Marek D.")
-
-
-async def test_live_positions_change_the_figures_of_an_alert(desk: Desk) -> None:
-    page = await desk.open()
-    desk.publish(alert("a1"))
-    row = lane(page, "Needs action")
-    await expect(row).to_contain_text("243 m")
-    desk.hub.publish_positions(desk.backend.devices, [watch(distance_m=187.0, low_m=170.0)])
-    await expect(row).to_contain_text("187 m (95 %: 170 to 266 m)")
 
 
 async def test_without_webgl_the_queue_works(desk: Desk) -> None:
