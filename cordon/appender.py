@@ -66,17 +66,18 @@ class Appender:
     async def run(self) -> None:
         """Append what is handed over, each record until it is acknowledged."""
         while True:
-            await self._more.wait()
-            self._more.clear()
+            # First what an earlier run left behind, then what is to come.
             while self._waiting:
                 name, data = self._waiting[0]
                 position = await self._until_acknowledged(name, data)
                 # The head may have been let go meanwhile; then it is acknowledged all the same.
                 if self._waiting and self._waiting[0] == (name, data):
                     self._waiting.popleft()
-                self.last_position = max(self.last_position, position)
+                self.last_position = position
                 self.appended += 1
             self._empty.set()
+            self._more.clear()
+            await self._more.wait()
 
     async def _until_acknowledged(self, name: str, data: bytes) -> int:
         while True:

@@ -114,7 +114,6 @@ class ServiceBackend:
     def service(self) -> ServiceView:
         """How the parts are, in the words staff read."""
         parts, worker = self._parts, self._parts.worker
-        counts = parts.gateway.counts
         return ServiceView(
             broker=self._broker(),
             database=self._database(),
@@ -125,7 +124,7 @@ class ServiceBackend:
             counts={
                 "devices": len(worker.partition.compiled.bearers),
                 "fixes": worker.partition.counts.fixes,
-                "refused": counts.refusals.total(),
+                "refused": self._heard.refused,
             },
             build=self._build,
         )

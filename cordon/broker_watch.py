@@ -31,9 +31,9 @@ WAITING_LIMIT = 1_000
 NOTABLE = {
     "Maximum Message Payload Exceeded": "it sent a message larger than the broker takes",
     "Maximum Payload Exceeded": "it sent a message larger than the broker takes",
-    "Protocol Violation": "what it sent is no MQTT",
-    "Malformed Packet": "what it sent is no MQTT",
-    "Parse Error": "what it sent is no MQTT",
+    "Protocol Violation": "what it sent is not accepted by the broker",
+    "Malformed Packet": "what it sent is not accepted by the broker",
+    "Parse Error": "what it sent is not accepted by the broker",
     "Read Error": "what it sent cannot be read",
     "Authentication Failure": "its name or password is wrong",
     "Slow Consumer (Pending Bytes)": "it does not take what is sent to it",

@@ -9,12 +9,18 @@ from pathlib import Path
 import click
 import psycopg
 
+from alerts.profile import load_profiles
 from cordon.embedded.postgres import EmbeddedPostgres
 from cordon.errors import CordonError
 from cordon.settings import Settings
+from devices.caseload import Caseload
 from devices.loader import CaseloadError, read_caseload
 from devices.store import CaseloadStore
 
+_START_FIRST = (
+    "Start the service first: `cordon serve`, or `cordon demo`, whose state is in .cordon/demo "
+    "(cordon --state .cordon/demo caseload ...). Or name a database with CORDON_DATABASE_URL."
+)
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
@@ -38,9 +44,10 @@ def check_command(file: Path) -> None:
         raise CordonError(str(error)) from error
     conditions = sum(len(order.conditions) for order in read.orders)
     click.echo(
-        f"{file} is sound: {len(read.people)} people, {len(read.devices)} devices, "
-        f"{len(read.orders)} orders with {conditions} conditions."
+        f"{file} is sound. People: {len(read.people)}, devices: {len(read.devices)}, "
+        f"orders: {len(read.orders)}, conditions: {conditions}."
     )
+    _warn_of_profiles(read)
 
 
 @caseload.command("load")
@@ -55,7 +62,9 @@ def load_command(settings: Settings, file: Path) -> None:
 
     async def load(store: CaseloadStore) -> None:
         in_force = (await store.load()).caseload
-        saved = await store.save(read_caseload(data, str(file), below=in_force))
+        read = read_caseload(data, str(file), below=in_force)
+        _warn_of_profiles(read)
+        saved = await store.save(read)
         if saved.changed:
             click.echo(f"{file} is in force as version {saved.version}.")
         else:
@@ -77,9 +86,23 @@ def show_command(settings: Settings) -> None:
     _with_store(settings, show)
 
 
+def _warn_of_profiles(read: Caseload) -> None:
+    """Say so when an order names a profile that is not there: it gets the default one."""
+    known = load_profiles().by_name
+    for order in read.orders:
+        if order.profile not in known:
+            click.echo(
+                f"Order {order.id} names the profile {order.profile!r}, which is not there: "
+                f"the default applies. There are: {', '.join(sorted(known))}.",
+                err=True,
+            )
+
+
 def _with_store(settings: Settings, act: Callable[[CaseloadStore], Awaitable[None]]) -> None:
     """Do something with the database that the settings name, or with the embedded one."""
     directory = Path(settings.state_directory).resolve() / "postgres"
+    if not settings.database.url and not directory.exists():
+        raise CordonError(f"There is no database in {directory}. {_START_FIRST}")
     dsn = settings.database.url or EmbeddedPostgres(directory).dsn
 
     async def run() -> None:
@@ -95,8 +118,7 @@ def _with_store(settings: Settings, act: Callable[[CaseloadStore], Awaitable[Non
     except CaseloadError as error:
         raise CordonError(str(error)) from error
     except psycopg.OperationalError as error:
-        raise CordonError(
-            f"The database cannot be reached: {error}. Start the service first (`cordon serve`, "
-            f"or `cordon demo`, whose state is in .cordon/demo: cordon --state .cordon/demo "
-            "caseload ...), or set CORDON_DATABASE_URL."
-        ) from error
+        what_to_do = (
+            "Check database.url in the settings." if settings.database.url else _START_FIRST
+        )
+        raise CordonError(f"The database cannot be reached: {error} {what_to_do}") from error

@@ -40,16 +40,16 @@ class CaseloadFeed:
         self._nc = nc
         self.changes = 0
         self.reachable = False
+        self.refuses_empty = False
 
     async def run(self) -> None:
         """Follow the database until cancelled; wait out its absence."""
         kept = await self._keep.get_caseload()
-        version = kept.version if kept else ""
         while True:
             try:
                 await self._store.migrate()
                 while True:
-                    version = await self._copy(version)
+                    kept = await self._copy(kept)
                     self.reachable = True
                     await self._store.wait_for_change(POLL_S)
             except psycopg.OperationalError as error:
@@ -62,12 +62,25 @@ class CaseloadFeed:
                 log.error("caseload_database_does_not_fit", reason=str(error))  # noqa: TRY400
                 await asyncio.sleep(REFUSED_RETRY_S)
 
-    async def _copy(self, version: str) -> str:
+    async def _copy(self, kept: KeptCaseload | None) -> KeptCaseload:
         stored = await self._store.load()
-        current = str(stored.version)
-        if current != version:
-            await self._keep.put_caseload(KeptCaseload(current, stored.caseload))
-            await self._nc.publish(CASELOAD_SUBJECT, current.encode())
-            self.changes += 1
-            log.info("caseload_in_force", version=current)
+        current = KeptCaseload(str(stored.version), stored.caseload)
+        if current == kept:
+            return kept
+        if kept is not None and stored.version == 0:
+            return self._refuse_empty(kept)
+        await self._keep.put_caseload(current)
+        await self._nc.publish(CASELOAD_SUBJECT, current.version.encode())
+        self.changes += 1
+        log.info("caseload_in_force", version=current.version)
         return current
+
+    def _refuse_empty(self, kept: KeptCaseload) -> KeptCaseload:
+        """A database that never held a caseload must not end the protection that is in force."""
+        if not self.refuses_empty:
+            log.error(
+                "caseload_database_is_empty",
+                meaning=f"version {kept.version} stays in force; load the caseload again",
+            )
+        self.refuses_empty = True
+        return kept

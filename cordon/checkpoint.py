@@ -51,22 +51,36 @@ class Recorded:
     damaged: int
 
 
+def decode_checkpoint(data: bytes) -> Checkpoint | None:
+    """The checkpoint in these bytes; None when they are of another version or damaged."""
+    try:
+        return msgspec.msgpack.decode(data, type=Checkpoint)
+    except msgspec.MsgspecError as error:
+        log.error("checkpoint_unreadable", part="all", reason=type(error).__name__)  # noqa: TRY400
+        return None
+
+
 async def read_recorded(nc: NatsClient, subject: str, *, after: int) -> Recorded:
-    """What the alert stream holds after a position, to its present end."""
-    reader = StreamReader(nc.jetstream(), ALERTS, subject, after=after)
+    """What the alert stream holds after a position, to its present end.
+
+    What has passed out of it is passed over: each newer change carries its whole alert. One that
+    ends before the position lost its end; then all of it is read, as positions are used again.
+    """
     entries: list[Entry] = []
     damaged = 0
-    try:
-        while not reader.caught_up:
-            for entry in await reader.read(READ_WAIT_S):
-                try:
-                    entries.append(decode_entry(entry.data))
-                except EntryFormatError:
-                    damaged += 1
-                    log.exception("alert_entry_damaged", position=entry.position)
-    except JournalGap as gap:
-        # Older changes have passed out of the stream; each newer one carries its whole alert.
-        log.error("alert_stream_gap", wanted=gap.wanted, found=gap.found)  # noqa: TRY400
-    finally:
-        await reader.close()
-    return Recorded(tuple(entries), reader.position, damaged)
+    while True:
+        reader = StreamReader(nc.jetstream(), ALERTS, subject, after=after)
+        try:
+            while not reader.caught_up:
+                for entry in await reader.read(READ_WAIT_S):
+                    try:
+                        entries.append(decode_entry(entry.data))
+                    except EntryFormatError:
+                        damaged += 1
+                        log.exception("alert_entry_damaged", position=entry.position)
+            return Recorded(tuple(entries), reader.position, damaged)
+        except JournalGap as gap:
+            log.error("alert_stream_gap", wanted=gap.wanted, found=gap.found)  # noqa: TRY400
+            after = max(0, gap.found - 1)
+        finally:
+            await reader.close()

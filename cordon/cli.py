@@ -160,6 +160,7 @@ def operator(name: str) -> None:
     token = secrets.token_urlsafe(32)
     digest = hashlib.sha256(token.encode()).hexdigest()
     click.echo(f"Token for {name}, shown only now: {token}")
+    click.echo(f"Sign in at <address of the console>/enter?token={token}")
     click.echo("In the settings file, under [console]:")
     click.echo(f'operators = [{{ name = "{name}", token_sha256 = "{digest}" }}]')
 

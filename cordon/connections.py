@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 
 import structlog
@@ -9,11 +10,17 @@ from nats.aio.client import Client as NatsClient
 
 from cordon.embedded.broker import EmbeddedBroker
 from cordon.embedded.postgres import EmbeddedPostgres
+from cordon.errors import CordonError
 
 log = structlog.get_logger("connections")
 
 RECONNECT_WAIT_S = 1
 CONNECT_TIMEOUT_S = 5
+CLOSED_CHECK_S = 1.0
+
+
+class ConnectionClosedError(CordonError):
+    """A connection to the broker that will not come back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +83,22 @@ async def connect_nats(url: str, name: str) -> NatsClient:
         error_cb=failed,
     )
     return nc
+
+
+async def while_open(*connections: NatsClient) -> None:
+    """Wait for as long as all of these connections may still come back by themselves.
+
+    nats-py closes one for good when the server refuses it with certain errors. Everything that
+    uses it then fails for ever; better to end, and be started anew, than to look alive.
+
+    Raises:
+        ConnectionClosedError: One of them was closed.
+    """
+    while not any(nc.is_closed for nc in connections):  # noqa: ASYNC110 - nobody announces it
+        await asyncio.sleep(CLOSED_CHECK_S)
+    reasons = {str(nc.last_error) for nc in connections if nc.is_closed and nc.last_error}
+    raise ConnectionClosedError(
+        f"The broker closed the service's connection for good ({'; '.join(reasons) or 'no reason'})"
+        ". Nothing is watched over until the service is started again. If this repeats, look at "
+        "the log of nats-server, and at the service's name and password there."
+    )

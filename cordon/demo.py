@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 import msgspec
@@ -23,7 +21,7 @@ from cordon.serve import announce, with_an_operator
 from cordon.servers import Servers, running_servers
 from cordon.service import Service
 from cordon.settings import Settings
-from cordon.signals import stopping_on_signals
+from cordon.signals import ended, stopping_on_signals, unless_stopped
 from cordon.simulation import Simulation
 from cordon.terminal import Steps
 from devices.caseload import Assignment, Caseload, Device, Person
@@ -110,17 +108,19 @@ async def _demo(
     async with stopping_on_signals() as stop, contextlib.AsyncExitStack() as stack:
         steps.tell("Starting the service (the first start compiles the engine)")
         running = asyncio.create_task(service.run(), name="service")
-        stack.push_async_callback(_end, running)
-        if not await _first(service.wait_ready(), stop, running):
+        stack.push_async_callback(ended, running)
+        keeping = asyncio.create_task(servers.keep_alive(), name="servers")
+        stack.push_async_callback(ended, keeping)
+        if not await unless_stopped(service.wait_ready(), stop, running):
             return None
         steps.tell("Loading the caseload")
         version = await _load(endpoints, caseload)
-        await _first(service.wait_for_caseload(version), stop, running)
+        await unless_stopped(service.wait_for_caseload(version), stop, running)
         ledger = await Ledger.begin(endpoints)
         stack.push_async_callback(ledger.close)
         steps.tell("Starting the simulated devices")
         async with Simulation(_simulation(options), endpoints) as simulation:
-            await _first(simulation.wait_connected(), stop, running)
+            await unless_stopped(simulation.wait_connected(), stop, running)
             if not options.headless:
                 announce(steps, service, endpoints, token)
                 _invite(steps, endpoints)
@@ -141,37 +141,12 @@ async def _show_until_the_end(
         steps.say(f"  Running for {options.for_s:.0f} s; Ctrl-C ends it sooner")
     showing = asyncio.create_task(simulation.show(sys.stderr), name="progress")
     try:
-        await _first(simulation.wait_ended(), stop, running)
+        await unless_stopped(simulation.wait_ended(), stop, running)
         if simulation.ended and options.tracks and not options.for_s:
             steps.say("  The tracks have been played to their end; Ctrl-C stops the demo")
-            await _first(asyncio.Event().wait(), stop, running)
+            await unless_stopped(asyncio.Event().wait(), stop, running)
     finally:
         showing.cancel()
-
-
-async def _first(
-    waiting: Coroutine[Any, Any, object], stop: asyncio.Event, running: asyncio.Task[None]
-) -> bool:
-    """Wait for something, unless asked to stop or the service ends. False: it did not come."""
-    wanted = asyncio.create_task(waiting)
-    asked = asyncio.create_task(stop.wait())
-    await asyncio.wait({wanted, asked, running}, return_when=asyncio.FIRST_COMPLETED)
-    asked.cancel()
-    if running.done():
-        wanted.cancel()
-        running.result()
-        raise CordonError("The service ended by itself; what it wrote above says why.")
-    if not wanted.done():
-        wanted.cancel()
-        return False
-    wanted.result()
-    return True
-
-
-async def _end(running: asyncio.Task[None]) -> None:
-    running.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await running
 
 
 async def _load(endpoints: Endpoints, caseload: Caseload) -> str:

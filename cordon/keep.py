@@ -6,21 +6,36 @@ journal: whoever can read the journal can start, whether PostgreSQL is up or not
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 
 import msgspec
+import structlog
 from nats.js import JetStreamContext
 from nats.js.api import ObjectStoreConfig
-from nats.js.errors import NotFoundError, ObjectNotFoundError
+from nats.js.errors import (
+    BadObjectMetaError,
+    DigestMismatchError,
+    NotFoundError,
+    ObjectNotFoundError,
+)
 from nats.js.object_store import ObjectStore
 
 from devices.caseload import Caseload
 
+log = structlog.get_logger("keep")
+
 BUCKET = "keep"
 MAX_BUCKET_BYTES = 512 * 1024 * 1024
+GET_LIMIT_S = 20.0
+"""Longest wait for one thing. Where pieces of it are missing, nats-py would wait for ever."""
+
 CASELOAD = "caseload"
 CASELOAD_SUBJECT = "core.caseload"
 """A message here says that the kept caseload has changed; it carries the version."""
+
+_STREAM = f"OBJ_{BUCKET}"
+_PIECES = f"$O.{BUCKET}.C."
 
 
 class KeptCaseload(msgspec.Struct, frozen=True):
@@ -33,35 +48,100 @@ class KeptCaseload(msgspec.Struct, frozen=True):
 class Keep:
     """Named, compressed blobs; each put replaces the one before."""
 
-    def __init__(self, store: ObjectStore) -> None:
+    def __init__(self, js: JetStreamContext, store: ObjectStore) -> None:
+        self._js = js
         self._store = store
 
     @classmethod
     async def open(cls, js: JetStreamContext) -> Keep:
-        """Open the bucket, making it when it is not there."""
+        """Open the bucket, making it when it is not there. Nobody may be putting meanwhile."""
         try:
-            return cls(await js.object_store(BUCKET))
+            store = await js.object_store(BUCKET)
         except NotFoundError:
             config = ObjectStoreConfig(max_bytes=MAX_BUCKET_BYTES)
-            return cls(await js.create_object_store(BUCKET, config))
+            return cls(js, await js.create_object_store(BUCKET, config))
+        await _sweep(js, store)
+        return cls(js, store)
 
     async def put(self, name: str, data: bytes) -> None:
-        """Keep `data` under `name`."""
-        await self._store.put(name, zlib.compress(data, level=1))
+        """Keep `data` under `name`.
+
+        Raises:
+            nats.errors.Error: It is not known to be kept; what was kept before may still be.
+        """
+        packed = await asyncio.to_thread(zlib.compress, data, 1)
+        await self._store.put(name, packed)
 
     async def get(self, name: str) -> bytes | None:
-        """What was kept last, or None. Its digest has been checked on the way."""
+        """What was kept last, or None: nothing was, or it is damaged, which is logged.
+
+        Raises:
+            nats.errors.Error: The broker does not answer.
+        """
         try:
-            kept = await self._store.get(name)
+            async with asyncio.timeout(GET_LIMIT_S):
+                kept = await self._store.get(name)
+            return zlib.decompress(kept.data) if kept.data else None
         except ObjectNotFoundError:
             return None
-        return zlib.decompress(kept.data) if kept.data else None
+        except (BadObjectMetaError, DigestMismatchError, zlib.error) as error:
+            log.error("kept_thing_damaged", name=name, reason=type(error).__name__)  # noqa: TRY400
+            return None
+        except TimeoutError:
+            if await self._is_whole(name):
+                raise
+            log.error("kept_thing_damaged", name=name, reason="pieces are missing")  # noqa: TRY400
+            return None
+
+    async def _is_whole(self, name: str) -> bool:
+        thing = await self._store.get_info(name)
+        pieces = await _pieces(self._js)
+        return pieces.get(f"{_PIECES}{thing.nuid}", 0) == (thing.chunks or 0)
+
+    async def mark(self, name: str) -> str:
+        """Changes with every put of `name`; empty before the first. Cheaper than `get`."""
+        try:
+            return str((await self._store.get_info(name)).nuid)
+        except ObjectNotFoundError:
+            return ""
 
     async def put_caseload(self, kept: KeptCaseload) -> None:
         """Keep the caseload in force."""
         await self.put(CASELOAD, msgspec.json.encode(kept))
 
     async def get_caseload(self) -> KeptCaseload | None:
-        """The caseload in force, or None before the first one."""
+        """The caseload in force; None before the first one, or when it cannot be read.
+
+        An unreadable one is logged. The database has it still, and `caseload_feed` brings it.
+        """
         data = await self.get(CASELOAD)
-        return msgspec.json.decode(data, type=KeptCaseload) if data else None
+        if data is None:
+            return None
+        try:
+            return msgspec.json.decode(data, type=KeptCaseload)
+        except msgspec.MsgspecError as error:
+            log.error("kept_caseload_unreadable", reason=type(error).__name__)  # noqa: TRY400
+            return None
+
+
+async def _pieces(js: JetStreamContext) -> dict[str, int]:
+    """Subjects of all pieces in the bucket, and how many stand on each."""
+    state = (await js.stream_info(_STREAM, subjects_filter=f"{_PIECES}>")).state
+    return state.subjects or {}
+
+
+async def _sweep(js: JetStreamContext, store: ObjectStore) -> None:
+    """Remove pieces that belong to nothing: those of a put that a crash cut short.
+
+    nats-py leaves them, and would fill the bucket with them crash by crash.
+    """
+    pieces = await _pieces(js)
+    if not pieces:
+        return
+    try:
+        wanted = {f"{_PIECES}{thing.nuid}" for thing in await store.list()}
+    except NotFoundError:  # it says so of an empty bucket
+        wanted = set()
+    for subject in pieces.keys() - wanted:
+        await js.purge_stream(_STREAM, subject=subject)
+        log.info("unfinished_put_removed")

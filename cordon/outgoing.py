@@ -22,6 +22,10 @@ from devices.instants import Clock
 from devices.reports import Receipt
 from ingest.streams import alert_subject, decision_subject
 
+DECISIONS_PER_RECORD = 256
+"""A sweep after a long silence can make very many decisions at once, and a record must fit into one
+message of the broker. One decision has at most about 2 kB."""
+
 OnChange = Callable[[AlertChange], None]
 
 
@@ -74,9 +78,12 @@ class Outgoing:
 
     def decided(self, decisions: Sequence[Decision]) -> None:
         """The engine changed levels."""
-        first = decisions[0]
-        name = f"{first.transition.watch}/{first.transition.number}"
-        self.decisions.append(name, encode_decisions(decisions))
+        for start in range(0, len(decisions), DECISIONS_PER_RECORD):
+            record = decisions[start : start + DECISIONS_PER_RECORD]
+            first = record[0].transition
+            # With the instant, as an engine that lost its state counts from 1 again.
+            name = f"{first.watch}/{first.number}/{first.decided_at_us}"
+            self.decisions.append(name, encode_decisions(record))
 
     def changed(self, changes: Sequence[AlertChange]) -> None:
         """Alerts changed: record them, tell those concerned, show them."""
@@ -96,12 +103,19 @@ class Outgoing:
         """What is still to be delivered."""
         return self.outbox.snapshot()
 
-    def restore(self, data: bytes | None, recorded: Recorded) -> None:
-        """Go back to a snapshot, then take in what was recorded after it."""
-        if data:
-            self.outbox.load_snapshot(data)
+    def load(self, data: bytes) -> None:
+        """Go back to a snapshot.
+
+        Raises:
+            alerts.errors.DeskStateError: It cannot be read; nothing has changed.
+        """
+        self.outbox.load_snapshot(data)
+
+    def recall(self, recorded: Recorded) -> None:
+        """Take in what was recorded after the snapshot, and send what had not been sent."""
         self.outbox.restore(recorded.entries, now_us=self._clock())
-        self.alerts.last_position = max(self.alerts.last_position, recorded.position)
+        self.alerts.last_position = recorded.position
+        self.dispatcher.submit(())
 
     async def drained(self) -> bool:
         """Wait until everything handed over is on disk; False when a record had to be let go."""

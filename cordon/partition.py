@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+import structlog
 
 from alerts.decisions import Decision
 from alerts.desk import Desk
+from alerts.errors import DeskStateError
 from alerts.model import AlertChange
-from cordon.checkpoint import Checkpoint
+from cordon.checkpoint import Checkpoint, Recorded
 from cordon.keep import KeptCaseload
 from cordon.outgoing import Outgoing
 from devices.caseload import Caseload, Condition
@@ -25,6 +27,9 @@ from devices.reports import Batch
 from devices.watches import Bearer, Compiled
 from geofence.engine import Engine, Rules
 from geofence.levels import Transition
+from geofence.snapshot import SnapshotError
+
+log = structlog.get_logger("worker")
 
 MAX_TICKS_AT_ONCE = 120
 """After a silence (a night switched off) only the last ticks are made up for. The levels do not
@@ -43,13 +48,18 @@ class Observer(Protocol):
 
 @dataclass(slots=True)
 class PartitionCounts:
-    """Counted since the start of the process."""
+    """Counted since the start of the process.
+
+    Attributes:
+        unreadable_parts: Of checkpoints; each began empty instead.
+    """
 
     fixes: int = 0
     fixes_unused: int = 0
     transitions: int = 0
     events: int = 0
     replans: int = 0
+    unreadable_parts: int = 0
 
 
 class Partition:
@@ -98,28 +108,57 @@ class Partition:
 
     # -- start ------------------------------------------------------------------------------
 
-    def restore(
-        self,
-        kept: KeptCaseload | None,
-        checkpoint: Checkpoint | None,
-        recorded: Sequence[AlertChange],
-        now_us: int,
-    ) -> None:
-        """Begin anew from what was kept: caseload, checkpoint, and alert changes after it."""
+    def load(self, kept: KeptCaseload | None, checkpoint: Checkpoint | None, now_us: int) -> bool:
+        """Begin anew from what was kept.
+
+        The caseload is compiled for the instant of the checkpoint, so that what is read from
+        there on meets the schedules and assignments of its own time. A part that cannot be read
+        (another version wrote it) begins empty: the engine then reads the whole journal.
+
+        Returns:
+            Whether the alerts are those of the checkpoint. If not, all that was recorded of them
+            is needed.
+        """
         self.kept = kept or KeptCaseload("", Caseload())
-        self.compiled = compile_caseload(self.kept.caseload, now_us, self.kept.version)
+        at_us = min(checkpoint.ticked_us or now_us, now_us) if checkpoint else now_us
+        self.compiled = compile_caseload(self.kept.caseload, at_us, self.kept.version)
+        self.engine = Engine(self.compiled.plan, now_us=now_us, rules=self._rules)
         self.desk = self._new_desk()
-        plan, rules = self.compiled.plan, self._rules
+        self.position, self.ticked_us, self._gateway = 0, 0, ""
         if checkpoint:
-            self.engine = Engine.restore(checkpoint.engine, plan, now_us=now_us, rules=rules)
-            self.desk.load_snapshot(checkpoint.desk)
-        else:
-            self.engine = Engine(plan, now_us=now_us, rules=rules)
-        self.position = checkpoint.journal_position if checkpoint else 0
-        self.ticked_us = checkpoint.ticked_us if checkpoint else 0
-        self._gateway = checkpoint.gateway if checkpoint else ""
-        self.desk.restore(recorded)
+            self._load_engine(checkpoint, now_us)
+        loaded = checkpoint is not None and self._load_desk(checkpoint)
         self._observer.replanned()
+        return loaded
+
+    def _load_engine(self, checkpoint: Checkpoint, now_us: int) -> None:
+        plan, rules = self.compiled.plan, self._rules
+        try:
+            self.engine = Engine.restore(checkpoint.engine, plan, now_us=now_us, rules=rules)
+        except SnapshotError as error:
+            self._refuse("engine", error)
+        else:
+            self.position, self.ticked_us = checkpoint.journal_position, checkpoint.ticked_us
+            self._gateway = checkpoint.gateway
+
+    def _load_desk(self, checkpoint: Checkpoint) -> bool:
+        try:
+            self.desk.load_snapshot(checkpoint.desk)
+            self._outgoing.load(checkpoint.outgoing)
+        except DeskStateError as error:
+            self._refuse("alerts", error)
+            return False
+        return True
+
+    def _refuse(self, part: str, error: Exception) -> None:
+        self.counts.unreadable_parts += 1
+        log.error("checkpoint_unreadable", part=part, reason=str(error))
+
+    def recall(self, recorded: Recorded) -> None:
+        """Take in what was recorded of the alerts after the checkpoint."""
+        changes = [entry for entry in recorded.entries if isinstance(entry, AlertChange)]
+        self.desk.restore(changes)
+        self._outgoing.recall(recorded)
 
     def go_live(self, now_us: int) -> None:
         """Everything that was missed has been taken in.
@@ -146,6 +185,8 @@ class Partition:
 
     def apply(self, batch: Batch) -> None:
         """Take in a batch: first the time that has passed, then its fixes, then the rest."""
+        if not self.ticked_us:  # a journal read from its start: begin with the plan of then
+            self._replan(self.kept, batch.received_us)
         self._note_start(batch)
         self.tick_until(batch.received_us)
         self._take_fixes(batch)
@@ -218,23 +259,27 @@ class Partition:
         for tick_us in range(first_us, last_us + 1, self._tick_us):
             valid_until_us = self.compiled.valid_until_us
             if valid_until_us is not None and tick_us >= valid_until_us:
-                self._replan(tick_us)
+                self._replan(self.kept, tick_us)
             self._decide(self.engine.sweep(tick_us), tick_us)
             self.ticked_us = tick_us
 
     def put_in_force(self, kept: KeptCaseload, now_us: int) -> None:
-        """Go over to another version of the caseload."""
-        if kept.version != self.kept.version:
-            self.kept = kept
-            self._replan(now_us)
+        """Go over to another version of the caseload.
 
-    def _replan(self, now_us: int) -> None:
-        """Compile the caseload for this instant and go on with the state there is."""
+        Raises:
+            ValueError: It cannot be watched; the one before stays in force.
+        """
+        if kept != self.kept:
+            self._replan(kept, now_us)
+
+    def _replan(self, kept: KeptCaseload, now_us: int) -> None:
+        """Compile a caseload for this instant and go on with the state there is."""
         before = self.compiled
-        after = compile_caseload(self.kept.caseload, now_us, self.kept.version)
+        after = compile_caseload(kept.caseload, now_us, kept.version)
         closing = self.engine.swap(after.plan, now_us=now_us)
         # What closes a watch that is no longer there is told in the terms it was raised in.
         watches = {**before.watches, **after.watches}
+        self.kept = kept
         self.compiled = Compiled(after.plan, watches, after.bearers, after.valid_until_us)
         self._decide(closing, now_us)
         self.compiled = after

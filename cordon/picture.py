@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pyproj import Geod
 
 from console.views import DeviceView, WatchView, ZoneView
+from cordon.errors import CordonError
 from devices.caseload import Circle, Condition, Exclusion, Inclusion, Person, Proximity
 from devices.compiler import rings_m
 from devices.instants import to_iso
@@ -45,14 +46,20 @@ def zone_geometry(zone: Exclusion | Inclusion) -> dict[str, Any]:
 
 
 class Heard:
-    """What devices said besides where they are: battery and presence, the newest of each."""
+    """What devices said besides where they are: battery and presence, the newest of each.
+
+    Attributes:
+        refused: Messages and items refused, since the start of the process.
+    """
 
     def __init__(self) -> None:
+        self.refused = 0
         self.battery_pct: dict[str, int] = {}
         self.online: dict[str, bool] = {}
 
     def note(self, batch: Batch) -> None:
         """Take in a batch."""
+        self.refused += len(batch.refusals)
         for row in batch.fixes[batch.fixes["battery_pct"] != MISSING]:
             device = batch.devices[row["device"]]
             if device in self.battery_pct or len(self.battery_pct) < MAX_DEVICES_HEARD:
@@ -160,8 +167,18 @@ def zone_views(
 
 
 def read_basemap(file: str) -> bytes | None:
-    """The ground to draw people on, if the settings name one."""
-    return Path(file).read_bytes() if file else None
+    """The ground to draw people on, if the settings name one.
+
+    Raises:
+        CordonError: It cannot be read.
+    """
+    try:
+        return Path(file).read_bytes() if file else None
+    except OSError as error:
+        raise CordonError(
+            f"The map file {file} cannot be read: {error.strerror}. Correct console.basemap in the "
+            "settings (CORDON_CONSOLE_BASEMAP), or leave it empty for a plain ground."
+        ) from error
 
 
 def _known(value: float) -> float | None:

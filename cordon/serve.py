@@ -3,42 +3,43 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import secrets
+import sys
 
 import msgspec
 
 from cordon.clock import wall_clock_us
 from cordon.connections import Endpoints
 from cordon.logs import configure_logs
-from cordon.servers import running_servers
+from cordon.servers import Servers, running_servers
 from cordon.service import Service
 from cordon.settings import Operator, Settings
-from cordon.signals import stopping_on_signals
+from cordon.signals import ended, stopping_on_signals, unless_stopped
 from cordon.terminal import Steps
 
 
 def run_serve(settings: Settings) -> int:
     """Run until SIGTERM or Ctrl-C; returns the exit code."""
     configure_logs(settings.logs)
-    with Steps() as steps, running_servers(settings, steps.tell) as servers:
+    # Standard error carries the log, one JSON object a line.
+    with Steps(sys.stdout) as steps, running_servers(settings, steps.tell) as servers:
         settings, token = with_an_operator(settings)
         steps.tell("Starting the service (the first start compiles the engine)")
-        return asyncio.run(_serve(settings, servers.endpoints, steps, token))
+        return asyncio.run(_serve(settings, servers, steps, token))
 
 
-async def _serve(settings: Settings, endpoints: Endpoints, steps: Steps, token: str) -> int:
-    service = Service(endpoints, settings, wall_clock_us)
-    async with stopping_on_signals() as stop, asyncio.TaskGroup() as group:
-        running = group.create_task(service.run(), name="service")
-        ready = group.create_task(service.wait_ready())
-        asking = group.create_task(stop.wait())
-        await asyncio.wait({ready, asking}, return_when=asyncio.FIRST_COMPLETED)
-        if ready.done():
-            announce(steps, service, endpoints, token)
-        await stop.wait()
-        ready.cancel()
-        running.cancel()
+async def _serve(settings: Settings, servers: Servers, steps: Steps, token: str) -> int:
+    service = Service(servers.endpoints, settings, wall_clock_us)
+    async with stopping_on_signals() as stop, contextlib.AsyncExitStack() as stack:
+        running = asyncio.create_task(service.run(), name="service")
+        stack.push_async_callback(ended, running)
+        keeping = asyncio.create_task(servers.keep_alive(), name="servers")
+        stack.push_async_callback(ended, keeping)
+        if await unless_stopped(service.wait_ready(), stop, running):
+            announce(steps, service, servers.endpoints, token)
+            await unless_stopped(stop.wait(), stop, running)
     return 0
 
 

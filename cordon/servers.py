@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 from collections.abc import Callable, Iterator
@@ -9,11 +10,17 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
+
 from cordon.connections import Endpoints
 from cordon.embedded.broker import BrokerLimits, EmbeddedBroker
 from cordon.embedded.postgres import EmbeddedPostgres
 from cordon.errors import CordonError
 from cordon.settings import Settings
+
+log = structlog.get_logger("servers")
+
+ALIVE_EVERY_S = 1.0
 
 Tell = Callable[[str], None]
 """Says to the person at the terminal what happens next."""
@@ -26,6 +33,18 @@ class Servers:
     endpoints: Endpoints
     broker: EmbeddedBroker | None
     postgres: EmbeddedPostgres | None
+
+    async def keep_alive(self) -> None:
+        """Start an embedded server again when it has died, until cancelled.
+
+        Everything else waits out its absence; only somebody has to bring it back.
+        """
+        embedded = {"nats-server": self.broker, "postgres": self.postgres}
+        while True:
+            await asyncio.sleep(ALIVE_EVERY_S)
+            for name, server in embedded.items():
+                if server is not None and server.revive():
+                    log.error("embedded_server_started_again", server=name)
 
 
 @contextmanager

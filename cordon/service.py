@@ -10,8 +10,9 @@ import asyncio
 import contextlib
 import secrets
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
+import nats.errors
 import structlog
 from nats.aio.client import Client as NatsClient
 
@@ -26,7 +27,8 @@ from cordon import __version__
 from cordon.backend import ServiceBackend
 from cordon.broker_watch import BrokerWatch
 from cordon.caseload_feed import CaseloadFeed
-from cordon.connections import Endpoints, connect_nats
+from cordon.connections import Endpoints, connect_nats, while_open
+from cordon.errors import CordonError
 from cordon.keep import Keep
 from cordon.metrics import Metrics
 from cordon.outgoing import Outgoing
@@ -42,13 +44,14 @@ from devices.reports import Batch
 from devices.store import CaseloadStore
 from devices.watches import Bearer
 from evidence.reader import Reader
+from evidence.sources import Stream
 from evidence.store import Store
 from evidence.writer import Writer
 from geofence.engine import Rules, warm_up
 from ingest.gateway import Gateway
 from ingest.journal import JournalWriter
 from ingest.mqtt import MqttBroker, Publisher
-from ingest.streams import ensure_streams
+from ingest.streams import StreamsError, ensure_streams
 
 log = structlog.get_logger("service")
 
@@ -118,21 +121,33 @@ class Service:
         """Run until cancelled.
 
         Raises:
-            ingest.streams.StreamsError: The broker cannot keep a journal.
-            nats.errors.Error: The broker does not answer.
+            CordonError: The broker cannot be used; the text says why and what to do.
         """
+        try:
+            await self._run()
+        except StreamsError as error:
+            raise CordonError(str(error)) from error
+        except nats.errors.Error as error:
+            raise CordonError(
+                f"The broker does not let the service in: {error}. Check broker.nats_url in the "
+                "settings: host, port, user and password."
+            ) from error
+
+    async def _run(self) -> None:
         compiled_s = await asyncio.to_thread(warm_up)
         log.info("engine_compiled", took_s=compiled_s)
         async with self._connected("service") as nc, self._connected("gateway") as gateway_nc:
             js = nc.jetstream()
             room_bytes = int(self._settings.broker.store_bytes * SHARE_OF_STORE)
             await ensure_streams(js, max_bytes=room_bytes)
+            stream_ends = {s: (await js.stream_info(s.value)).state.last_seq for s in Stream}
             heard = Heard()
-            parts = self._assemble(nc, gateway_nc, await Keep.open(js), heard)
+            parts = self._assemble(nc, gateway_nc, await Keep.open(js), heard, stream_ends)
             self._parts = parts
             async with asyncio.TaskGroup() as group:
                 for name, run in self._runs(parts, heard).items():
                     group.create_task(parts.supervisor.keep(name, run), name=name)
+                group.create_task(while_open(nc, gateway_nc), name="connections")
                 self._started.set()
 
     @contextlib.asynccontextmanager
@@ -143,7 +158,14 @@ class Service:
         finally:
             await nc.close()
 
-    def _assemble(self, nc: NatsClient, gateway_nc: NatsClient, keep: Keep, heard: Heard) -> Parts:
+    def _assemble(
+        self,
+        nc: NatsClient,
+        gateway_nc: NatsClient,
+        keep: Keep,
+        heard: Heard,
+        stream_ends: Mapping[Stream, int],
+    ) -> Parts:
         """Make all parts; nothing runs yet."""
         ends, settings, clock = self._endpoints, self._settings, self._clock
         js = nc.jetstream()
@@ -179,6 +201,7 @@ class Service:
             clock,
             tick_s=settings.engine.sweep_interval_s,
             checkpoint_s=settings.engine.checkpoint_interval_s,
+            journal_end=stream_ends[Stream.JOURNAL],
         )
         journal = JournalWriter(gateway_nc)
         return Parts(
@@ -187,7 +210,7 @@ class Service:
             worker=worker,
             outgoing=outgoing,
             publisher=publisher,
-            writer=Writer(Store(ends.dsn), source_factory(js), clock),
+            writer=Writer(Store(ends.dsn), source_factory(js, stream_ends), clock),
             history=Reader(ends.dsn),
             feed=CaseloadFeed(CaseloadStore(ends.dsn), keep, nc),
             hub=hub,

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
+from collections.abc import Coroutine
+from typing import Any
+
+from cordon.errors import CordonError
 
 
 class stopping_on_signals:  # noqa: N801 - used as a block, like a function
@@ -26,3 +31,42 @@ class stopping_on_signals:  # noqa: N801 - used as a block, like a function
     def _on_signal(self, number: int) -> None:
         asyncio.get_running_loop().remove_signal_handler(number)
         self._stop.set()
+
+
+async def unless_stopped(
+    waiting: Coroutine[Any, Any, object], stop: asyncio.Event, running: asyncio.Task[None]
+) -> bool:
+    """Wait for something, unless asked to stop.
+
+    Args:
+        waiting: What is waited for.
+        stop: Set when somebody asks to stop.
+        running: The service.
+
+    Returns:
+        Whether it came.
+
+    Raises:
+        CordonError: The service ended by itself meanwhile.
+        Exception: Whatever ended the service, or whatever `waiting` raised.
+    """
+    wanted = asyncio.create_task(waiting)
+    asked = asyncio.create_task(stop.wait())
+    await asyncio.wait({wanted, asked, running}, return_when=asyncio.FIRST_COMPLETED)
+    asked.cancel()
+    if running.done():
+        wanted.cancel()
+        running.result()
+        raise CordonError("The service ended by itself; what it wrote above says why.")
+    if not wanted.done():
+        wanted.cancel()
+        return False
+    wanted.result()
+    return True
+
+
+async def ended(running: asyncio.Task[None]) -> None:
+    """Cancel a task and wait until it has ended."""
+    running.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await running

@@ -13,6 +13,7 @@ import msgspec
 
 from cordon.clock import wall_clock_us
 from cordon.errors import CordonError
+from cordon.logs import configure_logs
 from cordon.settings import Settings
 from cordon.signals import stopping_on_signals
 from simulators.casting import tracks_caseload
@@ -31,8 +32,8 @@ def simulate() -> None:
     """Play people with tags and handsets to a running service, over MQTT QoS 1.
 
     The broker is the one the settings name (CORDON_BROKER_MQTT_HOST, CORDON_BROKER_MQTT_PORT), or
-    --host and --port. The devices must be in the caseload for their fixes to count: --caseload
-    writes one that fits.
+    --host and --port. The devices must be in the caseload for their fixes to count: `simulate
+    tracks --caseload` writes one that fits, and `cordon demo` has the town's.
     """
 
 
@@ -106,7 +107,7 @@ def tracks(
         if write_caseload is not None:
             found = read_tracks(list(files), columns=named, time_zone=time_zone)
             document = msgspec.json.encode(tracks_caseload(found, speed=speed))
-            write_caseload.write_bytes(msgspec.json.format(document, indent=2))
+            _write(write_caseload, msgspec.json.format(document, indent=2))
             click.echo(f"{write_caseload} has the caseload for {len(found)} tracks.")
             return
     except ValueError as error:
@@ -139,6 +140,13 @@ def town(
     _run(TownOptions(seed=seed, for_s=for_s), settings, host, port, as_json=as_json)
 
 
+def _write(file: Path, data: bytes) -> None:
+    try:
+        file.write_bytes(data)
+    except OSError as error:
+        raise CordonError(f"{file} cannot be written: {error.strerror}.") from error
+
+
 def _run(
     options: TownOptions | TracksOptions,
     settings: Settings,
@@ -147,6 +155,8 @@ def _run(
     *,
     as_json: bool,
 ) -> None:
+    # Devices that lose their connection say so; reports alone belong on standard output.
+    configure_logs(msgspec.structs.replace(settings.logs, level="warning", format="text"))
     broker = Broker(host=host or settings.broker.mqtt_host, port=port or settings.broker.mqtt_port)
     try:
         report = asyncio.run(_play(options, broker))

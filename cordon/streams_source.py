@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from nats.js import JetStreamContext
 
@@ -21,8 +21,17 @@ MAX_GROUP = 256
 class StreamSource:
     """A `StreamReader` in evidence's terms."""
 
-    def __init__(self, js: JetStreamContext, stream: Stream, partition: int, after: int) -> None:
+    def __init__(
+        self,
+        js: JetStreamContext,
+        stream: Stream,
+        partition: int,
+        after: int,
+        *,
+        lost_from: int | None = None,
+    ) -> None:
         self._js = js
+        self._lost_from = lost_from
         self._stream = stream
         self._reader = StreamReader(
             js, stream.value, _SUBJECTS[stream](partition), after=after, max_group=MAX_GROUP
@@ -39,6 +48,8 @@ class StreamSource:
         Raises:
             PositionsGoneError: Entries are missing.
         """
+        if self._lost_from is not None:
+            raise PositionsGoneError("replaced", self._lost_from)
         try:
             return await self._reader.read(wait_s)
         except JournalGap as gap:
@@ -55,10 +66,25 @@ class StreamSource:
         await self._reader.close()
 
 
-def source_factory(js: JetStreamContext) -> Callable[[Stream, int, int], Source]:
-    """Makes sources over this JetStream."""
+def source_factory(
+    js: JetStreamContext, ends: Mapping[Stream, int] | None = None
+) -> Callable[[Stream, int, int], Source]:
+    """Makes sources over this JetStream.
+
+    Args:
+        js: JetStream of the service's account.
+        ends: Where each stream ended before anything of this run was written to it. Stored
+            positions beyond that are of a stream that has lost its end since (in a power cut), or
+            was another one; new entries get the same positions and must not be taken for stored.
+            None: not known.
+    """
+    sound: set[tuple[Stream, int]] = set()
 
     def open_source(stream: Stream, partition: int, after: int) -> Source:
-        return StreamSource(js, stream, partition, after)
+        end = None if ends is None else ends[stream]
+        if end is None or after <= end:
+            sound.add((stream, partition))
+        lost_from = None if (stream, partition) in sound else end
+        return StreamSource(js, stream, partition, after, lost_from=lost_from)
 
     return open_source

@@ -33,14 +33,25 @@ class Supervisor:
         A part may end by itself only by failing: one that returns is started again as well.
         """
         loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
+        assert task is not None, "a coroutine runs in a task"
         delay_s = FIRST_DELAY_S
         while True:
             started_s = loop.time()
             try:
                 await run()
                 log.error("part_ended", part=name)
+            except asyncio.CancelledError:
+                if task.cancelling():
+                    raise
+                # Nobody cancelled us: a cancelled future inside the part got out of it.
+                log.exception("part_cancelled_itself", part=name)
             except Exception:
                 log.exception("part_failed", part=name)
+            if (
+                task.cancelling()
+            ):  # it failed while it was being cancelled: that is no reason to stay
+                raise asyncio.CancelledError
             if loop.time() - started_s > SETTLED_S:
                 delay_s = FIRST_DELAY_S
             self.restarts[name] += 1

@@ -12,19 +12,20 @@ and derived ids make what is decided a second time the same as the first.
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+import contextlib
+from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import msgspec
+import nats.errors
 import structlog
 from nats.aio.client import Client as NatsClient
 from nats.aio.msg import Msg
 
-from alerts.model import AlertChange
-from cordon.checkpoint import CHECKPOINT, Checkpoint, read_recorded
-from cordon.keep import CASELOAD_SUBJECT, Keep
+from cordon.checkpoint import CHECKPOINT, decode_checkpoint, read_recorded
+from cordon.keep import CASELOAD, CASELOAD_SUBJECT, Keep
 from cordon.outgoing import Outgoing
 from cordon.partition import Partition
 from devices.instants import Clock
@@ -45,6 +46,12 @@ ticks at the same place."""
 
 READ_WAIT_S = 1.0
 
+MAX_STRIKES = 2
+"""So often a batch may end the worker; then it is passed over, or nobody would be watched any more.
+Its messages are in the journal and in the history."""
+
+CASELOAD_POLL_S = 5.0
+
 
 @dataclass(slots=True)
 class WorkerCounts:
@@ -54,13 +61,18 @@ class WorkerCounts:
         batches_live, batches_durable: Applied from the one path or the other.
         damaged: Entries that could not be read.
         gaps: Breaks in the journal that were passed.
+        given_up: Batches passed over after `MAX_STRIKES`.
+        caseloads_refused: Versions that cannot be watched; the one before stayed in force.
     """
 
     batches_live: int = 0
     batches_durable: int = 0
     damaged: int = 0
     gaps: int = 0
+    given_up: int = 0
+    caseloads_refused: int = 0
     checkpoints: int = 0
+    checkpoints_failed: int = 0
 
 
 class Worker:
@@ -74,6 +86,7 @@ class Worker:
         clock: The time.
         tick_s: Interval of the sweeps.
         checkpoint_s: Least time between two checkpoints.
+        journal_end: Where the journal ended before anything of this run was written to it.
     """
 
     def __init__(
@@ -86,6 +99,7 @@ class Worker:
         *,
         tick_s: float,
         checkpoint_s: float,
+        journal_end: int,
         number: int = 0,
     ) -> None:
         self.partition = partition
@@ -101,29 +115,52 @@ class Worker:
         self._checkpoint_s = checkpoint_s
         self._subject = journal_subject(number)
         self._alert_subject = alert_subject(number)
+        self._journal_end: int | None = journal_end
         self._names: OrderedDict[str, None] = OrderedDict()
+        self._strikes: Counter[str] = Counter()
+        self._caseload_changed = asyncio.Event()
+        self._live_failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def run(self) -> None:
         """Restore, catch up, then follow the journal until cancelled."""
-        self.caught_up.clear()
-        await self._restore()
-        async with self._listening(), asyncio.TaskGroup() as group:
-            group.create_task(self._follow_journal(), name="journal")
-            group.create_task(self._keep_ticking(), name="ticks")
-            group.create_task(self._keep_checkpoints(), name="checkpoints")
+        self._live_failure = asyncio.get_running_loop().create_future()
+        try:
+            await self._restore()
+            async with self._listening(), asyncio.TaskGroup() as group:
+                group.create_task(self._follow_journal(), name="journal")
+                group.create_task(self._fail_with_live(), name="live")
+                group.create_task(self._follow_caseload(), name="caseload")
+                group.create_task(self._keep_ticking(), name="ticks")
+                group.create_task(self._keep_checkpoints(), name="checkpoints")
+        finally:
+            self.caught_up.clear()
 
     async def _restore(self) -> None:
         self._names.clear()
+        # After a failure within the process: what was handed over last must be read back, too.
+        await self._outgoing.drained()
         kept = await self._keep.get_caseload()
         data = await self._keep.get(CHECKPOINT)
-        checkpoint = msgspec.msgpack.decode(data, type=Checkpoint) if data else None
-        after = checkpoint.alerts_position if checkpoint else 0
+        checkpoint = decode_checkpoint(data) if data else None
+        if data and checkpoint is None:
+            self.partition.counts.unreadable_parts += 1
+        loaded = self.partition.load(kept, checkpoint, self._clock())
+        after = checkpoint.alerts_position if checkpoint and loaded else 0
         recorded = await read_recorded(self._nc, self._alert_subject, after=after)
         self.counts.damaged += recorded.damaged
-        changes = [entry for entry in recorded.entries if isinstance(entry, AlertChange)]
-        self.partition.restore(kept, checkpoint, changes, self._clock())
-        self._outgoing.restore(checkpoint.outgoing if checkpoint else None, recorded)
-        log.info("worker_restored", position=self.partition.position, recorded=len(changes))
+        self.partition.recall(recorded)
+        self._stay_within_the_journal()
+        log.info(
+            "worker_restored", position=self.partition.position, recorded=len(recorded.entries)
+        )
+
+    def _stay_within_the_journal(self) -> None:
+        """A journal that lost its end gives its positions away again, to what comes now."""
+        end, self._journal_end = self._journal_end, None
+        if end is not None and self.partition.position > end:
+            self.counts.gaps += 1
+            log.error("journal_lost_its_end", applied=self.partition.position, end=end)
+            self.partition.position = end
 
     @asynccontextmanager
     async def _listening(self) -> AsyncIterator[None]:
@@ -136,10 +173,37 @@ class Worker:
                 await live.unsubscribe()
                 await plans.unsubscribe()
 
+    # -- the caseload -----------------------------------------------------------------------
+
     async def _on_caseload(self, _message: Msg) -> None:
+        self._caseload_changed.set()
+
+    async def _follow_caseload(self) -> None:
+        """Put in force what is kept: when told, and by looking, as what is told may be lost."""
+        await self.caught_up.wait()
+        seen = ""
+        while True:
+            self._caseload_changed.clear()
+            try:
+                seen = await self._bring_caseload(seen)
+            except (nats.errors.Error, OSError, TimeoutError) as error:
+                log.warning("caseload_not_read", reason=type(error).__name__)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CASELOAD_POLL_S):
+                    await self._caseload_changed.wait()
+
+    async def _bring_caseload(self, seen: str) -> str:
+        mark = await self._keep.mark(CASELOAD)
+        if mark == seen:
+            return seen
         kept = await self._keep.get_caseload()
         if kept:
-            self.partition.put_in_force(kept, self._clock())
+            try:
+                self.partition.put_in_force(kept, self._clock())
+            except ValueError:
+                self.counts.caseloads_refused += 1
+                log.exception("caseload_refused", version=kept.version)
+        return mark
 
     # -- the two paths ----------------------------------------------------------------------
 
@@ -148,8 +212,16 @@ class Worker:
         if not self.caught_up.is_set():
             return
         name = (message.headers or {}).get(BATCH_HEADER, "")
-        if name not in self._names and self._apply(message.data):
-            self.counts.batches_live += 1
+        try:
+            if name not in self._names and self._apply(message.data):
+                self.counts.batches_live += 1
+        except Exception as error:  # noqa: BLE001 - nats-py would log it and go on with half a batch
+            if not self._live_failure.done():
+                self._live_failure.set_exception(error)
+
+    async def _fail_with_live(self) -> None:
+        """A batch applied by half is not applied: begin again from the checkpoint."""
+        await self._live_failure
 
     async def _follow_journal(self) -> None:
         js = self._nc.jetstream()
@@ -178,10 +250,11 @@ class Worker:
         """What is gone is gone: go on with what is there, and say so. Alerts must not stop."""
         self.counts.gaps += 1
         log.error("journal_gap", wanted=gap.wanted, found=gap.found)
-        state = (await self._nc.jetstream().stream_info(JOURNAL)).state
-        self.partition.position = gap.found - 1 if gap.found else state.last_seq
-        self.caught_up.set()
-        await asyncio.sleep(READ_WAIT_S)
+        if gap.found:
+            self.partition.position = gap.found - 1
+        else:
+            state = (await self._nc.jetstream().stream_info(JOURNAL)).state
+            self.partition.position = state.last_seq
 
     def _apply(self, data: bytes) -> bool:
         try:
@@ -191,10 +264,18 @@ class Worker:
             self.counts.damaged += 1
             log.exception("journal_entry_damaged", position=self.partition.position + 1)
             return False
+        if self._strikes[batch.name] >= MAX_STRIKES:
+            self.counts.given_up += 1
+            log.error("batch_given_up", batch=batch.name)
+            return False
+        try:
+            self.partition.apply(batch)
+        except Exception:
+            self._strikes[batch.name] += 1
+            raise
         self._names[batch.name] = None
         if len(self._names) > REMEMBERED_NAMES:
             self._names.popitem(last=False)
-        self.partition.apply(batch)
         self.last_applied_us = batch.received_us
         self.lag_ms = (self._clock() - batch.received_us) / 1000
         return True
@@ -217,10 +298,15 @@ class Worker:
                 written_for = state
 
     async def _write_checkpoint(self) -> bool:
-        """Keep the present state; False when what it rests on is not on disk yet."""
+        """Keep the present state; False when that failed, or it rests on what is not on disk."""
         checkpoint = self.partition.checkpoint()
         if not await self._outgoing.drained():
             return False
-        await self._keep.put(CHECKPOINT, msgspec.msgpack.encode(checkpoint))
+        try:
+            await self._keep.put(CHECKPOINT, msgspec.msgpack.encode(checkpoint))
+        except (nats.errors.Error, OSError) as error:
+            self.counts.checkpoints_failed += 1
+            log.warning("checkpoint_not_kept", reason=type(error).__name__)
+            return False
         self.counts.checkpoints += 1
         return True

@@ -1,4 +1,4 @@
-"""Writing batches into the journal, and keeping small pieces of newest state.
+"""Writing batches into the journal.
 
 The publish that stores a batch is the same one that live subscribers hear. They hear it before it
 is stored, and again when it has to be repeated; the stream stores one copy, because a repetition
@@ -16,12 +16,10 @@ import structlog
 from nats.aio.client import Client as NATS  # noqa: N814 -- the library's own usage
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
-from nats.js import JetStreamContext
-from nats.js.errors import NotFoundError
 
 from devices.reports import Batch
 from ingest.parts import Part, parts
-from ingest.streams import JOURNAL, STATE, journal_subject
+from ingest.streams import JOURNAL, journal_subject
 
 BATCH_HEADER = "Cordon-Batch"
 
@@ -52,10 +50,6 @@ log = structlog.get_logger("ingest")
 
 class JournalUnavailableError(RuntimeError):
     """The journal did not take a batch; it must not be acknowledged."""
-
-
-class StateTooLargeError(ValueError):
-    """A state value is larger than one message may be."""
 
 
 @dataclass
@@ -254,36 +248,3 @@ def _position(answer: _Answer) -> int:
     if answer.stream != JOURNAL or answer.seq < 1:
         raise _NotKept(f"confirmed by stream {answer.stream!r} at {answer.seq}, not by {JOURNAL}")
     return answer.seq
-
-
-async def publish_state(js: JetStreamContext, subject: str, data: bytes) -> int:
-    """Keeps `data` as the newest value of a state subject (`streams.state_subject`).
-
-    Returns:
-        Its position in the stream.
-
-    Raises:
-        StateTooLargeError: It is larger than one message may be.
-        nats.errors.Error: The server did not take it.
-    """
-    try:
-        ack = await js.publish(subject, data, stream=STATE)
-    except nats.errors.MaxPayloadError as error:
-        raise StateTooLargeError(
-            f"the state for {subject} has {len(data)} bytes, more than nats-server takes in one "
-            "message; raise max_payload in its configuration"
-        ) from error
-    return ack.seq
-
-
-async def read_last(js: JetStreamContext, subject: str) -> bytes | None:
-    """The newest value of a state subject, or None if there never was one.
-
-    Raises:
-        nats.errors.Error: The server does not answer.
-    """
-    try:
-        message = await js.get_last_msg(STATE, subject)
-    except NotFoundError:
-        return None
-    return message.data or b""

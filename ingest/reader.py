@@ -52,8 +52,9 @@ class JournalGap(RuntimeError):  # noqa: N818 -- it names what was found
 
     Attributes:
         stream: Which stream.
-        wanted: The first position that is missing.
-        found: The next position that is there; 0 if the stream ends before `wanted`.
+        wanted: The position the reader was to go on with.
+        found: The next position that is there, to go on with instead; 0 if the stream ends before
+            `wanted`.
     """
 
     def __init__(self, stream: str, wanted: int, found: int, text: str) -> None:
@@ -174,7 +175,7 @@ class StreamReader:
 
     async def _accept(self, messages: list[Msg]) -> list[Entry]:
         """Checks that nothing is missing before anything is handed out."""
-        entries = []
+        entries: list[Entry] = []
         jumps = False
         position = self._position
         for message in messages:
@@ -185,14 +186,27 @@ class StreamReader:
             jumps = jumps or sequence.stream != position + 1
             position = sequence.stream
             entries.append(Entry(position, message.subject, message.headers or {}, message.data))
-        if jumps:
-            await self._check_stream(jumped=True)
+        if jumps and (hole := await self._first_hole(position)):
+            return await self._stop_at(hole, entries)
         self._position = position
         self._caught_up = messages[-1].metadata.num_pending == 0
         return entries
 
+    async def _stop_at(self, hole: int, entries: list[Entry]) -> list[Entry]:
+        """Hands out what stands before a hole; the next read then begins at it and reports it."""
+        before = [entry for entry in entries if entry.position < hole]
+        if not before:
+            raise self._gap(
+                entries[0].position,
+                f"it goes on with position {entries[0].position}: what stood between was deleted "
+                "or damaged",
+            )
+        self._position = before[-1].position
+        await self._drop()  # the consumer has gone further than we have
+        return before
+
     async def _open(self) -> JetStreamContext.PullSubscription:
-        await self._check_stream(jumped=False)
+        await self._check_stream()
         config = ConsumerConfig(
             deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
             opt_start_seq=self._position + 1,
@@ -210,31 +224,49 @@ class StreamReader:
         self._caught_up = info.num_pending == 0
         return self._pull
 
-    async def _check_stream(self, *, jumped: bool) -> None:
+    async def _check_stream(self) -> int:
         """Compares what the stream still has with what is to be read next.
 
-        Positions are shared by all subjects of a stream, so one that was jumped over may belong
-        to another subject; when the stream has holes, it is taken to have been ours.
+        Returns:
+            How many positions inside the stream are empty.
 
         Raises:
-            JournalGap: Entries are missing.
+            JournalGap: Its end was lost, or it begins behind the position to be read.
         """
         state = (await self._js.stream_info(self._stream)).state
-        wanted = self._position + 1
         if state.last_seq < self._position:
             raise self._gap(
                 0,
                 f"it ends at position {state.last_seq}. It was deleted, or lost its end in a power "
                 "cut; new entries would be mistaken for old ones",
             )
-        if state.first_seq > wanted:
+        if state.first_seq > self._position + 1:
             raise self._gap(
                 state.first_seq,
                 f"it now begins at position {state.first_seq}. The reader was away for longer than "
                 "the stream keeps entries",
             )
-        if jumped and state.num_deleted:
-            raise self._gap(0, f"{state.num_deleted} entries inside it were deleted or damaged")
+        return state.num_deleted or 0
+
+    async def _first_hole(self, before: int) -> int:
+        """The first empty position between the one handed out last and `before`; 0 for none.
+
+        Positions are shared by all subjects of a stream, so one that was jumped over may simply
+        belong to another subject. Which subject an empty one had, nobody knows any more: it is
+        taken to have been ours.
+
+        Raises:
+            JournalGap: See `_check_stream`.
+        """
+        if not await self._check_stream():
+            return 0
+        # nats-py asks for the number of empty positions only, not for which they are.
+        answer = await self._js._api_request(  # noqa: SLF001
+            f"{self._js._prefix}.STREAM.INFO.{self._stream}",  # noqa: SLF001
+            b'{"deleted_details": true}',
+        )
+        empty: list[int] = answer["state"].get("deleted") or []
+        return min((hole for hole in empty if self._position < hole < before), default=0)
 
     def _gap(self, found: int, what: str) -> JournalGap:
         wanted = self._position + 1

@@ -17,9 +17,6 @@ from nats.js.errors import APIError, NotFoundError, ServiceUnavailableError
 JOURNAL = "JOURNAL"
 DECISIONS = "DECISIONS"
 ALERTS = "ALERTS"
-STATE = "STATE"
-
-STATE_SUBJECT_PREFIX = "core.state."
 
 MAX_AGE_S = 7 * 86_400
 """How long a consumer may be away before it misses something: a week of PostgreSQL being down."""
@@ -31,7 +28,7 @@ Longer than a writer keeps retrying one batch; each name remembered costs the se
 """
 
 DEFAULT_MAX_BYTES = 2 * 1024**3
-"""Disk for all four streams together; the broker's own message store needs as much again."""
+"""Disk for all streams together; the broker's own message store needs as much again."""
 
 
 class StreamsError(RuntimeError):
@@ -43,25 +40,22 @@ class _Layout:
     """What one stream is.
 
     Attributes:
-        share: Part of the disk that all four streams may use together.
+        share: Part of the disk that all streams may use together.
         discard: What a full stream does. The journal refuses, since what it refuses stays with
             the broker and the device. The others drop their oldest entry: a new alert matters
             more than an old one, and a reader that misses an entry notices the gap.
-        newest_only: Keep only the newest message of each subject.
     """
 
     subjects: str
     share: float
     discard: DiscardPolicy
-    newest_only: bool = False
 
 
 _LAYOUTS: Mapping[str, _Layout] = MappingProxyType(
     {
         JOURNAL: _Layout("core.journal.*", 0.70, DiscardPolicy.NEW),
-        DECISIONS: _Layout("core.decision.*", 0.10, DiscardPolicy.OLD),
-        ALERTS: _Layout("core.alert.*", 0.10, DiscardPolicy.OLD),
-        STATE: _Layout("core.state.>", 0.10, DiscardPolicy.OLD, newest_only=True),
+        DECISIONS: _Layout("core.decision.*", 0.15, DiscardPolicy.OLD),
+        ALERTS: _Layout("core.alert.*", 0.15, DiscardPolicy.OLD),
     }
 )
 
@@ -83,11 +77,6 @@ def alert_subject(partition: int) -> str:
     return f"core.alert.{partition}"
 
 
-def state_subject(name: str) -> str:
-    """Where the newest value called `name` is kept, for example ``engine.0``."""
-    return STATE_SUBJECT_PREFIX + name
-
-
 def stream_configs(max_bytes: int, replicas: int) -> list[StreamConfig]:
     """The configuration of every stream, for `max_bytes` of disk in all."""
     return [_config(name, layout, max_bytes, replicas) for name, layout in _LAYOUTS.items()]
@@ -100,10 +89,8 @@ def _config(name: str, layout: _Layout, max_bytes: int, replicas: int) -> Stream
         retention=RetentionPolicy.LIMITS,
         storage=StorageType.FILE,
         discard=layout.discard,
-        # State is what a restart begins with, however long ago it was written.
-        max_age=0 if layout.newest_only else MAX_AGE_S,
+        max_age=MAX_AGE_S,
         max_bytes=int(max_bytes * layout.share),
-        max_msgs_per_subject=1 if layout.newest_only else -1,
         duplicate_window=DUPLICATE_WINDOW_S,
         num_replicas=replicas,
     )
@@ -116,7 +103,7 @@ async def ensure_streams(
 
     Args:
         js: JetStream of the service's account.
-        max_bytes: Disk for all four streams together. Keep it well below what is free: a
+        max_bytes: Disk for all streams together. Keep it well below what is free: a
             JetStream that meets a full disk does not recover by itself.
         replicas: 1 for a single server, 3 for a cluster.
 
@@ -176,7 +163,6 @@ def _same(present: StreamConfig, wanted: StreamConfig) -> bool:
         "discard",
         "max_age",
         "max_bytes",
-        "max_msgs_per_subject",
         "duplicate_window",
         "num_replicas",
     )

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 import sys
 import time
@@ -50,7 +51,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 def main() -> int:
     """Run the job on standard input; returns the exit status."""
     # Standard output belongs to the JSON lines.
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    structlog.configure(
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+    )
     try:
         job = msgspec.json.decode(sys.stdin.buffer.read(DOCUMENT_LIMIT_BYTES), type=Job)
     except msgspec.DecodeError as error:

@@ -18,7 +18,7 @@ HOST = "127.0.0.1"
 START_LIMIT_S = 20.0
 STOP_LIMIT_S = 3.0
 MAX_PAYLOAD_BYTES = 1_048_576
-"""Largest message on the wire. A device's own limit is lower (`ingest.streams`); what passes this
+"""Largest message on the wire. A device's own limit is lower (`ingest.native`); what passes this
 one makes the server close the connection of who sent it."""
 
 SERVICE_USER = "service"
@@ -99,6 +99,10 @@ class EmbeddedBroker:
             limit_s=START_LIMIT_S,
         )
         self._memory.save(self._directory / "broker.json", self.port, self.mqtt_port)
+
+    def revive(self) -> bool:
+        """Start it again if it has died; whether that was so. Does not wait until it answers."""
+        return self._child.revive()
 
     def stop(self) -> None:
         """End it in order."""

@@ -120,6 +120,19 @@ class Child:
                     f"Check that {self._command[0]} exists and may be run by this user."
                 ) from error
 
+    def revive(self) -> bool:
+        """Start it again if it has ended by itself; whether that was so.
+
+        Does not wait for it to be ready. One that was stopped, or never started, stays so.
+
+        Raises:
+            ServerStartError, RuntimeError: As `start`.
+        """
+        if self._process is None or self._process.poll() is None:
+            return False
+        self.start()
+        return True
+
     def wait_until(self, ready: Callable[[], bool], *, limit_s: float) -> None:
         """Wait until `ready()` is true.
 

@@ -109,6 +109,10 @@ class EmbeddedPostgres:
             ).fetchone():
                 connection.execute("create database cordon")
 
+    def revive(self) -> bool:
+        """Start it again if it has died; whether that was so. Does not wait until it answers."""
+        return self._child.revive()
+
     def stop(self) -> None:
         """End it in order (fast shutdown: clients are cut, nothing committed is lost)."""
         self._child.stop(signal.SIGINT, limit_s=STOP_LIMIT_S)

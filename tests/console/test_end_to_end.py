@@ -16,7 +16,6 @@ from tests.conftest import Database
 from tests.console.browsing import Witness, launch_chromium
 from tests.console.desk import act_on, lane
 from tests.console.fake import OPERATOR
-from tests.cordon import running
 from tests.cordon.running import one_pair, settings_for_tests, until, world
 
 pytestmark = pytest.mark.timeout(240)
@@ -48,11 +47,11 @@ async def page_of(origin: str) -> AsyncIterator[Page]:
 
 
 async def test_an_approach_is_seen_and_taken_in_hand(
-    broker: EmbeddedBroker, database: Database, monkeypatch: pytest.MonkeyPatch
+    broker: EmbeddedBroker, database: Database
 ) -> None:
-    monkeypatch.setattr(running, "settings_for_tests", settings_with_operator)
+    settings = settings_with_operator()
     async with (
-        world(broker, database.dsn, one_pair(), headless=False) as seen,
+        world(broker, database.dsn, one_pair(), headless=False, settings=settings) as seen,
         page_of(seen.service.console_address) as page,
     ):
         await expect(page.locator("#feed")).to_have_text("Live", timeout=LIMIT_MS)

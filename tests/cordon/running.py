@@ -166,7 +166,12 @@ async def running(service: Service) -> AsyncIterator[Service]:
 
 @contextlib.asynccontextmanager
 async def world(
-    broker: EmbeddedBroker, dsn: str, caseload: Caseload, *, headless: bool = True
+    broker: EmbeddedBroker,
+    dsn: str,
+    caseload: Caseload,
+    *,
+    headless: bool = True,
+    settings: Settings | None = None,
 ) -> AsyncIterator[World]:
     """A service with a caseload in force, a device's connection, and ears on what it sends."""
     endpoints = Endpoints(
@@ -178,7 +183,8 @@ async def world(
         mqtt_password=broker.service_password,
         dsn=dsn,
     )
-    service = Service(endpoints, settings_for_tests(), wall_clock_us, headless=headless)
+    settings = settings or settings_for_tests()
+    service = Service(endpoints, settings, wall_clock_us, headless=headless)
     async with running(service):
         await service.wait_for_caseload(await load(dsn, caseload))
         async with aiomqtt.Client(broker.host, broker.mqtt_port, identifier="devices") as device:

@@ -11,6 +11,7 @@ from cordon import appender as appender_module
 from cordon.appender import Appender
 from cordon.connections import connect_nats
 from cordon.embedded.broker import EmbeddedBroker
+from tests.cordon.running import until
 
 LIMIT_S = 30
 
@@ -58,4 +59,25 @@ async def test_beyond_its_limit_the_oldest_is_let_go_and_that_is_known(
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
+    await nc.close()
+
+
+async def test_a_run_begun_anew_takes_up_what_the_last_one_left(broker: EmbeddedBroker) -> None:
+    nc = await connect_nats(broker.nats_url, "test")
+    js = nc.jetstream()
+    await js.add_stream(name="LOG", subjects=["log"])
+    appender = Appender(js, "log")
+    broker.kill()
+    appender.append("r0", b"0")
+    for wait_s in (0.2, LIMIT_S):
+        task = asyncio.create_task(appender.run())
+        if wait_s == LIMIT_S:
+            broker.start()
+            assert await asyncio.wait_for(appender.drained(), wait_s)
+        else:
+            await until(lambda: appender.retries, "it has tried in vain")
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+    assert appender.last_position == 1
     await nc.close()

@@ -96,6 +96,56 @@ def test_a_headless_run_loses_nothing_and_says_so(state: Path, tmp_path: Path) -
     assert not children_of(state)
 
 
+def test_servers_killed_in_the_middle_come_back_and_nothing_is_lost(
+    state: Path, tmp_path: Path
+) -> None:
+    arguments = cordon(
+        state,
+        "demo",
+        "--headless",
+        "--json",
+        "--speed",
+        "1",
+        "--tracks",
+        str(walks(tmp_path, seconds=30)),
+        "--for",
+        "40",
+    )
+    demo = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert demo.stderr is not None
+    said = ""
+    for line in demo.stderr:
+        said += line
+        if "Running for" in line:
+            break
+    servers = servers_of(demo.pid)
+    assert len(servers) == 2, said
+    for pid, _program in servers:
+        os.kill(pid, signal.SIGKILL)
+    out, err = demo.communicate(timeout=LIMIT_S)
+    assert demo.returncode == 0, err
+    result = json.loads(out)
+    assert result["lost"] == 0
+    assert result["published"] == result["stored"] == 60
+    assert err.count("embedded_server_started_again") == 2
+
+
+def servers_of(parent: int) -> list[tuple[int, str]]:
+    """Broker and database that this process has started."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            ppid = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            program = (entry / "cmdline").read_bytes().split(b"\0")[0].decode()
+        except (OSError, IndexError):
+            continue
+        if ppid == parent and program.endswith(("nats-server", "postgres")):
+            found.append((int(entry.name), program))
+    return found
+
+
 class Demo:
     """A demo that runs until it is told to stop."""
 

@@ -28,3 +28,42 @@ async def test_a_failing_part_is_started_again_until_cancelled() -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert task.cancelled()
+
+
+async def test_a_part_that_cancels_itself_is_started_again() -> None:
+    supervisor = Supervisor()
+    ran = 0
+    twice = asyncio.Event()
+
+    async def part() -> None:
+        nonlocal ran
+        ran += 1
+        if ran == 2:
+            twice.set()
+            await asyncio.Event().wait()
+        raise asyncio.CancelledError
+
+    task = asyncio.create_task(supervisor.keep("part", part))
+    await asyncio.wait_for(twice.wait(), 30)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert task.cancelled()
+
+
+async def test_a_part_that_fails_while_being_cancelled_is_not_started_again() -> None:
+    supervisor = Supervisor()
+    runs = asyncio.Event()
+
+    async def part() -> None:
+        runs.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise RuntimeError("could not clean up")
+
+    task = asyncio.create_task(supervisor.keep("part", part))
+    await asyncio.wait_for(runs.wait(), 30)
+    task.cancel()
+    await asyncio.wait({task}, timeout=10)
+    assert task.cancelled()
+    assert not supervisor.restarts

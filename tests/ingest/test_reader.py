@@ -123,16 +123,44 @@ async def test_what_disappears_while_reading_is_a_gap(js: JetStreamContext) -> N
     await reader.close()
 
 
-async def test_a_hole_inside_is_a_gap(js: JetStreamContext) -> None:
-    await fill(js, 1, 5)
-    await js.delete_msg(JOURNAL, 3)
+async def test_a_hole_is_a_gap_that_names_where_to_go_on(js: JetStreamContext) -> None:
+    await fill(js, 1, 9)
+    for position in (4, 5, 7):
+        await js.delete_msg(JOURNAL, position)
     reader = StreamReader(js, JOURNAL, SUBJECT, 0)
-    with pytest.raises(JournalGap, match="deleted or damaged"):
-        await read(reader, 4)
+    assert [entry.position for entry in await read(reader, 3)] == [1, 2, 3]
+    with pytest.raises(JournalGap, match="deleted or damaged") as caught:
+        await reader.read(1.0)
+    assert (caught.value.wanted, caught.value.found) == (4, 6)
+    assert reader.position == 3
     await reader.close()
-    behind = StreamReader(js, JOURNAL, SUBJECT, 3)  # the hole has been dealt with
-    assert [entry.position for entry in await read(behind, 2)] == [4, 5]
+    behind = StreamReader(js, JOURNAL, SUBJECT, caught.value.found - 1)
+    assert [entry.position for entry in await read(behind, 1)] == [6]
+    with pytest.raises(JournalGap) as again:
+        await behind.read(1.0)
+    assert (again.value.wanted, again.value.found) == (7, 8)
     await behind.close()
+
+
+async def test_a_hole_that_lies_behind_the_reader_does_not_matter(js: JetStreamContext) -> None:
+    for number in range(12):
+        await js.publish(f"core.alert.{number % 2}", str(number).encode())
+    await js.delete_msg(ALERTS, 2)
+    reader = StreamReader(js, ALERTS, "core.alert.1", 2)  # jumps over every other position
+    assert [entry.position for entry in await read(reader, 5)] == [4, 6, 8, 10, 12]
+    await reader.close()
+
+
+async def test_a_hole_at_the_end_is_a_gap_once_something_follows(js: JetStreamContext) -> None:
+    await fill(js, 1, 5)
+    reader = StreamReader(js, JOURNAL, SUBJECT, 4)
+    await js.delete_msg(JOURNAL, 5)
+    assert await reader.read(0.3) == []
+    await fill(js, 6, 6)
+    with pytest.raises(JournalGap) as caught:
+        await read(reader, 1)
+    assert (caught.value.wanted, caught.value.found) == (5, 6)
+    await reader.close()
 
 
 async def test_a_stream_that_lost_its_end_is_a_gap(js: JetStreamContext) -> None:

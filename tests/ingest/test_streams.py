@@ -14,24 +14,21 @@ from nats.js.api import DiscardPolicy, StorageType
 from nats.js.errors import APIError
 
 from cordon.embedded.child import accepts_connections, free_port
-from ingest.journal import StateTooLargeError, publish_state, read_last
 from ingest.streams import (
     ALERTS,
     DECISIONS,
     JOURNAL,
-    STATE,
     STREAMS,
     StreamsError,
     ensure_streams,
     journal_subject,
-    state_subject,
 )
 from tests.ingest.waiting import until
 
 
 async def test_ensuring_twice_changes_nothing(nc: NATS) -> None:
     js = nc.jetstream()
-    assert await ensure_streams(js) == [JOURNAL, DECISIONS, ALERTS, STATE]
+    assert await ensure_streams(js) == [JOURNAL, DECISIONS, ALERTS]
     await js.publish(journal_subject(0), b"kept")
     assert await ensure_streams(js) == []
     assert (await js.get_msg(JOURNAL, 1)).data == b"kept"
@@ -77,20 +74,3 @@ async def test_jetstream_off_is_explained(tmp_path: Path) -> None:
     finally:
         server.kill()
         server.wait()
-
-
-async def test_state_is_the_newest_value(js: JetStreamContext) -> None:
-    subject = state_subject("engine.0")
-    assert await read_last(js, subject) is None
-    await publish_state(js, subject, b"one")
-    await publish_state(js, state_subject("caseload"), b"other")
-    await publish_state(js, subject, b"two")
-    assert await read_last(js, subject) == b"two"
-    assert (await js.stream_info(STATE)).state.messages == 2
-    await publish_state(js, subject, b"")
-    assert await read_last(js, subject) == b""
-
-
-async def test_state_that_is_too_large_says_so(js: JetStreamContext) -> None:
-    with pytest.raises(StateTooLargeError, match="max_payload"):
-        await publish_state(js, state_subject("engine.0"), bytes(2**20 + 1))

@@ -1,0 +1,58 @@
+"""From the database to the keep, and what must not get there."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from cordon.caseload_feed import CaseloadFeed
+from cordon.connections import connect_nats
+from cordon.embedded.broker import EmbeddedBroker
+from cordon.keep import BUCKET, CASELOAD, Keep, KeptCaseload
+from devices.store import CaseloadStore
+from tests.conftest import Database
+from tests.cordon.running import load, one_pair, until
+
+
+async def test_an_empty_database_does_not_end_the_protection_in_force(
+    broker: EmbeddedBroker, database: Database
+) -> None:
+    nc = await connect_nats(broker.nats_url, "test")
+    keep = await Keep.open(nc.jetstream())
+    await keep.put_caseload(KeptCaseload("7", one_pair()))
+    feed = CaseloadFeed(CaseloadStore(database.dsn), keep, nc)
+    task = asyncio.create_task(feed.run())
+    await until(lambda: feed.refuses_empty, "the empty database is refused")
+    kept = await keep.get_caseload()
+    assert kept is not None
+    assert kept.version == "7"
+    await load(database.dsn, one_pair(alert_m=99))
+    await until(lambda: feed.changes, "what is loaded then is copied")
+    kept = await keep.get_caseload()
+    assert kept is not None
+    assert kept.version == "1"
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    await nc.close()
+
+
+async def test_an_unreadable_kept_caseload_is_none(broker: EmbeddedBroker) -> None:
+    nc = await connect_nats(broker.nats_url, "test")
+    keep = await Keep.open(nc.jetstream())
+    await keep.put(CASELOAD, b'{"version": 5}')
+    assert await keep.get_caseload() is None
+    await nc.close()
+
+
+async def test_what_a_crash_left_of_a_put_is_removed(broker: EmbeddedBroker) -> None:
+    nc = await connect_nats(broker.nats_url, "test")
+    js = nc.jetstream()
+    keep = await Keep.open(js)
+    await keep.put("thing", b"whole")
+    await js.publish(f"$O.{BUCKET}.C.unfinished", b"piece")
+    before = (await js.stream_info(f"OBJ_{BUCKET}")).state.messages
+    again = await Keep.open(js)
+    assert (await js.stream_info(f"OBJ_{BUCKET}")).state.messages == before - 1
+    assert await again.get("thing") == b"whole"
+    await nc.close()

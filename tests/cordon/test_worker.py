@@ -1,0 +1,264 @@
+"""The worker when things go wrong: damaged state, gaps, batches that break it, lost announcements."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+import pytest
+from nats.js import JetStreamContext
+
+from alerts.desk import Desk
+from alerts.profile import load_profiles
+from cordon.checkpoint import CHECKPOINT, Checkpoint, read_recorded
+from cordon.connections import connect_nats
+from cordon.embedded.broker import EmbeddedBroker
+from cordon.keep import Keep, KeptCaseload
+from cordon.outgoing import Outgoing
+from cordon.partition import Partition
+from cordon.worker import Worker
+from devices.instants import from_iso
+from devices.reports import Batch, Event, Message, no_fixes
+from devices.watches import Bearer
+from geofence.engine import Rules
+from ingest.journal import JournalWriter
+from ingest.streams import ALERTS, JOURNAL, alert_subject, ensure_streams
+from tests.cordon.running import one_pair, until
+
+NOW_US = from_iso("2026-11-24T08:00:00Z")
+SECOND_US = 1_000_000
+
+
+class _Silent:
+    """Nobody looks, and nothing is sent."""
+
+    def applied(self, batch: Batch) -> None: ...
+
+    def replanned(self) -> None: ...
+
+    async def publish(self, topic: str, payload: bytes) -> None: ...
+
+
+class Site:
+    """A worker over a broker, and a gateway's hand in the journal."""
+
+    def __init__(self, js: JetStreamContext, keep: Keep, nc: Any) -> None:
+        self.js, self.keep, self._nc = js, keep, nc
+        self.now_us = NOW_US
+        self.journal = JournalWriter(nc)
+        self._number = 0
+
+    async def panic(self, device: str) -> None:
+        """A device's panic, journaled."""
+        self._number += 1
+        self.now_us += SECOND_US
+        event = Event(0, device, self._number, self.now_us, "panic", None, {})
+        message = Message(self.now_us, f"cordon/v1/{device}/event", b"{}")
+        await self.journal.append(
+            Batch(
+                gateway="gw",
+                number=self._number,
+                received_us=self.now_us,
+                messages=(message,),
+                fixes=no_fixes(),
+                events=(event,),
+            )
+        )
+
+    async def worker(self) -> Worker:
+        """A worker as a start of the service makes it."""
+        profiles, silent, rules = load_profiles(), _Silent(), Rules()
+
+        def bearer_of(device: str) -> Bearer | None:
+            return partition.compiled.bearers.get(device)
+
+        outgoing = Outgoing(
+            self.js,
+            silent,
+            profiles,
+            bearer_of,
+            lambda _: None,
+            self.clock,
+        )
+        partition = Partition(
+            lambda: Desk(profiles, rules=rules.version, build="test"),
+            outgoing,
+            silent,
+            self.now_us,
+            tick_s=0.2,
+            build="test",
+            rules=rules,
+        )
+        end = (await self.js.stream_info(JOURNAL)).state.last_seq
+        return Worker(
+            self._nc,
+            self.keep,
+            partition,
+            outgoing,
+            self.clock,
+            tick_s=0.05,
+            checkpoint_s=0.05,
+            journal_end=end,
+        )
+
+    def clock(self) -> int:
+        return self.now_us
+
+    @contextlib.asynccontextmanager
+    async def working(self) -> AsyncIterator[Worker]:
+        """A worker at work."""
+        worker = await self.worker()
+        tasks = [
+            asyncio.create_task(worker._outgoing.run()),
+            asyncio.create_task(worker.run()),
+        ]
+        try:
+            yield worker
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@pytest.fixture
+async def site(broker: EmbeddedBroker) -> AsyncIterator[Site]:
+    nc = await connect_nats(broker.nats_url, "test")
+    js = nc.jetstream()
+    await ensure_streams(js)
+    yield Site(js, await Keep.open(js), nc)
+    await nc.close()
+
+
+def on_the_desk(worker: Worker) -> set[str]:
+    return {alert.device for alert in worker.partition.desk.open_alerts()}
+
+
+async def _checkpoint_of_two_panics(site: Site) -> Checkpoint:
+    async with site.working() as worker:
+        await until(worker.caught_up.is_set, "caught up")
+        await site.panic("a")
+        await site.panic("b")
+        await until(lambda: worker.partition.position == 2, "both are applied")
+        await until(lambda: len(on_the_desk(worker)) == 2, "both are on the desk")
+        seen = worker.counts.checkpoints
+
+        def covered() -> bool:
+            site.now_us += SECOND_US  # a checkpoint is written only when something has changed
+            return worker.counts.checkpoints > seen + 1
+
+        await until(covered, "a checkpoint covers them")
+    data = await site.keep.get(CHECKPOINT)
+    assert data
+    return msgspec.msgpack.decode(data, type=Checkpoint)
+
+
+@pytest.mark.parametrize("broken", ["all", "engine", "desk", "outgoing"])
+async def test_a_checkpoint_of_another_version_is_not_the_end(site: Site, broken: str) -> None:
+    good = await _checkpoint_of_two_panics(site)
+    other = b"\xc1\x00" if broken == "all" else b""
+    if broken != "all":
+        changed = msgspec.structs.replace(good, **{broken: b"XX9 of another version"})
+        other = msgspec.msgpack.encode(changed)
+    await site.keep.put(CHECKPOINT, other)
+    recorded = (await site.js.stream_info(ALERTS)).state.messages
+    async with site.working() as worker:
+        await until(worker.caught_up.is_set, "it works all the same")
+        assert worker.partition.counts.unreadable_parts == 1
+        assert worker.partition.position == 2
+        assert on_the_desk(worker) == {"a", "b"}
+        await site.panic("c")
+        await until(lambda: "c" in on_the_desk(worker), "what comes then is dealt with")
+        await until(lambda: worker.counts.checkpoints, "a new checkpoint replaces the other")
+    kinds = [msgspec.json.decode(await _data(site.js, n + 1))["id"] for n in range(recorded)]
+    assert len(kinds) == len(set(kinds)), "nothing was told twice"
+
+
+async def _data(js: JetStreamContext, position: int) -> bytes:
+    return (await js.get_msg(ALERTS, position)).data or b""
+
+
+async def test_a_journal_that_lost_its_end_loses_nothing_new(site: Site) -> None:
+    good = await _checkpoint_of_two_panics(site)
+    ahead = msgspec.structs.replace(good, journal_position=7)
+    await site.keep.put(CHECKPOINT, msgspec.msgpack.encode(ahead))
+    worker = await site.worker()
+    for device in ("c", "d", "e", "f", "g", "h"):  # arrive before the worker has looked
+        await site.panic(device)
+    outgoing = asyncio.create_task(worker._outgoing.run())
+    task = asyncio.create_task(worker.run())
+    await until(lambda: len(on_the_desk(worker)) == 8, "every panic is on the desk")
+    assert worker.counts.gaps == 1
+    for running in (task, outgoing):
+        running.cancel()
+    await asyncio.gather(task, outgoing, return_exceptions=True)
+
+
+async def test_a_hole_in_the_journal_skips_only_the_hole(site: Site) -> None:
+    for device in ("a", "b", "c", "d"):
+        await site.panic(device)
+    await site.js.delete_msg(JOURNAL, 2)
+    async with site.working() as worker:
+        await until(worker.caught_up.is_set, "caught up")
+        assert on_the_desk(worker) == {"a", "c", "d"}
+        assert (worker.counts.gaps, worker.partition.position) == (1, 4)
+
+
+async def test_a_batch_that_breaks_the_worker_is_passed_over_at_last(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apply = Partition.apply
+
+    def fragile(partition: Partition, batch: Batch) -> None:
+        if any(event.device == "bad" for event in batch.events):
+            raise RuntimeError("broken")
+        apply(partition, batch)
+
+    monkeypatch.setattr(Partition, "apply", fragile)
+    worker = await site.worker()
+    outgoing = asyncio.create_task(worker._outgoing.run())
+    task = asyncio.create_task(worker.run())
+    await until(worker.caught_up.is_set, "caught up")
+    await site.panic("bad")
+    await site.panic("a")
+    with pytest.raises(ExceptionGroup, match="unhandled"):
+        await asyncio.wait_for(task, 20)
+    assert not worker.caught_up.is_set()
+    for _ in range(3):
+        task = asyncio.create_task(worker.run())
+        await asyncio.wait(
+            {task, asyncio.ensure_future(worker.caught_up.wait())},
+            return_when=asyncio.FIRST_COMPLETED,
+            timeout=20,
+        )
+        if worker.caught_up.is_set():
+            break
+    assert on_the_desk(worker) == {"a"}
+    assert worker.counts.given_up == 1
+    for running in (task, outgoing):
+        running.cancel()
+    await asyncio.gather(task, outgoing, return_exceptions=True)
+
+
+async def test_a_caseload_whose_announcement_was_lost_is_put_in_force(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cordon.worker.CASELOAD_POLL_S", 0.1)
+    async with site.working() as worker:
+        await until(worker.caught_up.is_set, "caught up")
+        await site.keep.put_caseload(KeptCaseload("5", one_pair()))
+        await until(lambda: worker.partition.kept.version == "5", "it is in force")
+        assert worker.partition.compiled.watches
+
+
+async def test_alert_changes_are_read_past_gaps_and_after_a_lost_end(site: Site) -> None:
+    await _checkpoint_of_two_panics(site)
+    subject, nc = alert_subject(0), site._nc
+    everything = await read_recorded(nc, subject, after=0)
+    assert len(everything.entries) >= 2
+    ahead = await read_recorded(nc, subject, after=everything.position + 100)
+    assert ahead == everything
+    await site.js.delete_msg(ALERTS, 1)
+    assert (await read_recorded(nc, subject, after=0)).entries == everything.entries[1:]
