@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+
+from alerts.desk import Desk
 from alerts.model import Alert, AlertChange
 from console.backend import NotAvailableError
 from console.views import Health, PartView, Picture, RefusalView, ServiceView
@@ -10,6 +13,7 @@ from cordon.picture import Heard, device_views, watch_views, zone_views
 from devices.instants import Clock, to_iso
 from evidence.reader import HistoryUnavailableError
 
+CONFIRM_LIMIT_S = 10.0
 LATE_MS = 2_000.0
 """A batch decided on later than this means that alerts are late, and staff are told."""
 
@@ -53,7 +57,7 @@ class ServiceBackend:
     async def acknowledge(self, alert_id: str, version: int, operator: str) -> Alert:
         """Take an alert in hand; returns when that is on disk."""
         return await self._done(
-            self._parts.worker.partition.desk.acknowledge(
+            self._desk().acknowledge(
                 alert_id, version=version, operator=operator, now_us=self._clock()
             )
         )
@@ -61,14 +65,39 @@ class ServiceBackend:
     async def resolve(self, alert_id: str, version: int, operator: str, note: str) -> Alert:
         """Close an alert; returns when that is on disk."""
         return await self._done(
-            self._parts.worker.partition.desk.resolve(
+            self._desk().resolve(
                 alert_id, version=version, operator=operator, note=note, now_us=self._clock()
             )
         )
 
+    def _desk(self) -> Desk:
+        """The alert desk, unless it is still being rebuilt.
+
+        Raises:
+            NotAvailableError: What is done to it now would be done to the past.
+        """
+        if not self._parts.worker.caught_up.is_set():
+            raise NotAvailableError(
+                "The service is still reading what happened while it was away. Try again in a "
+                "moment."
+            )
+        return self._parts.worker.partition.desk
+
     async def _done(self, changes: list[AlertChange]) -> Alert:
+        """Pass the changes on, and wait until they are on disk.
+
+        Raises:
+            NotAvailableError: The broker does not confirm it in time.
+        """
         self._parts.outgoing.changed(changes)
-        await self._parts.outgoing.drained()
+        try:
+            async with asyncio.timeout(CONFIRM_LIMIT_S):
+                await self._parts.outgoing.drained()
+        except TimeoutError as error:
+            raise NotAvailableError(
+                "Your step has been taken, but the broker has not confirmed that it is kept. "
+                "Everybody sees it; if the service stops before the broker is back, take it again."
+            ) from error
         return changes[-1].data
 
     async def refusals(self, limit: int) -> list[RefusalView]:
@@ -103,6 +132,8 @@ class ServiceBackend:
     def health(self) -> Health:
         """Ready means: a fix that arrives now is kept, decided on and told."""
         reasons = []
+        if self._parts.heartbeat.silent:
+            reasons.append("the broker does not answer: devices keep their fixes")
         if not self._parts.gateway.ready.is_set():
             reasons.append("the gateway has no connection to the broker: devices keep their fixes")
         if not self._parts.worker.caught_up.is_set():
@@ -130,9 +161,11 @@ class ServiceBackend:
         )
 
     def _broker(self) -> PartView:
-        if self._parts.gateway.ready.is_set() and self._parts.publisher.connected:
+        parts = self._parts
+        connected = parts.gateway.ready.is_set() and parts.publisher.connected
+        if connected and not parts.heartbeat.silent:
             return PartView(state="up")
-        return PartView(state="down", detail="no connection; devices keep their fixes")
+        return PartView(state="down", detail="no answer; devices keep their fixes")
 
     def _database(self) -> PartView:
         if self._parts.writer.counts.database_up:

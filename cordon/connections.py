@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 import structlog
 from nats.aio.client import Client as NatsClient
@@ -69,8 +70,16 @@ async def connect_nats(url: str, name: str) -> NatsClient:
         log.info("broker_connection_back", connection=name)
 
     async def failed(error: Exception) -> None:
-        log.warning("broker_error", connection=name, error=type(error).__name__)
+        log.warning(
+            "broker_error",
+            connection=name,
+            broker=where,
+            error=type(error).__name__,
+            what_to_do="is it running? is broker.nats_url right?" if not nc.is_connected else "",
+        )
 
+    parts = urlsplit(url)
+    where = f"{parts.hostname}:{parts.port}"  # without name and password
     nc = NatsClient()
     await nc.connect(
         url,

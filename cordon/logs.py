@@ -19,8 +19,8 @@ from structlog.typing import EventDict, WrappedLogger
 from cordon.settings import Logs
 
 _POSITION_NAME = re.compile(r"(^|_)(lat|lon|lng|latitude|longitude|geometry|position_deg|payload)")
-_COORDINATE_TEXT = re.compile(r"-?\d{1,3}\.\d{3,}")
-"""Three or more decimals of a degree is a place (100 m); durations are logged with fewer."""
+_COORDINATE_TEXT = re.compile(r"(?<![\d.])-?\d{1,3}\.\d{3,}(?!\.?\d)")
+"""Not within an address such as 192.168.0.1. Three or more decimals of a degree is a place (100 m); durations are logged with fewer."""
 
 WITHHELD = "(withheld)"
 

@@ -50,6 +50,7 @@ class _PartsCollector(Collector):
         yield from _counters("engine", "Engine, since the start", partition.counts)
         yield from _counters("desk", "Alert desk, since its start", partition.desk.counts)
         yield from _counters("outbox", "Deliveries, since the start", parts.outgoing.outbox.counts)
+        yield from _counters("profiles", "Jurisdiction profiles", parts.profiles.counts)
         for channel, lane in parts.outgoing.dispatcher.counts.items():
             yield from _counters(f"channel_{channel}", f"Deliveries to {channel}", lane)
         yield from _counters("evidence", "Rows stored", parts.writer.counts.written)
@@ -65,6 +66,7 @@ class _PartsCollector(Collector):
     def _gauges(self) -> Iterator[Metric]:
         parts, worker = self._parts, self._parts.worker
         lanes = parts.writer.counts.lanes.values()
+        yield _gauge("broker_answers", "The broker answers", not parts.heartbeat.silent)
         yield _gauge("gateway_ready", "Subscribed at the broker", parts.gateway.ready.is_set())
         yield _gauge("gateway_unacknowledged", "Messages not journaled yet", parts.gateway.unacked)
         yield _gauge("worker_caught_up", "Reading live", worker.caught_up.is_set())

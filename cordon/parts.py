@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from alerts.profile import Profiles
 from console.hub import Hub
 from cordon.caseload_feed import CaseloadFeed
+from cordon.heartbeat import Heartbeat
 from cordon.outgoing import Outgoing
 from cordon.supervision import Supervisor
 from cordon.worker import Worker
@@ -30,3 +32,5 @@ class Parts:
     feed: CaseloadFeed
     hub: Hub
     supervisor: Supervisor
+    heartbeat: Heartbeat
+    profiles: Profiles

@@ -29,6 +29,7 @@ from cordon.broker_watch import BrokerWatch
 from cordon.caseload_feed import CaseloadFeed
 from cordon.connections import Endpoints, connect_nats, while_open
 from cordon.errors import CordonError
+from cordon.heartbeat import Heartbeat
 from cordon.keep import Keep
 from cordon.metrics import Metrics
 from cordon.outgoing import Outgoing
@@ -132,10 +133,13 @@ class Service:
                 f"The broker does not let the service in: {error}. Check broker.nats_url in the "
                 "settings: host, port, user and password."
             ) from error
+        except ExceptionGroup as group:
+            for reason in group.exceptions:
+                if isinstance(reason, CordonError):
+                    raise reason from None
+            raise
 
     async def _run(self) -> None:
-        compiled_s = await asyncio.to_thread(warm_up)
-        log.info("engine_compiled", took_s=compiled_s)
         async with self._connected("service") as nc, self._connected("gateway") as gateway_nc:
             js = nc.jetstream()
             room_bytes = int(self._settings.broker.store_bytes * SHARE_OF_STORE)
@@ -144,8 +148,11 @@ class Service:
             heard = Heard()
             parts = self._assemble(nc, gateway_nc, await Keep.open(js), heard, stream_ends)
             self._parts = parts
+            runs = self._runs(parts, heard)
             async with asyncio.TaskGroup() as group:
-                for name, run in self._runs(parts, heard).items():
+                # The gateway first: what devices send before its session exists, the broker
+                # acknowledges and forgets. The kernels can be compiled meanwhile.
+                for name, run in runs.items():
                     group.create_task(parts.supervisor.keep(name, run), name=name)
                 group.create_task(while_open(nc, gateway_nc), name="connections")
                 self._started.set()
@@ -215,6 +222,8 @@ class Service:
             feed=CaseloadFeed(CaseloadStore(ends.dsn), keep, nc),
             hub=hub,
             supervisor=Supervisor(),
+            heartbeat=Heartbeat(nc),
+            profiles=profiles,
         )
 
     def _runs(self, parts: Parts, heard: Heard) -> dict[str, Callable[[], Awaitable[None]]]:
@@ -223,10 +232,11 @@ class Service:
             parts, heard, self._clock, build=BUILD, basemap=self._basemap
         )
         runs: dict[str, Callable[[], Awaitable[None]]] = {
+            "gateway": parts.gateway.run,
+            "worker": lambda: self._work(parts.worker),
             "outgoing": parts.outgoing.run,
             "publisher": parts.publisher.run,
-            "worker": parts.worker.run,
-            "gateway": parts.gateway.run,
+            "heartbeat": parts.heartbeat.run,
             "evidence": parts.writer.run,
             "caseload": parts.feed.run,
         }
@@ -242,6 +252,11 @@ class Service:
             runs["console"] = self._console(parts, self._bound)
             runs["positions"] = lambda: self._show_positions(parts)
         return runs
+
+    async def _work(self, worker: Worker) -> None:
+        """Have the kernels compiled, which the first start takes seconds for, then work."""
+        log.info("engine_compiled", took_s=await asyncio.to_thread(warm_up))
+        await worker.run()
 
     def _console(self, parts: Parts, bound: socket.socket) -> Callable[[], Awaitable[None]]:
         console = self._settings.console

@@ -146,7 +146,9 @@ class StreamReader:
                 return await self._fetch(max(0.05, end_s - loop.time()))
             except (_Doubt, nats.errors.Error, OSError, IndexError) as error:
                 if self._pull is not None:
-                    log.info("reader_reopens", stream=self._stream, reason=str(error))
+                    # nats-py gives an empty answer now and then while nothing is wrong.
+                    say = log.debug if isinstance(error, _Doubt) else log.info
+                    say("reader_reopens", stream=self._stream, reason=str(error))
                 await self._drop()
             if loop.time() + backoff_s > end_s:
                 await asyncio.sleep(max(0.0, end_s - loop.time()))

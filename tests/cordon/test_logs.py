@@ -78,3 +78,8 @@ def test_what_libraries_say_passes_the_same_way(written: io.StringIO) -> None:
     (line,) = lines(written)
     assert line["library"] == "paho"
     assert "54.12" not in line["text"]
+
+
+def test_addresses_are_not_positions() -> None:
+    event = {"broker": "192.168.0.123:4222", "host": "10.0.0.123", "version": "2.15.1"}
+    assert withhold_positions(None, "info", dict(event)) == event

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
+import os
+import signal
 
 import aiomqtt
+import httpx
 import nats
 import pytest
 import structlog
@@ -19,7 +23,16 @@ from cordon.service import Service
 from cordon.settings import Logs
 from devices.instants import to_iso
 from tests.conftest import Database
-from tests.cordon.running import HOME, load, one_pair, running, settings_for_tests, until, world
+from tests.cordon.running import (
+    HOME,
+    LIMIT_S,
+    load,
+    one_pair,
+    running,
+    settings_for_tests,
+    until,
+    world,
+)
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -229,3 +242,33 @@ async def test_the_kept_caseload_survives_and_is_replaced(broker: EmbeddedBroker
     again = await Keep.open(nc.jetstream())
     assert await again.get("thing") == b"two" * 1_000_000
     await nc.close()
+
+
+async def test_readiness_and_metrics_tell_a_broker_that_hangs(
+    broker: EmbeddedBroker, database: Database
+) -> None:
+    async with world(broker, database.dsn, one_pair(), headless=False) as seen:
+        address = seen.service.console_address
+
+        async def ready() -> int:
+            async with httpx.AsyncClient() as client:
+                return (await client.get(f"{address}/readyz")).status_code
+
+        async def becomes(status: int) -> None:
+            async with asyncio.timeout(LIMIT_S):
+                while await ready() != status:
+                    await asyncio.sleep(0.1)
+
+        await becomes(200)
+        async with httpx.AsyncClient() as client:
+            metrics = (await client.get(f"{address}/metrics")).text
+        assert "cordon_broker_answers 1.0" in metrics
+        assert "cordon_gateway_ready 1.0" in metrics
+        # Its connections stay open, and what is sent to it seems to go well.
+        assert broker.pid is not None
+        os.kill(broker.pid, signal.SIGSTOP)
+        try:
+            await becomes(503)
+        finally:
+            os.kill(broker.pid, signal.SIGCONT)
+        await becomes(200)
