@@ -53,13 +53,25 @@ class Keep:
         self._store = store
 
     @classmethod
-    async def open(cls, js: JetStreamContext) -> Keep:
-        """Open the bucket, making it when it is not there. Nobody may be putting meanwhile."""
+    async def open(cls, js: JetStreamContext, *, max_bytes: int = MAX_BUCKET_BYTES) -> Keep:
+        """Open the bucket, making it when it is not there. Nobody may be putting meanwhile.
+
+        Args:
+            js: JetStream of the service's account.
+            max_bytes: Disk it may use, reserved at the broker.
+
+        Raises:
+            nats.errors.Error: The broker has no room for it, or does not answer.
+        """
         try:
             store = await js.object_store(BUCKET)
         except NotFoundError:
-            config = ObjectStoreConfig(max_bytes=MAX_BUCKET_BYTES)
+            config = ObjectStoreConfig(max_bytes=max_bytes)
             return cls(js, await js.create_object_store(BUCKET, config))
+        stream = (await js.stream_info(_STREAM)).config
+        if stream.max_bytes != max_bytes:
+            stream.max_bytes = max_bytes
+            await js.update_stream(stream)
         await _sweep(js, store)
         return cls(js, store)
 

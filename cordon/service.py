@@ -57,8 +57,9 @@ from ingest.streams import StreamsError, ensure_streams
 log = structlog.get_logger("service")
 
 BUILD = f"cordon {__version__}"
-SHARE_OF_STORE = 0.8
-"""Of the broker's disk limit; the rest is for its own MQTT sessions and the kept state."""
+STREAMS_SHARE = 0.7
+KEEP_SHARE = 0.1
+"""Parts of the broker's disk limit; the rest is for its own MQTT sessions and messages."""
 
 POSITIONS_EVERY_S = 1.0
 
@@ -142,11 +143,12 @@ class Service:
     async def _run(self) -> None:
         async with self._connected("service") as nc, self._connected("gateway") as gateway_nc:
             js = nc.jetstream()
-            room_bytes = int(self._settings.broker.store_bytes * SHARE_OF_STORE)
-            await ensure_streams(js, max_bytes=room_bytes)
+            room_bytes = self._settings.broker.store_bytes
+            await ensure_streams(js, max_bytes=int(room_bytes * STREAMS_SHARE))
+            keep = await Keep.open(js, max_bytes=int(room_bytes * KEEP_SHARE))
             stream_ends = {s: (await js.stream_info(s.value)).state.last_seq for s in Stream}
             heard = Heard()
-            parts = self._assemble(nc, gateway_nc, await Keep.open(js), heard, stream_ends)
+            parts = self._assemble(nc, gateway_nc, keep, heard, stream_ends)
             self._parts = parts
             runs = self._runs(parts, heard)
             async with asyncio.TaskGroup() as group:

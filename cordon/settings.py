@@ -48,7 +48,11 @@ class Broker(_Section, frozen=True):
     mqtt_user: Annotated[str, Meta(description="The service's MQTT user.")] = ""
     mqtt_password: Annotated[str, Meta(description="The service's MQTT password.")] = ""
     store_bytes: Annotated[
-        int, Meta(ge=64_000_000, description="Embedded: JetStream files together, bytes.")
+        int,
+        Meta(
+            ge=64_000_000,
+            description="JetStream files together, bytes; at most max_file of a server of yours.",
+        ),
     ] = 4 * 1024**3
     sync_interval: Annotated[
         str,

@@ -7,15 +7,17 @@ import io
 import json
 import os
 import signal
+from pathlib import Path
 
 import aiomqtt
 import httpx
+import msgspec
 import nats
 import pytest
 import structlog
 
 from cordon.clock import wall_clock_us
-from cordon.embedded.broker import EmbeddedBroker
+from cordon.embedded.broker import BrokerLimits, EmbeddedBroker
 from cordon.embedded.postgres import EmbeddedPostgres
 from cordon.keep import Keep
 from cordon.logs import configure_logs
@@ -242,6 +244,23 @@ async def test_the_kept_caseload_survives_and_is_replaced(broker: EmbeddedBroker
     again = await Keep.open(nc.jetstream())
     assert await again.get("thing") == b"two" * 1_000_000
     await nc.close()
+
+
+async def test_the_smallest_store_that_settings_allow_is_enough_to_start(
+    tmp_path: Path, database: Database
+) -> None:
+    small = 64_000_000
+    broker = EmbeddedBroker(tmp_path / "small", BrokerLimits(store_bytes=small))
+    broker.start()
+    defaults = settings_for_tests()
+    settings = msgspec.structs.replace(
+        defaults, broker=msgspec.structs.replace(defaults.broker, store_bytes=small)
+    )
+    async with world(broker, database.dsn, one_pair(), settings=settings) as seen:
+        await seen.fix("phone-1", 0)
+        await seen.fix("tag-1", 150)
+        await until(lambda: seen.notices("raised"), "the handset is told")
+    broker.stop()
 
 
 async def test_readiness_and_metrics_tell_a_broker_that_hangs(
