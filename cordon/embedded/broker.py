@@ -11,17 +11,23 @@ import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
-from cordon.embedded.child import Child, accepts_connections, free_port
+from cordon.embedded.child import Child
+from cordon.embedded.ports import accepts_connections, free_port
 from cordon.errors import ServerStartError
 
 HOST = "127.0.0.1"
 START_LIMIT_S = 20.0
 STOP_LIMIT_S = 3.0
+PORT_TRIES = 5
+"""Other ports that are tried when somebody takes one between our looking and its listening."""
+
 MAX_PAYLOAD_BYTES = 1_048_576
 """Largest message on the wire. A device's own limit is lower (`ingest.native`); what passes this
 one makes the server close the connection of who sent it."""
 
 SERVICE_USER = "service"
+_READY = "Server is ready"
+_ADDRESS_IN_USE = "address already in use"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +64,17 @@ class EmbeddedBroker:
         self._memory = _Memory.load(directory / "broker.json")
         self.service_user = SERVICE_USER
         self.service_password = self._memory.password
-        self.port = free_port(preferred=self._memory.port)
-        self.mqtt_port = free_port(preferred=self._memory.mqtt_port)
+        self._choose_ports()
         self._child = Child(
             "nats-server",
             [_program(), "--config", str(directory / "nats.conf")],
             directory / "nats.log",
         )
+        self._answered = False
+
+    def _choose_ports(self) -> None:
+        self.port = free_port(preferred=self._memory.port)
+        self.mqtt_port = free_port(preferred=self._memory.mqtt_port, other_than={self.port})
 
     @property
     def nats_url(self) -> str:
@@ -84,21 +94,37 @@ class EmbeddedBroker:
     def start(self) -> None:
         """Start it and wait until both listeners answer. Same ports and data as before.
 
+        Until it has answered once nobody knows its ports, so others are tried when one is taken.
+
         Raises:
             ServerStartError: It did not come up; the text holds its last words.
         """
+        for left in reversed(range(PORT_TRIES)):
+            try:
+                self._start_once()
+            except ServerStartError:
+                if self._answered or not left or not self._child.said(_ADDRESS_IN_USE):
+                    raise
+                self._choose_ports()
+            else:
+                break
+        self._answered = True
+        self._memory.save(self._directory / "broker.json", self.port, self.mqtt_port)
+
+    def _start_once(self) -> None:
         config = self._directory / "nats.conf"
         config.touch(mode=0o600)
         config.write_text(self._configuration())
         self._child.start()
+        # Its own word first: on a taken port somebody else would answer.
         self._child.wait_until(
             lambda: (
-                accepts_connections(self.host, self.port)
+                self._child.said(_READY)
+                and accepts_connections(self.host, self.port)
                 and accepts_connections(self.host, self.mqtt_port)
             ),
             limit_s=START_LIMIT_S,
         )
-        self._memory.save(self._directory / "broker.json", self.port, self.mqtt_port)
 
     def revive(self) -> bool:
         """Start it again if it has died; whether that was so. Does not wait until it answers."""

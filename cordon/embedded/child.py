@@ -10,7 +10,6 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -23,6 +22,7 @@ from cordon.errors import ServerStartError
 
 _PR_SET_PDEATHSIG = 1
 _LOG_LIMIT_BYTES = 10_000_000
+_SAID_LIMIT_BYTES = 1_000_000
 _POLL_S = 0.02
 LOG_TAIL_LINES = 12
 
@@ -81,6 +81,7 @@ class Child:
         self._death_signal = death_signal
         self._account = account
         self._process: subprocess.Popen[bytes] | None = None
+        self._log_began = 0
 
     @property
     def pid(self) -> int | None:
@@ -101,6 +102,7 @@ class Child:
         user = self._account.uid if self._account else None
         group = self._account.gid if self._account else None
         with self._log_file.open("ab") as log:
+            self._log_began = log.tell()
             try:
                 self._process = subprocess.Popen(  # noqa: S603 - the command is ours
                     self._command,
@@ -169,6 +171,15 @@ class Child:
         """End it at once, as a power cut would (``kill -9``)."""
         self.stop(signal.SIGKILL, limit_s=10)
 
+    def said(self, words: str) -> bool:
+        """Whether it has written these words since it was started last."""
+        try:
+            with self._log_file.open("rb") as log:
+                log.seek(self._log_began)
+                return words.encode() in log.read(_SAID_LIMIT_BYTES)
+        except OSError:
+            return False
+
     def log_tail(self) -> str:
         """The last lines it wrote."""
         try:
@@ -176,23 +187,3 @@ class Child:
         except OSError as error:
             return f"(no log: {error})"
         return "\n".join(lines[-LOG_TAIL_LINES:])
-
-
-def free_port(host: str = "127.0.0.1", *, preferred: int = 0) -> int:
-    """A port that is free on `host` now: `preferred` if it is, else one the system chooses."""
-    for port in (preferred, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((host, port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise ServerStartError(f"no port is free on {host}; close programs that hold many connections")
-
-
-def accepts_connections(host: str, port: int) -> bool:
-    """Whether something listens there."""
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        return probe.connect_ex((host, port)) == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,7 +16,8 @@ import psycopg
 import pytest
 
 from cordon.embedded.broker import EmbeddedBroker
-from cordon.embedded.child import Child, accepts_connections, free_port
+from cordon.embedded.child import Child
+from cordon.embedded.ports import accepts_connections, free_port
 from cordon.embedded.postgres import EmbeddedPostgres
 from cordon.errors import ServerStartError
 
@@ -139,3 +141,38 @@ def test_a_child_that_ignores_the_polite_signal_is_killed(tmp_path: Path) -> Non
 def test_free_port_prefers_the_one_it_had() -> None:
     port = free_port()
     assert free_port(preferred=port) == port
+    assert free_port(preferred=port, other_than={port}) != port
+
+
+def test_a_port_is_not_one_that_an_outgoing_connection_may_be_given() -> None:
+    first, last = map(
+        int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()
+    )  # what the system gives out
+    assert not any(first <= free_port() <= last for _ in range(50))
+
+
+def test_a_port_taken_before_the_first_start_is_changed_for_another(tmp_path: Path) -> None:
+    server = EmbeddedBroker(tmp_path / "broker")
+    with socket.socket() as stranger:
+        stranger.bind((server.host, server.mqtt_port))
+        stranger.listen()
+        server.start()
+        try:
+            assert server.mqtt_port != stranger.getsockname()[1]
+            assert accepts_connections(server.host, server.mqtt_port)
+        finally:
+            server.stop()
+
+
+def test_a_port_taken_later_is_not_changed_behind_the_clients_back(tmp_path: Path) -> None:
+    server = EmbeddedBroker(tmp_path / "broker")
+    server.start()
+    server.kill()
+    with socket.socket() as stranger:
+        stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        stranger.bind((server.host, server.mqtt_port))
+        stranger.listen()
+        with pytest.raises(ServerStartError, match="address already in use"):
+            server.start()
+    server.start()
+    server.stop()

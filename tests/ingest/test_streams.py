@@ -13,7 +13,7 @@ from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy, StorageType
 from nats.js.errors import APIError
 
-from cordon.embedded.child import accepts_connections, free_port
+from cordon.embedded.ports import accepts_connections, free_port
 from ingest.streams import (
     ALERTS,
     DECISIONS,
