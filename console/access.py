@@ -3,8 +3,8 @@
 A first version, small on purpose. An operator has one secret token, of which the settings hold
 the SHA-256; tokens are long and random (`cordon` makes them), so a plain hash is enough. Opening
 ``/enter?token=...`` once gives the browser a session: a fresh random id in a cookie that scripts
-cannot read and other sites cannot send. Sessions live in memory, hashed; a restart signs
-everybody out.
+cannot read and other sites cannot send. Sessions are known by their hash; they outlive a restart
+where there is a store for them, and end with the token that began them.
 
 This module knows nothing of HTTP frameworks.
 """
@@ -15,8 +15,9 @@ import hashlib
 import hmac
 import secrets
 from collections import OrderedDict, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import msgspec
 
@@ -76,10 +77,22 @@ class AccessCounts:
     wrong_origin: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Session:
+class Session(msgspec.Struct, frozen=True, array_like=True):
+    """Who is signed in, by which token, and until when."""
+
     operator: str
+    token_sha256: str
     expires_us: int
+
+
+class SessionStore(Protocol):
+    """Keeps sessions over a restart: after a crash nobody should have to sign in again first."""
+
+    def load(self) -> dict[str, Session]:
+        """What was saved last, by the SHA-256 of the session's id; empty before the first."""
+
+    def save(self, sessions: Mapping[str, Session]) -> None:
+        """Keep these and no others. Must not raise: signing in works without, too."""
 
 
 def sha256_hex(text: str) -> str:
@@ -105,6 +118,7 @@ class Access:
             other Host header is refused, so that no other name can be pointed at this machine
             (DNS rebinding).
         secure: The console is reached over HTTPS only: the cookie says so.
+        store: Where sessions outlive a restart; None: nowhere.
     """
 
     def __init__(
@@ -115,6 +129,7 @@ class Access:
         allowed_hosts: Iterable[str] = (),
         secure: bool = False,
         session_s: int = SESSION_S,
+        store: SessionStore | None = None,
     ) -> None:
         self.operators = tuple(operators)
         self.session_s = session_s
@@ -122,7 +137,13 @@ class Access:
         self.counts = AccessCounts()
         self._hosts = LOCAL_HOSTS | {host_name(name) for name in allowed_hosts}
         self._clock = clock
-        self._sessions: OrderedDict[str, _Session] = OrderedDict()
+        self._store = store
+        self._sessions: OrderedDict[str, Session] = OrderedDict()
+        if store is not None:
+            known = {(one.name, one.token_sha256) for one in self.operators}
+            for key, session in store.load().items():
+                if (session.operator, session.token_sha256) in known:
+                    self._sessions[key] = session
         self._failures: OrderedDict[str, deque[int]] = OrderedDict()
 
     def enter(self, token: str, address: str) -> str:
@@ -147,11 +168,12 @@ class Access:
             raise EntryRefusedError("no operator has this token")
         self.counts.entered += 1
         session_id = secrets.token_urlsafe(32)
-        self._sessions[sha256_hex(session_id)] = _Session(
-            operator.name, now_us + self.session_s * MICROSECONDS
+        self._sessions[sha256_hex(session_id)] = Session(
+            operator.name, operator.token_sha256, now_us + self.session_s * MICROSECONDS
         )
         while len(self._sessions) > SESSIONS:
             self._sessions.popitem(last=False)
+        self._save()
         return session_id
 
     def who(self, session_id: str | None) -> str | None:
@@ -171,6 +193,11 @@ class Access:
         """End a session. Harmless when there is none."""
         if session_id:
             self._sessions.pop(sha256_hex(session_id), None)
+            self._save()
+
+    def _save(self) -> None:
+        if self._store is not None:
+            self._store.save(self._sessions)
 
     def host_allowed(self, host: str | None) -> bool:
         """Whether the Host header names this console."""

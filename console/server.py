@@ -38,6 +38,7 @@ def bind(host: str, port: int) -> socket.socket:
 
     Raises:
         OSError: The address is in use or is not this machine's.
+        OverflowError: There is no such port.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
@@ -45,7 +46,7 @@ def bind(host: str, port: int) -> socket.socket:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((host, port))
         bound.listen(BACKLOG)
-    except OSError:
+    except BaseException:
         bound.close()
         raise
     bound.setblocking(False)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import secrets
 import sys
+from pathlib import Path
 
 import msgspec
 
 from cordon.clock import wall_clock_us
 from cordon.connections import Endpoints
+from cordon.console_memory import kept_token
 from cordon.logs import configure_logs
 from cordon.servers import Servers, running_servers
 from cordon.service import Service
@@ -55,10 +56,13 @@ def announce(steps: Steps, service: Service, endpoints: Endpoints, token: str) -
 
 
 def with_an_operator(settings: Settings) -> tuple[Settings, str]:
-    """Settings with at least one operator; the token of the one that had to be made, or ''."""
+    """Settings with at least one operator; the token of the one that had to be made, or ''.
+
+    It is made once and kept, so that a page that is open, or a bookmark, outlives a restart.
+    """
     if settings.console.operators:
         return settings, ""
-    token = secrets.token_urlsafe(24)
+    token = kept_token(Path(settings.state_directory) / "console.token")
     operator = Operator(name="operator", token_sha256=hashlib.sha256(token.encode()).hexdigest())
     console = msgspec.structs.replace(settings.console, operators=(operator,))
     return msgspec.structs.replace(settings, console=console), token

@@ -11,6 +11,7 @@ import contextlib
 import secrets
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from pathlib import Path
 
 import nats.errors
 import structlog
@@ -28,6 +29,7 @@ from cordon.backend import ServiceBackend
 from cordon.broker_watch import BrokerWatch
 from cordon.caseload_feed import CaseloadFeed
 from cordon.connections import Endpoints, connect_nats, while_open
+from cordon.console_memory import SessionFile, bind_console
 from cordon.errors import CordonError
 from cordon.heartbeat import Heartbeat
 from cordon.keep import Keep
@@ -88,10 +90,22 @@ class Service:
         self._settings = settings
         self._clock = clock
         self._basemap = basemap or read_basemap(settings.console.basemap)
-        self._bound = None if headless else bind(settings.console.host, settings.console.port)
+        self._home = Path(settings.state_directory)
+        self._bound = None if headless else self._bind()
         self._started = asyncio.Event()
         self._replanned = asyncio.Event()
         self._parts: Parts | None = None
+
+    def _bind(self) -> socket.socket:
+        console = self._settings.console
+        self._home.mkdir(parents=True, exist_ok=True)
+        try:
+            return bind_console(console.host, console.port, self._home / "console.port")
+        except OSError as error:
+            raise CordonError(
+                f"The console cannot listen on {console.host}:{console.port}: {error.strerror}. "
+                "Choose another port with console.port, or 0 for any free one."
+            ) from error
 
     @property
     def console_address(self) -> str:
@@ -263,7 +277,12 @@ class Service:
     def _console(self, parts: Parts, bound: socket.socket) -> Callable[[], Awaitable[None]]:
         console = self._settings.console
         operators = [Operator(name=o.name, token_sha256=o.token_sha256) for o in console.operators]
-        access = Access(operators, self._clock, allowed_hosts=console.allowed_hosts)
+        access = Access(
+            operators,
+            self._clock,
+            allowed_hosts=console.allowed_hosts,
+            store=SessionFile(self._home / "sessions.json"),
+        )
         metrics = Metrics(parts)
         app = create_app(self._backend, parts.hub, access, metrics.text, version=__version__)
         host, port = bound.getsockname()[:2]
