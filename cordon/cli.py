@@ -9,13 +9,17 @@ from pathlib import Path
 import click
 
 from cordon import __version__
+from cordon.added_commands import GroupWithAdded
 from cordon.caseload_commands import caseload
 from cordon.errors import CordonError
 from cordon.settings import Settings, describe, load_settings
 from cordon.simulate_commands import simulate
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=GroupWithAdded,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__)
 @click.option(
     "--settings",
@@ -41,6 +45,7 @@ def cordon(
     Say who is protected:   cordon caseload check FILE, then: cordon caseload load FILE
     Play recorded tracks:   cordon simulate tracks FILE...
     See every setting:      cordon config
+    Measure this version:   cordon bench encounters --file FILE
     """  # noqa: D301 - click's mark for "do not rewrap"
     settings = load_settings(settings_file)
     if state_directory is not None:

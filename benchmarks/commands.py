@@ -1,0 +1,156 @@
+"""``cordon bench``: measurements of this version, each beside its peers in the same run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+import msgspec
+
+from cordon.errors import CordonError
+from cordon.terminal import Steps
+from simulators.recording import TrackError
+
+FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+@click.group()
+def bench() -> None:
+    """Measure this version beside its peers, in the same run.
+
+    docs/benchmarks.md says what each command measures and what it has shown.
+    """
+
+
+@bench.command()
+@click.option(
+    "--file",
+    "path",
+    type=FILE,
+    required=True,
+    help="CSV of recordings with the truth: id, time, lat, lon, confidence_50pct_m, truth_lat, "
+    "truth_lon.",
+)
+@click.option(
+    "--radius",
+    "radius_m",
+    type=click.FloatRange(min=1, max=100_000),
+    default=100,
+    show_default=True,
+    help="Metres within which two people encounter each other.",
+)
+@click.option(
+    "--interval",
+    "interval_s",
+    type=click.FloatRange(min=1, max=3600),
+    default=1,
+    show_default=True,
+    help="Seconds between two fixes of a device; recordings are thinned to that.",
+)
+@click.option(
+    "--geodesic",
+    is_flag=True,
+    help="Score along WGS84 geodesics, not on the plane of the published figures.",
+)
+@_JSON
+def encounters(
+    path: Path, radius_m: float, interval_s: float, *, geodesic: bool, as_json: bool
+) -> None:
+    """Encounters found, missed and made up: the engine beside two plain rules.
+
+    Every two recordings are put on one clock and scored by their truth. `raw` compares the
+    distance of the last fixes, `gated` leaves out those with a confidence above 100 m or none.
+    """
+    from benchmarks.contenders import run_encounters  # noqa: PLC0415 - heavy: compiles
+
+    with _telling() as tell:
+        report = run_encounters(
+            path, radius_m=radius_m, interval_s=interval_s, geodesic=geodesic, tell=tell
+        )
+    if not report.pairs:
+        raise CordonError(
+            f"{path} has no two recordings with at least 60 s in common, so there is nothing to "
+            "score. Name a file with more or longer recordings."
+        )
+    if as_json:
+        _print_json(report)
+        return
+    click.echo(
+        f"{report.pairs} pairs of {report.recordings} recordings, {radius_m:g} m, "
+        f"a fix every {interval_s:g} s, {report.metric}; engine {report.rules}"
+    )
+    columns = ("true", "found", "false", "reported", "alerts_per_encounter")
+    delays = ("delay_p50_s", "delay_p95_s")
+    rows = [("engine", report), ("raw", report.raw), ("gated", report.gated)]
+    _print_table(
+        ["", *columns, *delays],
+        [
+            [name, *(_shown(getattr(row, field)) for field in columns + delays)]
+            for name, row in rows
+        ],
+    )
+
+
+@bench.command()
+@click.option("--file", "path", type=FILE, help="GeodTest file of known geodesics, plain or gzip.")
+@click.option(
+    "--pairs",
+    type=click.IntRange(100_000, 10_000_000),
+    default=1_000_000,
+    show_default=True,
+    help="Random pairs to compare and to time.",
+)
+@_JSON
+def distance(path: Path | None, pairs: int, *, as_json: bool) -> None:
+    """The engine's distance beside pyproj.Geod: greatest error up to 20 km, and time per pair."""
+    from benchmarks.distance import run_distance  # noqa: PLC0415 - heavy: compiles
+
+    with _telling() as tell:
+        report = run_distance(path, pairs=pairs, tell=tell)
+    if as_json:
+        _print_json(report)
+        return
+    click.echo(
+        f"{report.pairs} pairs up to 20 km ({report.file_pairs} from the file): "
+        f"greatest error {report.max_error_m:.2g} m"
+    )
+    _print_table(
+        ["", "ns_per_pair"],
+        [
+            ["engine", _shown(report.ns_per_pair)],
+            ["pyproj.Geod", _shown(report.geod_ns_per_pair)],
+            ["ratio", _shown(report.ratio)],
+        ],
+    )
+
+
+@contextmanager
+def _telling() -> Iterator[Callable[[str], None]]:
+    """Where progress goes: to a person at a terminal. What is wrong with a file ends the command."""
+    try:
+        if sys.stderr.isatty():
+            with Steps() as steps:
+                yield steps.tell
+        else:
+            yield lambda _step: None
+    except TrackError as error:
+        raise CordonError(str(error)) from error
+
+
+def _print_json(report: msgspec.Struct) -> None:
+    click.echo(msgspec.json.encode(report).decode())
+
+
+def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(len(cell) for cell in column) for column in zip(header, *rows, strict=True)]
+    for row in (header, *rows):
+        cells = [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        click.echo("  ".join([row[0].ljust(widths[0]), *cells]))
+
+
+def _shown(value: float | None) -> str:
+    return "-" if value is None else f"{value:g}"
