@@ -1,34 +1,62 @@
-"""The engine's parameters, each with its reason."""
+"""The engine's parameters, each with its reason.
+
+Those of the estimator come from a fit (`benchmarks/fit_tracks.py`) on recorded receivers with the
+truth beside them; docs/engine.md shows it. What an order's jurisdiction may choose stands in
+`geofence.sensitivity`.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import math
 from dataclasses import astuple, dataclass
 from typing import NamedTuple
 
-MODEL = "last-fix-1"
+from geofence.sensitivity import in_microseconds
+
+MODEL = "three-models-1"
 """Names the method. Change it whenever the same parameters would decide differently."""
 
-SECOND_US = 1_000_000
+MODELS = 3
+"""Models of movement: steady, turning, driving."""
+
+Three = tuple[float, float, float]
 
 
 class Limits(NamedTuple):
     """`Rules` in the units the kernels count in. Meanings stand there."""
 
-    unknown_accuracy_m: float
-    accuracy_floor_m: float
-    coarse_m: float
+    push: Three
+    memory_s: Three
+    regime_s: float
+    driving_s: float
+    driving_share: float
+    first_mps2: Three
+    noise_scale: float
+    noise_weight: float
+    noise_forget: float
+    noise_limit: float
+    tail_share: float
+    tail_factor2: float
+    wild_share: float
+    wild_factor2: float
+    stray_density: float
+    drift_share2: float
+    hidden_share2: float
+    hidden_factor: float
+    unknown_sigma_m: float
+    sigma_floor_m: float
+    move_limit_mps: float
+    moved_fixes: int
+    restart_us: int
     future_limit_us: int
-    stale_after_us: int
-    plausible_mps: float
     reach_sigmas: float
-    enter_probability: float
-    clear_probability: float
-    clear_dwell_us: int
-    blunt_sigmas: float
-    course_baseline_us: int
-    course_gap_us: int
+    reach_factor: float
+    reach_least_mps: float
+    reach_most_mps: float
+    boarding_s: float
+    boarded_mps: float
+    path_limit_us: int
+    beacon_hold_us: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +64,31 @@ class Rules:
     """What the engine is to do. Immutable; a change of any value changes `version`.
 
     Attributes:
+        push: Spectral density of the random push per axis, m^2/s^3, for steady, turning and
+            driving (fitted; see `geofence.motion`).
+        memory_s: How long a velocity lasts in each (fitted).
+        regime_s: How long somebody stays steady or turning, on average (fitted).
+        driving_s: How long somebody drives (or does not), on average (fitted).
+        driving_share: Share of time that is driven, where nothing is known (fitted).
+        first_mps: Standard deviation of the velocity per axis at the first fix, in each model:
+            walking and cycling pace, and town traffic.
+        noise_scale: Error per axis where nothing has been learned about a receiver, as a multiple
+            of the one it states (fitted; the weak-antenna loggers of the recordings state about
+            twice their error).
+        noise_weight: Fixes that this first guess is worth.
+        noise_memory: Fixes after which what was learned is forgotten.
+        noise_limit: Greatest multiple that is learned.
+        tail_share, tail_factor: Share of fixes whose error is larger by this factor (fitted).
+        wild_share, wild_factor: The same for reflections and wrong satellites (fitted).
+        stray_density: Chance per square metre of a fix that has nothing to do with the place,
+            1e-4 on 1e8 m^2 (fitted): single fixes are kilometres off with a good stated accuracy.
+        drift_share: Standard deviation of the error that lasts for minutes, as a multiple of the
+            stated one. It does not average out, so it is added to what the filter believes; fixes
+            of the recordings have a correlation of 0.15 at any lag up to a minute.
+        hidden_share, hidden_factor: A receiver that filters its own fixes shows less jitter than
+            error. What jitter (times `hidden_factor`) leaves of the stated error (times
+            `hidden_share`) is taken to be hidden, and added as well: a phone in a car, whose
+            errors are correlated 0.96 from second to second, is not believed to be exact.
         unknown_accuracy_m: 68 % radius taken where a device states none (or 0, which is no
             accuracy but a blank). 100 m: phones located by Wi-Fi and cells are mostly within
             it, and it is far above what a working satellite receiver shows, so silence about
@@ -43,97 +96,137 @@ class Rules:
         accuracy_floor_m: The best that is believed, whatever a device states. The standard for
             civil GPS promises 7.8 m at 95 % for the signal alone (GPS SPS Performance Standard,
             2020); 3 m at 68 % is already generous to a worn receiver.
-        coarse_m: A fix with a larger radius than this does not replace a better one, as long as
-            the device cannot have left that one's surroundings (see `geofence.track`).
+        move_limit_mps: Fixes farther apart than this speed allows are not one journey: 70 m/s is
+            250 km/h.
+        moved_fixes: So many fixes in a row that the track cannot explain, but that explain each
+            other, move it there.
+        restart_s: After so long a gap a track begins anew: what was known says nothing.
         future_limit_s: How far ahead of `now` a fix may be dated. A set clock is within a
             second; GPS time sent as UTC is 18 s ahead; a minute leaves room for both.
-        stale_after_s: How old the fixes that a decision rests on may be. Two missed reports at
-            one a minute, the interval most tags are run at. Devices that report more rarely need
-            more, or every gap of theirs becomes a doubt.
-        inclusion_stale_after_s: The same for staying inside a zone. At home, indoors, minutes
-            without a fix are the rule and no sign of leaving.
-        plausible_mps: Greatest speed assumed of a device that is not heard: 14 m/s is 50 km/h,
-            the urban limit in most of Europe.
         reach_sigmas: How many standard deviations of error are allowed for before proximity is
             excluded: 2 sigma leave 2.3 % on the near side.
-        enter_probability: A level is entered when being inside its ring is at least so probable:
-            more likely than not.
-        clear_probability: It is left when being inside the widened ring is at most so probable.
-        clear_factor: How much wider, for the rings of a pair.
-        clear_margin_m: How much wider, for the boundary of a zone: about one error of a good
-            receiver, so that walking along a fence is one episode.
-        clear_dwell_s: For how long that must have held without a break.
-        course_baseline_s: A course is taken over at least this long; over less, errors of 15 m
-            look like running speed.
-        course_gap_s: And over at most this long: two intervals of a device that reports once a
-            minute, and half as much again.
+        reach_factor: Greatest plausible speed of a device that is not heard, as a multiple of
+            the one last seen (and twice its error).
+        reach_least_mps, reach_most_mps: Its bounds: a cyclist in a hurry (7 m/s), and a motorway
+            (42 m/s is 150 km/h).
+        boarding_s: After so long a silence anybody may have got into a car,
+        boarded_mps: and drives at least at this speed: 14 m/s is 50 km/h, the urban limit in most
+            of Europe.
+        path_limit_s: Between fixes farther apart in time than this, the straight way says nothing
+            about the way taken.
+        beacon_hold_s: How long a beacon that was heard counts as heard, if nothing says that it
+            is lost: four reports at the rate of a violation (15 s).
     """
 
+    push: Three = (0.005, 0.6, 4.0)
+    memory_s: Three = (960.0, 48.0, 120.0)
+    regime_s: float = 90.0
+    driving_s: float = 600.0
+    driving_share: float = 0.085
+    first_mps: Three = (1.4, 1.4, 10.0)
+    noise_scale: float = 0.5
+    noise_weight: float = 5.0
+    noise_memory: float = 200.0
+    noise_limit: float = 3.0
+    tail_share: float = 0.15
+    tail_factor: float = 2.5
+    wild_share: float = 0.004
+    wild_factor: float = 15.0
+    stray_density: float = 1e-12
+    drift_share: float = 0.18
+    hidden_share: float = 0.9
+    hidden_factor: float = 2.0
     unknown_accuracy_m: float = 100.0
     accuracy_floor_m: float = 3.0
-    coarse_m: float = 100.0
+    move_limit_mps: float = 70.0
+    moved_fixes: int = 3
+    restart_s: float = 21_600.0
     future_limit_s: float = 60.0
-    stale_after_s: float = 120.0
-    inclusion_stale_after_s: float = 900.0
-    plausible_mps: float = 14.0
     reach_sigmas: float = 2.0
-    enter_probability: float = 0.5
-    clear_probability: float = 0.1
-    clear_factor: float = 1.1
-    clear_margin_m: float = 10.0
-    clear_dwell_s: float = 10.0
-    course_baseline_s: float = 30.0
-    course_gap_s: float = 180.0
+    reach_factor: float = 1.5
+    reach_least_mps: float = 7.0
+    reach_most_mps: float = 42.0
+    boarding_s: float = 180.0
+    boarded_mps: float = 14.0
+    path_limit_s: float = 180.0
+    beacon_hold_s: float = 60.0
 
     def __post_init__(self) -> None:
-        """Refuse what would make the levels meaningless.
+        """Refuse what would make the estimates meaningless.
 
         Raises:
             ValueError: Naming the value that is out of range.
         """
-        if not 0 < self.clear_probability < self.enter_probability < 1:
-            raise ValueError("need 0 < clear_probability < enter_probability < 1")
-        if self.clear_factor < 1:
-            raise ValueError("clear_factor below 1 would clear inside the ring")
         if not 0 < self.accuracy_floor_m <= self.unknown_accuracy_m:
             raise ValueError("need 0 < accuracy_floor_m <= unknown_accuracy_m")
-        if self.inclusion_stale_after_s < self.stale_after_s:
-            raise ValueError("inclusion_stale_after_s must not be below stale_after_s")
-        if not self.plausible_mps > 0:
-            raise ValueError("plausible_mps must be above 0")
-        if not all(value >= 0 for value in astuple(self)):
+        if not 0 < self.reach_least_mps <= self.reach_most_mps:
+            raise ValueError("need 0 < reach_least_mps <= reach_most_mps")
+        if not all(value > 0 for value in (*self.push, *self.memory_s, *self.first_mps)):
+            raise ValueError("push, memory_s and first_mps must be above 0")
+        if not (self.regime_s > 0 and self.driving_s > 0 and self.noise_memory > 1):
+            raise ValueError("regime_s and driving_s must be above 0, noise_memory above 1")
+        shares = (self.driving_share, self.tail_share, self.wild_share)
+        if not all(0 < share < 1 for share in shares) or self.tail_share + self.wild_share >= 1:
+            raise ValueError("shares must lie between 0 and 1, tail and wild together too")
+        if not all(value >= 0 for value in self._values()):
             raise ValueError("no parameter may be negative or NaN")
+
+    def _values(self) -> list[float]:
+        values: list[float] = []
+        for value in astuple(self):
+            values += [float(one) for one in value] if isinstance(value, tuple) else [float(value)]
+        return values
 
     @property
     def version(self) -> str:
         """Names method and parameters: equal versions decide equally."""
-        digest = hashlib.sha256(
-            repr([float(value) for value in astuple(self)]).encode()
-        ).hexdigest()
-        return f"{MODEL}-{digest[:8]}"
+        return f"{MODEL}-{hashlib.sha256(repr(self._values()).encode()).hexdigest()[:8]}"
 
     def limits(self) -> Limits:
         """The values as the kernels take them."""
+        floats = _as_floats
         return Limits(
-            unknown_accuracy_m=float(self.unknown_accuracy_m),
-            accuracy_floor_m=float(self.accuracy_floor_m),
-            coarse_m=float(self.coarse_m),
+            push=floats(self.push),
+            memory_s=floats(self.memory_s),
+            regime_s=float(self.regime_s),
+            driving_s=float(self.driving_s),
+            driving_share=float(self.driving_share),
+            first_mps2=floats((v * v for v in self.first_mps)),
+            noise_scale=float(self.noise_scale),
+            noise_weight=float(self.noise_weight),
+            noise_forget=1.0 - 1.0 / self.noise_memory,
+            noise_limit=float(self.noise_limit),
+            tail_share=float(self.tail_share),
+            tail_factor2=float(self.tail_factor) ** 2,
+            wild_share=float(self.wild_share),
+            wild_factor2=float(self.wild_factor) ** 2,
+            stray_density=float(self.stray_density),
+            drift_share2=float(self.drift_share) ** 2,
+            hidden_share2=float(self.hidden_share) ** 2,
+            hidden_factor=float(self.hidden_factor) ** 2,
+            unknown_sigma_m=self.unknown_accuracy_m * SIGMAS_PER_R68,
+            sigma_floor_m=self.accuracy_floor_m * SIGMAS_PER_R68,
+            move_limit_mps=float(self.move_limit_mps),
+            moved_fixes=int(self.moved_fixes),
+            restart_us=in_microseconds(self.restart_s),
             future_limit_us=in_microseconds(self.future_limit_s),
-            stale_after_us=in_microseconds(self.stale_after_s),
-            plausible_mps=float(self.plausible_mps),
             reach_sigmas=float(self.reach_sigmas),
-            enter_probability=float(self.enter_probability),
-            clear_probability=float(self.clear_probability),
-            clear_dwell_us=in_microseconds(self.clear_dwell_s),
-            blunt_sigmas=math.sqrt(-2 * math.log(1 - self.enter_probability)),
-            course_baseline_us=in_microseconds(self.course_baseline_s),
-            course_gap_us=in_microseconds(self.course_gap_s),
+            reach_factor=float(self.reach_factor),
+            reach_least_mps=float(self.reach_least_mps),
+            reach_most_mps=float(self.reach_most_mps),
+            boarding_s=float(self.boarding_s),
+            boarded_mps=float(self.boarded_mps),
+            path_limit_us=in_microseconds(self.path_limit_s),
+            beacon_hold_us=in_microseconds(self.beacon_hold_s),
         )
 
+
+SIGMAS_PER_R68 = 0.6624305402930436
+"""Standard deviation per axis of an error whose 68 % radius is 1: 1 / sqrt(-2 ln 0.32)."""
 
 DEFAULT_RULES = Rules()
 
 
-def in_microseconds(duration_s: float) -> int:
-    """A duration in whole microseconds."""
-    return round(duration_s * SECOND_US)
+def _as_floats(values: object) -> Three:
+    one, two, three = (float(value) for value in values)  # type: ignore[attr-defined]
+    return one, two, three

@@ -1,13 +1,10 @@
-"""Where a device is: the place of the estimator.
-
-Today the estimate is the last good fix with its stated error; a filter with velocity and
-covariance belongs here, behind the same two functions. What already holds:
+"""Where a device is: the state of a track, what becomes of a fix, and where it is at an instant.
 
 - A track never moves back in time. A fix dated at or before the track's time is late, or a
   duplicate; it is marked and leaves the live picture alone.
 - A fix dated too far ahead is marked and not used: it would make every honest fix after it late.
-- A coarse fix does not replace a better one that still tells more. If the last radius, grown by
-  the greatest plausible speed since, is smaller than the new one, the new fix says nothing new.
+- Every other fix is used, for what it is worth (see `geofence.filter`). One that is probably wild
+  or stray is marked as an outlier; it has hardly moved the track, and has made it less sure.
 
 Fixes are marked, never dropped: what they are kept for is not this room's concern.
 """
@@ -21,10 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geofence.distance import to_cartesian_m
+from geofence.filter import FILTER_FIELDS, absorb, begin, lasting_m2, note_odd
 from geofence.kernel import kernel
 from geofence.levels import UNKNOWN_TIME_US
-from geofence.proximity import SIGMAS_PER_R68
-from geofence.rules import Limits
+from geofence.motion import COLUMNS, MODEL_DTYPE_FIELDS, blend, mix
+from geofence.plan import FloatArray
+from geofence.rules import MODELS, SIGMAS_PER_R68, Limits
 
 
 class Mark(IntEnum):
@@ -35,32 +34,40 @@ class Mark(IntEnum):
     DUPLICATE = 2
     UNWATCHED = 3
     FUTURE = 4
-    COARSE = 5
+    COARSE = 5  # given by earlier versions
+    OUTLIER = 6
+    MOVED = 7
 
 
 _USED = int(Mark.USED)
 _LATE = int(Mark.LATE)
 _DUPLICATE = int(Mark.DUPLICATE)
 _FUTURE = int(Mark.FUTURE)
-_COARSE = int(Mark.COARSE)
+_OUTLIER = int(Mark.OUTLIER)
+_MOVED = int(Mark.MOVED)
 
 _DEGREE_E7 = 1e7
 _SECOND_US = 1e6
+_INTERVAL_GAIN = 0.2
+"""The mean interval follows a change of rate within about five fixes."""
 
 TRACK_DTYPE = np.dtype(
     [
         ("listening_us", np.int64),  # since when this device could be heard
-        ("time_us", np.int64),  # of the last good fix, or UNKNOWN_TIME_US
-        ("lat_e7", np.int64),
+        ("time_us", np.int64),  # of the last fix used, or UNKNOWN_TIME_US
+        ("lat_e7", np.int64),  # that fix, as it was sent
         ("lon_e7", np.int64),
-        ("accuracy_cm", np.int64),  # as stated; below 1: unknown
-        ("radius_m", np.float64),  # of 68 %, as believed
-        ("sigma_m", np.float64),  # per axis
+        ("interval_s", np.float64),  # between fixes of late; 0 before the second
+        *MODEL_DTYPE_FIELDS,
+        *FILTER_FIELDS,
+        ("before_us", np.int64),  # the fix before, or UNKNOWN_TIME_US, and what was believed then
+        ("before_m", np.float64, (3,)),
+        ("before_m2", np.float64),
+        ("at_us", np.int64),  # instant of what follows; never before time_us
         ("xyz_m", np.float64, (3,)),
-        ("recent_us", np.int64),  # two places on the way here, for the course
-        ("recent_m", np.float64, (3,)),
-        ("older_us", np.int64),
-        ("older_m", np.float64, (3,)),
+        ("xyz_mps", np.float64, (3,)),
+        ("sigma_m", np.float64),  # per axis, with what does not average out
+        ("sigma_mps", np.float64),
     ],
     align=True,
 )
@@ -74,30 +81,29 @@ def new_tracks(count: int, *, listening_us: int) -> TrackArray:
     """Tracks of devices not seen yet, which could be heard since `listening_us`."""
     tracks = np.zeros(count, TRACK_DTYPE)
     tracks["listening_us"] = listening_us
-    for name in ("time_us", "recent_us", "older_us"):
+    for name in ("time_us", "before_us", "at_us"):
         tracks[name] = UNKNOWN_TIME_US
     return tracks
 
 
+def new_scratch() -> FloatArray:
+    """Room that `advance` and `place` compute in: (3, `COLUMNS`)."""
+    return np.zeros((MODELS, COLUMNS))
+
+
 @kernel
-def believed_radius_m(accuracy_cm: int, limits: Limits) -> float:
-    """68 % radius in metres that a stated accuracy is worth; 0 and below state nothing."""
+def stated_sigma_m(accuracy_cm: int, limits: Limits) -> float:
+    """Error per axis that a stated 68 % radius claims; 0 and below state nothing."""
     if accuracy_cm <= 0:
-        return limits.unknown_accuracy_m
-    return max(limits.accuracy_floor_m, accuracy_cm / 100.0)
+        return limits.unknown_sigma_m
+    return max(limits.sigma_floor_m, accuracy_cm / 100.0 * SIGMAS_PER_R68)
 
 
 @kernel
 def judge(
-    tracks: TrackArray,
-    track: int,
-    time_us: int,
-    lat_e7: int,
-    lon_e7: int,
-    accuracy_cm: int,
-    now_us: int,
+    tracks: TrackArray, track: int, time_us: int, lat_e7: int, lon_e7: int, now_us: int,
     limits: Limits,
-) -> int:
+) -> int:  # fmt: skip
     """What is to become of a fix: a value of `Mark`. Changes nothing."""
     if time_us > now_us + limits.future_limit_us:
         return _FUTURE
@@ -108,60 +114,70 @@ def judge(
         return _DUPLICATE
     if time_us <= last["time_us"]:
         return _LATE
-    radius_m = believed_radius_m(accuracy_cm, limits)
-    since_s = (time_us - last["time_us"]) / _SECOND_US
-    if radius_m > limits.coarse_m and radius_m > last["radius_m"] + limits.plausible_mps * since_s:
-        return _COARSE
     return _USED
 
 
 @kernel
 def advance(
-    tracks: TrackArray,
-    track: int,
-    time_us: int,
-    lat_e7: int,
-    lon_e7: int,
-    accuracy_cm: int,
-    limits: Limits,
-) -> None:
-    """Move a track to a fix that `judge` found good."""
+    tracks: TrackArray, track: int, time_us: int, lat_e7: int, lon_e7: int, accuracy_cm: int,
+    limits: Limits, scratch: FloatArray,
+) -> int:  # fmt: skip
+    """Take in a fix that `judge` found good.
+
+    Returns:
+        `Mark.USED`, `Mark.OUTLIER`, or `Mark.MOVED` where the track began anew at this fix.
+    """
     state = tracks[track]
     x, y, z = to_cartesian_m(lat_e7 / _DEGREE_E7, lon_e7 / _DEGREE_E7)
-    first = state["time_us"] == UNKNOWN_TIME_US
-    if first or time_us - state["recent_us"] >= limits.course_baseline_us:
+    sigma_m = stated_sigma_m(accuracy_cm, limits)
+    mark = _USED
+    since_us = time_us - state["time_us"]
+    if state["time_us"] == UNKNOWN_TIME_US or since_us > limits.restart_us:
+        begin(state, x, y, z, sigma_m, limits)
+        state["before_us"] = UNKNOWN_TIME_US
+        state["interval_s"] = 0.0
+    else:
+        place(tracks, track, state["time_us"], limits, scratch)
+        state["before_us"] = state["time_us"]
+        state["before_m2"] = state["sigma_m"] * state["sigma_m"]
         for axis in range(3):
-            state["older_m"][axis] = state["recent_m"][axis]
-        state["older_us"] = state["recent_us"]
-        state["recent_us"] = time_us
-        state["recent_m"][0] = x
-        state["recent_m"][1] = y
-        state["recent_m"][2] = z
+            state["before_m"][axis] = state["xyz_m"][axis]
+        since_s = since_us / _SECOND_US
+        interval_s = state["interval_s"]
+        gain = _INTERVAL_GAIN if interval_s > 0.0 else 1.0
+        state["interval_s"] = interval_s + gain * (since_s - interval_s)
+        mix(state, since_s, limits, scratch)
+        sound = absorb(state, scratch, x, y, z, sigma_m, limits)
+        if note_odd(state, time_us, x, y, z, sigma_m, sound, limits):
+            mark = _MOVED
+            state["before_us"] = UNKNOWN_TIME_US
+        elif sound < 0.5:
+            mark = _OUTLIER
     state["time_us"] = time_us
     state["lat_e7"] = lat_e7
     state["lon_e7"] = lon_e7
-    state["accuracy_cm"] = accuracy_cm
-    state["radius_m"] = believed_radius_m(accuracy_cm, limits)
-    state["sigma_m"] = state["radius_m"] * SIGMAS_PER_R68
-    state["xyz_m"][0] = x
-    state["xyz_m"][1] = y
-    state["xyz_m"][2] = z
+    state["at_us"] = UNKNOWN_TIME_US
+    place(tracks, track, time_us, limits, scratch)
+    return mark
 
 
 @kernel
-def velocity_mps(tracks: TrackArray, track: int, limits: Limits) -> tuple[float, float, float]:
-    """Mean velocity since the older of the two places kept, Earth-centred, in m/s.
+def place(
+    tracks: TrackArray, track: int, at_us: int, limits: Limits, scratch: FloatArray
+) -> None:
+    """Bring position, velocity and their errors up to an instant; one before the last fix is it.
 
-    NaN while there is nothing to compute it from.
+    Kept in the track, so that many watches of one device cost no more than one.
     """
     state = tracks[track]
-    span_us = state["time_us"] - state["older_us"]
-    known = state["older_us"] != UNKNOWN_TIME_US
-    if not known or span_us < limits.course_baseline_us or span_us > limits.course_gap_us:
-        return math.nan, math.nan, math.nan
-    span_s = span_us / _SECOND_US
-    return (
-        (state["xyz_m"][0] - state["older_m"][0]) / span_s,
-        (state["xyz_m"][1] - state["older_m"][1]) / span_s,
-        (state["xyz_m"][2] - state["older_m"][2]) / span_s,
-    )
+    at_us = max(at_us, state["time_us"])
+    if state["at_us"] == at_us or state["time_us"] == UNKNOWN_TIME_US:
+        return
+    out = scratch[0]
+    blend(state, (at_us - state["time_us"]) / _SECOND_US, limits, out)
+    state["at_us"] = at_us
+    for axis in range(3):
+        state["xyz_m"][axis] = out[axis]
+        state["xyz_mps"][axis] = out[3 + axis]
+    state["sigma_m"] = math.sqrt(out[6] + lasting_m2(state, limits))
+    state["sigma_mps"] = math.sqrt(out[8])

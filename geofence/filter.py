@@ -1,0 +1,247 @@
+"""How a fix changes what is believed of a track.
+
+The error of a fix is one of four kinds: *ordinary*, Gaussian with a multiple of the stated
+radius; from the *tail*, several times that; *wild* (a reflection, a wrong satellite), many times;
+or *stray*, anywhere at all. With S = P + R, the spread of the difference between the fix and the
+place predicted if it is of one kind, each kind has the likelihood
+
+    share exp(-d^2 / 2S) / S        (stray: 2 pi density)
+
+and so a posterior weight w. The track moves by the mean over the kinds and its spread becomes
+that of the mixture (probabilistic data association: Y. Bar-Shalom and E. Tse, "Tracking in a
+cluttered environment", Automatica 11, 1975), so a fix that may be wrong both moves it less and
+leaves it less sure. With W1 = sum w/S, W2 = sum w/S^2:
+
+    position += P W1 d      P -= P^2 W1 - P^2 (W2 - W1^2) d^2 / 2        (velocity likewise)
+
+Nothing is cut off: an odd fix counts for next to nothing, and is kept.
+
+How large a receiver's ordinary error is, compared with what it states, is learned from the same
+differences: d^2 / 2S is 1 on average when the scale is right.
+
+A track that was wrong, or somebody carried away while nobody looked, shows as fixes in a row that
+it cannot explain but that explain each other. After `moved_fixes` of them it begins anew there.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from geofence.kernel import kernel
+from geofence.plan import FloatArray
+from geofence.rules import MODELS, Limits
+
+_DOUBTED = 0.2
+_DRIFT_GAIN = 0.1
+_DRIFT_JUMP = 4.0
+"""The stated variance is averaged over about ten fixes; one cannot raise it more than by this."""
+
+FILTER_FIELDS = (
+    ("noise_sum", np.float64),  # of d^2 / 2S over ordinary fixes, in multiples of noise_scale^2
+    ("noise_count", np.float64),
+    ("stated_m2", np.float64),  # mean of the variance stated per axis, of late
+    ("odd_count", np.int64),  # fixes in a row that the track does not explain
+    ("odd_us", np.int64),
+    ("odd_m", np.float64, (3,)),  # the last of them
+    ("odd_sigma_m", np.float64),
+    ("odd_began_us", np.int64),
+    ("odd_began_m", np.float64, (3,)),  # the first
+)
+"""What a track keeps beside its models, as fields of its dtype."""
+
+
+@kernel
+def noise_scale2(state: np.void, limits: Limits) -> float:
+    """Variance of an ordinary error as a multiple of the stated variance, as learned."""
+    learned = limits.noise_scale * limits.noise_scale * state["noise_sum"] / state["noise_count"]
+    return float(min(learned, limits.noise_limit * limits.noise_limit))
+
+
+@kernel
+def lasting_m2(state: np.void, limits: Limits) -> float:
+    """Variance per axis of the error that does not average out, m^2 (see `Rules`)."""
+    hidden = limits.hidden_share2 - limits.hidden_factor * noise_scale2(state, limits)
+    return float(state["stated_m2"] * max(limits.drift_share2, hidden))
+
+
+@kernel
+def begin(state: np.void, x: float, y: float, z: float, sigma_m: float, limits: Limits) -> None:
+    """Start a track at its first fix: there, and in any kind of movement."""
+    sigma = 1.5 * limits.noise_scale * sigma_m
+    for model in range(MODELS):
+        state["mean_m"][model, 0] = x
+        state["mean_m"][model, 1] = y
+        state["mean_m"][model, 2] = z
+        for axis in range(3):
+            state["mean_mps"][model, axis] = 0.0
+        state["spread"][model, 0] = sigma * sigma
+        state["spread"][model, 1] = 0.0
+        state["spread"][model, 2] = limits.first_mps2[model]
+        state["weight"][model] = 0.5 * (1.0 - limits.driving_share)
+    state["weight"][MODELS - 1] = limits.driving_share
+    state["noise_sum"] = limits.noise_weight
+    state["noise_count"] = limits.noise_weight
+    state["stated_m2"] = sigma_m * sigma_m
+    state["odd_count"] = 0
+
+
+@kernel
+def absorb(
+    state: np.void,
+    predicted: FloatArray,
+    x: float,
+    y: float,
+    z: float,
+    sigma_m: float,
+    limits: Limits,
+) -> float:
+    """Change the models of a track for a fix.
+
+    Args:
+        state: A track's record; its models are overwritten.
+        predicted: (3, `motion.COLUMNS`) its models at the time of the fix (see `motion.mix`).
+        x: Earth-centred position of the fix, metres.
+        y: See x.
+        z: See x.
+        sigma_m: Stated error per axis.
+        limits: Parameters.
+
+    Returns:
+        Probability that the fix is neither wild nor stray.
+    """
+    stated_m2 = sigma_m * sigma_m
+    r0 = noise_scale2(state, limits) * stated_m2
+    r1 = r0 * limits.tail_factor2
+    r2 = r0 * limits.wild_factor2
+    ordinary_share = 1.0 - limits.tail_share - limits.wild_share
+    stray = 2.0 * math.pi * limits.stray_density
+    total = 0.0
+    sound = 0.0
+    noise_sum = 0.0
+    noise_count = 0.0
+    for model in range(MODELS):
+        dx = x - predicted[model, 0]
+        dy = y - predicted[model, 1]
+        dz = z - predicted[model, 2]
+        half = 0.5 * (dx * dx + dy * dy + dz * dz)
+        pp, pv, vv = predicted[model, 6], predicted[model, 7], predicted[model, 8]
+        h0, h1, h2 = 1.0 / (pp + r0), 1.0 / (pp + r1), 1.0 / (pp + r2)
+        l0 = ordinary_share * math.exp(-half * h0) * h0
+        l1 = limits.tail_share * math.exp(-half * h1) * h1
+        l2 = limits.wild_share * math.exp(-half * h2) * h2
+        likelihood = l0 + l1 + l2 + stray
+        w0, w1, w2 = l0 / likelihood, l1 / likelihood, l2 / likelihood
+        first = w0 * h0 + w1 * h1 + w2 * h2
+        second = w0 * h0 * h0 + w1 * h1 * h1 + w2 * h2 * h2
+        bend = half * (second - first * first) - first
+        state["mean_m"][model, 0] = predicted[model, 0] + pp * first * dx
+        state["mean_m"][model, 1] = predicted[model, 1] + pp * first * dy
+        state["mean_m"][model, 2] = predicted[model, 2] + pp * first * dz
+        state["mean_mps"][model, 0] = predicted[model, 3] + pv * first * dx
+        state["mean_mps"][model, 1] = predicted[model, 4] + pv * first * dy
+        state["mean_mps"][model, 2] = predicted[model, 5] + pv * first * dz
+        state["spread"][model, 0] = pp + pp * pp * bend
+        state["spread"][model, 1] = pv + pp * pv * bend
+        state["spread"][model, 2] = vv + pv * pv * bend
+        joint = predicted[model, 9] * likelihood
+        state["weight"][model] = joint
+        total += joint
+        sound += predicted[model, 9] * (l0 + l1)
+        # Where the track itself is unsure, a difference tells little about the receiver.
+        told = joint * w0 * r0 * h0
+        noise_count += told
+        noise_sum += told * half * h0
+    for model in range(MODELS):
+        state["weight"][model] /= total
+    _learn_noise(state, noise_sum / total, noise_count / total, stated_m2, limits)
+    return float(sound / total)
+
+
+@kernel
+def _learn_noise(
+    state: np.void, noise_sum: float, noise_count: float, stated_m2: float, limits: Limits
+) -> None:
+    total = state["noise_sum"] * limits.noise_forget + noise_sum
+    count = state["noise_count"] * limits.noise_forget + noise_count
+    if count < limits.noise_weight:
+        total += limits.noise_weight - count
+        count = limits.noise_weight
+    state["noise_sum"] = total
+    state["noise_count"] = count
+    held = state["stated_m2"]
+    state["stated_m2"] = held + _DRIFT_GAIN * (min(stated_m2, _DRIFT_JUMP * held) - held)
+
+
+@kernel
+def note_odd(
+    state: np.void,
+    time_us: int,
+    x: float,
+    y: float,
+    z: float,
+    sigma_m: float,
+    sound: float,
+    limits: Limits,
+) -> bool:
+    """Count fixes in a row that the track does not explain; move it when they explain each other.
+
+    Args:
+        state: A track's record, after `absorb`.
+        time_us: Time of the fix.
+        x: Earth-centred position of the fix, metres.
+        y: See x.
+        z: See x.
+        sigma_m: Stated error per axis.
+        sound: What `absorb` returned.
+        limits: Parameters.
+
+    Returns:
+        Whether the track was begun anew at this fix.
+    """
+    if sound > 0.5:
+        if sound > 1.0 - _DOUBTED:
+            state["odd_count"] = 0
+        return False
+    joined = False
+    if state["odd_count"] > 0:
+        dx, dy, dz = x - state["odd_m"][0], y - state["odd_m"][1], z - state["odd_m"][2]
+        apart_m = math.sqrt(dx * dx + dy * dy + dz * dz)
+        error_m = 2.0 * limits.noise_scale * (sigma_m + state["odd_sigma_m"])
+        way_m = limits.move_limit_mps * (time_us - state["odd_us"]) / 1e6
+        joined = apart_m <= way_m + error_m
+    state["odd_count"] = state["odd_count"] + 1 if joined else 1
+    state["odd_us"] = time_us
+    state["odd_sigma_m"] = sigma_m
+    state["odd_m"][0], state["odd_m"][1], state["odd_m"][2] = x, y, z
+    if not joined:
+        state["odd_began_us"] = time_us
+        state["odd_began_m"][0], state["odd_began_m"][1], state["odd_began_m"][2] = x, y, z
+    if state["odd_count"] < limits.moved_fixes:
+        return False
+    _move(state, time_us, x, y, z, sigma_m, limits)
+    return True
+
+
+@kernel
+def _move(
+    state: np.void, time_us: int, x: float, y: float, z: float, sigma_m: float, limits: Limits
+) -> None:
+    """Begin anew at the last of the odd fixes, on the way from the first of them."""
+    span_s = (time_us - state["odd_began_us"]) / 1e6
+    began = state["odd_began_m"]
+    vx, vy, vz = (x - began[0]) / span_s, (y - began[1]) / span_s, (z - began[2]) / span_s
+    scale2, count, stated_m2 = state["noise_sum"], state["noise_count"], state["stated_m2"]
+    begin(state, x, y, z, sigma_m, limits)
+    state["noise_sum"], state["noise_count"], state["stated_m2"] = scale2, count, stated_m2
+    variance = state["spread"][0, 0]
+    for model in range(MODELS):
+        state["mean_mps"][model, 0] = vx
+        state["mean_mps"][model, 1] = vy
+        state["mean_mps"][model, 2] = vz
+        state["spread"][model, 1] = variance / span_s
+        state["spread"][model, 2] = 2.0 * variance / (span_s * span_s) + limits.first_mps2[0]
+    state["weight"][0] = 0.25
+    state["weight"][1] = 0.25
+    state["weight"][MODELS - 1] = 0.5

@@ -1,0 +1,73 @@
+"""How readily a level is entered and left, and how far ahead is looked: a matter of policy.
+
+One set for each jurisdiction profile; a plan names the set of each watch.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import astuple, dataclass
+
+SECOND_US = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sensitivity:
+    """Parameters of levels and episodes.
+
+    Attributes:
+        enter_probability: A level is entered when being inside its ring is at least so probable:
+            more likely than not. This is for devices that report about once a second.
+        eager_exponent: Where fixes are farther apart, waiting for the next costs more, and less
+            is asked: `enter_probability` times (seconds between fixes)^-eager_exponent. 0.13
+            gives 0.41 at 5 s, 0.35 at 15 s, 0.29 at 60 s (chosen on the curve of missed against
+            false encounters, docs/engine.md).
+        clear_probability: A level is left when being inside the widened ring is at most so
+            probable.
+        clear_factor: How much wider, for the rings of a pair.
+        clear_margin_m: How much wider, for the boundary of a zone: about one error of a good
+            receiver, so that walking along a fence is one episode.
+        clear_dwell_s: For how long that must have held without a break.
+        warn_ahead_s: Somebody who will probably be inside the alert ring within this time is at
+            pre-alert.
+        contact_ahead_s: Somebody who will probably be in contact within this time is at alert.
+        stale_after_s: How long a watch may go without evidence that decides. Two missed reports
+            at one a minute, the interval most tags are run at. Devices that report more rarely
+            need more, or every gap of theirs becomes a doubt.
+        inclusion_stale_after_s: The same for staying inside a zone. At home, indoors, minutes
+            without a fix are the rule and no sign of leaving.
+    """
+
+    enter_probability: float = 0.5
+    eager_exponent: float = 0.13
+    clear_probability: float = 0.1
+    clear_factor: float = 1.1
+    clear_margin_m: float = 10.0
+    clear_dwell_s: float = 10.0
+    warn_ahead_s: float = 60.0
+    contact_ahead_s: float = 30.0
+    stale_after_s: float = 120.0
+    inclusion_stale_after_s: float = 900.0
+
+    def __post_init__(self) -> None:
+        """Refuse what would make the levels meaningless.
+
+        Raises:
+            ValueError: Naming the value that is out of range.
+        """
+        if not 0 < self.clear_probability < self.enter_probability < 1:
+            raise ValueError("need 0 < clear_probability < enter_probability < 1")
+        if not self.clear_factor >= 1:
+            raise ValueError("clear_factor below 1 would clear inside the ring")
+        if not self.inclusion_stale_after_s >= self.stale_after_s:
+            raise ValueError("inclusion_stale_after_s must not be below stale_after_s")
+        if not all(value >= 0 and math.isfinite(value) for value in astuple(self)):
+            raise ValueError("no parameter may be negative, infinite or NaN")
+
+
+DEFAULT_SENSITIVITY = Sensitivity()
+
+
+def in_microseconds(duration_s: float) -> int:
+    """A duration in whole microseconds."""
+    return round(duration_s * SECOND_US)
