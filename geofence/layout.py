@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from geofence.distance import to_cartesian_m
 from geofence.plan import FloatArray, IntArray, Pairs, Plan, ZoneKind, Zones
+from geofence.planes import Planes, lay_flat
 from geofence.rules import Rules, in_microseconds
 
 RINGS = 3
@@ -32,9 +32,7 @@ class Layout(NamedTuple):
         hold_m: (W, 3) the same, widened for leaving.
         overdue_us: (W,) how long a watch may go without a decision.
         depth_sign: (Z,) 1 for exclusion, -1 for inclusion: depth = sign times signed distance.
-        circle_m: (Z, 4) Cartesian centre and radius; NaN radius for a polygon.
-        middle_lon_deg: (Z,) middle of the zone's range of longitudes.
-        zone_ring, ring_vertex, lat_deg, lon_deg: As in `Zones`.
+        planes: The zones' outlines and corridors.
         track_start: (T + 1,) offsets into `track_watch`.
         track_watch: Watches of each track, growing.
     """
@@ -46,12 +44,7 @@ class Layout(NamedTuple):
     hold_m: FloatArray
     overdue_us: IntArray
     depth_sign: FloatArray
-    circle_m: FloatArray
-    middle_lon_deg: FloatArray
-    zone_ring: IntArray
-    ring_vertex: IntArray
-    lat_deg: FloatArray
-    lon_deg: FloatArray
+    planes: Planes
     track_start: IntArray
     track_watch: IntArray
 
@@ -60,8 +53,8 @@ def lay_out(plan: Plan, rules: Rules) -> Layout:
     """Arrange a plan for the kernels.
 
     Raises:
-        ValueError: A track or watch is named twice, a watch points at no track, or a pair
-            compares a track with itself.
+        ValueError: A track or watch is named twice, a watch points at no track, a pair compares a
+            track with itself, or a zone cannot be laid out (see `geofence.planes`).
     """
     pairs, zones = plan.pairs, plan.zones
     _check(plan)
@@ -81,12 +74,7 @@ def lay_out(plan: Plan, rules: Rules) -> Layout:
         hold_m=np.concatenate([pair_hold, zone_hold]),
         overdue_us=overdue_us,
         depth_sign=np.where(inclusion, -1.0, 1.0),
-        circle_m=_circles(zones),
-        middle_lon_deg=_middle_longitudes(zones),
-        zone_ring=np.array(zones.zone_ring, np.int64),
-        ring_vertex=np.array(zones.ring_vertex, np.int64),
-        lat_deg=np.array(zones.lat_deg, np.float64),
-        lon_deg=np.array(zones.lon_deg, np.float64),
+        planes=lay_flat(zones),
         track_start=track_start,
         track_watch=track_watch,
     )
@@ -114,25 +102,6 @@ def _zone_rings(zones: Zones, rules: Rules) -> tuple[FloatArray, FloatArray]:
     enter[:, 0] = np.where(zones.buffer_m > 0, zones.buffer_m, np.nan)
     enter[:, ALERT_RING] = 0.0
     return enter, enter + rules.clear_margin_m
-
-
-def _circles(zones: Zones) -> FloatArray:
-    circles = np.full((zones.track.size, 4), np.nan)
-    for zone, (lat_deg, lon_deg, radius_m) in enumerate(zones.circle):
-        if not np.isnan(radius_m):
-            circles[zone, :3] = to_cartesian_m(lat_deg, lon_deg)
-            circles[zone, 3] = radius_m
-    return circles
-
-
-def _middle_longitudes(zones: Zones) -> FloatArray:
-    middle = np.zeros(zones.track.size)
-    for zone in range(zones.track.size):
-        first, end = zones.zone_ring[zone : zone + 2]
-        lon_deg = zones.lon_deg[zones.ring_vertex[first] : zones.ring_vertex[end]]
-        if lon_deg.size:
-            middle[zone] = 0.5 * (lon_deg.min() + lon_deg.max())
-    return middle
 
 
 def _adjacency(first: IntArray, second: IntArray, track_count: int) -> tuple[IntArray, IntArray]:

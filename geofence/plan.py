@@ -25,6 +25,31 @@ class ZoneKind(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Corridors:
+    """C ways through exclusion zones that are allowed: lines with a width.
+
+    Attributes:
+        zone: (C,) index of the zone each leads through, never falling.
+        half_width_m: (C,) how far it reaches to each side of its line, and beyond its ends.
+        line_vertex: (C + 1,) offsets into `lat_deg` and `lon_deg`.
+        lat_deg, lon_deg: (V,) vertices of the lines in degrees, longitudes running on.
+    """
+
+    zone: IntArray
+    half_width_m: FloatArray
+    line_vertex: IntArray
+    lat_deg: FloatArray
+    lon_deg: FloatArray
+
+    @classmethod
+    def none(cls) -> Corridors:
+        """No corridors at all."""
+        i = np.zeros(0, np.int64)
+        f = np.zeros(0, np.float64)
+        return cls(i, f, np.zeros(1, np.int64), f, f)
+
+
+@dataclass(frozen=True, slots=True)
 class Zones:
     """Z zones. Polygons are flattened: zone -> rings -> vertices, by offsets.
 
@@ -42,6 +67,7 @@ class Zones:
             its end). Longitudes run on continuously across the antimeridian, so they may pass
             180. Rings of one zone are combined by the even-odd rule: shells and holes need no
             order.
+        corridors: Ways through them.
     """
 
     keys: tuple[str, ...]
@@ -53,6 +79,7 @@ class Zones:
     ring_vertex: IntArray
     lat_deg: FloatArray
     lon_deg: FloatArray
+    corridors: Corridors = field(default_factory=Corridors.none)
 
     @classmethod
     def none(cls) -> Zones:

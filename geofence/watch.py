@@ -21,7 +21,7 @@ from geofence.proximity import (
 )
 from geofence.rules import SECOND_US, Limits
 from geofence.track import TrackArray, velocity_mps
-from geofence.zones import nearest_turn_deg, polygon_m
+from geofence.zones import zone_m
 
 _UNKNOWN = int(Level.UNKNOWN)
 
@@ -90,21 +90,8 @@ def measure(watches: WatchArray, watch: int, tracks: TrackArray, layout: Layout)
 def _zone_depth_m(zone: int, a: np.void, layout: Layout) -> float:
     """Signed distance of a track to the forbidden side of a zone, metres."""
     sign: float = layout.depth_sign[zone]
-    circle = layout.circle_m[zone]
-    if not math.isnan(circle[3]):
-        xyz = a["xyz_m"]
-        distance = along_chord_m(xyz[0] - circle[0], xyz[1] - circle[1], xyz[2] - circle[2])
-        return sign * (distance - float(circle[3]))
-    signed = polygon_m(
-        a["lat_e7"] / 1e7,
-        nearest_turn_deg(a["lon_e7"] / 1e7, layout.middle_lon_deg[zone]),
-        layout.zone_ring[zone],
-        layout.zone_ring[zone + 1],
-        layout.ring_vertex,
-        layout.lat_deg,
-        layout.lon_deg,
-    )
-    return sign * signed
+    xyz = a["xyz_m"]
+    return sign * zone_m(zone, xyz[0], xyz[1], xyz[2], layout.planes)
 
 
 @kernel

@@ -1,55 +1,94 @@
-"""Polygons as arrays of rings, as a plan holds them."""
+"""Polygons and corridors as a plan holds them, and as the kernels do."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import shapely
 
-from geofence.plan import FloatArray, IntArray
-from geofence.zones import nearest_turn_deg, polygon_m
+from geofence.distance import to_cartesian_m
+from geofence.plan import Corridors, FloatArray, Zones
+from geofence.planes import Planes, lay_flat
+from geofence.zones import zone_m
+
+
+def corridors_of(*lines: tuple[FloatArray, float], zone: int = 0) -> Corridors:
+    """Corridors of one zone: (n, 2) longitudes and latitudes, and the whole width in metres."""
+    points = np.concatenate([np.zeros((0, 2)), *(line for line, _ in lines)])
+    return Corridors(
+        np.full(len(lines), zone),
+        np.array([width_m / 2 for _, width_m in lines]),
+        np.cumsum([0, *(len(line) for line, _ in lines)]),
+        points[:, 1],
+        points[:, 0],
+    )
+
+
+def circle_of(
+    lat_deg: float, lon_deg: float, radius_m: float, corridors: Corridors | None = None
+) -> Zones:
+    """One circle."""
+    return _one_zone([], (lat_deg, lon_deg, radius_m), corridors)
+
+
+def _one_zone(
+    rings: Sequence[FloatArray], circle: tuple[float, float, float], corridors: Corridors | None
+) -> Zones:
+    points = np.concatenate([np.zeros((0, 2)), *rings])
+    return Zones(
+        ("zone",),
+        np.zeros(1, np.int64),
+        np.zeros(1, np.int64),
+        np.zeros(1),
+        np.array([circle]),
+        np.array([0, len(rings)]),
+        np.cumsum([0, *(len(ring) for ring in rings)]),
+        points[:, 1],
+        points[:, 0],
+        corridors or Corridors.none(),
+    )
+
+
+def signed_m(planes: Planes, lat_deg: float, lon_deg: float, zone: int = 0) -> float:
+    """Signed distance of a point in degrees."""
+    return zone_m(zone, *to_cartesian_m(lat_deg, lon_deg), planes)
 
 
 @dataclass(frozen=True)
-class Rings:
-    ring_vertex: IntArray
-    lat_deg: FloatArray
-    lon_deg: FloatArray
+class Outline:
+    """One polygon: its rings in degrees, and on its plane."""
+
+    rings: list[FloatArray]
+    planes: Planes
 
     @classmethod
-    def of(cls, rings: list[FloatArray]) -> Rings:
+    def of(cls, rings: Sequence[FloatArray], corridors: Corridors | None = None) -> Outline:
         """Rings of (n, 2) longitude and latitude; jumps of more than 180 degrees are undone."""
-        offsets = np.cumsum([0, *(len(ring) for ring in rings)])
         lon = [np.unwrap(ring[:, 0], period=360.0) for ring in rings]
-        base = lon[0].mean() if lon else 0.0
-        lon = [one + 360.0 * np.round((base - one.mean()) / 360.0) for one in lon]
-        empty = np.zeros(0)
-        return cls(
-            np.asarray(offsets, np.int64),
-            np.concatenate([empty, *(ring[:, 1] for ring in rings)]),
-            np.concatenate([empty, *lon]),
+        lon = [one + 360.0 * np.round((lon[0].mean() - one.mean()) / 360.0) for one in lon]
+        moved = [np.stack([a, ring[:, 1]], 1) for a, ring in zip(lon, rings, strict=True)]
+        for ring in moved:
+            ring[-1] = ring[0]
+        zones = _one_zone(moved, (np.nan, np.nan, np.nan), corridors)
+        return cls(moved, lay_flat(zones))
+
+    @classmethod
+    def of_geometry(cls, geometry: shapely.Geometry) -> Outline:
+        return cls.of(
+            [
+                np.array(ring.coords)[:, :2]
+                for part in shapely.get_parts(geometry)
+                if not part.is_empty
+                for ring in (part.exterior, *part.interiors)
+                if not ring.is_empty
+            ]
         )
 
-    @classmethod
-    def of_geometry(cls, geometry: shapely.Geometry) -> Rings:
-        rings = [
-            np.array(ring.coords)[:, :2]
-            for part in shapely.get_parts(geometry)
-            if not part.is_empty
-            for ring in (part.exterior, *part.interiors)
-            if not ring.is_empty
-        ]
-        return cls.of(rings)
+    @property
+    def outer_radius_m(self) -> float:
+        return float(self.planes.zones["outer_radius_m"][0])
 
     def signed_m(self, lat_deg: float, lon_deg: float) -> float:
-        middle = 0.5 * (self.lon_deg.min() + self.lon_deg.max()) if self.lon_deg.size else 0.0
-        return polygon_m(
-            lat_deg,
-            nearest_turn_deg(lon_deg, float(middle)),
-            0,
-            self.ring_vertex.size - 1,
-            self.ring_vertex,
-            self.lat_deg,
-            self.lon_deg,
-        )
+        return signed_m(self.planes, lat_deg, lon_deg)
