@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -9,14 +10,25 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pyproj import Geod
 
-from geofence.distance import ARC_RADIUS_M, geodesic_m, geodesics_m
+from geofence.distance import (
+    ARC_RADIUS_M,
+    ECCENTRICITY2,
+    NEAR_M,
+    SEMI_MAJOR_M,
+    along_chord_m,
+    geodesic_m,
+    geodesics_m,
+    to_cartesian_m,
+)
+from geofence.plan import FloatArray
 
 WGS84 = Geod(ellps="WGS84")
 LATITUDE = st.floats(-90, 90)
 LONGITUDE = st.floats(-180, 180)
+_Distance = TypeVar("_Distance", float, FloatArray)
 
 
-def bound_m(distance_m: float) -> float:
+def bound_m(distance_m: _Distance) -> _Distance:
     """The bound that the module states, and room for rounding."""
     return 0.0102 * distance_m**3 / (24 * ARC_RADIUS_M**2) + 5e-8
 
@@ -76,10 +88,124 @@ def test_karneys_geodesics(data_dir: Path) -> None:
     assert np.abs(out_m - cases[:, 6]).max() <= 0.001
 
 
-def test_array_form_is_the_scalar_form() -> None:
-    rng = np.random.default_rng(7)
-    lat, lon = rng.uniform(-90, 90, (2, 100)), rng.uniform(-180, 180, (2, 100))
-    out_m = np.empty(100)
-    geodesics_m(lat[0], lon[0], lat[1], lon[1], out_m)
-    expected = [geodesic_m(*case) for case in zip(lat[0], lon[0], lat[1], lon[1], strict=True)]
-    assert out_m.tolist() == expected
+PAIR = st.tuples(
+    # Anywhere; or near a pole, the antimeridian and each other, where formulas break.
+    LATITUDE | st.sampled_from([-90.0, 90.0]) | st.floats(89.99, 90) | st.floats(-90, -89.99),
+    LONGITUDE | st.sampled_from([-180.0, 180.0]) | st.floats(179.99, 180),
+    st.floats(0, 360),
+    st.just(0.0) | st.floats(0, 1e-3) | st.floats(0, 20_000),
+)
+FAR_PAIR = st.tuples(LATITUDE, LONGITUDE, LATITUDE, LONGITUDE)
+SIZES_AROUND_A_BLOCK = st.sampled_from([1, 3, 1023, 1024, 1025, 2500])
+
+
+def away(pairs: list[tuple[float, float, float, float]]) -> list[tuple[float, float, float, float]]:
+    lat, lon, azimuth, distance_m = np.array(pairs).T
+    lon2, lat2, _ = WGS84.fwd(lon, lat, azimuth, distance_m)
+    return list(zip(lat.tolist(), lon.tolist(), lat2.tolist(), lon2.tolist(), strict=True))
+
+
+def arrays_m(lat1: FloatArray, lon1: FloatArray, lat2: FloatArray, lon2: FloatArray) -> FloatArray:
+    out_m = np.full(lat1.size, np.nan)
+    geodesics_m(lat1, lon1, lat2, lon2, out_m)
+    return out_m
+
+
+def twin_m(lat1: FloatArray, lon1: FloatArray, lat2: FloatArray, lon2: FloatArray) -> FloatArray:
+    """The plain way: through Cartesian coordinates."""
+
+    def xyz_m(lat_deg: FloatArray, lon_deg: FloatArray) -> FloatArray:
+        lat, lon = np.radians(lat_deg), np.radians(lon_deg)
+        normal_m = SEMI_MAJOR_M / np.sqrt(1 - ECCENTRICITY2 * np.sin(lat) ** 2)
+        x, y = normal_m * np.cos(lat) * np.cos(lon), normal_m * np.cos(lat) * np.sin(lon)
+        return np.array([x, y, (1 - ECCENTRICITY2) * normal_m * np.sin(lat)])
+
+    chord_m = np.linalg.norm(xyz_m(lat1, lon1) - xyz_m(lat2, lon2), axis=0)
+    arc_m: FloatArray = 2 * ARC_RADIUS_M * np.arcsin(np.minimum(chord_m / 2 / ARC_RADIUS_M, 1))
+    return arc_m
+
+
+def repeated(
+    pairs: list[tuple[float, float, float, float]], size: int
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    rows = np.resize(np.array(pairs), (size, 4))
+    lat1, lon1, lat2, lon2 = np.ascontiguousarray(rows.T)
+    return lat1, lon1, lat2, lon2
+
+
+@given(st.lists(PAIR, min_size=1, max_size=20), SIZES_AROUND_A_BLOCK)
+def test_arrays_within_a_millimetre_of_pyproj(
+    pairs: list[tuple[float, float, float, float]], size: int
+) -> None:
+    lat1, lon1, lat2, lon2 = repeated(away(pairs), size)
+    expected_m = WGS84.inv(lon1, lat1, lon2, lat2)[2]
+    error_m = np.abs(arrays_m(lat1, lon1, lat2, lon2) - expected_m)
+    assert error_m.max() <= 0.0001
+    assert np.all(error_m <= bound_m(expected_m))
+
+
+@given(
+    st.lists(PAIR, min_size=1, max_size=20), st.lists(FAR_PAIR, max_size=2), SIZES_AROUND_A_BLOCK
+)
+def test_array_form_is_the_scalar_form_to_the_bit(
+    near: list[tuple[float, float, float, float]],
+    far: list[tuple[float, float, float, float]],
+    size: int,
+) -> None:
+    pairs = away(near) + far
+    expected_m = np.resize([geodesic_m(*pair) for pair in pairs], size)
+    lat1, lon1, lat2, lon2 = repeated(pairs, size)
+    assert arrays_m(lat1, lon1, lat2, lon2).tolist() == expected_m.tolist()
+    assert arrays_m(lat2, lon2, lat1, lon1).tolist() == expected_m.tolist()
+    assert not arrays_m(lat1, lon1, lat1, lon1).any()
+
+
+@given(st.lists(PAIR, min_size=1, max_size=20), st.lists(FAR_PAIR, max_size=5))
+def test_both_ways_to_the_chord_agree(
+    near: list[tuple[float, float, float, float]], far: list[tuple[float, float, float, float]]
+) -> None:
+    ends = repeated(away(near) + far, len(near) + len(far))
+    distance_m = twin_m(*ends)
+    # What is left out of the one, and the rounding of coordinates in the other.
+    assert np.all(np.abs(arrays_m(*ends) - distance_m) <= bound_m(distance_m) / 50 + 5e-8)
+    for *pair, d in zip(*ends, distance_m, strict=True):
+        (ax, ay, az), (bx, by, bz) = to_cartesian_m(*pair[:2]), to_cartesian_m(*pair[2:])
+        assert along_chord_m(ax - bx, ay - by, az - bz) == pytest.approx(d, rel=1e-12, abs=1e-8)
+
+
+@given(LATITUDE, LONGITUDE, st.floats(0, 360), st.floats(0, 1e-3))
+def test_small_distances_keep_their_digits(
+    lat: float, lon: float, azimuth: float, distance_m: float
+) -> None:
+    lon2, lat2, _ = WGS84.fwd(lon, lat, azimuth, distance_m)
+    # The digits of the degrees themselves end at a few nanometres.
+    assert geodesic_m(lat, lon, lat2, lon2) == pytest.approx(distance_m, rel=1e-9, abs=1e-8)
+
+
+@given(LATITUDE, LONGITUDE, LATITUDE, LONGITUDE, st.integers(-2, 2))
+def test_longitudes_may_run_on(
+    lat1: float, lon1: float, lat2: float, lon2: float, turns: int
+) -> None:
+    expected_m = geodesic_m(lat1, lon1, lat2, lon2)
+    assert geodesic_m(lat1, lon1, lat2, lon2 + 360 * turns) == pytest.approx(expected_m, abs=1e-6)
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_what_is_not_known_stays_so(place: int) -> None:
+    ends = np.full((4, 5), 1.0)
+    ends[place, 3] = np.nan
+    assert np.isnan(arrays_m(*ends)).tolist() == [False, False, False, True, False]
+    assert np.isnan(geodesic_m(*ends[:, 3]))
+
+
+def test_no_step_where_the_series_ends() -> None:
+    longer_m = np.nextafter(NEAR_M, np.inf)
+    assert 0 <= along_chord_m(longer_m, 0.0, 0.0) - along_chord_m(NEAR_M, 0.0, 0.0) <= 2e-9
+
+
+@given(LATITUDE, LONGITUDE)
+def test_parts_of_the_array_may_be_given(lat: float, lon: float) -> None:
+    both = np.array([[lat, lon], [lon / 2, lat]])
+    out_m = np.empty(2)
+    geodesics_m(both[:, 0], both[:, 1], both[::-1, 0], both[::-1, 1], out_m)
+    assert out_m.tolist() == [geodesic_m(lat, lon, lon / 2, lat)] * 2
