@@ -23,21 +23,21 @@ from numpy.typing import NDArray
 
 from geofence.distance import geodesics_m
 from geofence.layout import Layout, lay_out
-from geofence.levels import UNKNOWN_TIME_US, Level, Transition
+from geofence.levels import UNKNOWN_TIME_US, Cause, Level, Transition
 from geofence.passes import (
     CHANGE_DTYPE,
     ChangeArray,
     MarkArray,
-    measure_all,
     take_fixes,
     take_plan,
+    take_sighting,
     take_time,
 )
 from geofence.picture import Picture, take_picture
-from geofence.plan import IntArray, Pairs, Plan, ZoneKind, Zones
+from geofence.plan import FloatArray, IntArray, Pairs, Plan, ZoneKind, Zones
 from geofence.rules import DEFAULT_RULES, Limits, Rules
 from geofence.snapshot import Retired, Snapshot, decode_snapshot, encode_snapshot
-from geofence.track import Mark, TrackArray, new_tracks
+from geofence.track import Mark, TrackArray, new_scratch, new_tracks
 from geofence.watch import WatchArray, new_watches
 
 __all__ = ["Engine", "Mark", "Picture", "Rules", "Update", "warm_up"]
@@ -80,7 +80,8 @@ class Engine:
         self.rules = rules
         self._limits = rules.limits()
         self._plan = plan
-        self._layout = lay_out(plan, rules)
+        self._layout = lay_out(plan)
+        self._scratch = new_scratch()
         self._tracks = new_tracks(len(plan.tracks), listening_us=now_us)
         self._watches = new_watches(len(plan.watch_keys))
         self._changes = self._buffer()
@@ -140,6 +141,30 @@ class Engine:
 
         return self._run(step, self._watches.size, now_us, swept=True)
 
+    def sight(
+        self, watch: str, time_us: int, *, lost: bool = False, now_us: int
+    ) -> list[Transition]:
+        """One device of a pair hears the other's beacon: contact, whatever the satellites say.
+
+        Args:
+            watch: Key of the pair; one that is not in the plan is passed over.
+            time_us: When it was heard.
+            lost: It is heard no more.
+            now_us: When this is decided.
+        """
+        keys = self._plan.pairs.keys
+        if watch not in keys:
+            return []
+        heard_us = UNKNOWN_TIME_US if lost else time_us
+
+        def step(_start: int) -> tuple[int, int]:
+            count = take_sighting(
+                *self._arrays(), keys.index(watch), heard_us, now_us, self._changes
+            )
+            return 1, count
+
+        return self._run(step, 1, now_us, swept=False)
+
     def swap(self, plan: Plan, *, now_us: int) -> list[Transition]:
         """Put another plan in force.
 
@@ -150,7 +175,7 @@ class Engine:
         Raises:
             ValueError: The plan contradicts itself; the old one stays in force.
         """
-        layout = lay_out(plan, self.rules)
+        layout = lay_out(plan)
         held = self._state()
         self._plan, self._layout = plan, layout
         gone = self._adopt(held, now_us)
@@ -189,7 +214,6 @@ class Engine:
         held = decode_snapshot(data)
         engine = cls(plan, now_us=now_us, rules=rules)
         engine._remember(engine._adopt(held, now_us))
-        measure_all(engine._tracks, engine._watches, engine._layout)
         return engine
 
     def listen_from(self, now_us: int) -> None:
@@ -215,6 +239,9 @@ class Engine:
         _carry(held.track_array(), held.track_ids, self._tracks, self._plan.tracks)
         self._watches = new_watches(len(self._plan.watch_keys))
         gone = _carry(held.watch_array(), held.watch_keys, self._watches, self._plan.watch_keys)
+        # The plan may have other zones and rings: everything is measured and looked at anew.
+        self._watches["from_depth_m"] = np.nan
+        self._watches["due_us"] = 0
         self._retired = dict(held.retired)
         for index, key in enumerate(self._plan.watch_keys):
             if (retired := self._retired.pop(key, None)) is not None:
@@ -232,8 +259,8 @@ class Engine:
         while len(self._retired) > RETIRED_LIMIT:
             del self._retired[next(iter(self._retired))]
 
-    def _arrays(self) -> tuple[TrackArray, WatchArray, Layout, Limits]:
-        return self._tracks, self._watches, self._layout, self._limits
+    def _arrays(self) -> tuple[TrackArray, WatchArray, Layout, Limits, FloatArray]:
+        return self._tracks, self._watches, self._layout, self._limits, self._scratch
 
     def _buffer(self) -> ChangeArray:
         """Room for the changes of one step of a pass at the least: every watch of one device."""
@@ -278,6 +305,7 @@ def _named(row: tuple[Any, ...], keys: tuple[str, ...], now_us: int, *, swept: b
     change["watch"] = keys[change["watch"]]
     change["previous"] = Level(change["previous"])
     change["level"] = Level(change["level"])
+    change["cause"] = Cause(change["cause"])
     return Transition(**change, decided_at_us=now_us, swept=swept)
 
 
@@ -302,6 +330,7 @@ def _closing(key: str, ended: Retired, now_us: int) -> Transition:
         fix_time_a_us=UNKNOWN_TIME_US,
         fix_time_b_us=UNKNOWN_TIME_US,
         swept=True,
+        cause=Cause.PLAN,
     )
 
 
@@ -313,6 +342,7 @@ def warm_up() -> float:
     engine.update(np.array([0, 1]), column, column, column, column, now_us=0)
     engine.sweep(1)
     engine.swap(_small_plan(), now_us=2)
+    engine.sight("pair", 3, now_us=3)
     Engine.restore(engine.snapshot(), _small_plan(), now_us=3).picture()
     degrees = np.zeros(1)
     geodesics_m(degrees, degrees, degrees, degrees, np.zeros(1))

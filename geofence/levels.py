@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import IntEnum
 
 import msgspec
@@ -28,6 +29,23 @@ class Level(IntEnum):
         return self.name.lower()
 
 
+class Cause(IntEnum):
+    """What a change of level rests on. Stored and journaled: never renumber."""
+
+    POSITION = 0  # where they are
+    AHEAD = 1  # where they will be soon
+    PATH = 2  # how near they came between two fixes
+    BEACON = 3  # one device hears the other
+    SILENCE = 4  # nothing that could exclude it, for too long
+    CALM = 5  # away for long enough
+    PLAN = 6  # the caseload no longer asks
+
+    @property
+    def label(self) -> str:
+        """The name used in payloads and on screens."""
+        return self.name.lower()
+
+
 class Transition(msgspec.Struct, frozen=True, kw_only=True):
     """One change of level of one watch, with the numbers it rests on.
 
@@ -42,11 +60,17 @@ class Transition(msgspec.Struct, frozen=True, kw_only=True):
         distance_m: Geodesic distance, or signed distance to the zone's boundary (negative
             inside). NaN when there is no position to measure from.
         distance_low_m, distance_high_m: Its 95 % interval.
-        probability: Of being inside the ring (or in breach of the zone) this level is about.
+        probability: Of being inside the ring (or in breach of the zone) this level is about; of
+            coming to be or having been there, where the cause is `AHEAD` or `PATH`.
         time_to_contact_s: Predicted, infinite when they are not closing.
         fix_time_a_us, fix_time_b_us: Fix times used; `UNKNOWN_TIME_US` where there is none (a
             zone has no b).
         swept: Decided by the passing of time, not by a fix.
+        cause: What it rests on.
+        sigma_m: Standard deviation per axis that the interval and the probability rest on.
+        ring_m: Ring that the probability is about, NaN for none.
+        closest_m, closest_us: Nearest they came on the way between two fixes, and when; NaN and
+            `UNKNOWN_TIME_US` where that was not looked at.
     """
 
     watch: str
@@ -63,3 +87,8 @@ class Transition(msgspec.Struct, frozen=True, kw_only=True):
     fix_time_a_us: int
     fix_time_b_us: int
     swept: bool
+    cause: Cause = Cause.POSITION
+    sigma_m: float = math.nan
+    ring_m: float = math.nan
+    closest_m: float = math.nan
+    closest_us: int = UNKNOWN_TIME_US

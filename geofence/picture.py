@@ -61,7 +61,7 @@ def take_picture(tracks: TrackArray, watches: WatchArray, layout: Layout) -> Pic
     seen = tracks["time_us"] != UNKNOWN_TIME_US
     stated = seen & (tracks["accuracy_cm"] > 0)
     numbers = np.empty((watches.size, 4))
-    describe_all(watches, layout, numbers)
+    describe_all(watches, tracks, layout, numbers)
     level = np.where(watches["unknown"] != 0, int(Level.UNKNOWN), watches["held"])
     return Picture(
         TrackPicture(

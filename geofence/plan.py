@@ -13,6 +13,8 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from geofence.sensitivity import DEFAULT_SENSITIVITY, Sensitivity
+
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
@@ -122,12 +124,16 @@ class Plan:
     Attributes:
         version: Names the caseload and the instant it was compiled for.
         tracks: Device ids; the index in this tuple is the track's index.
+        sensitivities: Sets of parameters that watches may go by.
+        sensitivity: (W,) index of each watch's set; empty: the first one for all.
     """
 
     version: str
     tracks: tuple[str, ...]
     pairs: Pairs = field(default_factory=Pairs.none)
     zones: Zones = field(default_factory=Zones.none)
+    sensitivities: tuple[Sensitivity, ...] = (DEFAULT_SENSITIVITY,)
+    sensitivity: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
 
     @property
     def watch_keys(self) -> tuple[str, ...]:

@@ -21,11 +21,10 @@ import numpy as np
 from geofence.kernel import kernel
 from geofence.plan import FloatArray
 
-SIGMAS_PER_R68 = 1 / math.sqrt(-2 * math.log(1 - 0.68))
 QUANTILE_975 = 1.959963984540054
 """Of the standard normal distribution: 2.5 % lie beyond it on each side."""
 
-_NEGLIGIBLE_SIGMAS = 6.5
+NEGLIGIBLE_SIGMAS = 6.5
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(24)
 
 
@@ -57,12 +56,12 @@ def within_radius(distance_m: float, radius_m: float, sigma_m: float) -> float:
     z = (radius_m - distance_m) / sigma_m
     # The disc lies inside a half-plane that holds less than 1e-10, or holds a disc that misses
     # less than 1e-9: most pairs are far from every ring, and this is all they cost.
-    if z < -_NEGLIGIBLE_SIGMAS:
+    if z < -NEGLIGIBLE_SIGMAS:
         return 0.0
-    if z > _NEGLIGIBLE_SIGMAS:
+    if z > NEGLIGIBLE_SIGMAS:
         return 1.0
-    far = min(1.0, (distance_m + _NEGLIGIBLE_SIGMAS * sigma_m) / radius_m)
-    near = max(-1.0, (distance_m - _NEGLIGIBLE_SIGMAS * sigma_m) / radius_m)
+    far = min(1.0, (distance_m + NEGLIGIBLE_SIGMAS * sigma_m) / radius_m)
+    near = max(-1.0, (distance_m - NEGLIGIBLE_SIGMAS * sigma_m) / radius_m)
     low = math.acos(far)
     half = 0.5 * (math.acos(near) - low)
     total = 0.0

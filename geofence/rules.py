@@ -191,7 +191,7 @@ class Rules:
             regime_s=float(self.regime_s),
             driving_s=float(self.driving_s),
             driving_share=float(self.driving_share),
-            first_mps2=floats((v * v for v in self.first_mps)),
+            first_mps2=floats(v * v for v in self.first_mps),
             noise_scale=float(self.noise_scale),
             noise_weight=float(self.noise_weight),
             noise_forget=1.0 - 1.0 / self.noise_memory,

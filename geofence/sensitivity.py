@@ -10,6 +10,9 @@ from dataclasses import astuple, dataclass
 
 SECOND_US = 1_000_000
 
+SPARSE_S = 15.0
+"""Seconds between fixes from which `sparse_probability` is asked: the rate of a violation."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sensitivity:
@@ -18,10 +21,10 @@ class Sensitivity:
     Attributes:
         enter_probability: A level is entered when being inside its ring is at least so probable:
             more likely than not. This is for devices that report about once a second.
-        eager_exponent: Where fixes are farther apart, waiting for the next costs more, and less
-            is asked: `enter_probability` times (seconds between fixes)^-eager_exponent. 0.13
-            gives 0.41 at 5 s, 0.35 at 15 s, 0.29 at 60 s (chosen on the curve of missed against
-            false encounters, docs/engine.md).
+        sparse_probability: Where fixes are farther apart, waiting for the next costs more, and
+            less is asked: this much at `SPARSE_S` seconds between fixes and beyond, and between
+            one second and that by the logarithm of the interval (chosen on the curve of missed
+            against false encounters, docs/engine.md).
         clear_probability: A level is left when being inside the widened ring is at most so
             probable.
         clear_factor: How much wider, for the rings of a pair.
@@ -39,7 +42,7 @@ class Sensitivity:
     """
 
     enter_probability: float = 0.5
-    eager_exponent: float = 0.13
+    sparse_probability: float = 0.35
     clear_probability: float = 0.1
     clear_factor: float = 1.1
     clear_margin_m: float = 10.0
@@ -55,8 +58,10 @@ class Sensitivity:
         Raises:
             ValueError: Naming the value that is out of range.
         """
-        if not 0 < self.clear_probability < self.enter_probability < 1:
-            raise ValueError("need 0 < clear_probability < enter_probability < 1")
+        if not 0 < self.clear_probability < self.sparse_probability <= self.enter_probability < 1:
+            raise ValueError(
+                "need 0 < clear_probability < sparse_probability <= enter_probability < 1"
+            )
         if not self.clear_factor >= 1:
             raise ValueError("clear_factor below 1 would clear inside the ring")
         if not self.inclusion_stale_after_s >= self.stale_after_s:

@@ -60,9 +60,12 @@ TRACK_DTYPE = np.dtype(
         ("interval_s", np.float64),  # between fixes of late; 0 before the second
         *MODEL_DTYPE_FIELDS,
         *FILTER_FIELDS,
-        ("before_us", np.int64),  # the fix before, or UNKNOWN_TIME_US, and what was believed then
+        ("here_m", np.float64, (3,)),  # what is believed at time_us
+        ("here_sigma_m", np.float64),
+        ("pace_mps", np.float64),  # greatest plausible speed, by the movement last seen
+        ("before_us", np.int64),  # the same at the fix before; UNKNOWN_TIME_US: there is none
         ("before_m", np.float64, (3,)),
-        ("before_m2", np.float64),
+        ("before_sigma_m", np.float64),
         ("at_us", np.int64),  # instant of what follows; never before time_us
         ("xyz_m", np.float64, (3,)),
         ("xyz_mps", np.float64, (3,)),
@@ -137,11 +140,10 @@ def advance(
         state["before_us"] = UNKNOWN_TIME_US
         state["interval_s"] = 0.0
     else:
-        place(tracks, track, state["time_us"], limits, scratch)
         state["before_us"] = state["time_us"]
-        state["before_m2"] = state["sigma_m"] * state["sigma_m"]
+        state["before_sigma_m"] = state["here_sigma_m"]
         for axis in range(3):
-            state["before_m"][axis] = state["xyz_m"][axis]
+            state["before_m"][axis] = state["here_m"][axis]
         since_s = since_us / _SECOND_US
         interval_s = state["interval_s"]
         gain = _INTERVAL_GAIN if interval_s > 0.0 else 1.0
@@ -158,13 +160,31 @@ def advance(
     state["lon_e7"] = lon_e7
     state["at_us"] = UNKNOWN_TIME_US
     place(tracks, track, time_us, limits, scratch)
+    state["here_sigma_m"] = state["sigma_m"]
+    speed2 = 0.0
+    for axis in range(3):
+        state["here_m"][axis] = state["xyz_m"][axis]
+        speed2 += state["xyz_mps"][axis] * state["xyz_mps"][axis]
+    pace_mps = limits.reach_factor * math.sqrt(speed2) + 2.0 * state["sigma_mps"]
+    state["pace_mps"] = min(limits.reach_most_mps, max(limits.reach_least_mps, pace_mps))
     return mark
 
 
 @kernel
-def place(
-    tracks: TrackArray, track: int, at_us: int, limits: Limits, scratch: FloatArray
-) -> None:
+def reach_m(state: np.void, at_us: int, limits: Limits) -> float:
+    """How far a device may have come since its last fix, by the movement seen before, metres.
+
+    At the greatest plausible speed of that; after `boarding_s` at that of a car, if it is higher.
+    """
+    age_s = max(0, at_us - state["time_us"]) / _SECOND_US
+    on_foot_s = min(age_s, limits.boarding_s)
+    pace_mps = state["pace_mps"]
+    boarded_mps = max(pace_mps, limits.boarded_mps)
+    return float(pace_mps * on_foot_s + boarded_mps * (age_s - on_foot_s))
+
+
+@kernel
+def place(tracks: TrackArray, track: int, at_us: int, limits: Limits, scratch: FloatArray) -> None:
     """Bring position, velocity and their errors up to an instant; one before the last fix is it.
 
     Kept in the track, so that many watches of one device cost no more than one.

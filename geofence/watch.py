@@ -13,14 +13,15 @@ from geofence.layout import ALERT_RING, CONTACT_RING, NO_TRACK, RINGS, Layout
 from geofence.levels import UNKNOWN_TIME_US, Level
 from geofence.plan import FloatArray
 from geofence.proximity import (
+    NEGLIGIBLE_SIGMAS,
     QUANTILE_975,
     distance_interval_m,
     normal_cdf,
     time_to_radius_s,
     within_radius,
 )
-from geofence.rules import SECOND_US, Limits
-from geofence.track import TrackArray, velocity_mps
+from geofence.rules import Limits
+from geofence.track import TrackArray, place
 from geofence.zones import zone_m
 
 _UNKNOWN = int(Level.UNKNOWN)
@@ -29,13 +30,21 @@ WATCH_DTYPE = np.dtype(
     [
         ("depth_m", np.float64),  # see Layout; NaN without a position
         ("sigma_m", np.float64),
+        ("due_us", np.int64),  # nothing can change before this unless a fix comes
         ("decided_us", np.int64),  # oldest fix of the last evidence that could decide
         ("onset_us", np.int64),  # of the present or the last episode
         ("number", np.int64),  # of the last transition
         ("held", np.int64),  # level by the rings alone
         ("unknown", np.int64),  # 1: cannot be excluded, whatever is held
+        ("cause", np.int64),  # of the last rise: a value of Cause
+        ("chance", np.float64),  # the probability it rests on
+        ("closest_m", np.float64),  # of the last look at the way between two fixes
+        ("closest_us", np.int64),
+        ("beacon_us", np.int64),  # when one device last heard the other
         ("calm_fix_us", np.int64, (RINGS,)),  # since when outside, by fix time
         ("calm_now_us", np.int64, (RINGS,)),  # and by the instant that was decided
+        ("from_m", np.float64, (3,)),  # a zone: where its depth was measured last
+        ("from_depth_m", np.float64),
     ],
     align=True,
 )
@@ -48,9 +57,9 @@ WatchArray = NDArray[np.void]
 def new_watches(count: int) -> WatchArray:
     """Watches that have seen nothing: clear, at no distance."""
     watches = np.zeros(count, WATCH_DTYPE)
-    watches["depth_m"] = np.nan
-    watches["sigma_m"] = np.nan
-    for name in ("decided_us", "onset_us", "calm_fix_us", "calm_now_us"):
+    for name in ("depth_m", "sigma_m", "chance", "closest_m", "from_m", "from_depth_m"):
+        watches[name] = np.nan
+    for name in ("decided_us", "onset_us", "calm_fix_us", "calm_now_us", "closest_us", "beacon_us"):
         watches[name] = UNKNOWN_TIME_US
     return watches
 
@@ -63,21 +72,32 @@ def level_of(watches: WatchArray, watch: int) -> int:
 
 
 @kernel
-def measure(watches: WatchArray, watch: int, tracks: TrackArray, layout: Layout) -> None:
-    """Bring depth and sigma of a watch up to its tracks."""
+def measure(
+    watches: WatchArray,
+    watch: int,
+    tracks: TrackArray,
+    layout: Layout,
+    at_us: int,
+    limits: Limits,
+    scratch: FloatArray,
+) -> None:
+    """Bring depth and sigma of a watch up to an instant, by its tracks."""
     state = watches[watch]
-    a = tracks[layout.first[watch]]
+    first = layout.first[watch]
     state["depth_m"] = math.nan
     state["sigma_m"] = math.nan
-    if a["time_us"] == UNKNOWN_TIME_US:
+    if tracks[first]["time_us"] == UNKNOWN_TIME_US:
         return
+    place(tracks, first, at_us, limits, scratch)
+    a = tracks[first]
     if watch >= layout.pair_count:
-        state["depth_m"] = _zone_depth_m(watch - layout.pair_count, a, layout)
-        state["sigma_m"] = a["sigma_m"]
+        _measure_zone(state, watch, a, layout)
         return
-    b = tracks[layout.second[watch]]
-    if b["time_us"] == UNKNOWN_TIME_US:
+    second = layout.second[watch]
+    if tracks[second]["time_us"] == UNKNOWN_TIME_US:
         return
+    place(tracks, second, at_us, limits, scratch)
+    b = tracks[second]
     state["depth_m"] = along_chord_m(
         a["xyz_m"][0] - b["xyz_m"][0],
         a["xyz_m"][1] - b["xyz_m"][1],
@@ -87,11 +107,35 @@ def measure(watches: WatchArray, watch: int, tracks: TrackArray, layout: Layout)
 
 
 @kernel
-def _zone_depth_m(zone: int, a: np.void, layout: Layout) -> float:
-    """Signed distance of a track to the forbidden side of a zone, metres."""
-    sign: float = layout.depth_sign[zone]
+def _measure_zone(state: np.void, watch: int, a: np.void, layout: Layout) -> None:
+    """Depth of a track in a zone; where the boundary is far, a bound on it.
+
+    The distance to a boundary changes by no more than the way that was gone. As long as the last
+    one measured, less that way, is so great that the boundary decides nothing, it need not be
+    measured again: `depth_m` is then the bound, which lies nearer to the boundary than the truth.
+    """
+    state["sigma_m"] = a["sigma_m"]
     xyz = a["xyz_m"]
-    return sign * zone_m(zone, xyz[0], xyz[1], xyz[2], layout.planes)
+    dx = xyz[0] - state["from_m"][0]
+    dy = xyz[1] - state["from_m"][1]
+    dz = xyz[2] - state["from_m"][2]
+    # The plane shortens distances by at most 0.1 %.
+    way_m = 1.001 * math.sqrt(dx * dx + dy * dy + dz * dz)
+    left_m = abs(state["from_depth_m"]) - way_m
+    if left_m > layout.widest_m[watch] + 2.0 * NEGLIGIBLE_SIGMAS * a["sigma_m"]:
+        state["depth_m"] = math.copysign(left_m, state["from_depth_m"])
+        return
+    state["depth_m"] = zone_depth_m(watch - layout.pair_count, xyz[0], xyz[1], xyz[2], layout)
+    state["from_depth_m"] = state["depth_m"]
+    for axis in range(3):
+        state["from_m"][axis] = xyz[axis]
+
+
+@kernel
+def zone_depth_m(zone: int, x_m: float, y_m: float, z_m: float, layout: Layout) -> float:
+    """Signed distance of a point to the forbidden side of a zone, metres."""
+    sign: float = layout.depth_sign[zone]
+    return sign * zone_m(zone, x_m, y_m, z_m, layout.planes)
 
 
 @kernel
@@ -109,7 +153,7 @@ def inside(layout: Layout, watch: int, depth_m: float, ring_m: float, sigma_m: f
 
 
 @kernel
-def _ring_in_question(watches: WatchArray, watch: int, layout: Layout) -> int:
+def ring_in_question(watches: WatchArray, watch: int, layout: Layout) -> int:
     """The ring that the level shown is about: for clear, the outermost there is."""
     if watches[watch]["unknown"]:
         return ALERT_RING
@@ -120,66 +164,75 @@ def _ring_in_question(watches: WatchArray, watch: int, layout: Layout) -> int:
 
 
 @kernel
-def _closing_mps(first: int, second: int, tracks: TrackArray, limits: Limits) -> float:
-    """Speed at which two tracks approach; a track without a course counts as standing."""
-    va = velocity_mps(tracks, first, limits)
-    vb = velocity_mps(tracks, second, limits)
+def closing_mps(first: int, second: int, tracks: TrackArray) -> float:
+    """Speed at which two tracks approach, by their velocities at the instant they are placed at."""
+    a, b = tracks[first], tracks[second]
     along = 0.0
     length2 = 0.0
     for axis in range(3):
-        gap = tracks[second]["xyz_m"][axis] - tracks[first]["xyz_m"][axis]
-        approach = 0.0
-        if not math.isnan(va[axis]):
-            approach += va[axis]
-        if not math.isnan(vb[axis]):
-            approach -= vb[axis]
-        along += gap * approach
+        gap = b["xyz_m"][axis] - a["xyz_m"][axis]
+        along += gap * (a["xyz_mps"][axis] - b["xyz_mps"][axis])
         length2 += gap * gap
     return along / math.sqrt(length2) if length2 > 0.0 else 0.0
 
 
 @kernel
-def time_to_contact_s(
-    watches: WatchArray, watch: int, tracks: TrackArray, layout: Layout, limits: Limits
-) -> float:
+def time_to_contact_s(watches: WatchArray, watch: int, tracks: TrackArray, layout: Layout) -> float:
     """Seconds until a pair is in contact (0 m where it has no contact ring) on present courses.
 
-    Infinite when they do not close faster than errors alone would make it seem, and for zones.
+    Infinite when they do not close faster than the error of their velocities (one sigma), and for
+    zones.
     """
     state = watches[watch]
     if layout.second[watch] == NO_TRACK or math.isnan(state["depth_m"]):
         return math.inf
-    closing = _closing_mps(layout.first[watch], layout.second[watch], tracks, limits)
-    # Two fixes, each with its error, a baseline apart.
-    if closing <= math.sqrt(2.0) * state["sigma_m"] * SECOND_US / limits.course_baseline_us:
+    first, second = layout.first[watch], layout.second[watch]
+    closing = closing_mps(first, second, tracks)
+    sa, sb = tracks[first]["sigma_mps"], tracks[second]["sigma_mps"]
+    if closing <= math.sqrt(sa * sa + sb * sb):
         closing = 0.0
     contact = layout.enter_m[watch, CONTACT_RING]
     return time_to_radius_s(state["depth_m"], 0.0 if math.isnan(contact) else contact, closing)
 
 
 @kernel
-def describe(watches: WatchArray, watch: int, layout: Layout) -> tuple[float, float, float, float]:
+def settle_depth(watches: WatchArray, watch: int, tracks: TrackArray, layout: Layout) -> None:
+    """Put a zone's true depth in place of the bound on it, where the track was placed last."""
+    state = watches[watch]
+    if watch < layout.pair_count or math.isnan(state["depth_m"]):
+        return
+    xyz = tracks[layout.first[watch]]["xyz_m"]
+    state["depth_m"] = zone_depth_m(watch - layout.pair_count, xyz[0], xyz[1], xyz[2], layout)
+
+
+@kernel
+def describe(
+    watches: WatchArray, watch: int, depth_m: float, layout: Layout
+) -> tuple[float, float, float, float]:
     """Distance, lower and upper end of its 95 % interval (metres), and the probability.
 
     For a zone the distance is the signed one to its boundary, negative inside.
     """
-    state = watches[watch]
-    depth, sigma = state["depth_m"], state["sigma_m"]
-    if math.isnan(depth):
+    sigma_m = watches[watch]["sigma_m"]
+    if math.isnan(depth_m):
         return math.nan, math.nan, math.nan, math.nan
-    ring = layout.enter_m[watch, _ring_in_question(watches, watch, layout)]
-    probability = inside(layout, watch, depth, ring, sigma)
+    ring = layout.enter_m[watch, ring_in_question(watches, watch, layout)]
+    probability = inside(layout, watch, depth_m, ring, sigma_m)
     if watch < layout.pair_count:
-        low, high = distance_interval_m(depth, sigma)
-        return depth, low, high, probability
-    signed = layout.depth_sign[watch - layout.pair_count] * depth
-    return signed, signed - QUANTILE_975 * sigma, signed + QUANTILE_975 * sigma, probability
+        low, high = distance_interval_m(depth_m, sigma_m)
+        return depth_m, low, high, probability
+    signed = layout.depth_sign[watch - layout.pair_count] * depth_m
+    return signed, signed - QUANTILE_975 * sigma_m, signed + QUANTILE_975 * sigma_m, probability
 
 
 @kernel
-def describe_all(watches: WatchArray, layout: Layout, out: FloatArray) -> None:
-    """`describe` of every watch, written to the rows of `out` (W, 4)."""
+def describe_all(watches: WatchArray, tracks: TrackArray, layout: Layout, out: FloatArray) -> None:
+    """`describe` of every watch, written to the rows of `out` (W, 4); changes nothing else."""
     for watch in range(watches.size):
-        row = describe(watches, watch, layout)
+        depth_m = watches[watch]["depth_m"]
+        if watch >= layout.pair_count and not math.isnan(depth_m):
+            xyz = tracks[layout.first[watch]]["xyz_m"]
+            depth_m = zone_depth_m(watch - layout.pair_count, xyz[0], xyz[1], xyz[2], layout)
+        row = describe(watches, watch, depth_m, layout)
         for column in range(4):
             out[watch, column] = row[column]
