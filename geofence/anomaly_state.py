@@ -59,32 +59,14 @@ KINDS = int(Anomaly.STAYS_BEHIND)
 
 ANOMALY_DTYPE = np.dtype(
     [
+        # Read for every fix, so kept together:
         ("active", np.int64),  # mask
-        ("onset_us", np.int64, (KINDS,)),  # fix time it began, of the present or last spell
-        ("number", np.int64, (KINDS,)),  # of spells so far
-        ("quantity", np.float64, (KINDS,)),  # see Anomaly
-        ("count", np.int64, (KINDS,)),
         ("time_us", np.int64),  # newest fix time seen
         ("here_us", np.int64),  # the place believed: the last fix that could be reached
         ("here_m", np.float64, (3,)),
         ("here_radius_m", np.float64),
-        ("prior_us", np.int64),  # the place before a step that only errors explain
-        ("prior_m", np.float64, (3,)),
-        ("prior_radius_m", np.float64),
-        ("there_us", np.int64),  # the other place: the last fix that could not
-        ("there_m", np.float64, (3,)),
-        ("there_radius_m", np.float64),
         ("at_there", np.int64),  # 1: the fix before was at the other place
         ("wild", np.int64),  # fixes in a row that could not be reached, in order of time
-        ("wild_since_us", np.int64),
-        ("wild_us", np.int64),  # the last of them
-        ("wild_mps", np.float64),
-        ("there_count", np.int64),  # those of them that agree with each other
-        ("there_since_us", np.int64),
-        ("switches", np.int64),  # changes between here and there
-        ("switch_since_us", np.int64),
-        ("switch_us", np.int64),
-        ("minutes_us", np.int64),  # last fix with damaged minutes
         ("frozen_m", np.float64, (3,)),  # where the present run of equal positions is
         ("frozen_since_us", np.int64),
         ("frozen_count", np.int64),
@@ -92,9 +74,29 @@ ANOMALY_DTYPE = np.dtype(
         ("window_fixes", np.int64),
         ("window_delay_us", np.int64),  # least delay,
         ("window_onset_us", np.int64),  # and the time of that fix
-        ("before_onset_us", np.int64),  # the window before
-        ("before_kind", np.int64),
+        # The rest when something is odd:
+        ("onset_us", np.int64, (KINDS,)),  # fix time it began, of the present or last spell
+        ("number", np.int64, (KINDS,)),  # of spells so far
+        ("quantity", np.float64, (KINDS,)),  # see Anomaly
+        ("count", np.int64, (KINDS,)),
+        ("before_kind", np.int64),  # what the window before spoke for,
         ("before_delay_us", np.int64),
+        ("before_onset_us", np.int64),
+        ("prior_us", np.int64),  # the place before a step that only errors explain
+        ("prior_m", np.float64, (3,)),
+        ("prior_radius_m", np.float64),
+        ("there_us", np.int64),  # the other place: the last fix that could not be reached
+        ("there_m", np.float64, (3,)),
+        ("there_radius_m", np.float64),
+        ("there_count", np.int64),  # fixes of the present run that agree with it
+        ("there_since_us", np.int64),
+        ("wild_since_us", np.int64),
+        ("wild_us", np.int64),  # the last of them
+        ("wild_mps", np.float64),
+        ("switches", np.int64),  # changes between here and there
+        ("switch_since_us", np.int64),
+        ("switch_us", np.int64),
+        ("minutes_us", np.int64),  # last fix with damaged minutes
     ],
     align=True,
 )

@@ -24,8 +24,9 @@ places. It ends when the device has been consistent for a while.
 
 Changes from one place to the other and back, while the one cannot be reached from the other, are
 two devices with one identity: CLONE. The second place must agree with itself; scattered outliers
-start the count anew each time. A device that moves once and stays changes once. One change needs
-two fixes of different times, so a message sent again is none. While CLONE goes on, it explains the
+start the count anew each time. A device that moves once and stays changes once. A fix of the same
+time as the last one at its place is that message sent again, or another of a buffer flushed under
+one time stamp, and no change. While CLONE goes on, it explains the
 jumps, and they are no SPEED.
 
 Fixes that are late (not newer than the newest) neither lengthen nor break a run, and never move
@@ -243,11 +244,12 @@ def _move_belief(row: np.void, limits: AnomalyLimits) -> None:
 @kernel
 def _note_there(row: np.void, fix: Fix, agreeing: int, here2: float, limits: AnomalyLimits) -> None:
     """Take a fix that is at the other place, or that makes its own the other place."""
+    if agreeing and fix.time_us == row["there_us"]:
+        return
     here_m = math.sqrt(here2)
     if not agreeing:
         row["switches"] = 0
-    changed = not agreeing or (row["at_there"] == 0 and fix.time_us != row["there_us"])
-    if changed and here_m > _here_reach_m(row, fix, limits):
+    if not (agreeing and row["at_there"]) and here_m > _here_reach_m(row, fix, limits):
         _note_switch(row, fix.time_us, here_m, limits)
     row["at_there"] = 1
     if is_in_order(row, fix) and not is_active(row, _CLONE):
@@ -268,7 +270,9 @@ def _note_jump(row: np.void, fix: Fix, here2: float, limits: AnomalyLimits) -> i
     there_reached = there_reach >= 0.0 and there2 <= there_reach * there_reach
     agreeing = int(there_reached and there2 * _AGREEMENT2 <= here2)
     if reached and not (agreeing and row["wild"] > 0):
-        if row["at_there"] and not there_reached and fix.time_us != row["here_us"]:
+        if fix.time_us == row["here_us"]:
+            return _NOTHING
+        if row["at_there"] and not there_reached:
             _note_switch(row, fix.time_us, math.sqrt(there2), limits)
         row["at_there"] = 0
         if is_in_order(row, fix):

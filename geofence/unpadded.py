@@ -25,7 +25,7 @@ from geofence.distance import ECCENTRICITY2, to_cartesian_m
 from geofence.kernel import kernel
 
 _DEGREE_MINUTES = 60.0
-_ROUNDING_MINUTES = 1e-5
+_ROUNDING_MINUTES = 4e-6
 """A position in 1e-7 degrees is within 3e-6 minutes of what was read."""
 
 
