@@ -71,7 +71,7 @@ class AnomalyRules:
             fixes 4 % lie beyond three; those are few, and only persistence counts.
         speed_after_s, speed_fixes: For how long and in how many fixes in a row a device must be
             where it cannot have got to before it is an anomaly of the device. The longest such
-            run in the walks, with errors up to 24 km, is 3 s.
+            run in the walks, with errors up to 24 km, is 6 s.
         speed_calm_s: It ends after so long without such a fix. At least a minute, so that no
             anomaly can begin twice in one.
         clone_m: Two places nearer than this are taken for errors of one.

@@ -8,7 +8,7 @@ are judged as well. Each fix is one of four.
 
 - **Here**: it can be reached. It becomes the place believed, if it is newer and not so coarse that
   the one before still tells more.
-- **Damaged minutes**: far away, but a repair of `geofence.unpadded` lands within reach. The repair
+- **Damaged minutes**: out of reach or very far, but a repair of `geofence.unpadded` lands near. The repair
   becomes the place believed. The other way round, the place believed may be the damaged one: then
   its repair lands near this fix, which is sound.
 - **Back**: it cannot be reached, but lies where the device was before a step that only errors
@@ -73,6 +73,9 @@ by nature."""
 
 _DAMAGE_M = 10_000.0
 """Damaged minutes move a fix by 0.83 degrees or more: 92 km north, and 16 km east at 80 degrees."""
+
+_FAR_M = 1_000_000.0
+"""Damaged minutes explain a step better than a flight of this length does, however long the gap."""
 
 
 @kernel
@@ -269,6 +272,16 @@ def _note_jump(row: np.void, fix: Fix, here2: float, limits: AnomalyLimits) -> i
     there_reach = _there_reach_m(row, fix, limits)
     there_reached = there_reach >= 0.0 and there2 <= there_reach * there_reach
     agreeing = int(there_reached and there2 * _AGREEMENT2 <= here2)
+    if not reached and is_in_order(row, fix) and _is_return(row, fix, here2, limits):
+        row["prior_us"] = UNKNOWN_TIME_US
+        row["wild"] = 0
+        row["at_there"] = 0
+        _put_here(row, fix)
+        return _NOTHING
+    if not reached or here2 > _FAR_M * _FAR_M:
+        found = _undo_damage(row, fix, here2, limits)
+        if found != _IMPLAUSIBLE:
+            return found
     if reached and not (agreeing and row["wild"] > 0):
         if fix.time_us == row["here_us"]:
             return _NOTHING
@@ -279,16 +292,6 @@ def _note_jump(row: np.void, fix: Fix, here2: float, limits: AnomalyLimits) -> i
             row["wild"] = 0
             _advance_here(row, fix, here2, limits)
         return _NOTHING
-    if not reached:
-        if is_in_order(row, fix) and _is_return(row, fix, here2, limits):
-            row["prior_us"] = UNKNOWN_TIME_US
-            row["wild"] = 0
-            row["at_there"] = 0
-            _put_here(row, fix)
-            return _NOTHING
-        found = _undo_damage(row, fix, here2, limits)
-        if found != _IMPLAUSIBLE:
-            return found
     _note_there(row, fix, agreeing, here2, limits)
     return _IMPLAUSIBLE
 
@@ -300,7 +303,7 @@ def note_place(row: np.void, fix: Fix, limits: AnomalyLimits) -> int:
         _put_here(row, fix)
         return _NOTHING
     here2 = square_m2(row["here_m"], fix)
-    reach = _here_reach_m(row, fix, limits)
+    reach = min(_here_reach_m(row, fix, limits), _FAR_M)
     if here2 > reach * reach or row["wild"] > 0 or row["at_there"]:
         return _note_jump(row, fix, here2, limits)
     if is_in_order(row, fix):

@@ -182,16 +182,17 @@ class AnomalyTwin:
         at_there = False
         if self.there is not None and self.reachable(fix, self.there):
             at_there = not within(here_m, 4 * math.dist(fix.point, self.there.point))
-        if self.reachable(fix, self.here) and not (at_there and self.run):
-            self.back_here(fix, in_order=in_order)
+        reached = self.reachable(fix, self.here)
+        if not reached and in_order and self.returned(fix, here_m):
+            self.here, self.prior, self.run, self.was_there = fix, None, [], False
             return Oddity.NONE
-        if not self.reachable(fix, self.here):
-            if in_order and self.returned(fix, here_m):
-                self.here, self.prior, self.run, self.was_there = fix, None, [], False
-                return Oddity.NONE
+        if not reached or here_m > 1_000_000:
             found = self.undo(fix, here_m, in_order=in_order)
             if found is not None:
                 return found
+        if reached and not (at_there and self.run):
+            self.back_here(fix, in_order=in_order)
+            return Oddity.NONE
         self.elsewhere(fix, here_m, at_there=at_there, in_order=in_order)
         return Oddity.IMPLAUSIBLE
 
