@@ -16,6 +16,14 @@ from simulators.recording import TrackError
 
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+_INTERVAL = click.option(
+    "--interval",
+    "interval_s",
+    type=click.FloatRange(min=1, max=3600),
+    default=1,
+    show_default=True,
+    help="Seconds between two fixes of a device; recordings are thinned to that.",
+)
 
 
 @click.group()
@@ -43,14 +51,7 @@ def bench() -> None:
     show_default=True,
     help="Metres within which two people encounter each other.",
 )
-@click.option(
-    "--interval",
-    "interval_s",
-    type=click.FloatRange(min=1, max=3600),
-    default=1,
-    show_default=True,
-    help="Seconds between two fixes of a device; recordings are thinned to that.",
-)
+@_INTERVAL
 @click.option(
     "--geodesic",
     is_flag=True,
@@ -84,15 +85,50 @@ def encounters(
         f"a fix every {interval_s:g} s, {report.metric}; engine {report.rules}"
     )
     columns = ("true", "found", "false", "reported", "alerts_per_encounter")
-    delays = ("delay_p50_s", "delay_p95_s")
-    rows = [("engine", report), ("raw", report.raw), ("gated", report.gated)]
-    _print_table(
-        ["", *columns, *delays],
-        [
-            [name, *(_shown(getattr(row, field)) for field in columns + delays)]
-            for name, row in rows
-        ],
+    _print_rules(columns, report, report.raw, report.gated)
+
+
+@bench.command()
+@click.option(
+    "--tracks",
+    type=FILE,
+    required=True,
+    help="CSV of recordings with the truth, as for `encounters`.",
+)
+@click.option(
+    "--zones",
+    "areas",
+    type=FILE,
+    required=True,
+    help="GeoJSON FeatureCollection of Polygons and MultiPolygons.",
+)
+@_INTERVAL
+@_JSON
+def zones(tracks: Path, areas: Path, interval_s: float, *, as_json: bool) -> None:
+    """Stays in zones found, missed and made up: the engine beside two plain rules.
+
+    Every recording is watched against every zone and scored by its truth. `raw` takes the zone
+    that the last fix is in, `gated` leaves out fixes with a confidence above 100 m or none.
+    """
+    from benchmarks.zones import run_zones  # noqa: PLC0415 - heavy: compiles
+
+    with _telling() as tell:
+        report = run_zones(tracks, areas, interval_s=interval_s, tell=tell)
+    if not report.true:
+        raise CordonError(
+            f"nobody in {tracks} stays in a zone of {areas} for 30 s, so there is nothing to score. "
+            "Name zones of where the recordings were made."
+        )
+    if as_json:
+        _print_json(report)
+        return
+    click.echo(
+        f"{report.recordings} recordings, {report.zones} zones, a fix every {interval_s:g} s; "
+        f"{report.true_changes} true changes, {report.raw_changes} by the last fix; "
+        f"engine {report.rules}"
     )
+    columns = ("true", "found", "false", "reported", "reported_per_true")
+    _print_rules(columns, report, report.raw, report.gated)
 
 
 @bench.command()
@@ -143,6 +179,18 @@ def _telling() -> Iterator[Callable[[str], None]]:
 
 def _print_json(report: msgspec.Struct) -> None:
     click.echo(msgspec.json.encode(report).decode())
+
+
+def _print_rules(
+    columns: tuple[str, ...], engine: msgspec.Struct, raw: msgspec.Struct, gated: msgspec.Struct
+) -> None:
+    """The engine's score and those of the plain rules, one a line."""
+    fields = (*columns, "delay_p50_s", "delay_p95_s")
+    rows = [("engine", engine), ("raw", raw), ("gated", gated)]
+    _print_table(
+        ["", *fields],
+        [[name, *(_shown(getattr(row, field)) for field in fields)] for name, row in rows],
+    )
 
 
 def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

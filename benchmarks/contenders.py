@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -201,18 +201,29 @@ def engine_alerts(
 ) -> list[list[Spell]]:
     """The alerts of the engine, for each meeting.
 
-    One engine watches all pairs, through its public calls alone. Each second it takes the fixes
-    of that second in order of fix time, then a sweep. An alert is one spell at `ALERT` or
-    `CONTACT`: it begins when such a level is decided and ends when `CLEAR` or `PRE_ALERT` is.
-    `UNKNOWN` neither begins an alert nor ends one. What is on when a pair's common time is over
-    ends there; what begins later is not counted.
+    One engine watches all pairs, see `changes_of`. An alert is one spell at `ALERT` or `CONTACT`:
+    it begins when such a level is decided and ends when `CLEAR` or `PRE_ALERT` is. `UNKNOWN`
+    neither begins an alert nor ends one. What is on when a pair's common time is over ends there;
+    what begins later is not counted.
     """
-    if not meetings:
-        return []
     plan = _plan(recordings, meetings, radius_m)
+    changes = changes_of(plan, recordings, max((meeting.end_s for meeting in meetings), default=0))
+    return [
+        alerts_of(changes[key], meeting.end_s)
+        for key, meeting in zip(plan.watch_keys, meetings, strict=True)
+    ]
+
+
+def changes_of(
+    plan: Plan, recordings: Sequence[Recording], last_s: int
+) -> Mapping[str, Sequence[Transition]]:
+    """What the engine decides under a plan whose tracks are the recordings, for each watch.
+
+    Through its public calls alone: each second, up to `last_s`, it takes the fixes of that second
+    in order of fix time, then a sweep.
+    """
     engine = Engine(plan, now_us=START_US)
     columns, seconds = _arrivals(recordings)
-    last_s = max(meeting.end_s for meeting in meetings)
     begin = np.searchsorted(seconds, np.arange(last_s + 2))
     changes: dict[str, list[Transition]] = defaultdict(list)
     for second in range(last_s + 1):
@@ -221,10 +232,7 @@ def engine_alerts(
         decided = engine.update(*batch, now_us=now_us).transitions + engine.sweep(now_us)
         for transition in decided:
             changes[transition.watch].append(transition)
-    return [
-        alerts_of(changes[key], meeting.end_s)
-        for key, meeting in zip(plan.watch_keys, meetings, strict=True)
-    ]
+    return changes
 
 
 def alerts_of(changes: Iterable[Transition], end_s: int) -> list[Spell]:

@@ -100,7 +100,7 @@ def judge(reported: Sequence[Spell], truth_m: FloatArray, radius_m: float) -> Ou
         radius_m: R.
     """
     true = spells(truth_m, np.arange(truth_m.size), radius_m)
-    first = [_first_that_finds(reported, encounter) for encounter in true]
+    first = [first_that_finds(reported, encounter) for encounter in true]
     delays_s = tuple(
         report.start_s - encounter.start_s
         for report, encounter in zip(first, true, strict=True)
@@ -110,7 +110,8 @@ def judge(reported: Sequence[Spell], truth_m: FloatArray, radius_m: float) -> Ou
     return Outcome(len(true), len(delays_s), false, len(reported), delays_s)
 
 
-def _first_that_finds(reported: Sequence[Spell], encounter: Spell) -> Spell | None:
+def first_that_finds(reported: Sequence[Spell], encounter: Spell) -> Spell | None:
+    """The first report that overlaps a true spell or begins at most `GRACE_S` after its end."""
     for report in reported:
         if report.end_s >= encounter.start_s and report.start_s <= encounter.end_s + GRACE_S:
             return report
@@ -134,10 +135,11 @@ def total(outcomes: Iterable[Outcome]) -> Score:
         false=sum(outcome.false for outcome in every),
         reported=reported,
         alerts_per_encounter=round(reported / true, 3) if true else None,
-        delay_p50_s=_percentile_s(delays_s, 50),
-        delay_p95_s=_percentile_s(delays_s, 95),
+        delay_p50_s=percentile_s(delays_s, 50),
+        delay_p95_s=percentile_s(delays_s, 95),
     )
 
 
-def _percentile_s(delays_s: Sequence[int], percent: float) -> float | None:
+def percentile_s(delays_s: Sequence[int], percent: float) -> float | None:
+    """A percentile of delays as printed; None when there are none."""
     return round(float(np.percentile(delays_s, percent)), 2) if delays_s else None

@@ -25,8 +25,9 @@ def canonical(caseload: Caseload) -> Caseload:
     tree = msgspec.to_builtins(caseload)
     for order in tree["orders"]:
         for condition in order["conditions"]:
-            if condition.get("geometry") is not None:
-                condition["geometry"] = _reduced(condition["geometry"])
+            for shape in (condition, *condition.get("corridors", ())):
+                if shape.get("geometry") is not None:
+                    shape["geometry"] = _reduced(shape["geometry"])
     for item in (*tree["assignments"], *tree["orders"]):
         for name in ("from", "to", "valid_from", "valid_to"):
             if item.get(name) is not None:

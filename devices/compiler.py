@@ -6,7 +6,7 @@ Expects a caseload that `devices.rules` finds nothing wrong with.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,8 +21,8 @@ from devices.caseload import (
     Order,
     Proximity,
 )
-from devices.geometry import FloatArray, read_zone, rings_of
 from devices.instants import from_datetime, to_iso
+from devices.outlines import joined, outline_of
 from devices.schedule import is_active, next_change_us, time_zone
 from devices.watches import Bearer, Compiled, Watch
 from geofence.plan import Pairs, Plan, ZoneKind, Zones
@@ -207,38 +207,19 @@ def _pairs(entries: list[_Entry], number: dict[str, int]) -> Pairs:
 
 def _zones(entries: list[_Entry], number: dict[str, int]) -> Zones:
     conditions = [e.condition for e in entries if not isinstance(e.condition, Proximity)]
-    read: dict[str, list[tuple[FloatArray, FloatArray]]] = {}
-    rings: list[tuple[FloatArray, FloatArray]] = []
-    zone_ring = [0]
-    for condition in conditions:
-        if condition.id not in read:  # a wearer with two tags has the same zone twice
-            area = condition.geometry
-            read[condition.id] = [] if area is None else rings_of(read_zone(area))
-        rings += read[condition.id]
-        zone_ring.append(len(rings))
-    circles = [
-        (c.circle.lat, c.circle.lon, c.circle.radius_m) if c.circle else (np.nan, np.nan, np.nan)
-        for c in conditions
-    ]
-    return Zones(
+    # A wearer with two tags has the same zone twice.
+    read = {condition.id: outline_of(condition) for condition in conditions}
+    return joined(
+        [read[condition.id] for condition in conditions],
         keys=tuple(entry.watch.key for entry in entries),
         track=np.array([number[entry.watch.tag] for entry in entries], dtype=np.int64),
         kind=np.array([_kind(condition) for condition in conditions], dtype=np.int64),
         buffer_m=np.array([condition.buffer_m for condition in conditions], dtype=np.float64),
-        circle=np.array(circles, dtype=np.float64).reshape(len(conditions), 3),
-        zone_ring=np.array(zone_ring, dtype=np.int64),
-        ring_vertex=np.cumsum([0, *(len(lat) for lat, _lon in rings)], dtype=np.int64),
-        lat_deg=_joined(lat for lat, _lon in rings),
-        lon_deg=_joined(lon for _lat, lon in rings),
     )
 
 
 def _kind(condition: Condition) -> ZoneKind:
     return ZoneKind.EXCLUSION if isinstance(condition, Exclusion) else ZoneKind.INCLUSION
-
-
-def _joined(arrays: Iterable[FloatArray]) -> FloatArray:
-    return np.concatenate([np.zeros(0), *arrays])
 
 
 def _bearers(caseload: Caseload, present: _Present) -> dict[str, Bearer]:

@@ -1,4 +1,4 @@
-"""GeoJSON polygons as the engine needs them: valid, closed, continuous across the antimeridian.
+"""GeoJSON areas and lines as the engine needs them: valid, continuous across the antimeridian.
 
 Longitudes on a map jump from 180 to -180. Within a ring each vertex is moved by whole turns to
 within 180 degrees of the one before it; a ring that does not come back to its own longitude after
@@ -31,13 +31,6 @@ MAX_LATITUDE_DEG = 89.0
 MIN_RADIUS_M = 20.0
 """Below the error of an ordinary fix (15 m at the median for a worn receiver, 48 m at 95 %)
 nothing can be told about being inside."""
-
-MAX_EXTENT_M = 100_000.0
-"""Width and height of a zone: twice the largest radius. Straight edges between far vertices are
-read differently by different maps (great circle, rhumb line, straight on the map)."""
-
-METRES_PER_DEGREE = 111_320.0
-"""Of latitude, and of longitude at the equator, within 1 %: good enough for limits on size."""
 
 _PLACE = re.compile(r"(?P<what>[^\[]*)\[(?P<lon>\S+) (?P<lat>\S+)\]")
 
@@ -82,6 +75,26 @@ def read_zone(geometry: Mapping[str, Any]) -> MultiPolygon:
     return _united(moved)
 
 
+def read_line(geometry: Mapping[str, Any]) -> FloatArray:
+    """(n, 2) longitudes and latitudes in degrees of a GeoJSON LineString, longitudes running on.
+
+    Raises:
+        GeometryError: Not such a geometry, without length, or too near to a pole.
+    """
+    if geometry.get("type") != "LineString":
+        raise GeometryError("type", "expected LineString, the middle of the way")
+    field = "coordinates"
+    coordinates = _list(geometry.get(field), field, "positions")
+    if len(coordinates) > MAX_VERTICES:
+        raise GeometryError(field, f"{len(coordinates):,} positions; {_vertices_allowed()}")
+    line = _positions(coordinates, field)
+    line[:, 0] = _running_on(line[:, 0])
+    if (line == line[0]).all():
+        raise GeometryError(field, "the line has no length; draw it from one end to the other")
+    _limit_latitudes(line, field)
+    return line
+
+
 def rings_of(zone: MultiPolygon) -> list[tuple[FloatArray, FloatArray]]:
     """Latitudes and longitudes in degrees of every ring, shells and holes, each closed."""
     rings = []
@@ -92,29 +105,16 @@ def rings_of(zone: MultiPolygon) -> list[tuple[FloatArray, FloatArray]]:
     return rings
 
 
-def size_problem(zone: MultiPolygon) -> str | None:
-    """Why the zone is too large or too small to be decided about; None if it is neither."""
-    west, south, east, north = zone.bounds
-    lon_m = METRES_PER_DEGREE * math.cos(math.radians((south + north) / 2))
-    if max((east - west) * lon_m, (north - south) * METRES_PER_DEGREE) > MAX_EXTENT_M:
-        return f"wider or higher than {MAX_EXTENT_M / 1000:.0f} km; split it into several zones"
-    metres = affinity.scale(zone, lon_m, METRES_PER_DEGREE, origin=(0, 0))
-    if metres.buffer(-MIN_RADIUS_M).is_empty:
-        # No point of it is that far from its boundary: the same limit as for a circle.
-        return (
-            f"nowhere {2 * MIN_RADIUS_M:.0f} m wide, so no fix can show that someone is inside; "
-            f"make it larger, or draw a circle with a radius_m of {MIN_RADIUS_M:.0f} or more"
-        )
-    return None
-
-
 def _limit_vertices(parts: Sequence[Any]) -> None:
     """Raises GeometryError when there are too many, before any array is made of them."""
     rings = [ring for part in parts if isinstance(part, list | tuple) for ring in part]
     count = sum(len(ring) for ring in rings if isinstance(ring, list | tuple))
     if count > MAX_VERTICES:
-        advice = f"a zone may have {MAX_VERTICES:,}; simplify its outline"
-        raise GeometryError("coordinates", f"{count:,} vertices; {advice}")
+        raise GeometryError("coordinates", f"{count:,} vertices; {_vertices_allowed()}")
+
+
+def _vertices_allowed() -> str:
+    return f"at most {MAX_VERTICES:,} are allowed; simplify it"
 
 
 def _list(value: Any, field: str, of_what: str) -> Sequence[Any]:
@@ -140,6 +140,8 @@ def _polygon(coordinates: Any, field: str) -> Polygon:
 
 def _ring(positions: Any, field: str) -> FloatArray:
     """(n, 2) longitudes and latitudes of a closed ring, longitudes running on."""
+    if len(_list(positions, field, "positions")) < 4:
+        raise GeometryError(field, "a ring has at least four positions, the last like the first")
     ring = _positions(positions, field)
     lon, lat = ring[:, 0], ring[:, 1]
     if lat[0] != lat[-1] or (lon[0] - lon[-1]) % 360.0 != 0.0:
@@ -150,21 +152,28 @@ def _ring(positions: Any, field: str) -> FloatArray:
         raise GeometryError(
             field, "the ring runs around a pole; such zones are not supported, draw a circle"
         )
-    if np.abs(lat).max() > MAX_LATITUDE_DEG:
-        raise GeometryError(
-            field, f"reaches beyond {MAX_LATITUDE_DEG:.0f} degrees of latitude; draw a circle"
-        )
-    # Whole turns are added to the longitudes as written, so that they are not rounded twice.
-    turns = np.concatenate([[0.0], np.cumsum(-np.round(np.diff(lon) / 360.0))])
-    ring[:, 0] = lon + 360.0 * turns
+    _limit_latitudes(ring, field)
+    ring[:, 0] = _running_on(lon)
     ring[-1] = ring[0]
     return ring
 
 
-def _positions(positions: Any, field: str) -> FloatArray:
+def _limit_latitudes(lon_lat: FloatArray, field: str) -> None:
+    if np.abs(lon_lat[:, 1]).max() > MAX_LATITUDE_DEG:
+        raise GeometryError(
+            field, f"reaches beyond {MAX_LATITUDE_DEG:.0f} degrees of latitude; draw a circle"
+        )
+
+
+def _running_on(lon_deg: FloatArray) -> FloatArray:
+    """Longitudes of which each is within half a turn of the one before."""
+    # Whole turns are added to the longitudes as written, so that they are not rounded twice.
+    turns = np.concatenate([[0.0], np.cumsum(-np.round(np.diff(lon_deg) / 360.0))])
+    return np.asarray(lon_deg + 360.0 * turns)
+
+
+def _positions(positions: Sequence[Any], field: str) -> FloatArray:
     """(n, 2) from a list of GeoJSON positions; heights are left out."""
-    if len(_list(positions, field, "positions")) < 4:
-        raise GeometryError(field, "a ring has at least four positions, the last like the first")
     for number, position in enumerate(positions):
         if not _is_position(position):
             where = f"{field}[{number}]"

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from devices import geometry
-from devices.caseload import Caseload, Exclusion, Inclusion, Order, Person, Proximity
+from devices.caseload import Caseload, Corridor, Exclusion, Inclusion, Order, Person, Proximity
 from devices.compiler import rings_m
+from devices.outlines import corridor_problems, outline_of, size_problem
 from devices.problems import Problem
 from devices.schedule import TimeZoneError, time_zone
 
@@ -24,6 +25,11 @@ LAST_INSTANT = datetime(2200, 1, 1, tzinfo=UTC)
 MIN_ALERT_M = geometry.MIN_RADIUS_M
 """Smallest alert ring, for the same reason as the smallest zone."""
 
+MIN_WIDTH_M = 2 * geometry.MIN_RADIUS_M
+"""Narrowest corridor, for the same reason."""
+
+MAX_CORRIDORS = 50
+"""Ways through one zone; each is measured with every fix."""
 
 _ROLE_OF_KIND = {"tag": ("wearer",), "handset": ("protected",)}
 
@@ -193,6 +199,22 @@ def _rings(condition: Proximity, field: str) -> Found:
 
 
 def _zone(zone: Exclusion | Inclusion, field: str) -> Found:
+    found = list(_shape(zone, field))
+    yield from found
+    for number, window in enumerate(zone.schedule):
+        if window.from_ == "24:00":
+            yield f"{field}.schedule[{number}].from", "24:00 ends a day; write 00:00 of the next"
+    if isinstance(zone, Inclusion) and zone.corridors:
+        advice = "widen the geometry of this one instead"
+        yield f"{field}.corridors", f"lead through exclusion zones only; {advice}"
+    elif len(zone.corridors) > MAX_CORRIDORS:
+        advice = f"at most {MAX_CORRIDORS} are allowed; join some"
+        yield f"{field}.corridors", f"{len(zone.corridors)} of them; {advice}"
+    else:
+        yield from _corridors(zone, f"{field}.corridors", measure=not found)
+
+
+def _shape(zone: Exclusion | Inclusion, field: str) -> Found:
     if zone.geometry is not None and zone.circle is not None:
         yield field, "has both geometry and circle; keep one"
     elif zone.geometry is None and zone.circle is None:
@@ -203,17 +225,6 @@ def _zone(zone: Exclusion | Inclusion, field: str) -> Found:
             yield f"{field}.circle.radius_m", f"is below {geometry.MIN_RADIUS_M:.0f} m, {advice}"
     elif zone.geometry is not None:
         yield from _geometry(zone.geometry, f"{field}.geometry")
-    for number, window in enumerate(zone.schedule):
-        if window.from_ == "24:00":
-            yield f"{field}.schedule[{number}].from", "24:00 ends a day; write 00:00 of the next"
-    if zone.corridors:
-        yield (
-            f"{field}.corridors",
-            (
-                "are not supported yet, so the zone would be watched without them; "
-                "remove them and cut the way out of the geometry"
-            ),
-        )
 
 
 def _geometry(value: dict[str, object], field: str) -> Found:
@@ -222,9 +233,30 @@ def _geometry(value: dict[str, object], field: str) -> Found:
     except geometry.GeometryError as error:
         yield f"{field}.{error.field}", str(error)
         return
-    problem = geometry.size_problem(area)
+    problem = size_problem(area)
     if problem is not None:
         yield field, problem
+
+
+def _corridors(zone: Exclusion | Inclusion, field: str, *, measure: bool) -> Found:
+    """`measure`: the zone itself is sound, so that they can be laid beside it."""
+    for number, corridor in enumerate(zone.corridors):
+        for name, message in _corridor(corridor):
+            measure = False
+            yield f"{field}[{number}].{name}", message
+    if measure and zone.corridors:
+        for which, message in corridor_problems(outline_of(zone)):
+            yield field if which is None else f"{field}[{which}].geometry", message
+
+
+def _corridor(corridor: Corridor) -> Found:
+    if corridor.width_m < MIN_WIDTH_M:
+        advice = "less than fixes are off by, so nobody could keep to it; make it wider"
+        yield "width_m", f"is below {MIN_WIDTH_M:.0f} m, {advice}"
+    try:
+        geometry.read_line(corridor.geometry)
+    except geometry.GeometryError as error:
+        yield f"geometry.{error.field}", str(error)
 
 
 def _unknown(name: str, section: str) -> str:

@@ -19,6 +19,10 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 
+class TooDetailedError(ValueError):
+    """A zone's outline, or those of all, are too long and winding to be watched."""
+
+
 class ZoneKind(IntEnum):
     """Whether being inside is the breach, or being outside."""
 

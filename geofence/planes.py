@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 
 from geofence.distance import ARC_RADIUS_M, ECCENTRICITY2, SEMI_MAJOR_M, to_cartesian_m
 from geofence.kernel import kernel
-from geofence.plan import FloatArray, IntArray, Zones
+from geofence.plan import FloatArray, IntArray, TooDetailedError, Zones
 
 SAG_M = 0.05
 """How far a straight edge on the plane may run beside the edge as drawn: a hundredth of the error
@@ -116,8 +116,9 @@ def lay_flat(zones: Zones) -> Planes:
     """Put every zone on its plane.
 
     Raises:
-        ValueError: A zone has no outline or two, a ring is not closed or too short, or a zone is
-            too large or too detailed, by the limits of this module.
+        TooDetailedError: One zone, or all of them, become too many straight pieces.
+        ValueError: A zone has no outline or two, a ring is not closed or too short, or a zone or a
+            corridor is too large.
     """
     _check(zones)
     paths = _paths(zones)
@@ -201,12 +202,12 @@ def _limit(zones: Zones, paths: _Paths, parts: IntArray) -> None:
     vertex_zone = np.repeat(paths.zone, np.diff(paths.start))
     count = np.bincount(vertex_zone, weights=pieces, minlength=zones.track.size)
     if np.any(count > MAX_ZONE_EDGES):
-        raise ValueError(
+        raise TooDetailedError(
             f"the outline of zone {zones.keys[int(np.argmax(count))]!r} needs more than "
             f"{MAX_ZONE_EDGES:,} straight pieces; simplify it"
         )
     if count.sum() > MAX_EDGES:
-        raise ValueError(
+        raise TooDetailedError(
             f"the outlines of all zones need more than {MAX_EDGES:,} straight pieces; "
             "simplify them or split the caseload over several sites"
         )
@@ -285,14 +286,13 @@ def _axes(middle_m: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def _project(points_m: FloatArray, own: NDArray[np.void]) -> FloatArray:
-    """(2, N) coordinates on the planes, added up in the order in which the kernel does."""
+    """(2, N) coordinates on the planes, to the nanometre.
+
+    Rounded, so that an edge is either level or clearly not: a slope of 1e300 would be of no use.
+    """
     way = points_m - own["middle_m"]
-    return np.stack(
-        [
-            way[:, 0] * axis[:, 0] + way[:, 1] * axis[:, 1] + way[:, 2] * axis[:, 2]
-            for axis in (own["east"], own["north"])
-        ]
-    )
+    axes = (own["east"], own["north"])
+    return np.stack([np.round(np.sum(way * axis, axis=1), 9) for axis in axes])
 
 
 def _edges(plane_m: FloatArray, start: IntArray) -> FloatArray:

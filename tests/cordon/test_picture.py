@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pyproj import Geod
+from shapely.geometry import shape
 
 from cordon.partition import stranger
-from cordon.picture import Heard, circle_geometry, device_views, watch_views
-from devices.caseload import Circle, Proximity
+from cordon.picture import Heard, circle_geometry, device_views, watch_views, zone_geometry
+from devices.caseload import Circle, Corridor, Exclusion, Proximity
 from devices.reports import FIX_DTYPE, MISSING, Batch, Message, Status
 from devices.watches import Bearer, Watch
 from geofence.levels import UNKNOWN_TIME_US, Level
@@ -36,6 +37,30 @@ def test_the_corners_of_a_circle_lie_on_it(lat: float, lon: float, radius_m: flo
     # Drawn as one piece: no edge runs around the world.
     steps = [abs(b[0] - a[0]) for a, b in itertools.pairwise(ring)]
     assert max(steps) < 90
+
+
+@pytest.mark.parametrize("shift_deg", [0.0, 179.995])
+def test_corridors_are_cut_out_of_what_is_drawn(shift_deg: float) -> None:
+    def lon(value: float) -> float:
+        return (value + shift_deg + 180) % 360 - 180
+
+    corners = [(-0.01, 51.0), (0.01, 51.0), (0.01, 51.01), (-0.01, 51.01), (-0.01, 51.0)]
+    line = [[lon(-0.02), 51.005], [lon(0.02), 51.005]]
+    zone = Exclusion(
+        id="z",
+        geometry={"type": "Polygon", "coordinates": [[[lon(x), y] for x, y in corners]]},
+        corridors=(Corridor(geometry={"type": "LineString", "coordinates": line}, width_m=100.0),),
+    )
+    shown = shape(zone_geometry(zone))
+    assert shown.is_valid
+    assert len(shown.geoms) == 2
+    south, north = sorted(shown.geoms, key=lambda part: part.bounds[1])
+    width_m = GEOD.inv(0, south.bounds[3], 0, north.bounds[1])[2]
+    assert width_m == pytest.approx(100, abs=0.5)
+    round_ = Exclusion(
+        id="c", circle=Circle(lat=51.005, lon=lon(0), radius_m=500.0), corridors=zone.corridors
+    )
+    assert len(shape(zone_geometry(round_)).geoms) == 2
 
 
 def test_what_is_not_known_is_none_and_never_a_number() -> None:

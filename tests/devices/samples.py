@@ -14,6 +14,7 @@ from devices.caseload import (
     Caseload,
     Circle,
     Condition,
+    Corridor,
     Device,
     Exclusion,
     Inclusion,
@@ -140,6 +141,11 @@ def _conditions(draw: st.DrawFn, name: str) -> Condition:
         if draw(st.booleans())
         else {"geometry": square(lon, lat)}
     )
+    if kind == "exclusion" and draw(st.booleans()):
+        middle = lat if "circle" in outline else lat + 0.005
+        line = [[lon - 0.02, middle], [lon + 0.02, middle]]
+        way = {"type": "LineString", "coordinates": line}
+        outline["corridors"] = (Corridor(geometry=way, width_m=40.0),)
     return zone(
         id=name,
         protected=draw(st.none() | protected),

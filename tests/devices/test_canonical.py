@@ -1,5 +1,7 @@
 """One form for every caseload that means the same."""
 
+from collections.abc import Mapping
+
 import msgspec
 from hypothesis import given, settings
 
@@ -26,6 +28,17 @@ def test_the_same_meaning_has_the_same_digest() -> None:
     school["coordinates"] = [[[*position, 7] for position in school["coordinates"][0]]]
     other["orders"][0]["conditions"][2]["buffer_m"] = -0.0
     assert digest(canonical(msgspec.convert(other, Caseload))) == digest(canonical(sample()))
+
+
+def test_a_corridors_line_is_reduced_as_a_zones_outline_is() -> None:
+    def with_way(geometry: Mapping[str, object]) -> str:
+        changed = tree()
+        changed["orders"][0]["conditions"][1]["corridors"] = [{"geometry": geometry, "width_m": 60}]
+        return digest(canonical(msgspec.convert(changed, Caseload)))
+
+    plain = {"type": "LineString", "coordinates": [[-1, 51.755], [-2, 51.755]]}
+    high = {"type": "LineString", "bbox": [], "coordinates": [[-1.0, 51.755, 9], [-2, 51.755, 9]]}
+    assert with_way(plain) == with_way(high) != digest(canonical(sample()))
 
 
 def test_another_meaning_has_another_digest() -> None:

@@ -17,7 +17,10 @@ from devices.compiler import compile_caseload, rings_m
 from devices.instants import from_datetime, from_iso
 from devices.schedule import is_active, time_zone
 from devices.watches import Compiled
+from geofence.distance import to_cartesian_m
 from geofence.plan import ZoneKind
+from geofence.planes import lay_flat
+from geofence.zones import zone_m
 from tests.devices.samples import NOON_US, caseloads, sample, tree
 
 MICROSECONDS_PER_DAY = 86_400_000_000
@@ -111,6 +114,28 @@ def test_two_tags_share_a_zones_outline() -> None:
     assert zones.keys == ("school/tag-1", "school/tag-2")
     assert zones.zone_ring.tolist() == [0, 1, 2]
     assert zones.lat_deg[:5].tolist() == zones.lat_deg[5:].tolist()
+
+
+def test_corridors_are_those_of_their_zone() -> None:
+    both = tree()
+    both["assignments"][1]["person"] = "w1"
+    line = [[-1.26, 51.755], [-1.25, 51.756], [-1.23, 51.755]]
+    way = {"geometry": {"type": "LineString", "coordinates": line}, "width_m": 60}
+    both["orders"][0]["conditions"][1]["corridors"] = [way, way | {"width_m": 80}]
+    zones = compile_caseload(
+        msgspec.convert(both, Caseload), from_iso("2026-11-23T20:00:00Z")
+    ).plan.zones
+    assert zones.keys == ("curfew/tag-1", "curfew/tag-2", "school/tag-1", "school/tag-2")
+    corridors = zones.corridors
+    assert corridors.zone.tolist() == [2, 2, 3, 3]
+    assert corridors.half_width_m.tolist() == [30, 40, 30, 40]
+    assert corridors.line_vertex.tolist() == [0, 3, 6, 9, 12]
+    assert corridors.lon_deg[3:6].tolist() == [lon for lon, _lat in line]
+    assert corridors.lat_deg[9:].tolist() == [lat for _lon, lat in line]
+    # As the engine takes it: in the way and beside it.
+    planes = lay_flat(zones)
+    for lat, lon, inside in ((51.7555, -1.245, False), (51.758, -1.245, True)):
+        assert (zone_m(3, *to_cartesian_m(lat, lon), planes) < 0) == inside
 
 
 def test_the_number_of_watches_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,9 @@ from shapely import affinity
 from shapely.geometry import MultiPolygon, Point, Polygon, mapping, shape
 
 from devices import geometry
-from devices.geometry import GeometryError, read_zone, rings_of, size_problem
+from devices.geometry import GeometryError, read_zone, rings_of
+from devices.outlines import size_problem
+from geofence import planes
 from tests.devices.samples import square
 
 SQUARE: list[list[float]] = [[0, 0], [2, 0], [2, 2], [0, 2], [0, 0]]
@@ -205,6 +207,33 @@ def test_limits_on_size(width_m: float, height_m: float, message: str | None, la
     ring = [[10, lat], [10 + wide, lat], [10 + wide, lat + high], [10, lat + high], [10, lat]]
     problem = size_problem(read_zone(polygon(ring)))
     assert (problem is None) if message is None else message in (problem or "")
+
+
+@pytest.mark.parametrize("south", [88.0, -88.85])
+@pytest.mark.parametrize(("widest_m", "decidable"), [(48, True), (38, False)])
+def test_width_is_measured_where_it_is(south: float, widest_m: float, decidable: object) -> None:
+    """A strip that narrows towards the pole; at its middle it is 38 m or 30 m wide."""
+    wide = widest_m / 111_320 / math.cos(math.radians(88.0))
+    problem = size_problem(read_zone(polygon(strip(10, south, wide, 0.85))))
+    assert (problem is None) == decidable
+
+
+def strip(west: float, south: float, wide: float, high: float) -> list[list[float]]:
+    east, north = west + wide, south + high
+    return [[west, south], [east, south], [east, north], [west, north], [west, south]]
+
+
+def test_size_is_measured_towards_a_pole_too() -> None:
+    # 51 degrees of longitude, and 98 km wide at its southern edge; 10 km from north to south.
+    assert size_problem(read_zone(polygon(strip(160, 88.91, 46, 0.09)))) is None
+    assert "100 km" in (size_problem(read_zone(polygon(strip(160, 88.0, 46, 0.5)))) or "")
+
+
+def test_an_outline_may_be_long_but_not_endless(monkeypatch: pytest.MonkeyPatch) -> None:
+    zone = read_zone(polygon(strip(0, 60, 0.5, 0.5)))
+    assert size_problem(zone) is None
+    monkeypatch.setattr(planes, "MAX_ZONE_EDGES", 50)
+    assert "many turns" in (size_problem(zone) or "")
 
 
 AROUND_POLES = {"both-poles", "latitude-band", "north-pole", "south-pole", "force-north-pole"}

@@ -89,12 +89,6 @@ def assignment(device: str, person: str, begin: str, end: str | None = None) -> 
             "40 m wide",
         ),
         (
-            (*SCHOOL, "corridors"),
-            [{"geometry": {}, "width_m": 10}],
-            "orders[0].conditions[1].corridors",
-            "not supported yet",
-        ),
-        (
             ("people", 3),
             {"id": "w1", "role": "wearer"},
             "people[3].id",
@@ -113,6 +107,91 @@ def test_each_rule(path: tuple[Any, ...], value: Any, field: str, message: str) 
     found = check_with((path, value))
     assert list(found) == [field]
     assert message in found[field]
+
+
+ROAD: list[list[float]] = [[-1.26, 51.755], [-1.23, 51.755]]
+WAYS = "orders[0].conditions[1].corridors"
+
+
+def way(line: list[list[float]], width_m: float = 60.0) -> dict[str, Any]:
+    return {"geometry": {"type": "LineString", "coordinates": line}, "width_m": width_m}
+
+
+@pytest.mark.parametrize(
+    ("corridors", "field", "message"),
+    [
+        ([way(ROAD, 39.9)], f"{WAYS}[0].width_m", "below 40 m"),
+        ([way(ROAD), way(ROAD, 1.0)], f"{WAYS}[1].width_m", "make it wider"),
+        ([{"geometry": {}, "width_m": 60}], f"{WAYS}[0].geometry.type", "LineString"),
+        ([{"geometry": square(0, 0), "width_m": 60}], f"{WAYS}[0].geometry.type", "LineString"),
+        ([way(ROAD[:1])], f"{WAYS}[0].geometry.coordinates", "no length"),
+        ([way([])], f"{WAYS}[0].geometry.coordinates", "at least one"),
+        ([way([ROAD[0], ROAD[0]])], f"{WAYS}[0].geometry.coordinates", "no length"),
+        ([way([[0, 51], [0, 95]])], f"{WAYS}[0].geometry.coordinates[1]", "in this order"),
+        ([way([[0, 51], [0, 89.5]])], f"{WAYS}[0].geometry.coordinates", "89 degrees"),
+        ([way([[0, 51]] * 10_001)], f"{WAYS}[0].geometry.coordinates", "10,001 positions"),
+        ([way([[-1.26, 51.74], [-1.23, 51.74]])], f"{WAYS}[0].geometry", "does not meet"),
+        ([way(ROAD), way([[1.26, 51.755], [1.23, 51.755]])], f"{WAYS}[1].geometry", "not meet"),
+        ([way([*ROAD, [4.0, 51.755]])], f"{WAYS}[0].geometry", "far beyond"),
+        ([way(ROAD, 2_000.0)], WAYS, "leave nothing of the zone that is 40 m wide"),
+        ([way(ROAD)] * 51, WAYS, "at most 50 are allowed"),
+    ],
+)
+def test_corridors_that_cannot_be_used(
+    corridors: list[dict[str, Any]], field: str, message: str
+) -> None:
+    found = check_with(((*SCHOOL, "corridors"), corridors))
+    assert list(found) == [field]
+    assert message in found[field]
+
+
+@pytest.mark.parametrize(
+    "corridors",
+    [
+        [way(ROAD)],
+        [way(ROAD, 40.0), way([[-1.245, 51.74], [-1.245, 51.77]], 100.0)],
+        # Beside the zone, but wide enough to reach into it: 51.7605 is 56 m north of it.
+        [way([[-1.26, 51.7605], [-1.23, 51.7605]], 120.0)],
+        # Within the zone from end to end, with a height.
+        [way([[-1.246, 51.755, 80.0], [-1.244, 51.756, 90.0]])],
+    ],
+)
+def test_corridors_that_can(corridors: list[dict[str, Any]]) -> None:
+    assert check_with(((*SCHOOL, "corridors"), corridors)) == {}
+
+
+def test_a_corridor_may_lead_through_a_circle_but_not_out_of_an_inclusion_zone() -> None:
+    found = check_with(((*CURFEW, "corridors"), [way([[-1.21, 51.7], [-1.19, 51.7]])]))
+    assert list(found) == ["orders[0].conditions[2].corridors"]
+    assert "exclusion zones only" in found["orders[0].conditions[2].corridors"]
+    through = check_with(
+        ((*CURFEW, "type"), "exclusion"),
+        ((*CURFEW, "corridors"), [way([[-1.21, 51.7], [-1.19, 51.7]])]),
+    )
+    assert through == {}
+    beside = check_with(
+        ((*CURFEW, "type"), "exclusion"),
+        ((*CURFEW, "corridors"), [way([[-1.21, 51.702], [-1.19, 51.702]])]),
+    )
+    assert list(beside) == ["orders[0].conditions[2].corridors[0].geometry"]
+
+
+def test_a_corridor_in_the_hole_of_a_zone_allows_nothing() -> None:
+    ring = square(-1.25, 51.75)["coordinates"][0]
+    hole = square(-1.248, 51.752, 0.006)["coordinates"][0]
+    around = {"type": "Polygon", "coordinates": [ring, hole]}
+    found = check_with(
+        ((*SCHOOL, "geometry"), around),
+        ((*SCHOOL, "corridors"), [way([[-1.246, 51.755], [-1.244, 51.755]])]),
+    )
+    assert list(found) == [f"{WAYS}[0].geometry"]
+
+
+def test_what_is_wrong_with_a_zone_is_not_said_of_its_corridors() -> None:
+    for geometry in (square(0, 0, 3.0), square(-1.25, 51.75, 0.0003), None):
+        found = check_with(((*SCHOOL, "geometry"), geometry), ((*SCHOOL, "corridors"), [way(ROAD)]))
+        assert len(found) == 1
+        assert WAYS not in next(iter(found))
 
 
 def test_condition_ids_are_unique_over_all_orders() -> None:

@@ -62,6 +62,17 @@ def test_short_edges_stay_whole_and_long_ones_are_cut() -> None:
     assert edge_count(np.array([60.0, 60.0]), np.array([0.0, 1.8])) == pytest.approx(89, abs=3)
 
 
+@pytest.mark.parametrize("tiny", [1e-302, 1e-160, 1e-16, -1e-14])
+def test_edges_that_are_nearly_level_or_nearly_nothing_stay_finite(tiny: float) -> None:
+    ring = np.array([(0, 0), (0.01, tiny), (0.01, 0.01), (tiny, 0.01), (tiny, 0.01), (0, 0)])
+    outline = Outline.of([ring])
+    assert np.isfinite(outline.planes.edges).all()
+    for lat, lon in ((0.005, 0.005), (tiny, tiny), (0.0, 0.005), (0.02, 0.0)):
+        found_m = outline.signed_m(lat, lon)
+        assert np.isfinite(found_m)
+        assert (found_m < -SAG_M) == (lat == 0.005)
+
+
 def test_rings_are_closed_to_the_bit_on_the_plane() -> None:
     ring = box(-0.4, 51.0, 0.8, 0.4)
     hole = box(-0.1, 51.1, 0.2, 0.1)
