@@ -38,10 +38,10 @@ from geofence.anomaly_state import (
     square_m2,
 )
 from geofence.clock_offset import note_delay
+from geofence.durations import SECOND_US
 from geofence.jumps import note_calm, note_place
 from geofence.kernel import kernel
 from geofence.levels import UNKNOWN_TIME_US
-from geofence.rules import SECOND_US
 
 __all__ = ["Anomaly", "Oddity", "new_anomalies", "note_fix"]
 

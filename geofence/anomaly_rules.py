@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import astuple, dataclass
 from typing import NamedTuple
 
-from geofence.rules import in_microseconds
+from geofence.durations import in_microseconds
 
 
 class AnomalyLimits(NamedTuple):

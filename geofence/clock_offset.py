@@ -17,9 +17,9 @@ import numpy as np
 
 from geofence.anomaly_rules import AnomalyLimits
 from geofence.anomaly_state import NO_KIND, Anomaly, begin, end, is_active
+from geofence.durations import SECOND_US
 from geofence.kernel import kernel
 from geofence.levels import UNKNOWN_TIME_US
-from geofence.rules import SECOND_US
 
 _CLOCK = int(Anomaly.CLOCK)
 _CLOCK_GPS = int(Anomaly.CLOCK_GPS)

@@ -23,10 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geofence.anomaly_rules import AnomalyLimits
+from geofence.durations import SECOND_US
 from geofence.kernel import kernel
 from geofence.levels import UNKNOWN_TIME_US
 from geofence.plan import FloatArray
-from geofence.rules import SECOND_US
 
 COMPANION_DTYPE = np.dtype(
     [

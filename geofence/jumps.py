@@ -52,9 +52,9 @@ from geofence.anomaly_state import (
     put,
     square_m2,
 )
+from geofence.durations import SECOND_US
 from geofence.kernel import kernel
 from geofence.levels import UNKNOWN_TIME_US
-from geofence.rules import SECOND_US
 from geofence.unpadded import repaired_near
 
 _SPEED = int(Anomaly.SPEED)

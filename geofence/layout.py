@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from geofence.durations import in_microseconds
 from geofence.plan import FloatArray, IntArray, Pairs, Plan, ZoneKind, Zones
 from geofence.planes import Planes, lay_flat
-from geofence.sensitivity import in_microseconds
 
 RINGS = 3
 """Columns of the rings: pre-alert, alert, contact. Ring r belongs to level r + 1."""

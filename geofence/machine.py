@@ -47,126 +47,19 @@ from __future__ import annotations
 
 import math
 
-from geofence.chances import closest_on_path, inside_soon
-from geofence.crossing import crossed
 from geofence.kernel import kernel
-from geofence.layout import ALERT_RING, CONTACT_RING, NO_TRACK, RINGS, Layout
+from geofence.layout import ALERT_RING, NO_TRACK, RINGS, Layout
 from geofence.levels import UNKNOWN_TIME_US, Cause, Level
-from geofence.proximity import within_radius
+from geofence.rising import NO_MOVER, asked, look
 from geofence.rules import Limits
-from geofence.sensitivity import SPARSE_S
-from geofence.track import TrackArray, reach_m
-from geofence.watch import WatchArray, inside, zone_depth_m
+from geofence.silence import newest_us, oldest_us, reached_us
+from geofence.track import TrackArray
+from geofence.watch import WatchArray, inside
 
-_PRE_ALERT = int(Level.PRE_ALERT)
 _ALERT = int(Level.ALERT)
-_CONTACT = int(Level.CONTACT)
 _POSITION = int(Cause.POSITION)
-_AHEAD = int(Cause.AHEAD)
-_PATH = int(Cause.PATH)
-_BEACON = int(Cause.BEACON)
 _SILENCE = int(Cause.SILENCE)
 _CALM = int(Cause.CALM)
-
-NO_MOVER = -1
-_LOG_SPARSE = math.log(SPARSE_S)
-_HOLDING = 0.5
-"""What keeps a level from falling, as a share of what it takes to enter it."""
-
-_HALVINGS = 40
-"""Of an interval of up to a year, to less than a millisecond."""
-
-
-@kernel
-def oldest_us(layout: Layout, watch: int, tracks: TrackArray) -> int:
-    """Time of the older fix of a watch, `UNKNOWN_TIME_US` if one is missing."""
-    a_us: int = tracks[layout.first[watch]]["time_us"]
-    if layout.second[watch] == NO_TRACK:
-        return a_us
-    b_us: int = tracks[layout.second[watch]]["time_us"]
-    return min(a_us, b_us)
-
-
-@kernel
-def newest_us(layout: Layout, watch: int, tracks: TrackArray) -> int:
-    """Time of the newer fix of a watch, `UNKNOWN_TIME_US` if there is none."""
-    a_us: int = tracks[layout.first[watch]]["time_us"]
-    if layout.second[watch] == NO_TRACK:
-        return a_us
-    b_us: int = tracks[layout.second[watch]]["time_us"]
-    return max(a_us, b_us)
-
-
-@kernel
-def asked(layout: Layout, watch: int, tracks: TrackArray) -> float:
-    """The probability that it takes to enter a level, by how often there are fixes."""
-    policy = layout.policy[layout.policy_of[watch]]
-    interval_s = tracks[layout.first[watch]]["interval_s"]
-    if layout.second[watch] != NO_TRACK:
-        interval_s = max(interval_s, tracks[layout.second[watch]]["interval_s"])
-    sparse = min(1.0, math.log(max(1.0, interval_s)) / _LOG_SPARSE)
-    often = policy["enter_probability"]
-    return float(often + sparse * (policy["sparse_probability"] - often))
-
-
-@kernel
-def _by_position(
-    layout: Layout, watch: int, depth_m: float, sigma_m: float, least: float
-) -> tuple[int, float]:
-    """The highest level whose ring is probably entered, 0 for none; and how probably."""
-    for ring in range(RINGS - 1, -1, -1):
-        chance = inside(layout, watch, depth_m, layout.enter_m[watch, ring], sigma_m)
-        if chance >= least:
-            return ring + 1, chance
-    return 0, 0.0
-
-
-@kernel
-def _ahead(
-    layout: Layout, watch: int, tracks: TrackArray, least: float, limits: Limits
-) -> tuple[int, float]:
-    """The level that what is predicted speaks for, 0 for none; and how probably."""
-    policy = layout.policy[layout.policy_of[watch]]
-    a, b = tracks[layout.first[watch]], tracks[layout.second[watch]]
-    contact_m = layout.enter_m[watch, CONTACT_RING]
-    chance = inside_soon(a, b, contact_m, policy["contact_ahead_s"], limits)
-    if chance >= least:
-        return _ALERT, chance
-    alert_m = layout.enter_m[watch, ALERT_RING]
-    chance = inside_soon(a, b, alert_m, policy["warn_ahead_s"], limits)
-    if chance >= least:
-        return _PRE_ALERT, chance
-    return 0, 0.0
-
-
-@kernel
-def _on_the_way(
-    watches: WatchArray, watch: int, tracks: TrackArray, layout: Layout, mover: int, least: float,
-    limits: Limits,
-) -> tuple[int, float]:  # fmt: skip
-    """The level that the way between the mover's last two fixes speaks for, and how probably."""
-    state = watches[watch]
-    if watch >= layout.pair_count:
-        chance, depth_m, at_us = crossed(tracks[mover], watch, state["depth_m"], layout, limits)
-        state["closest_m"], state["closest_us"] = depth_m, at_us
-        return (_ALERT, chance) if chance >= least else (0, 0.0)
-    other = layout.second[watch] if layout.first[watch] == mover else layout.first[watch]
-    distance_m, sigma_m, at_us = closest_on_path(tracks[mover], tracks[other], limits)
-    state["closest_m"], state["closest_us"] = distance_m, at_us
-    if math.isnan(distance_m):
-        return 0, 0.0
-    for ring in range(RINGS - 1, -1, -1):
-        chance = within_radius(distance_m, layout.enter_m[watch, ring], sigma_m)
-        if chance >= least:
-            return ring + 1, chance
-    return 0, 0.0
-
-
-@kernel
-def heard(watches: WatchArray, watch: int, now_us: int, limits: Limits) -> bool:
-    """Whether one device of a pair hears the other's beacon."""
-    beacon_us: int = watches[watch]["beacon_us"]
-    return beacon_us != UNKNOWN_TIME_US and now_us - beacon_us <= limits.beacon_hold_us
 
 
 @kernel
@@ -244,63 +137,6 @@ def _settled(watches: WatchArray, watch: int) -> bool:
 
 
 @kernel
-def _rise(watches: WatchArray, watch: int, level: int, chance: float, cause: int) -> None:
-    state = watches[watch]
-    if level > state["held"]:
-        state["held"] = level
-        state["chance"] = chance
-        state["cause"] = cause
-
-
-@kernel
-def hear(watches: WatchArray, watch: int) -> None:
-    """Raise a pair of which one device hears the other's beacon."""
-    _rise(watches, watch, _CONTACT, 1.0, _BEACON)
-    state = watches[watch]
-    state["unknown"] = 0
-    for ring in range(RINGS):
-        state["calm_fix_us"][ring] = UNKNOWN_TIME_US
-        state["calm_now_us"][ring] = UNKNOWN_TIME_US
-
-
-@kernel
-def look(
-    watches: WatchArray, watch: int, tracks: TrackArray, layout: Layout, now_us: int, mover: int,
-    limits: Limits,
-) -> int:  # fmt: skip
-    """Raise a watch as far as positions, predictions, the way and beacons speak for it.
-
-    Args:
-        watches, watch, tracks, layout: The watch must be measured at `now_us`.
-        now_us: When this is decided.
-        mover: The track that has a new fix; `NO_MOVER`: none has.
-        limits: Parameters.
-
-    Returns:
-        The level that something still speaks for, at `_HOLDING` of what entering takes.
-    """
-    state = watches[watch]
-    least = asked(layout, watch, tracks)
-    level, chance = _by_position(layout, watch, state["depth_m"], state["sigma_m"], least)
-    _rise(watches, watch, level, chance, _POSITION)
-    supported = level
-    if watch < layout.pair_count:
-        level, chance = _ahead(layout, watch, tracks, _HOLDING * least, limits)
-        supported = max(supported, level)
-        if chance < least and level:
-            level, chance = _ahead(layout, watch, tracks, least, limits)
-        _rise(watches, watch, level, chance, _AHEAD)
-        if heard(watches, watch, now_us, limits):
-            _rise(watches, watch, _CONTACT, 1.0, _BEACON)
-            supported = _CONTACT
-    if mover != NO_MOVER:
-        level, chance = _on_the_way(watches, watch, tracks, layout, mover, least, limits)
-        _rise(watches, watch, level, chance, _PATH)
-        supported = max(supported, level)
-    return supported
-
-
-@kernel
 def decide(
     watches: WatchArray, watch: int, tracks: TrackArray, layout: Layout, now_us: int, mover: int,
     limits: Limits,
@@ -340,51 +176,6 @@ def glance(
 
 
 @kernel
-def _way_left_m(
-    watch: int, tracks: TrackArray, layout: Layout, at_us: int, limits: Limits
-) -> float:
-    """How much farther away than plausible the alert ring is at an instant; below 0: not at all."""
-    alert_m = layout.enter_m[watch, ALERT_RING]
-    a = tracks[layout.first[watch]]
-    reached_m = reach_m(a, at_us, limits)
-    here, sigma2 = a["here_m"], a["here_sigma_m"] * a["here_sigma_m"]
-    if layout.second[watch] == NO_TRACK:
-        depth_m = zone_depth_m(watch - layout.pair_count, here[0], here[1], here[2], layout)
-        return depth_m - limits.reach_sigmas * math.sqrt(sigma2) - alert_m - reached_m
-    b = tracks[layout.second[watch]]
-    reached_m += reach_m(b, at_us, limits)
-    sigma2 += b["here_sigma_m"] * b["here_sigma_m"]
-    dx, dy, dz = here[0] - b["here_m"][0], here[1] - b["here_m"][1], here[2] - b["here_m"][2]
-    apart_m = math.sqrt(dx * dx + dy * dy + dz * dz)
-    return apart_m - limits.reach_sigmas * math.sqrt(sigma2) - alert_m - reached_m
-
-
-@kernel
-def _reached_us(
-    watches: WatchArray, watch: int, tracks: TrackArray, layout: Layout, now_us: int, limits: Limits
-) -> int:
-    """Since when the alert ring could have been reached; after `now_us` if not yet.
-
-    A device whose position is not known could be anywhere: since ever.
-    """
-    since_us = oldest_us(layout, watch, tracks)
-    if since_us == UNKNOWN_TIME_US:
-        return UNKNOWN_TIME_US
-    if _way_left_m(watch, tracks, layout, now_us, limits) > 0.0:
-        return now_us + 1
-    low, high = since_us, now_us
-    for _ in range(_HALVINGS):
-        if high - low <= 1:
-            break
-        middle = low + (high - low) // 2
-        if _way_left_m(watch, tracks, layout, middle, limits) > 0.0:
-            low = middle
-        else:
-            high = middle
-    return high
-
-
-@kernel
 def elapse(
     watches: WatchArray, watch: int, tracks: TrackArray, layout: Layout, now_us: int, limits: Limits
 ) -> int:
@@ -397,15 +188,15 @@ def elapse(
         since_us = max(since_us, tracks[layout.second[watch]]["listening_us"])
     overdue_us: int = since_us + layout.overdue_us[watch]
     if now_us > overdue_us:
-        reached_us = _reached_us(watches, watch, tracks, layout, now_us, limits)
-        if reached_us <= now_us:
+        possible_us = reached_us(watch, tracks, layout, now_us, limits)
+        if possible_us <= now_us:
             if not state["unknown"]:
                 state["cause"] = _SILENCE
             state["unknown"] = 1
             for ring in range(RINGS):
                 state["calm_fix_us"][ring] = UNKNOWN_TIME_US
                 state["calm_now_us"][ring] = UNKNOWN_TIME_US
-            return max(overdue_us, reached_us)
+            return max(overdue_us, possible_us)
     if _fall(watches, watch, layout, UNKNOWN_TIME_US, now_us) and _settled(watches, watch):
         state["unknown"] = 0
     return now_us

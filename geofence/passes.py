@@ -16,9 +16,11 @@ from geofence.due import far_m, next_due_us
 from geofence.kernel import kernel
 from geofence.layout import NO_TRACK, Layout
 from geofence.levels import UNKNOWN_TIME_US, Cause, Level
-from geofence.machine import NO_MOVER, decide, elapse, glance, hear, oldest_us
+from geofence.machine import decide, elapse, glance
 from geofence.plan import FloatArray, IntArray
+from geofence.rising import NO_MOVER, hear
 from geofence.rules import Limits
+from geofence.silence import oldest_us
 from geofence.track import Mark, TrackArray, advance, judge
 from geofence.watch import (
     WatchArray,

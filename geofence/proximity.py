@@ -21,6 +21,7 @@ import numpy as np
 from geofence.kernel import kernel
 from geofence.plan import FloatArray
 
+SIGMAS_PER_R68 = 1 / math.sqrt(-2 * math.log(1 - 0.68))
 QUANTILE_975 = 1.959963984540054
 """Of the standard normal distribution: 2.5 % lie beyond it on each side."""
 

@@ -11,7 +11,8 @@ import hashlib
 from dataclasses import astuple, dataclass
 from typing import NamedTuple
 
-from geofence.sensitivity import in_microseconds
+from geofence.durations import in_microseconds
+from geofence.proximity import SIGMAS_PER_R68
 
 MODEL = "three-models-1"
 """Names the method. Change it whenever the same parameters would decide differently."""
@@ -220,9 +221,6 @@ class Rules:
             beacon_hold_us=in_microseconds(self.beacon_hold_s),
         )
 
-
-SIGMAS_PER_R68 = 0.6624305402930436
-"""Standard deviation per axis of an error whose 68 % radius is 1: 1 / sqrt(-2 ln 0.32)."""
 
 DEFAULT_RULES = Rules()
 

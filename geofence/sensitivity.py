@@ -8,8 +8,6 @@ from __future__ import annotations
 import math
 from dataclasses import astuple, dataclass
 
-SECOND_US = 1_000_000
-
 SPARSE_S = 15.0
 """Seconds between fixes from which `sparse_probability` is asked: the rate of a violation."""
 
@@ -71,8 +69,3 @@ class Sensitivity:
 
 
 DEFAULT_SENSITIVITY = Sensitivity()
-
-
-def in_microseconds(duration_s: float) -> int:
-    """A duration in whole microseconds."""
-    return round(duration_s * SECOND_US)

@@ -23,7 +23,8 @@ from geofence.kernel import kernel
 from geofence.levels import UNKNOWN_TIME_US
 from geofence.motion import COLUMNS, MODEL_DTYPE_FIELDS, blend, mix
 from geofence.plan import FloatArray
-from geofence.rules import MODELS, SIGMAS_PER_R68, Limits
+from geofence.proximity import SIGMAS_PER_R68
+from geofence.rules import MODELS, Limits
 
 
 class Mark(IntEnum):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from geofence.anomalies import Anomaly, Oddity
 from geofence.anomaly_rules import AnomalyRules
-from geofence.rules import SECOND_US as S
+from geofence.durations import SECOND_US as S
 
 Point = tuple[float, float, float]
 
