@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from geofence.distance import ECCENTRICITY2
 from geofence.layout import Layout
 from geofence.levels import UNKNOWN_TIME_US, Level
 from geofence.plan import FloatArray, IntArray
+from geofence.proximity import SIGMAS_PER_R68
 from geofence.track import TrackArray
 from geofence.watch import WatchArray, describe_all
 
@@ -18,9 +20,10 @@ class TrackPicture:
     """Where devices are: (T,) arrays in the order of `Plan.tracks`.
 
     Attributes:
-        time_us: Time of the fix shown; `UNKNOWN_TIME_US` where there is none.
-        lat_deg, lon_deg: NaN where there is none.
-        accuracy_m: 68 % radius as the device stated it; NaN where it stated none.
+        time_us: Time of the last fix used; `UNKNOWN_TIME_US` where there is none.
+        lat_deg, lon_deg: Where the device is believed to have been then; NaN where there is none.
+        accuracy_m: Radius of 68 % of that belief, whatever the device stated; NaN where there is
+            none.
     """
 
     time_us: IntArray
@@ -59,16 +62,18 @@ class Picture:
 def take_picture(tracks: TrackArray, watches: WatchArray, layout: Layout) -> Picture:
     """Copy the present state out of the engine's arrays."""
     seen = tracks["time_us"] != UNKNOWN_TIME_US
-    stated = seen & (tracks["accuracy_cm"] > 0)
+    x, y, z = tracks["here_m"].T
+    # On the ellipsoid, where the track is to within metres of height, this is exact.
+    lat_deg = np.degrees(np.arctan2(z, (1 - ECCENTRICITY2) * np.hypot(x, y)))
     numbers = np.empty((watches.size, 4))
     describe_all(watches, tracks, layout, numbers)
     level = np.where(watches["unknown"] != 0, int(Level.UNKNOWN), watches["held"])
     return Picture(
         TrackPicture(
             time_us=tracks["time_us"].copy(),
-            lat_deg=np.where(seen, tracks["lat_e7"] / 1e7, np.nan),
-            lon_deg=np.where(seen, tracks["lon_e7"] / 1e7, np.nan),
-            accuracy_m=np.where(stated, tracks["accuracy_cm"] / 100.0, np.nan),
+            lat_deg=np.where(seen, lat_deg, np.nan),
+            lon_deg=np.where(seen, np.degrees(np.arctan2(y, x)), np.nan),
+            accuracy_m=np.where(seen, tracks["here_sigma_m"] / SIGMAS_PER_R68, np.nan),
         ),
         WatchPicture(
             level=level,
