@@ -48,6 +48,7 @@ _ADVICE = (
     ("[a-z]{2}", "write a language code like en or en-GB"),
     ("`str`, got `int`", "put it in quotes"),
     ("`str`, got `float`", "put it in quotes"),
+    ("<= 50000.0", "it is in metres and may be 50 km at most; make it smaller"),
     ("`float`, got `str`", "write a number without quotes or unit"),
     ("got `null`", "give a value, or leave the field out if it is optional"),
 )

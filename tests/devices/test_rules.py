@@ -176,6 +176,15 @@ def test_a_corridor_may_lead_through_a_circle_but_not_out_of_an_inclusion_zone()
     assert list(beside) == ["orders[0].conditions[2].corridors[0].geometry"]
 
 
+@pytest.mark.parametrize("lat", [-90, -89.5, 89.999, 90])
+def test_near_a_pole_a_circle_will_do(lat: float) -> None:
+    circle = {"lat": lat, "lon": 12.0, "radius_m": 5_000}
+    assert check_with(((*CURFEW, "circle"), circle)) == {}
+    outline = square(12.0, lat - 0.01 if lat > 0 else lat)
+    found = check_with(((*SCHOOL, "geometry"), outline))
+    assert "draw a circle" in found["orders[0].conditions[1].geometry.coordinates[0]"]
+
+
 def test_a_corridor_in_the_hole_of_a_zone_allows_nothing() -> None:
     ring = square(-1.25, 51.75)["coordinates"][0]
     hole = square(-1.248, 51.752, 0.006)["coordinates"][0]

@@ -179,6 +179,33 @@ def test_a_window_in_a_skipped_hour_comes_back_the_week_after() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("days", "begin", "end", "first", "last"),
+    [
+        # 29 March: 02:00 to 03:00 is skipped at 01:00Z. The night is an hour shorter.
+        ("sat", "22:00", "06:00", "2026-03-28T21:00:00Z", "2026-03-29T04:00:00Z"),
+        ("sun", "02:30", "05:00", "2026-03-29T01:00:00Z", "2026-03-29T03:00:00Z"),
+        ("sun", "01:00", "02:30", "2026-03-29T00:00:00Z", "2026-03-29T01:00:00Z"),
+        # 25 October: 02:00 to 03:00 comes twice, from 00:00Z on. The night is an hour longer.
+        ("sat", "22:00", "06:00", "2026-10-24T20:00:00Z", "2026-10-25T05:00:00Z"),
+        ("sun", "02:30", "05:00", "2026-10-25T00:30:00Z", "2026-10-25T04:00:00Z"),
+        ("sun", "01:00", "02:30", "2026-10-24T23:00:00Z", "2026-10-25T01:30:00Z"),
+        ("sun", "02:10", "02:50", "2026-10-25T00:10:00Z", "2026-10-25T01:50:00Z"),
+    ],
+)
+def test_windows_over_a_skipped_and_a_repeated_hour(
+    days: str, begin: str, end: str, first: str, last: str
+) -> None:
+    schedule = [window(days, begin, end)]
+    first_us, last_us = from_iso(first), from_iso(last)
+    assert next_change_us(schedule, MADRID, first_us - MINUTE_US) == first_us
+    assert next_change_us(schedule, MADRID, first_us) == last_us
+    for at_us in range(first_us, last_us, MINUTE_US):
+        assert is_active(schedule, MADRID, at_us)
+    assert not is_active(schedule, MADRID, first_us - 1)
+    assert not is_active(schedule, MADRID, last_us)
+
+
 def test_from_equal_to_means_a_whole_day() -> None:
     day = [window("mon", "08:00", "08:00")]
     assert is_active(day, ZoneInfo("UTC"), from_iso("2026-11-24T07:59:59Z"))
