@@ -22,12 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geofence.distance import geodesics_m
-from geofence.layout import Layout, lay_out
+from geofence.layout import Layout, digest_of, lay_out
 from geofence.levels import UNKNOWN_TIME_US, Cause, Level, Transition
 from geofence.passes import (
     CHANGE_DTYPE,
     ChangeArray,
     MarkArray,
+    measure_all,
     take_fixes,
     take_plan,
     take_sighting,
@@ -81,6 +82,7 @@ class Engine:
         self._limits = rules.limits()
         self._plan = plan
         self._layout = lay_out(plan)
+        self._watched = digest_of(plan, self._layout)
         self._scratch = new_scratch()
         self._tracks = new_tracks(len(plan.tracks), listening_us=now_us)
         self._watches = new_watches(len(plan.watch_keys))
@@ -178,6 +180,9 @@ class Engine:
         layout = lay_out(plan)
         held = self._state()
         self._plan, self._layout = plan, layout
+        self._watched = digest_of(plan, layout)
+        if self._watched == held.watched:
+            return []
         gone = self._adopt(held, now_us)
         ended = {key: one for key, one in gone.items() if one.level != Level.CLEAR}
         closing = [_closing(key, one, now_us) for key, one in ended.items()]
@@ -226,6 +231,7 @@ class Engine:
 
     def _state(self) -> Snapshot:
         return Snapshot(
+            watched=self._watched,
             track_ids=self._plan.tracks,
             tracks=self._tracks.tobytes(),
             watch_keys=self._plan.watch_keys,
@@ -239,9 +245,10 @@ class Engine:
         _carry(held.track_array(), held.track_ids, self._tracks, self._plan.tracks)
         self._watches = new_watches(len(self._plan.watch_keys))
         gone = _carry(held.watch_array(), held.watch_keys, self._watches, self._plan.watch_keys)
-        # The plan may have other zones and rings: everything is measured and looked at anew.
-        self._watches["from_depth_m"] = np.nan
-        self._watches["due_us"] = 0
+        if held.watched != self._watched:  # other zones and rings: all is measured anew
+            self._watches["from_depth_m"] = np.nan
+            self._watches["due_us"] = 0
+            measure_all(*self._arrays())
         self._retired = dict(held.retired)
         for index, key in enumerate(self._plan.watch_keys):
             if (retired := self._retired.pop(key, None)) is not None:

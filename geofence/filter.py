@@ -69,7 +69,8 @@ def lasting_m2(state: np.void, limits: Limits) -> float:
 @kernel
 def begin(state: np.void, x: float, y: float, z: float, sigma_m: float, limits: Limits) -> None:
     """Start a track at its first fix: there, and in any kind of movement."""
-    sigma = 1.5 * limits.noise_scale * sigma_m
+    scale = 1.0 if sigma_m > limits.coarse_sigma_m else 1.5 * limits.noise_scale
+    sigma = scale * sigma_m
     for model in range(MODELS):
         state["mean_m"][model, 0] = x
         state["mean_m"][model, 1] = y
@@ -95,6 +96,7 @@ def absorb(
     y: float,
     z: float,
     sigma_m: float,
+    since_s: float,
     limits: Limits,
 ) -> float:
     """Change the models of a track for a fix.
@@ -106,13 +108,19 @@ def absorb(
         y: See x.
         z: See x.
         sigma_m: Stated error per axis.
+        since_s: Time since the fix before.
         limits: Parameters.
 
     Returns:
         Probability that the fix is neither wild nor stray.
     """
     stated_m2 = sigma_m * sigma_m
+    coarse = sigma_m > limits.coarse_sigma_m
     r0 = noise_scale2(state, limits) * stated_m2
+    if coarse:
+        # Fixes from the same cell share their error: only so many seconds of them count as one.
+        shared = 1.0 + 2.0 * limits.coarse_memory_s / since_s
+        r0 = max(r0, stated_m2) * shared
     r1 = r0 * limits.tail_factor2
     r2 = r0 * limits.wild_factor2
     ordinary_share = 1.0 - limits.tail_share - limits.wild_share
@@ -155,7 +163,8 @@ def absorb(
         noise_sum += told * half * h0
     for model in range(MODELS):
         state["weight"][model] /= total
-    _learn_noise(state, noise_sum / total, noise_count / total, stated_m2, limits)
+    if not coarse:
+        _learn_noise(state, noise_sum / total, noise_count / total, stated_m2, limits)
     return float(sound / total)
 
 

@@ -266,6 +266,18 @@ def take_plan(
 
 
 @kernel
+def measure_all(
+    tracks: TrackArray, watches: WatchArray, layout: Layout, limits: Limits, scratch: FloatArray
+) -> None:
+    """Measure every watch where its tracks were placed last, without deciding anything."""
+    for watch in range(watches.size):
+        at_us = tracks[layout.first[watch]]["at_us"]
+        if layout.second[watch] != NO_TRACK:
+            at_us = max(at_us, tracks[layout.second[watch]]["at_us"])
+        measure(watches, watch, tracks, layout, at_us, limits, scratch)
+
+
+@kernel
 def take_sighting(
     tracks: TrackArray,
     watches: WatchArray,

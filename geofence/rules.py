@@ -44,6 +44,8 @@ class Limits(NamedTuple):
     drift_share2: float
     hidden_share2: float
     hidden_factor: float
+    coarse_sigma_m: float
+    coarse_memory_s: float
     unknown_sigma_m: float
     sigma_floor_m: float
     move_limit_mps: float
@@ -90,6 +92,10 @@ class Rules:
             error. What jitter (times `hidden_factor`) leaves of the stated error (times
             `hidden_share`) is taken to be hidden, and added as well: a phone in a car, whose
             errors are correlated 0.96 from second to second, is not believed to be exact.
+        coarse_m: A fix that states a larger radius than this comes from cells or Wi-Fi. Such
+            errors are no smaller than stated (android phones in cars: 1.2 to 2 times), and the
+            next fix from the same cell has the same one:
+        coarse_memory_s: so many seconds of them count as one fix.
         unknown_accuracy_m: 68 % radius taken where a device states none (or 0, which is no
             accuracy but a blank). 100 m: phones located by Wi-Fi and cells are mostly within
             it, and it is far above what a working satellite receiver shows, so silence about
@@ -137,6 +143,8 @@ class Rules:
     drift_share: float = 0.18
     hidden_share: float = 0.9
     hidden_factor: float = 2.0
+    coarse_m: float = 200.0
+    coarse_memory_s: float = 120.0
     unknown_accuracy_m: float = 100.0
     accuracy_floor_m: float = 3.0
     move_limit_mps: float = 70.0
@@ -205,6 +213,8 @@ class Rules:
             drift_share2=float(self.drift_share) ** 2,
             hidden_share2=float(self.hidden_share) ** 2,
             hidden_factor=float(self.hidden_factor) ** 2,
+            coarse_sigma_m=self.coarse_m * SIGMAS_PER_R68,
+            coarse_memory_s=float(self.coarse_memory_s),
             unknown_sigma_m=self.unknown_accuracy_m * SIGMAS_PER_R68,
             sigma_floor_m=self.accuracy_floor_m * SIGMAS_PER_R68,
             move_limit_mps=float(self.move_limit_mps),

@@ -9,7 +9,7 @@ from geofence.levels import Level
 from geofence.track import TRACK_DTYPE, TrackArray
 from geofence.watch import WATCH_DTYPE, WatchArray
 
-_FORMAT = b"CE1"  # Cordon engine, layout 1
+_FORMAT = b"CE2"  # Cordon engine, layout 2
 _LAYOUT = f"{TRACK_DTYPE.descr}{WATCH_DTYPE.descr}"
 
 
@@ -38,12 +38,14 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         layout: Fields of the two arrays, to refuse the bytes of another version.
+        watched: Digest of what was watched (`geofence.layout.digest_of`).
         track_ids, tracks: (T,) device ids and the bytes of `TRACK_DTYPE` rows.
         watch_keys, watches: (W,) watch keys and the bytes of `WATCH_DTYPE` rows.
         retired: By watch key.
     """
 
     layout: str = _LAYOUT
+    watched: str
     track_ids: tuple[str, ...]
     tracks: bytes
     watch_keys: tuple[str, ...]

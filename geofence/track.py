@@ -150,7 +150,7 @@ def advance(
         gain = _INTERVAL_GAIN if interval_s > 0.0 else 1.0
         state["interval_s"] = interval_s + gain * (since_s - interval_s)
         mix(state, since_s, limits, scratch)
-        sound = absorb(state, scratch, x, y, z, sigma_m, limits)
+        sound = absorb(state, scratch, x, y, z, sigma_m, since_s, limits)
         if note_odd(state, time_us, x, y, z, sigma_m, sound, limits):
             mark = _MOVED
             state["before_us"] = UNKNOWN_TIME_US
