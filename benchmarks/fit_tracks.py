@@ -60,12 +60,17 @@ class Knob:
     Some numbers the recordings cannot bound from above, because in none of them does somebody get
     out of a car, or change the receiver: never forgetting would be best. `most` is what forgetting
     is for.
+
+    What is taken as hidden is a difference of three numbers (see `Rules`), so that each by itself
+    stands in a narrow valley. `along` names another and the power of the factor by which it moves
+    with this one.
     """
 
     name: str
     factor: float
     index: int | None = None
     most: float = math.inf
+    along: tuple[str, float] | None = None
 
     @property
     def label(self) -> str:
@@ -86,8 +91,12 @@ class Knob:
             whole = list(getattr(rules, self.name))
             whole[self.index] = value
             value = tuple(whole)
+        changes = {self.name: value}
+        if self.along is not None:
+            other, power = self.along
+            changes[other] = getattr(rules, other) * factor**power
         try:
-            return replace(rules, **{self.name: value})
+            return replace(rules, **changes)
         except ValueError:
             return None
 
@@ -113,6 +122,12 @@ KNOBS = (
     Knob("hidden_share", 1.2),
     Knob("hidden_factor", 1.25),
 )
+
+VALLEYS = (
+    Knob("noise_scale", 1.2, along=("hidden_factor", -1.0)),
+    Knob("hidden_share", 1.2, along=("hidden_factor", 1.0)),
+)
+"""Tried beside `KNOBS`."""
 
 Sets = Mapping[str, Sequence[Sample]]
 """Data sets by name."""
@@ -161,7 +176,7 @@ def fit(
     sets: Sets,
     *,
     start: Rules = DEFAULT_RULES,
-    knobs: Sequence[Knob] = KNOBS,
+    knobs: Sequence[Knob] = KNOBS + VALLEYS,
     tell: Tell = lambda _: None,
 ) -> Rules:
     """The rules under which the truth is least surprising, found by the search of the module."""

@@ -51,6 +51,10 @@ def test_a_knob_moves_one_number_within_bounds() -> None:
     assert (push.label, push.value(moved)) == ("push[1]", 2 * DEFAULT_RULES.push[1])
     assert Knob("tail_share", 2.0).moved(DEFAULT_RULES, 100.0) is None
     assert Knob("driving_s", 2.0, most=700.0).moved(DEFAULT_RULES, 2.0) is None
+    valley = Knob("noise_scale", 1.2, along=("hidden_factor", -1.0)).moved(DEFAULT_RULES, 2.0)
+    assert valley is not None
+    assert valley.noise_scale == 2 * DEFAULT_RULES.noise_scale
+    assert valley.hidden_factor == DEFAULT_RULES.hidden_factor / 2
 
 
 def test_all_that_one_phone_recorded_is_in_one_fold() -> None:
