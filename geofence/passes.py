@@ -249,13 +249,16 @@ def take_plan(
     layout: Layout,
     limits: Limits,
     scratch: FloatArray,
+    changed: NDArray[np.bool_],
     now_us: int,
     start: int,
     changes: ChangeArray,
 ) -> tuple[int, int]:
-    """Look at every watch anew under another plan; returns as `take_fixes` does."""
+    """Look at the watches that another plan has changed; returns as `take_fixes` does."""
     count = 0
     for watch in range(start, watches.size):
+        if not changed[watch]:
+            continue
         if count == changes.size:
             return watch, count
         count = _take_evidence(
@@ -266,11 +269,18 @@ def take_plan(
 
 
 @kernel
-def measure_all(
-    tracks: TrackArray, watches: WatchArray, layout: Layout, limits: Limits, scratch: FloatArray
+def measure_where(
+    tracks: TrackArray,
+    watches: WatchArray,
+    layout: Layout,
+    limits: Limits,
+    scratch: FloatArray,
+    chosen: NDArray[np.bool_],
 ) -> None:
-    """Measure every watch where its tracks were placed last, without deciding anything."""
+    """Measure watches where their tracks were placed last, without deciding anything."""
     for watch in range(watches.size):
+        if not chosen[watch]:
+            continue
         at_us = tracks[layout.first[watch]]["at_us"]
         if layout.second[watch] != NO_TRACK:
             at_us = max(at_us, tracks[layout.second[watch]]["at_us"])
