@@ -36,7 +36,6 @@ log = structlog.get_logger("demo")
 
 DEMO_DIRECTORY = "demo"
 GUEST_TAG = "tag-guest"
-READY_LIMIT_S = 60.0
 STORED_LIMIT_S = 20.0
 """How long the end waits for the database to have what the journal has."""
 
