@@ -21,6 +21,7 @@ from cordon.embedded.broker import BrokerLimits, EmbeddedBroker
 from cordon.embedded.postgres import EmbeddedPostgres
 from cordon.keep import Keep
 from cordon.logs import configure_logs
+from cordon.metrics import Metrics
 from cordon.service import Service
 from cordon.settings import Logs
 from devices.instants import to_iso
@@ -197,6 +198,9 @@ async def test_nonsense_hurts_nobody_and_is_kept_with_its_reason(
 
         await until(lambda: sum(codes().values()) == len(nonsense) + 1, "all of it is kept")
         assert codes()["broker_closed"] == 1
+        metrics = Metrics(seen.service.parts).text().decode()
+        for code, count in codes().items():
+            assert f'cordon_refused_messages_total{{reason="{code}"}} {count}.0' in metrics
         kept = seen.query("select payload from evidence.message where topic like '%fix'")
         assert nonsense["not JSON"] in {bytes(row[0]) for row in kept}
         reasons = [row[0] for row in seen.query("select reason from evidence.refusal")]
