@@ -104,8 +104,8 @@ def demo(
     """Start everything on this machine, with simulated people, and show it.
 
     An embedded broker and database, the service, its console and simulated tags and handsets that
-    speak real MQTT. Ctrl-C stops all of it; the data stays in the state directory (.cordon/demo)
-    and is there at the next start.
+    speak real MQTT. Ctrl-C stops all of it; the data stays in the state directory (.cordon/demo;
+    recorded tracks have folders of their own beside it) and is there at the next start.
 
     \b
     Examples:
