@@ -240,7 +240,7 @@ class Service:
             feed=CaseloadFeed(CaseloadStore(ends.dsn), keep, nc),
             hub=hub,
             supervisor=Supervisor(),
-            heartbeat=Heartbeat(nc),
+            heartbeat=Heartbeat(nc, gateway_nc),
             profiles=profiles,
             watch=watch if ends.system_url else None,
         )

@@ -295,3 +295,22 @@ async def test_readiness_and_metrics_tell_a_broker_that_hangs(
         finally:
             os.kill(broker.pid, signal.SIGCONT)
         await becomes(200)
+
+
+async def test_after_a_broker_that_hung_alerts_go_out_again(
+    broker: EmbeddedBroker, database: Database
+) -> None:
+    async with world(broker, database.dsn, one_pair()) as seen:
+        heartbeat = seen.service.parts.heartbeat
+        await until(lambda: not heartbeat.silent, "the broker answers")
+        assert broker.pid is not None
+        os.kill(broker.pid, signal.SIGSTOP)
+        try:
+            await until(lambda: heartbeat.silent, "the broker is missed")
+        finally:
+            os.kill(broker.pid, signal.SIGCONT)
+        await until(lambda: not heartbeat.silent, "the broker answers again")
+        await seen.fix("phone-1", 0)
+        await seen.fix("tag-1", 150)
+        await until(lambda: seen.notices("raised"), "the handset is told")
+        await until(lambda: len(seen.stored()) == 2, "the history goes on, too")
