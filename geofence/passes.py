@@ -147,9 +147,11 @@ def _take_evidence(
 ) -> int:  # fmt: skip
     """Look at a watch for a new fix or a new plan; the new number of changes."""
     measure(watches, watch, tracks, layout, now_us, limits, scratch)
-    if not _fresh(watch, tracks, layout, now_us):
-        return count
     state = watches[watch]
+    if not _fresh(watch, tracks, layout, now_us):
+        # It decides nothing, but what silence leaves possible counts from another place now.
+        state["due_us"] = next_due_us(watches, watch, tracks, layout, now_us, limits)
+        return count
     quiet = state["held"] == 0 and state["unknown"] == 0
     if quiet and far_m(watches, watch, tracks, layout, limits) > 0.0:
         # Neither position, prediction nor the way can reach a ring: what `decide` would find.
