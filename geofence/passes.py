@@ -20,7 +20,7 @@ from geofence.machine import decide, elapse, glance
 from geofence.plan import FloatArray, IntArray
 from geofence.rising import NO_MOVER, hear
 from geofence.rules import Limits
-from geofence.silence import oldest_us
+from geofence.silence import oldest_us, until_heard_us
 from geofence.track import Mark, TrackArray, advance, judge
 from geofence.watch import (
     WatchArray,
@@ -147,9 +147,10 @@ def _take_evidence(
 ) -> int:  # fmt: skip
     """Look at a watch for a new fix or a new plan; the new number of changes."""
     measure(watches, watch, tracks, layout, now_us, limits, scratch)
-    if not _fresh(watch, tracks, layout, now_us):
-        return count
     state = watches[watch]
+    if not _fresh(watch, tracks, layout, now_us):
+        state["due_us"] = now_us  # what silence leaves possible counts from another place now
+        return count
     quiet = state["held"] == 0 and state["unknown"] == 0
     if quiet and far_m(watches, watch, tracks, layout, limits) > 0.0:
         # Neither position, prediction nor the way can reach a ring: what `decide` would find.
@@ -238,7 +239,10 @@ def take_time(
         if previous == _CLEAR:
             since_us = min(since_us, elapsed_us)
         count = _record(changes, count, watches, watch, previous, since_us, tracks, layout)
-        state["due_us"] = next_due_us(watches, watch, tracks, layout, now_us, limits)
+        state["due_us"] = max(
+            next_due_us(watches, watch, tracks, layout, now_us, limits),
+            until_heard_us(watches, watch, tracks, layout, now_us),
+        )
     return watches.size, count
 
 
