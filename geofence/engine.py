@@ -144,6 +144,11 @@ class Engine:
 
         return self._run(step, self._watches.size, now_us, swept=True)
 
+    @property
+    def due_us(self) -> int | None:
+        """If no fix comes, a sweep before this instant finds nothing; None where nothing waits."""
+        return int(self._watches["due_us"].min()) if self._watches.size else None
+
     def sight(
         self, watch: str, time_us: int, *, lost: bool = False, now_us: int
     ) -> list[Transition]:

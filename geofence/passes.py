@@ -20,7 +20,7 @@ from geofence.machine import decide, elapse, glance
 from geofence.plan import FloatArray, IntArray
 from geofence.rising import NO_MOVER, hear
 from geofence.rules import Limits
-from geofence.silence import oldest_us
+from geofence.silence import oldest_us, until_heard_us
 from geofence.track import Mark, TrackArray, advance, judge
 from geofence.watch import (
     WatchArray,
@@ -240,7 +240,10 @@ def take_time(
         if previous == _CLEAR:
             since_us = min(since_us, elapsed_us)
         count = _record(changes, count, watches, watch, previous, since_us, tracks, layout)
-        state["due_us"] = next_due_us(watches, watch, tracks, layout, now_us, limits)
+        state["due_us"] = max(
+            next_due_us(watches, watch, tracks, layout, now_us, limits),
+            until_heard_us(watches, watch, tracks, layout, now_us),
+        )
     return watches.size, count
 
 
