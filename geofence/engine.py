@@ -143,6 +143,10 @@ class Engine:
 
         return self._run(step, self._watches.size, now_us, swept=True)
 
+    def due(self, now_us: int) -> int:
+        """How many watches a sweep at that instant will look at; it passes the others by."""
+        return int(np.count_nonzero(self._watches["due_us"] <= now_us))
+
     def sight(
         self, watch: str, time_us: int, *, lost: bool = False, now_us: int
     ) -> list[Transition]:
