@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+from devices.caseload import DEFAULT_PROFILE
 from geofence.plan import Plan
 
 DeviceKind = Literal["tag", "handset", "home_unit"]
@@ -23,6 +24,7 @@ class Watch(msgspec.Struct, frozen=True, kw_only=True):
         handset: The protected person's device that is compared with; None for a zone.
         notify: Handsets of the protected person concerned. Never a wearer's device.
         name: What staff call the condition; empty if it has no name.
+        sensitivity: Version of the parameters it goes by (`geofence.sensitivity`).
     """
 
     key: str
@@ -37,6 +39,11 @@ class Watch(msgspec.Struct, frozen=True, kw_only=True):
     handset: str | None
     notify: tuple[str, ...]
     name: str = ""
+    sensitivity: str = ""
+
+    def decided_by(self, rules: str) -> str:
+        """Version of the rules that decide on it: the engine's, and of its own parameters."""
+        return f"{rules}/{self.sensitivity}" if self.sensitivity else rules
 
 
 class Bearer(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +61,7 @@ class Bearer(msgspec.Struct, frozen=True, kw_only=True):
     role: Literal["wearer", "protected"] | None
     fix_interval_s: float
     agencies: tuple[str, ...] = ()
-    profile: str = "default"
+    profile: str = DEFAULT_PROFILE
     notify: tuple[str, ...] = ()
 
 
