@@ -7,7 +7,7 @@ that after a whole number of batches, ticks and plans. `cordon.worker` brings th
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -23,7 +23,7 @@ from cordon.outgoing import Outgoing
 from devices.caseload import Caseload, Condition
 from devices.compiler import NO_SENSITIVITIES, compile_caseload
 from devices.instants import MICROSECONDS
-from devices.reports import Batch
+from devices.reports import BEACONS, Batch, Event
 from devices.watches import Bearer, Compiled
 from geofence.engine import Engine, Rules
 from geofence.levels import Transition
@@ -196,8 +196,7 @@ class Partition:
         self._take_fixes(batch)
         for event in batch.events:
             self.counts.events += 1
-            bearer = self.compiled.bearers.get(event.device) or stranger(event.device)
-            self._outgoing.changed(self.desk.on_event(event, bearer, now_us=batch.received_us))
+            self._take_event(event, batch.received_us)
         self._outgoing.answered(batch.receipts, batch.received_us)
         self._observer.applied(batch)
 
@@ -225,6 +224,23 @@ class Partition:
         self.counts.fixes += len(fixes)
         self.counts.fixes_unused += int(np.count_nonzero(update.marks))
         self._decide(update.transitions, batch.received_us)
+
+    def _take_event(self, event: Event, now_us: int) -> None:
+        """A beacon between the devices of a pair is the engine's affair, all else the desk's.
+
+        An encounter that a beacon shows is then one alert, that of the pair, whatever the
+        profile says about beacons.
+        """
+        if event.peer is not None and event.type in BEACONS:
+            pairs = self.compiled.pairs_of(event.device, event.peer)
+            for key in pairs:
+                lost = event.type == "beacon_lost"
+                by, at_us = event.device, event.time_us
+                self._decide(self.engine.sight(key, at_us, by=by, lost=lost, now_us=now_us), now_us)
+            if pairs:
+                return
+        bearer = self.compiled.bearers.get(event.device) or stranger(event.device)
+        self._outgoing.changed(self.desk.on_event(event, bearer, now_us=now_us))
 
     def _decide(self, transitions: Sequence[Transition], now_us: int) -> None:
         if not transitions:
@@ -287,7 +303,7 @@ class Partition:
         # What closes a watch that is no longer there is told in the terms it was raised in.
         watches = {**before.watches, **after.watches}
         self.kept = kept
-        self.compiled = Compiled(after.plan, watches, after.bearers, after.valid_until_us)
+        self.compiled = replace(after, watches=watches)
         self._decide(closing, now_us)
         self.compiled = after
         self.counts.replans += 1

@@ -132,6 +132,7 @@ def compile_caseload(
         watches={entry.watch.key: entry.watch for entry in (*pairs, *zones)},
         bearers=_bearers(caseload, present),
         valid_until_us=_valid_until_us(caseload, present.orders, at_us),
+        pairs=_by_devices(pairs),
     )
 
 
@@ -250,6 +251,14 @@ def _sensitivities(
     sets = tuple(dict.fromkeys(in_use.values())) or (present.sensitivity(DEFAULT_PROFILE),)
     index = [sets.index(in_use[profile]) for profile in profiles]
     return sets, np.array(index, dtype=np.int64)
+
+
+def _by_devices(pairs: list[_Entry]) -> dict[tuple[str, str], tuple[str, ...]]:
+    keys: dict[tuple[str, str], tuple[str, ...]] = {}
+    for watch in (entry.watch for entry in pairs):
+        devices = watch.tag, watch.handset or ""
+        keys[devices] = (*keys.get(devices, ()), watch.key)
+    return keys
 
 
 def _kind(condition: Condition) -> ZoneKind:

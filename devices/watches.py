@@ -73,6 +73,7 @@ class Compiled:
         plan: For the engine.
         watches: By watch key; the same keys as `plan.watch_keys`.
         bearers: By device id; every device of the caseload.
+        pairs: Keys of the watches that compare a tag and a handset, by both.
         valid_until_us: When an assignment, an order or a schedule next begins or ends: compile
             again then. None when nothing will.
     """
@@ -81,3 +82,8 @@ class Compiled:
     watches: Mapping[str, Watch]
     bearers: Mapping[str, Bearer]
     valid_until_us: int | None
+    pairs: Mapping[tuple[str, str], tuple[str, ...]]
+
+    def pairs_of(self, device: str, other: str) -> tuple[str, ...]:
+        """Keys of the watches that compare these two devices, in whichever order."""
+        return self.pairs.get((device, other)) or self.pairs.get((other, device), ())

@@ -92,7 +92,7 @@ class Room:
             rows = [(device, at_s, *place) for device, place in fixes.items()]
         else:
             rows = list(fixes)
-        now_us = START_US + round(at_s * SECOND_US)
+        now_us = self.now_us(at_s)
         devices = tuple(dict.fromkeys(row[0] for row in rows))
         table = np.zeros(len(rows), FIX_DTYPE)
         for index, (device, made_s, north_m, east_m) in enumerate(rows):
@@ -105,6 +105,10 @@ class Room:
             table[index]["lon_e7"] = round((HOME[1] + east_deg) * 1e7)
             table[index]["accuracy_cm"] = more.get("accuracy_cm", 500)
         self._apply(now_us, devices, table, tuple(events))
+
+    def now_us(self, at_s: float) -> int:
+        """The instant so many seconds after the start."""
+        return START_US + round(at_s * SECOND_US)
 
     def _apply(
         self, now_us: int, devices: tuple[str, ...], table: Any, events: tuple[Event, ...]
@@ -127,8 +131,7 @@ class Room:
     ) -> Event:
         """An event of a device."""
         self._seq += 1
-        at_us = START_US + round(at_s * SECOND_US)
-        return Event(0, device, seq or self._seq, at_us, kind, peer, {})
+        return Event(0, device, seq or self._seq, self.now_us(at_s), kind, peer, {})
 
     def kinds(self) -> list[str]:
         """The changes of alerts so far."""
