@@ -154,24 +154,28 @@ class Engine:
         return int(np.count_nonzero(self._watches["due_us"] <= now_us))
 
     def sight(
-        self, watch: str, time_us: int, *, lost: bool = False, now_us: int
+        self, watch: str, time_us: int, *, by: str = "", lost: bool = False, now_us: int
     ) -> list[Transition]:
         """One device of a pair hears the other's beacon: contact, whatever the satellites say.
 
         Args:
             watch: Key of the pair; one that is not in the plan is passed over.
-            time_us: When it was heard.
+            time_us: When it was heard or lost. What is older than the newest report of the same
+                device changes nothing.
+            by: The device that hears; by default the first of the pair. As long as one of the
+                two hears the other, it counts.
             lost: It is heard no more.
             now_us: When this is decided.
         """
         keys = self._plan.pairs.keys
         if watch not in keys:
             return []
-        heard_us = UNKNOWN_TIME_US if lost else time_us
+        index = keys.index(watch)
+        hearer = int(by == self._plan.tracks[self._plan.pairs.b[index]])
 
         def step(_start: int) -> tuple[int, int]:
             count = take_sighting(
-                *self._arrays(), keys.index(watch), heard_us, now_us, self._changes
+                *self._arrays(), index, hearer, time_us, lost, now_us, self._changes
             )
             return 1, count
 

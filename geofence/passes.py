@@ -300,19 +300,41 @@ def take_sighting(
     limits: Limits,
     scratch: FloatArray,
     watch: int,
+    hearer: int,
     time_us: int,
+    lost: bool,  # noqa: FBT001 - a kernel takes no keywords
     now_us: int,
     changes: ChangeArray,
 ) -> int:
     """One device of a pair hears the other's beacon: contact, whatever the satellites say.
 
-    `time_us` is `UNKNOWN_TIME_US` when it hears it no more. Returns the number of changes written.
+    Args:
+        tracks: All tracks.
+        watches: All watches.
+        layout: As laid out.
+        limits: Parameters.
+        scratch: Room to compute in.
+        watch: The pair.
+        hearer: Which of the two hears: 0 the first, 1 the second.
+        time_us: When it was heard, or lost. Not newer than what it reported before: nothing
+            changes; of two reports of one instant, the one that hears counts.
+        lost: It is heard no more.
+        now_us: When this is decided.
+        changes: As in `take_fixes`.
+
+    Returns:
+        The number of changes written.
     """
     state = watches[watch]
-    state["beacon_us"] = time_us
+    at_us = min(time_us, now_us)  # a clock that is ahead must not outdate what is yet to come
+    told_us = state["beacon_told_us"][hearer]
+    if at_us < told_us or (at_us == told_us and lost):
+        return 0
+    state["beacon_told_us"][hearer] = at_us
+    state["beacon_us"][hearer] = UNKNOWN_TIME_US if lost else at_us
     measure(watches, watch, tracks, layout, now_us, limits, scratch)
     previous = level_of(watches, watch)
-    if time_us != UNKNOWN_TIME_US and now_us - time_us <= limits.beacon_hold_us:
+    if not lost and now_us - at_us <= limits.beacon_hold_us:
         hear(watches, watch)
     state["due_us"] = now_us
-    return _record(changes, 0, watches, watch, previous, time_us, tracks, layout)
+    return _record(changes, 0, watches, watch, previous, at_us, tracks, layout)
