@@ -50,7 +50,7 @@ import math
 from geofence.kernel import kernel
 from geofence.layout import ALERT_RING, NO_TRACK, RINGS, Layout
 from geofence.levels import UNKNOWN_TIME_US, Cause, Level
-from geofence.rising import NO_MOVER, asked, look
+from geofence.rising import NO_MOVER, asked, heard, look
 from geofence.rules import Limits
 from geofence.silence import newest_us, oldest_us, reached_us
 from geofence.track import TrackArray
@@ -181,7 +181,7 @@ def elapse(
 ) -> int:
     """Apply the passing of time to a watch; the instant that a change of level dates from."""
     state = watches[watch]
-    if newest_us(layout, watch, tracks) == UNKNOWN_TIME_US:
+    if newest_us(layout, watch, tracks) == UNKNOWN_TIME_US or heard(watches, watch, now_us, limits):
         return now_us
     since_us = max(state["decided_us"], tracks[layout.first[watch]]["listening_us"])
     if layout.second[watch] != NO_TRACK:

@@ -102,7 +102,8 @@ def _on_the_way(
 @kernel
 def heard(watches: WatchArray, watch: int, now_us: int, limits: Limits) -> bool:
     """Whether one device of a pair hears the other's beacon."""
-    beacon_us: int = watches[watch]["beacon_us"]
+    both = watches[watch]["beacon_us"]
+    beacon_us: int = max(both[0], both[1])
     return beacon_us != UNKNOWN_TIME_US and now_us - beacon_us <= limits.beacon_hold_us
 
 
