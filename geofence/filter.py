@@ -17,7 +17,8 @@ leaves it less sure. With W1 = sum w/S, W2 = sum w/S^2:
 Nothing is cut off: an odd fix counts for next to nothing, and is kept.
 
 How large a receiver's ordinary error is, compared with what it states, is learned from the same
-differences: d^2 / 2S is 1 on average when the scale is right.
+differences: d^2 / 2S is 1 on average when the scale is right, so its square is the mean of what
+it was at each fix times that.
 
 A track that was wrong, or somebody carried away while nobody looked, shows as fixes in a row that
 it cannot explain but that explain each other. After `moved_fixes` of them it begins anew there.
@@ -39,7 +40,7 @@ _DRIFT_JUMP = 4.0
 """The stated variance is averaged over about ten fixes; one cannot raise it more than by this."""
 
 FILTER_FIELDS = (
-    ("noise_sum", np.float64),  # of d^2 / 2S over ordinary fixes, in multiples of noise_scale^2
+    ("noise_sum", np.float64),  # over ordinary fixes, of scale^2 d^2 / 2S, as noise_scale^2
     ("noise_count", np.float64),
     ("stated_m2", np.float64),  # mean of the variance stated per axis, of late
     ("odd_count", np.int64),  # fixes in a row that the track does not explain
@@ -116,7 +117,9 @@ def absorb(
     """
     stated_m2 = sigma_m * sigma_m
     coarse = sigma_m > limits.coarse_sigma_m
-    r0 = noise_scale2(state, limits) * stated_m2
+    scale2 = noise_scale2(state, limits)
+    learned = scale2 / (limits.noise_scale * limits.noise_scale)
+    r0 = scale2 * stated_m2
     if coarse:
         # Fixes from the same cell share their error: only so many seconds of them count as one.
         shared = 1.0 + 2.0 * limits.coarse_memory_s / since_s
@@ -160,7 +163,7 @@ def absorb(
         # Where the track itself is unsure, a difference tells little about the receiver.
         told = joint * w0 * r0 * h0
         noise_count += told
-        noise_sum += told * half * h0
+        noise_sum += told * half * h0 * learned
     for model in range(MODELS):
         state["weight"][model] /= total
     if not coarse:
