@@ -240,7 +240,11 @@ def note_odd(
 def _move(
     state: np.void, time_us: int, x: float, y: float, z: float, sigma_m: float, limits: Limits
 ) -> None:
-    """Begin anew at the last of the odd fixes, on the way from the first of them."""
+    """Begin anew at the last of the odd fixes, on the way from the first of them.
+
+    What the way between two fixes of an error tells about the velocity is weighed against what
+    is known of anybody's: fixes a moment apart tell nothing.
+    """
     span_s = (time_us - state["odd_began_us"]) / 1e6
     began = state["odd_began_m"]
     vx, vy, vz = (x - began[0]) / span_s, (y - began[1]) / span_s, (z - began[2]) / span_s
@@ -248,12 +252,17 @@ def _move(
     begin(state, x, y, z, sigma_m, limits)
     state["noise_sum"], state["noise_count"], state["stated_m2"] = scale2, count, stated_m2
     variance = state["spread"][0, 0]
+    measured_mps2 = 2.0 * variance / (span_s * span_s)
+    anybody_mps2 = limits.first_mps2[MODELS - 1]
+    gain = anybody_mps2 / (anybody_mps2 + measured_mps2)
+    speed_mps = math.sqrt(vx * vx + vy * vy + vz * vz)
+    share = gain * limits.move_limit_mps / max(speed_mps, limits.move_limit_mps)
     for model in range(MODELS):
-        state["mean_mps"][model, 0] = vx
-        state["mean_mps"][model, 1] = vy
-        state["mean_mps"][model, 2] = vz
-        state["spread"][model, 1] = variance / span_s
-        state["spread"][model, 2] = 2.0 * variance / (span_s * span_s) + limits.first_mps2[0]
+        state["mean_mps"][model, 0] = share * vx
+        state["mean_mps"][model, 1] = share * vy
+        state["mean_mps"][model, 2] = share * vz
+        state["spread"][model, 1] = gain * variance / span_s
+        state["spread"][model, 2] = gain * measured_mps2 + limits.first_mps2[0]
     state["weight"][0] = 0.25
     state["weight"][1] = 0.25
     state["weight"][MODELS - 1] = 0.5
