@@ -15,6 +15,7 @@ from geofence.rules import DEFAULT_RULES, MODELS, Limits
 from geofence.track import advance, new_scratch, new_tracks
 from tests.geofence.filter_twin import OddTwin, absorbed
 from tests.geofence.plans import NOW_US, Fix, S
+from tests.geofence.receiver_errors import with_tail
 from tests.geofence.track_states import (
     MIDDLE_M,
     Movement,
@@ -157,15 +158,6 @@ def test_with_one_kind_of_error_it_is_kalmans_filter(
     assert state["weight"] == pytest.approx(share / share.sum(), rel=1e-6, abs=1e-12)
 
 
-def noise(rng: np.random.Generator, scale: float, sigma_m: float) -> FloatArray:
-    """An error of the kinds that the rules describe, but for the rarest."""
-    rules = DEFAULT_RULES
-    kind = rng.random()
-    factor = rules.tail_factor if kind < rules.tail_share else 1.0
-    error: FloatArray = rng.normal(0.0, scale * factor * sigma_m, 2)
-    return error
-
-
 @pytest.mark.parametrize("scale", [0.25, 0.5, 1.0, 2.0])
 @pytest.mark.parametrize("pace_mps", [0.0, 1.4])
 def test_the_scale_of_the_noise_is_learned(scale: float, pace_mps: float) -> None:
@@ -175,7 +167,7 @@ def test_the_scale_of_the_noise_is_learned(scale: float, pace_mps: float) -> Non
         tracks, scratch = new_tracks(1, listening_us=0), new_scratch()
         for second in range(900):
             place_m = np.array([pace_mps * second, 0.0])
-            east_m, north_m = place_m + noise(rng, scale, 10.0 * SIGMAS_PER_R68)
+            east_m, north_m = place_m + with_tail(rng, scale * 10.0 * SIGMAS_PER_R68)
             _, time_us, lat_e7, lon_e7, accuracy_cm = Fix(
                 0, NOW_US + second * S, east_m, north_m, accuracy_m=10.0
             ).row()

@@ -59,7 +59,8 @@ class Movement:
 
 def per_axis(covariance: FloatArray) -> FloatArray:
     """(2, 2) of a (4, 4) covariance: the mean of both axes."""
-    return (covariance[::2, ::2] + covariance[1::2, 1::2]) / 2
+    mean: FloatArray = (covariance[::2, ::2] + covariance[1::2, 1::2]) / 2
+    return mean
 
 
 @st.composite
