@@ -174,6 +174,8 @@ class Rules:
             raise ValueError("push, memory_s and first_mps must be above 0")
         if not (self.regime_s > 0 and self.driving_s > 0 and self.noise_memory > 1):
             raise ValueError("regime_s and driving_s must be above 0, noise_memory above 1")
+        if not self.stray_density > 0:
+            raise ValueError("stray_density must be above 0: some fix would be impossible")
         shares = (self.driving_share, self.tail_share, self.wild_share)
         if not all(0 < share < 1 for share in shares) or self.tail_share + self.wild_share >= 1:
             raise ValueError("shares must lie between 0 and 1, tail and wild together too")
