@@ -45,7 +45,7 @@ class Layout(NamedTuple):
         enter_m: (W, 3) rings in terms of the depth; NaN where a watch has no such ring.
         hold_m: (W, 3) the same, widened for leaving.
         widest_m: (W,) the widest of both: farther away, nothing is decided by where they are.
-        overdue_us: (W,) how long a watch may go without a decision.
+        overdue_us: (W,) how long a watch may go without a decision, at the least.
         policy: (S,) of `POLICY_DTYPE`.
         policy_of: (W,) index into it.
         depth_sign: (Z,) 1 for exclusion, -1 for inclusion: depth = sign times signed distance.

@@ -52,7 +52,7 @@ from geofence.layout import ALERT_RING, NO_TRACK, RINGS, Layout
 from geofence.levels import UNKNOWN_TIME_US, Cause, Level
 from geofence.rising import NO_MOVER, asked, heard, look
 from geofence.rules import Limits
-from geofence.silence import newest_us, oldest_us, reached_us
+from geofence.silence import newest_us, oldest_us, patience_us, reached_us
 from geofence.track import TrackArray
 from geofence.watch import WatchArray, inside
 
@@ -186,7 +186,7 @@ def elapse(
     since_us = max(state["decided_us"], tracks[layout.first[watch]]["listening_us"])
     if layout.second[watch] != NO_TRACK:
         since_us = max(since_us, tracks[layout.second[watch]]["listening_us"])
-    overdue_us: int = since_us + layout.overdue_us[watch]
+    overdue_us: int = since_us + patience_us(layout, watch, tracks, limits)
     if now_us > overdue_us:
         possible_us = reached_us(watch, tracks, layout, now_us, limits)
         if possible_us <= now_us:

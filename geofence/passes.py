@@ -20,7 +20,7 @@ from geofence.machine import decide, elapse, glance
 from geofence.plan import FloatArray, IntArray
 from geofence.rising import NO_MOVER, hear
 from geofence.rules import Limits
-from geofence.silence import oldest_us, until_heard_us
+from geofence.silence import oldest_us, patience_us, until_heard_us
 from geofence.track import Mark, TrackArray, advance, judge
 from geofence.watch import (
     WatchArray,
@@ -134,10 +134,12 @@ def _record(
 
 
 @kernel
-def _fresh(watch: int, tracks: TrackArray, layout: Layout, now_us: int) -> bool:
+def _fresh(watch: int, tracks: TrackArray, layout: Layout, now_us: int, limits: Limits) -> bool:
     """Whether all of a watch's devices have a fix young enough to decide on."""
     fix_us = oldest_us(layout, watch, tracks)
-    return fix_us != UNKNOWN_TIME_US and now_us - fix_us <= layout.overdue_us[watch]
+    if fix_us == UNKNOWN_TIME_US:
+        return False
+    return now_us - fix_us <= patience_us(layout, watch, tracks, limits)
 
 
 @kernel
@@ -148,7 +150,7 @@ def _take_evidence(
     """Look at a watch for a new fix or a new plan; the new number of changes."""
     measure(watches, watch, tracks, layout, now_us, limits, scratch)
     state = watches[watch]
-    if not _fresh(watch, tracks, layout, now_us):
+    if not _fresh(watch, tracks, layout, now_us, limits):
         # It decides nothing, but what silence leaves possible counts from another place now.
         state["due_us"] = next_due_us(watches, watch, tracks, layout, now_us, limits)
         return count
@@ -234,7 +236,7 @@ def take_time(
         previous = level_of(watches, watch)
         measure(watches, watch, tracks, layout, now_us, limits, scratch)
         since_us = now_us
-        if _fresh(watch, tracks, layout, now_us):
+        if _fresh(watch, tracks, layout, now_us, limits):
             glance(watches, watch, tracks, layout, now_us, limits)
         elapsed_us = elapse(watches, watch, tracks, layout, now_us, limits)
         if previous == _CLEAR:
@@ -242,7 +244,7 @@ def take_time(
         count = _record(changes, count, watches, watch, previous, since_us, tracks, layout)
         state["due_us"] = max(
             next_due_us(watches, watch, tracks, layout, now_us, limits),
-            until_heard_us(watches, watch, tracks, layout, now_us),
+            until_heard_us(watches, watch, tracks, layout, now_us, limits),
         )
     return watches.size, count
 

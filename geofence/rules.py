@@ -58,6 +58,8 @@ class Limits(NamedTuple):
     reach_most_mps: float
     boarding_s: float
     boarded_mps: float
+    patience_intervals: float
+    patience_limit_s: float
     path_limit_us: int
     beacon_hold_us: int
 
@@ -119,6 +121,11 @@ class Rules:
         boarding_s: After so long a silence anybody may have got into a car,
         boarded_mps: and drives at least at this speed: 14 m/s is 50 km/h, the urban limit in most
             of Europe.
+        patience_intervals: A device that reports more rarely than `stale_after_s` allows for is
+            missed after so many of its own intervals: one report lost, and the next one half an
+            interval late (of 279 buses' reports 99 % come within 1.3 intervals),
+        patience_limit_s: but at the latest after this. In ten minutes a car comes 8 km, and
+            nothing that is said of a place is worth much.
         path_limit_s: Between fixes farther apart in time than this, the straight way says nothing
             about the way taken.
         beacon_hold_s: How long a beacon that was heard counts as heard, if nothing says that it
@@ -157,6 +164,8 @@ class Rules:
     reach_most_mps: float = 42.0
     boarding_s: float = 180.0
     boarded_mps: float = 14.0
+    patience_intervals: float = 2.5
+    patience_limit_s: float = 600.0
     path_limit_s: float = 180.0
     beacon_hold_s: float = 60.0
 
@@ -174,6 +183,8 @@ class Rules:
             raise ValueError("push, memory_s and first_mps must be above 0")
         if not (self.regime_s > 0 and self.driving_s > 0 and self.noise_memory > 1):
             raise ValueError("regime_s and driving_s must be above 0, noise_memory above 1")
+        if not self.stray_density > 0:
+            raise ValueError("stray_density must be above 0: some fix would be impossible")
         shares = (self.driving_share, self.tail_share, self.wild_share)
         if not all(0 < share < 1 for share in shares) or self.tail_share + self.wild_share >= 1:
             raise ValueError("shares must lie between 0 and 1, tail and wild together too")
@@ -227,6 +238,8 @@ class Rules:
             reach_most_mps=float(self.reach_most_mps),
             boarding_s=float(self.boarding_s),
             boarded_mps=float(self.boarded_mps),
+            patience_intervals=float(self.patience_intervals),
+            patience_limit_s=float(self.patience_limit_s),
             path_limit_us=in_microseconds(self.path_limit_s),
             beacon_hold_us=in_microseconds(self.beacon_hold_s),
         )

@@ -35,7 +35,7 @@ class Sensitivity:
         contact_ahead_s: Somebody who will probably be in contact within this time is at alert.
         stale_after_s: How long a watch may go without evidence that decides. Two missed reports
             at one a minute, the interval most tags are run at. Devices that report more rarely
-            need more, or every gap of theirs becomes a doubt.
+            are given more (see `geofence.silence`), or every gap of theirs becomes a doubt.
         inclusion_stale_after_s: The same for staying inside a zone. At home, indoors, minutes
             without a fix are the rule and no sign of leaving.
     """

@@ -1,5 +1,10 @@
 """What silence leaves possible: since when nearness cannot be excluded.
 
+A watch may go without evidence for as long as its sensitivity says, and where a device is one that
+reports more rarely, for some of its own intervals: that its next report is still to come is then no
+sign of anything. (Of 279 buses that report every two minutes or some seconds later, two that meet
+once a day would be in doubt once in three hours if 120 s held for all.)
+
 From where each was believed to be at the last fix, less the error of that, both may have come
 nearer as fast as is plausible for the movement last seen (see `geofence.track.reach_m`).
 """
@@ -14,12 +19,13 @@ from geofence.kernel import kernel
 from geofence.layout import ALERT_RING, NO_TRACK, RINGS, Layout
 from geofence.levels import UNKNOWN_TIME_US
 from geofence.rules import Limits
-from geofence.track import TrackArray, reach_m
+from geofence.track import TrackArray, reach_m, usual_interval_s
 from geofence.watch import WatchArray, zone_depth_m
 
 _HALVINGS = 40
 """Of an interval of up to a year, to less than a millisecond."""
 
+_SECOND_US = 1e6
 _NEVER_US = np.iinfo(np.int64).max
 _LOOKS = 16
 """What is shown of somebody silent is brought up to date when the silence is a 16th longer."""
@@ -43,6 +49,17 @@ def newest_us(layout: Layout, watch: int, tracks: TrackArray) -> int:
         return a_us
     b_us: int = tracks[layout.second[watch]]["time_us"]
     return max(a_us, b_us)
+
+
+@kernel
+def patience_us(layout: Layout, watch: int, tracks: TrackArray, limits: Limits) -> int:
+    """How long a watch may go without a fix that decides, microseconds; see the module."""
+    interval_s = usual_interval_s(tracks[layout.first[watch]])
+    if layout.second[watch] != NO_TRACK:
+        interval_s = max(interval_s, usual_interval_s(tracks[layout.second[watch]]))
+    own_s = min(limits.patience_limit_s, limits.patience_intervals * interval_s)
+    allowed_us: int = layout.overdue_us[watch]
+    return max(allowed_us, int(own_s * _SECOND_US))
 
 
 @kernel
@@ -92,7 +109,7 @@ def reached_us(watch: int, tracks: TrackArray, layout: Layout, now_us: int, limi
 
 @kernel
 def until_heard_us(
-    watches: WatchArray, watch: int, tracks: TrackArray, layout: Layout, now_us: int
+    watches: WatchArray, watch: int, tracks: TrackArray, layout: Layout, now_us: int, limits: Limits
 ) -> int:
     """The instant up to which only a fix can change a watch, `now_us` where time can.
 
@@ -104,7 +121,8 @@ def until_heard_us(
         return _NEVER_US
     oldest = oldest_us(layout, watch, tracks)
     state = watches[watch]
-    silent = oldest == UNKNOWN_TIME_US or now_us - oldest > layout.overdue_us[watch]
+    patience = patience_us(layout, watch, tracks, limits)
+    silent = oldest == UNKNOWN_TIME_US or now_us - oldest > patience
     if not state["unknown"] or not silent:
         return now_us
     for ring in range(RINGS):

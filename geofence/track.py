@@ -188,6 +188,20 @@ def reach_m(state: np.void, at_us: int, limits: Limits) -> float:
 
 
 @kernel
+def usual_interval_s(state: np.void) -> float:
+    """How often a device reports, seconds; 0 where that is not known.
+
+    The lesser of its last interval and the mean before that: one gap does not make it a device
+    that reports rarely, two in a row do.
+    """
+    if state["time_us"] == UNKNOWN_TIME_US or state["before_us"] == UNKNOWN_TIME_US:
+        return 0.0
+    last_s = (state["time_us"] - state["before_us"]) / _SECOND_US
+    before_s = (state["interval_s"] - _INTERVAL_GAIN * last_s) / (1.0 - _INTERVAL_GAIN)
+    return float(max(0.0, min(last_s, before_s)))
+
+
+@kernel
 def place(tracks: TrackArray, track: int, at_us: int, limits: Limits, scratch: FloatArray) -> None:
     """Bring position, velocity and their errors up to an instant; one before the last fix is it.
 
