@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from geofence.engine import Engine
 from geofence.levels import Transition
-from geofence.plan import ZoneKind
+from geofence.plan import ZoneKind, Zones
 from tests.geofence.plans import NOW_US, Fix, S, circle_zone, send, square_zones, zone_plan
 from tests.geofence.watch_twin import Change, TooCloseToCallError
 from tests.geofence.zone_twin import zone_twin
@@ -17,15 +19,14 @@ PLACE_M = st.one_of(
 )
 LEG = st.tuples(
     st.just("leg"),
-    st.integers(1, 20),
+    st.integers(1, 30),
     st.sampled_from([1, 1, 3, 10, 15, 60, 170, 400]),
     PACE_MPS,
     st.sampled_from([0, 0, 0, 0, 2, 12, 119, 121, 890, -59]),
-    st.sampled_from([None, 3.0, 5.0, 20.0, 150.0, 700.0]),
+    st.sampled_from([3.0, 5.0, 8.0, 20.0, 150.0, 700.0, None]),
 )
 STEP = st.one_of(
-    LEG,
-    LEG,
+    *[LEG] * 5,
     st.tuples(st.just("place"), PLACE_M),
     st.tuples(st.just("wait"), st.sampled_from([0, 1, 5, 10, 31, 121, 300, 901, 3000])),
 )
@@ -42,11 +43,11 @@ ZONES = st.builds(
 
 
 @settings(max_examples=150)
-@given(ZONES, st.lists(STEP, min_size=1, max_size=15))
-def test_engine_is_its_twin(zones, steps) -> None:  # type: ignore[no-untyped-def]
+@given(ZONES, PLACE_M, st.lists(STEP, min_size=3, max_size=12))
+def test_engine_is_its_twin(zones: Zones, place_m: float, steps: list[tuple[Any, ...]]) -> None:
     engine = Engine(zone_plan(zones), now_us=NOW_US)
     twin = zone_twin(zones, NOW_US)
-    now_us, place_m = NOW_US, 1500.0
+    now_us = NOW_US
     for name, *drawn in steps:
         try:
             if name == "place":
