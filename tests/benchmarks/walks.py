@@ -1,4 +1,7 @@
-"""A file of recordings with the truth: people who stand, step aside and come back."""
+"""A file of recordings with the truth: people who stand, step aside and come back.
+
+They do so on the equator, a degree from the place that blank fixes give.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +25,8 @@ def row(  # one line of the file, north of a point at the equator
 ) -> str:
     time = (BEGIN + timedelta(days=day, seconds=at_s)).isoformat()
     fix_m = fix_m if fix_m is not None else truth_m or 0.0
-    truth = "," if truth_m is None else f"{truth_m / DEGREE_M:.9f},0"
-    return f"{name},{time},{fix_m / DEGREE_M:.9f},0,{confidence_m},{truth},0"
+    truth = "," if truth_m is None else f"{truth_m / DEGREE_M:.9f},1"
+    return f"{name},{time},{fix_m / DEGREE_M:.9f},1,{confidence_m},{truth},0"
 
 
 def write(path: Path, rows: Sequence[str]) -> Path:
