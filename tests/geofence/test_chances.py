@@ -19,8 +19,14 @@ from tests.geofence.track_states import MIDDLE_M, up
 
 RULES = DEFAULT_RULES
 LIMITS = RULES.limits()
-PLACE = st.tuples(st.floats(-2000.0, 2000.0), st.floats(-2000.0, 2000.0)).map(np.array)
-VELOCITY = st.tuples(st.floats(-40.0, 40.0), st.floats(-40.0, 40.0)).map(np.array)
+# In whole centimetres: what only rounding decides is not asked.
+MOST_CM = 200_000
+PLACE = st.tuples(st.integers(-MOST_CM, MOST_CM), st.integers(-MOST_CM, MOST_CM)).map(
+    lambda cm: np.array(cm) / 100
+)
+VELOCITY = st.tuples(st.integers(-4000, 4000), st.integers(-4000, 4000)).map(
+    lambda cm: np.array(cm) / 100
+)
 SIGMA_M = st.floats(1.0, 300.0)
 SIGMA_MPS = st.floats(0.1, 10.0)
 PUSH = RULES.push[1]
