@@ -49,11 +49,11 @@ from __future__ import annotations
 import math
 
 from geofence.kernel import kernel
-from geofence.layout import ALERT_RING, NO_TRACK, RINGS, Layout
+from geofence.layout import ALERT_RING, RINGS, Layout
 from geofence.levels import UNKNOWN_TIME_US, Cause, Level
 from geofence.rising import NO_MOVER, asked, heard, look
 from geofence.rules import Limits
-from geofence.silence import newest_us, oldest_us, patience_us, reached_us
+from geofence.silence import newest_us, oldest_us, overdue_us, reached_us
 from geofence.track import TrackArray
 from geofence.watch import WatchArray, inside
 
@@ -186,11 +186,8 @@ def elapse(
     state = watches[watch]
     if newest_us(layout, watch, tracks) == UNKNOWN_TIME_US or heard(watches, watch, now_us, limits):
         return now_us
-    since_us = max(state["decided_us"], tracks[layout.first[watch]]["listening_us"])
-    if layout.second[watch] != NO_TRACK:
-        since_us = max(since_us, tracks[layout.second[watch]]["listening_us"])
-    overdue_us: int = since_us + patience_us(layout, watch, tracks, limits)
-    if now_us > overdue_us:
+    missed_us = overdue_us(watches, watch, tracks, layout, limits)
+    if now_us > missed_us:
         possible_us = reached_us(watch, tracks, layout, now_us, limits)
         if possible_us <= now_us:
             if not state["unknown"]:
@@ -199,7 +196,7 @@ def elapse(
             for ring in range(RINGS):
                 state["calm_fix_us"][ring] = UNKNOWN_TIME_US
                 state["calm_now_us"][ring] = UNKNOWN_TIME_US
-            return max(overdue_us, possible_us)
+            return max(missed_us, possible_us)
     if _fall(watches, watch, layout, UNKNOWN_TIME_US, now_us) and _settled(watches, watch):
         state["unknown"] = 0
     return now_us

@@ -20,7 +20,7 @@ from geofence.machine import decide, elapse, glance
 from geofence.plan import FloatArray, IntArray
 from geofence.rising import NO_MOVER, hear
 from geofence.rules import Limits
-from geofence.silence import oldest_us, patience_us, until_heard_us
+from geofence.silence import is_fresh, oldest_us, until_heard_us
 from geofence.track import Mark, TrackArray, advance, judge
 from geofence.watch import (
     WatchArray,
@@ -134,15 +134,6 @@ def _record(
 
 
 @kernel
-def _fresh(watch: int, tracks: TrackArray, layout: Layout, now_us: int, limits: Limits) -> bool:
-    """Whether all of a watch's devices have a fix young enough to decide on."""
-    fix_us = oldest_us(layout, watch, tracks)
-    if fix_us == UNKNOWN_TIME_US:
-        return False
-    return now_us - fix_us <= patience_us(layout, watch, tracks, limits)
-
-
-@kernel
 def _take_evidence(
     tracks: TrackArray, watches: WatchArray, layout: Layout, limits: Limits, scratch: FloatArray,
     watch: int, mover: int, since_us: int, now_us: int, changes: ChangeArray, count: int,
@@ -150,7 +141,7 @@ def _take_evidence(
     """Look at a watch for a new fix or a new plan; the new number of changes."""
     measure(watches, watch, tracks, layout, now_us, limits, scratch)
     state = watches[watch]
-    if not _fresh(watch, tracks, layout, now_us, limits):
+    if not is_fresh(watch, tracks, layout, now_us, limits):
         # It decides nothing, but what silence leaves possible counts from another place now.
         state["due_us"] = next_due_us(watches, watch, tracks, layout, now_us, limits)
         return count
@@ -243,7 +234,7 @@ def take_time(
         previous = level_of(watches, watch)
         measure(watches, watch, tracks, layout, now_us, limits, scratch)
         since_us = now_us
-        if _fresh(watch, tracks, layout, now_us, limits):
+        if is_fresh(watch, tracks, layout, now_us, limits):
             glance(watches, watch, tracks, layout, now_us, limits)
         elapsed_us = elapse(watches, watch, tracks, layout, now_us, limits)
         if previous == _CLEAR:

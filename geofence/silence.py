@@ -1,8 +1,8 @@
 """What silence leaves possible: since when nearness cannot be excluded.
 
-A watch may go without evidence for as long as its sensitivity says, and where a device is one that
-reports more rarely, for some of its own intervals: that its next report is still to come is then no
-sign of anything. (Of 279 buses that report every two minutes or some seconds later, two that meet
+A device may be silent for as long as the sensitivity of a watch says, and one that reports more
+rarely for some of its own intervals: that its next report is still to come is then no sign of
+anything. (Of 279 buses that report every two minutes or some seconds later, two that meet
 once a day would be in doubt once in three hours if 120 s held for all.)
 
 From where each was believed to be at the last fix, less the error of that, both may have come
@@ -19,7 +19,7 @@ from geofence.kernel import kernel
 from geofence.layout import ALERT_RING, NO_TRACK, RINGS, Layout
 from geofence.levels import UNKNOWN_TIME_US
 from geofence.rules import Limits
-from geofence.track import TrackArray, reach_m, usual_interval_s
+from geofence.track import TrackArray, reach_m
 from geofence.watch import WatchArray, zone_depth_m
 
 _HALVINGS = 40
@@ -52,14 +52,48 @@ def newest_us(layout: Layout, watch: int, tracks: TrackArray) -> int:
 
 
 @kernel
-def patience_us(layout: Layout, watch: int, tracks: TrackArray, limits: Limits) -> int:
-    """How long a watch may go without a fix that decides, microseconds; see the module."""
-    interval_s = usual_interval_s(tracks[layout.first[watch]])
+def _patience_us(track: np.void, least_us: int, limits: Limits) -> int:
+    """How long a device may be silent, microseconds; see the module."""
+    own_s = min(limits.patience_limit_s, limits.patience_intervals * track["usual_s"])
+    return max(least_us, int(own_s * _SECOND_US))
+
+
+@kernel
+def is_fresh(watch: int, tracks: TrackArray, layout: Layout, now_us: int, limits: Limits) -> bool:
+    """Whether all of a watch's devices have a fix young enough to decide on."""
+    least_us = layout.overdue_us[watch]
+    if oldest_us(layout, watch, tracks) == UNKNOWN_TIME_US:
+        return False
+    a = tracks[layout.first[watch]]
+    if now_us - a["time_us"] > _patience_us(a, least_us, limits):
+        return False
+    if layout.second[watch] == NO_TRACK:
+        return True
+    b = tracks[layout.second[watch]]
+    return bool(now_us - b["time_us"] <= _patience_us(b, least_us, limits))
+
+
+@kernel
+def overdue_us(
+    watches: WatchArray, watch: int, tracks: TrackArray, layout: Layout, limits: Limits
+) -> int:
+    """The instant from which silence counts: a device is missed, or nothing has decided for long.
+
+    No silence counts from before the engine began to listen.
+    """
+    least_us: int = layout.overdue_us[watch]
+    a = tracks[layout.first[watch]]
+    patience = _patience_us(a, least_us, limits)
+    listening: int = a["listening_us"]
+    missed: int = max(a["time_us"], listening) + patience
     if layout.second[watch] != NO_TRACK:
-        interval_s = max(interval_s, usual_interval_s(tracks[layout.second[watch]]))
-    own_s = min(limits.patience_limit_s, limits.patience_intervals * interval_s)
-    allowed_us: int = layout.overdue_us[watch]
-    return max(allowed_us, int(own_s * _SECOND_US))
+        b = tracks[layout.second[watch]]
+        other = _patience_us(b, least_us, limits)
+        missed = min(missed, max(b["time_us"], b["listening_us"]) + other)
+        patience = max(patience, other)
+        listening = max(listening, b["listening_us"])
+    undecided: int = max(watches[watch]["decided_us"], listening) + patience
+    return min(missed, undecided)
 
 
 @kernel
@@ -121,9 +155,7 @@ def until_heard_us(
         return _NEVER_US
     oldest = oldest_us(layout, watch, tracks)
     state = watches[watch]
-    patience = patience_us(layout, watch, tracks, limits)
-    silent = oldest == UNKNOWN_TIME_US or now_us - oldest > patience
-    if not state["unknown"] or not silent:
+    if not state["unknown"] or is_fresh(watch, tracks, layout, now_us, limits):
         return now_us
     for ring in range(RINGS):
         if state["calm_now_us"][ring] != UNKNOWN_TIME_US:
