@@ -25,7 +25,7 @@ from devices.compiler import NO_SENSITIVITIES, compile_caseload
 from devices.instants import MICROSECONDS
 from devices.reports import BEACONS, Batch, Event
 from devices.watches import Bearer, Compiled
-from geofence.engine import Engine, Rules
+from geofence.engine import Engine, Mark, Rules
 from geofence.levels import Transition
 from geofence.sensitivity import Sensitivity
 from geofence.snapshot import SnapshotError
@@ -35,6 +35,9 @@ log = structlog.get_logger("worker")
 MAX_TICKS_AT_ONCE = 120
 """After a silence (a night switched off) only the last ticks are made up for. The levels do not
 depend on the others: they follow from the ages at the last one."""
+
+
+_UNUSED = [mark for mark in Mark if mark not in {Mark.USED, Mark.OUTLIER, Mark.MOVED}]
 
 
 class Observer(Protocol):
@@ -52,11 +55,16 @@ class PartitionCounts:
     """Counted since the start of the process.
 
     Attributes:
+        fixes_unused: Late, doubled, blank or of devices not watched: they moved no track.
+        fixes_odd: Implausible, damaged or blank (`geofence.anomaly_state.Oddity`).
+        anomalies: Of devices, that began.
         unreadable_parts: Of checkpoints; each began empty instead.
     """
 
     fixes: int = 0
     fixes_unused: int = 0
+    fixes_odd: int = 0
+    anomalies: int = 0
     transitions: int = 0
     events: int = 0
     replans: int = 0
@@ -222,7 +230,9 @@ class Partition:
             now_us=batch.received_us,
         )
         self.counts.fixes += len(fixes)
-        self.counts.fixes_unused += int(np.count_nonzero(update.marks))
+        self.counts.fixes_unused += int(np.count_nonzero(np.isin(update.marks, _UNUSED)))
+        self.counts.fixes_odd += int(np.count_nonzero(update.oddities))
+        self.counts.anomalies += sum(change.began for change in update.anomalies)
         self._decide(update.transitions, batch.received_us)
 
     def _take_event(self, event: Event, now_us: int) -> None:

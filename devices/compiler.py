@@ -27,7 +27,7 @@ from devices.instants import from_datetime, to_iso
 from devices.outlines import joined, outline_of
 from devices.schedule import is_active, next_change_us, time_zone
 from devices.watches import Bearer, Compiled, Watch
-from geofence.plan import IntArray, Pairs, Plan, ZoneKind, Zones
+from geofence.plan import Companions, IntArray, Pairs, Plan, ZoneKind, Zones
 from geofence.sensitivity import DEFAULT_SENSITIVITY, Sensitivity
 
 MAX_WATCHES = 1_000_000
@@ -59,6 +59,7 @@ class _Present:
         carrier: Person by device.
         tags: Tags by wearer, sorted.
         handsets: Handsets by protected person, sorted. Never a wearer's.
+        companions: Handsets by the wearer who carries them, sorted.
         sensitivities: By jurisdiction profile.
     """
 
@@ -66,6 +67,7 @@ class _Present:
     carrier: dict[str, str]
     tags: dict[str, list[str]]
     handsets: dict[str, list[str]]
+    companions: dict[str, list[str]]
     sensitivities: Mapping[str, Sensitivity]
 
     def sensitivity(self, profile: str) -> Sensitivity:
@@ -113,9 +115,11 @@ def compile_caseload(
     entries = sorted(_entries(present, at_us), key=lambda entry: entry.watch.key)
     pairs = [entry for entry in entries if entry.watch.handset is not None]
     zones = [entry for entry in entries if entry.watch.handset is None]
+    companions = _companions(entries, present)
     tracks = sorted(
         {entry.watch.tag for entry in entries}
         | {entry.watch.handset for entry in entries if entry.watch.handset is not None}
+        | {carried for _, carried in companions}
     )
     number = {device: i for i, device in enumerate(tracks)}
     sensitivities_in_use, sensitivity = _sensitivities([*pairs, *zones], present)
@@ -126,6 +130,10 @@ def compile_caseload(
         zones=_zones(zones, number),
         sensitivities=sensitivities_in_use,
         sensitivity=sensitivity,
+        companions=Companions(
+            np.array([number[worn] for worn, _ in companions], dtype=np.int64),
+            np.array([number[carried] for _, carried in companions], dtype=np.int64),
+        ),
     )
     return Compiled(
         plan=plan,
@@ -156,15 +164,25 @@ def _present(caseload: Caseload, at_us: int, sensitivities: Mapping[str, Sensiti
     carrier = {a.device: a.person for a in caseload.assignments if _holds(a, at_us)}
     tags: dict[str, list[str]] = defaultdict(list)
     handsets: dict[str, list[str]] = defaultdict(list)
+    companions: dict[str, list[str]] = defaultdict(list)
     for device, person in sorted(carrier.items()):
         if (kind[device], role[person]) == ("tag", "wearer"):
             tags[person].append(device)
         elif (kind[device], role[person]) == ("handset", "protected"):
             handsets[person].append(device)
+        elif (kind[device], role[person]) == ("handset", "wearer"):
+            companions[person].append(device)
     orders = sorted(
         (order for order in caseload.orders if _holds(order, at_us)), key=lambda order: order.id
     )
-    return _Present(orders, carrier, dict(tags), dict(handsets), sensitivities)
+    return _Present(
+        orders=orders,
+        carrier=carrier,
+        tags=dict(tags),
+        handsets=dict(handsets),
+        companions=dict(companions),
+        sensitivities=sensitivities,
+    )
 
 
 def _entries(present: _Present, at_us: int) -> Iterator[_Entry]:
@@ -251,6 +269,12 @@ def _sensitivities(
     sets = tuple(dict.fromkeys(in_use.values())) or (present.sensitivity(DEFAULT_PROFILE),)
     index = [sets.index(in_use[profile]) for profile in profiles]
     return sets, np.array(index, dtype=np.int64)
+
+
+def _companions(entries: list[_Entry], present: _Present) -> list[tuple[str, str]]:
+    """A wearer's tags that are watched, each with the handsets that he carries himself."""
+    worn = sorted({(entry.watch.tag, entry.watch.wearer) for entry in entries})
+    return [(tag, own) for tag, wearer in worn for own in present.companions.get(wearer, ())]
 
 
 def _by_devices(pairs: list[_Entry]) -> dict[tuple[str, str], tuple[str, ...]]:

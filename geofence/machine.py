@@ -16,10 +16,11 @@ or, for contact, when one device hears the other's beacon, whatever the satellit
 **Falling** is conservative, ring by ring. Evidence is *calm* for a ring when being inside the
 widened ring is at most `clear_probability` likely, the ring itself lies more than `reach_sigmas`
 away (so that a fix too coarse to say anything does not clear), and nothing of the above speaks for
-it at half the probability of entering. Calm must last for `clear_dwell_s` without a break. It is
-measured in fix time, by the older fix of a pair, so that a buffer flushed in one message is judged
-as if it had come one by one; or in time since it was received, so that it can end without another
-fix. Only fixes are evidence of calm; the passing of time may break it.
+it, where a prediction need only be half as probable as for entering. Calm must last for
+`clear_dwell_s` without a break. It is measured in fix time, by the older fix of a pair, so that a
+buffer flushed in one message is judged as if it had come one by one; or in time since it was
+received, so that it can end without another fix. Only fixes are evidence of calm; the passing of
+time may break it.
 
 **Unknown** means: nearness cannot be excluded. It is entered
 
@@ -163,6 +164,8 @@ def decide(
     elif decisive and _settled(watches, watch):
         if state["unknown"] and not state["held"]:
             state["cause"] = _CALM
+        elif state["unknown"] and state["cause"] == _SILENCE:
+            state["cause"] = _POSITION
         state["unknown"] = 0
 
 

@@ -181,9 +181,12 @@ def take_fixes(
     now_us: int,
     start: int,
     marks: MarkArray,
+    places: FloatArray,
     changes: ChangeArray,
 ) -> tuple[int, int]:
     """Work through fixes in the order given, from `start`.
+
+    `marks` and `places` are written; see `geofence.anomaly_pass` for the latter.
 
     Returns:
         The fix to go on with (n when done), and the number of changes written.
@@ -202,6 +205,10 @@ def take_fixes(
             mark = advance(
                 tracks, who, time_us[i], lat_e7[i], lon_e7[i], accuracy_cm[i], limits, scratch
             )
+            if i < places.shape[0]:
+                for axis in range(3):
+                    places[i, axis] = tracks[who]["here_m"][axis]
+                places[i, 3] = tracks[who]["here_sigma_m"]
             for k in range(first, end):
                 count = _take_evidence(
                     tracks, watches, layout, limits, scratch,

@@ -31,7 +31,7 @@ NO_MOVER = -1
 
 _LOG_SPARSE = math.log(SPARSE_S)
 _HOLDING = 0.5
-"""What keeps a level from falling, as a share of what it takes to enter it."""
+"""What a prediction takes to keep a level from falling, as a share of what it takes to enter it."""
 
 
 @kernel
@@ -121,6 +121,9 @@ def hear(watches: WatchArray, watch: int) -> None:
     """Raise a pair of which one device hears the other's beacon."""
     _rise(watches, watch, _CONTACT, 1.0, _BEACON)
     state = watches[watch]
+    if state["unknown"]:
+        state["cause"] = _BEACON
+        state["chance"] = 1.0
     state["unknown"] = 0
     for ring in range(RINGS):
         state["calm_fix_us"][ring] = UNKNOWN_TIME_US
@@ -144,7 +147,8 @@ def look(
         limits: Parameters.
 
     Returns:
-        The level that something still speaks for, at `_HOLDING` of what entering takes.
+        The level that something still speaks for; a prediction, at `_HOLDING` of what entering
+        takes.
     """
     state = watches[watch]
     least = asked(layout, watch, tracks)

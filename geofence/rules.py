@@ -11,6 +11,7 @@ import hashlib
 from dataclasses import astuple, dataclass
 from typing import NamedTuple
 
+from geofence.anomaly_rules import DEFAULT_ANOMALY_RULES, AnomalyRules
 from geofence.durations import in_microseconds
 from geofence.proximity import SIGMAS_PER_R68
 
@@ -130,6 +131,7 @@ class Rules:
             about the way taken.
         beacon_hold_s: How long a beacon that was heard counts as heard, if nothing says that it
             is lost: four reports at the rate of a violation (15 s).
+        anomalies: Parameters of the anomalies of devices.
     """
 
     push: Three = (0.005, 0.6, 4.0)
@@ -168,6 +170,7 @@ class Rules:
     patience_limit_s: float = 600.0
     path_limit_s: float = 180.0
     beacon_hold_s: float = 60.0
+    anomalies: AnomalyRules = DEFAULT_ANOMALY_RULES
 
     def __post_init__(self) -> None:
         """Refuse what would make the estimates meaningless.

@@ -3,6 +3,8 @@
 - A track never moves back in time. A fix dated at or before the track's time is late, or a
   duplicate; it is marked and leaves the live picture alone.
 - A fix dated too far ahead is marked and not used: it would make every honest fix after it late.
+- A blank fix (0 N 0 E, or a pole: what receivers send that have no position) is no place to be at;
+  it is marked and not used.
 - Every other fix is used, for what it is worth (see `geofence.filter`). One that is probably wild
   or stray is marked as an outlier; it has hardly moved the track, and has made it less sure.
 
@@ -17,6 +19,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from geofence.anomalies import is_blank
 from geofence.distance import to_cartesian_m
 from geofence.filter import FILTER_FIELDS, absorb, begin, lasting_m2, note_odd
 from geofence.kernel import kernel
@@ -38,6 +41,7 @@ class Mark(IntEnum):
     COARSE = 5  # given by earlier versions
     OUTLIER = 6
     MOVED = 7
+    BLANK = 8
 
 
 _USED = int(Mark.USED)
@@ -46,8 +50,12 @@ _DUPLICATE = int(Mark.DUPLICATE)
 _FUTURE = int(Mark.FUTURE)
 _OUTLIER = int(Mark.OUTLIER)
 _MOVED = int(Mark.MOVED)
+_BLANK = int(Mark.BLANK)
 
 _DEGREE_E7 = 1e7
+_POLE_E7 = 900_000_000
+_BLANK_E7 = 1_000
+"""11 m: only so near to the equator or a pole is it worth asking whether a fix is blank."""
 _SECOND_US = 1e6
 _INTERVAL_GAIN = 0.2
 """The mean interval follows a change of rate within about five fixes."""
@@ -105,6 +113,14 @@ def stated_sigma_m(accuracy_cm: int, limits: Limits) -> float:
 
 
 @kernel
+def _is_blank(lat_e7: int, lon_e7: int) -> bool:
+    if _BLANK_E7 < abs(lat_e7) < _POLE_E7 - _BLANK_E7:
+        return False
+    x, y, z = to_cartesian_m(lat_e7 / _DEGREE_E7, lon_e7 / _DEGREE_E7)
+    return is_blank(x, y, z)
+
+
+@kernel
 def judge(
     tracks: TrackArray, track: int, time_us: int, lat_e7: int, lon_e7: int, now_us: int,
     limits: Limits,
@@ -112,6 +128,8 @@ def judge(
     """What is to become of a fix: a value of `Mark`. Changes nothing."""
     if time_us > now_us + limits.future_limit_us:
         return _FUTURE
+    if _is_blank(lat_e7, lon_e7):
+        return _BLANK
     last = tracks[track]
     if last["time_us"] == UNKNOWN_TIME_US:
         return _USED

@@ -66,6 +66,22 @@ def test_watches_go_by_the_parameters_of_their_profile() -> None:
     assert sets_of(default=default, spain=spain) == [spain] * 2
 
 
+def test_a_wearer_s_own_handset_is_a_companion_of_his_tag() -> None:
+    document = tree()
+    document["assignments"].append(
+        {"device": "phone-2", "person": "w1", "from": "2026-01-01T00:00:00Z"}
+    )
+    caseload = msgspec.convert(document, Caseload)
+    compiled = compile_caseload(caseload, NOON_US)
+    plan = compiled.plan
+    assert plan.companion_keys == (("tag-1", "phone-2"),)
+    assert plan.tracks == ("phone-1", "phone-2", "tag-1")
+    # Nothing else comes of it: he is told nothing, and nobody is compared with his phone.
+    assert plan.watch_keys == compile_caseload(sample(), NOON_US).plan.watch_keys
+    assert all("phone-2" not in watch.notify for watch in compiled.watches.values())
+    assert compile_caseload(sample(), NOON_US).plan.companion_keys == ()
+
+
 def test_the_sample_by_night() -> None:
     compiled = compile_caseload(sample(), from_iso("2026-11-23T20:00:00Z"))
     zones = compiled.plan.zones

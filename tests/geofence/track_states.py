@@ -54,7 +54,8 @@ class Movement:
     @property
     def covariance(self) -> FloatArray:
         """(4, 4), the same on both axes."""
-        return np.kron(self.spread, np.eye(2))
+        both: FloatArray = np.kron(self.spread, np.eye(2)).astype(np.float64)
+        return both
 
 
 def per_axis(covariance: FloatArray) -> FloatArray:
