@@ -90,6 +90,18 @@ def begin(state: np.void, x: float, y: float, z: float, sigma_m: float, limits: 
 
 
 @kernel
+def _ordinary_m2(state: np.void, sigma_m: float, since_s: float, limits: Limits) -> float:
+    """Variance per axis of an ordinary error."""
+    stated_m2 = sigma_m * sigma_m
+    r0 = noise_scale2(state, limits) * stated_m2
+    if sigma_m > limits.coarse_sigma_m:
+        # Fixes from the same cell share their error: only so many seconds of them count as one.
+        shared = 1.0 + 2.0 * limits.coarse_memory_s / since_s
+        r0 = max(r0, stated_m2) * shared
+    return float(r0)
+
+
+@kernel
 def absorb(
     state: np.void,
     predicted: FloatArray,
@@ -116,14 +128,8 @@ def absorb(
         Probability that the fix is neither wild nor stray.
     """
     stated_m2 = sigma_m * sigma_m
-    coarse = sigma_m > limits.coarse_sigma_m
-    scale2 = noise_scale2(state, limits)
-    learned = scale2 / (limits.noise_scale * limits.noise_scale)
-    r0 = scale2 * stated_m2
-    if coarse:
-        # Fixes from the same cell share their error: only so many seconds of them count as one.
-        shared = 1.0 + 2.0 * limits.coarse_memory_s / since_s
-        r0 = max(r0, stated_m2) * shared
+    learned = noise_scale2(state, limits) / (limits.noise_scale * limits.noise_scale)
+    r0 = _ordinary_m2(state, sigma_m, since_s, limits)
     r1 = r0 * limits.tail_factor2
     r2 = r0 * limits.wild_factor2
     ordinary_share = 1.0 - limits.tail_share - limits.wild_share
@@ -166,7 +172,7 @@ def absorb(
         noise_sum += told * half * h0 * learned
     for model in range(MODELS):
         state["weight"][model] /= total
-    if not coarse:
+    if sigma_m <= limits.coarse_sigma_m:
         _learn_noise(state, noise_sum / total, noise_count / total, stated_m2, limits)
     return float(sound / total)
 
