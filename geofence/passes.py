@@ -316,8 +316,9 @@ def take_sighting(
         scratch: Room to compute in.
         watch: The pair.
         hearer: Which of the two hears: 0 the first, 1 the second.
-        time_us: When it was heard, or lost. Not newer than what it reported before: nothing
-            changes; of two reports of one instant, the one that hears counts.
+        time_us: When it was heard, or lost. What is older than its newest report changes
+            nothing; of two reports of one instant, in whichever order and however often they
+            come, the one of the loss counts.
         lost: It is heard no more.
         now_us: When this is decided.
         changes: As in `take_fixes`.
@@ -328,7 +329,8 @@ def take_sighting(
     state = watches[watch]
     at_us = min(time_us, now_us)  # a clock that is ahead must not outdate what is yet to come
     told_us = state["beacon_told_us"][hearer]
-    if at_us < told_us or (at_us == told_us and lost):
+    was_lost = state["beacon_us"][hearer] == UNKNOWN_TIME_US
+    if at_us < told_us or (at_us == told_us and was_lost):
         return 0
     state["beacon_told_us"][hearer] = at_us
     state["beacon_us"][hearer] = UNKNOWN_TIME_US if lost else at_us
