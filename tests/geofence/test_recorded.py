@@ -15,6 +15,7 @@ from geofence.engine import Engine, Mark
 from geofence.evidential import Fixes, find, retrospective
 from geofence.levels import Level, Transition
 from geofence.plan import IntArray, Plan
+from geofence.snapshot import decode_snapshot
 from tests.geofence.plans import S, comparable, make_pairs
 from tests.geofence.recordings import (
     UNKNOWN_RADIUS_M,
@@ -174,11 +175,13 @@ def test_late_and_repeated_fixes_change_nothing(scene: Scene) -> None:
             continue
         # Everything of the last hour once more.
         known = (received_us <= now_us) & (received_us > now_us - HOUR_US)
-        before = engine.snapshot()
+        before = decode_snapshot(engine.snapshot())
         again = engine.update(*chosen(scene, np.flatnonzero(known)), now_us=now_us)
         assert again.transitions == []
         assert {Mark.LATE, Mark.DUPLICATE}.issuperset(again.marks.tolist())
-        assert engine.snapshot() == before
+        # What is wrong with a device's fixes counts every fix; where it is and how near does not.
+        after = decode_snapshot(engine.snapshot())
+        assert (after.tracks, after.watches) == (before.tracks, before.watches)
 
 
 def test_a_flushed_buffer_raises_nothing_for_what_is_over(austin: Scene) -> None:
