@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from benchmarks.printed import Result, shown
 from cordon.errors import CordonError
 from cordon.terminal import Steps
 from simulators.recording import TrackError
@@ -23,6 +24,11 @@ _INTERVAL = click.option(
     default=1,
     show_default=True,
     help="Seconds between two fixes of a device; recordings are thinned to that.",
+)
+_PLOT = click.option(
+    "--plot",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder to write pictures to; needs matplotlib.",
 )
 
 
@@ -57,35 +63,82 @@ def bench() -> None:
     is_flag=True,
     help="Score along WGS84 geodesics, not on the plane of the published figures.",
 )
+@click.option("--curve", is_flag=True, help="Found against false, over the probability asked for.")
+@click.option(
+    "--placements",
+    type=click.IntRange(2, 100_000),
+    help="For the curve: so many made-up meetings of the recordings in place of their pairs.",
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), help="Of the made-up meetings; the same without it."
+)
+@_PLOT
 @_JSON
 def encounters(
-    path: Path, radius_m: float, interval_s: float, *, geodesic: bool, as_json: bool
+    path: Path,
+    radius_m: float,
+    interval_s: float,
+    *,
+    geodesic: bool,
+    curve: bool,
+    placements: int | None,
+    seed: int | None,
+    plot: Path | None,
+    as_json: bool,
 ) -> None:
     """Encounters found, missed and made up: the engine beside two plain rules.
 
     Every two recordings are put on one clock and scored by their truth. `raw` compares the
     distance of the last fixes, `gated` leaves out those with a confidence above 100 m or none.
+
+    With --plot, a page is drawn for each encounter that was missed, made up, late or told more than
+    once, and for a few ordinary ones; with --curve, the curve.
     """
-    from benchmarks.contenders import run_encounters  # noqa: PLC0415 - heavy: compiles
+    from benchmarks import encounter_commands  # noqa: PLC0415 - heavy: compiles
+
+    if (placements or seed is not None) and not curve:
+        raise click.UsageError("--placements and --seed belong to --curve")
+    with _telling() as tell:
+        asked = encounter_commands.Asked(path, radius_m, interval_s, geodesic, plot, tell)
+        if curve:
+            result = encounter_commands.curve(asked, placements or 0, seed)
+        else:
+            result = encounter_commands.score(asked)
+    _print_result(result, as_json=as_json)
+
+
+@bench.command()
+@click.option(
+    "--data",
+    "folder",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    required=True,
+    help="Folder with oxford_walks and sf_phones, as docs/engine.md describes them.",
+)
+@click.option(
+    "--folds",
+    type=click.IntRange(2, 20),
+    default=5,
+    show_default=True,
+    help="Parts of the recordings that are left out in turn.",
+)
+@_PLOT
+@_JSON
+def fit(folder: Path, folds: int, plot: Path | None, *, as_json: bool) -> None:
+    """Fit the estimator's parameters to recordings with the truth, and score what is shipped.
+
+    Takes minutes. Prints each parameter as shipped and as fitted, the scores of both where the fit
+    has not looked, and what share of the truths the claimed radii hold.
+    """
+    from benchmarks import fit_pictures, fit_report, fit_tracks  # noqa: PLC0415 - heavy: compiles
 
     with _telling() as tell:
-        report = run_encounters(
-            path, radius_m=radius_m, interval_s=interval_s, geodesic=geodesic, tell=tell
-        )
-    if not report.pairs:
-        raise CordonError(
-            f"{path} has no two recordings with at least 60 s in common, so there is nothing to "
-            "score. Name a file with more or longer recordings."
-        )
-    if as_json:
-        _print_json(report)
-        return
-    click.echo(
-        f"{report.pairs} pairs of {report.recordings} recordings, {radius_m:g} m, "
-        f"a fix every {interval_s:g} s, {report.metric}; engine {report.rules}"
-    )
-    columns = ("true", "found", "false", "reported", "alerts_per_encounter")
-    _print_rules(columns, report, report.raw, report.gated)
+        tell("Reading the recordings")
+        sets = fit_tracks.read_sets(folder)
+        report = fit_tracks.run_fit(sets, folds=folds, tell=tell)
+        if plot is not None:
+            fit_pictures.draw_fit(plot, sets, report, tell=tell)
+    _print_result(fit_report.result_of(report), as_json=as_json)
 
 
 @bench.command()
@@ -157,9 +210,9 @@ def distance(path: Path | None, pairs: int, *, as_json: bool) -> None:
     _print_table(
         ["", "ns_per_pair"],
         [
-            ["engine", _shown(report.ns_per_pair)],
-            ["pyproj.Geod", _shown(report.geod_ns_per_pair)],
-            ["ratio", _shown(report.ratio)],
+            ["engine", shown(report.ns_per_pair)],
+            ["pyproj.Geod", shown(report.geod_ns_per_pair)],
+            ["ratio", shown(report.ratio)],
         ],
     )
 
@@ -169,43 +222,22 @@ def distance(path: Path | None, pairs: int, *, as_json: bool) -> None:
     "--quick", is_flag=True, help="Small sizes, to see that it runs; figures mean nothing."
 )
 @click.option("--postgis", metavar="DSN", help="Measure this database with PostGIS beside it.")
-@click.option(
-    "--plot",
-    "folder",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Draw the cost of a batch by the number of pairs into this folder (needs matplotlib).",
-)
+@_PLOT
 @_JSON
-def engine(*, quick: bool, postgis: str | None, folder: Path | None, as_json: bool) -> None:
-    """Fixes a second on one core, the sweep, the cost of a batch by the size of the plan.
+def engine(*, quick: bool, postgis: str | None, plot: Path | None, as_json: bool) -> None:
+    """Fixes a second on one core, the sweep, and the cost of a batch by the size of the plan.
 
-    Each fix is a track's step, one pair and three zones of 50 vertices. Takes some minutes, and 8
-    gigabytes of memory.
+    Each fix is a step of a track, one pair and three zones of 50 vertices. Takes some minutes, and
+    8 gigabytes of memory.
     """
-    from benchmarks.engine_speed import QUICK, Sizes, run_engine  # noqa: PLC0415 - heavy: compiles
+    from benchmarks import engine_page, engine_speed  # noqa: PLC0415 - heavy: compiles
 
+    sizes = engine_speed.QUICK if quick else engine_speed.Sizes()
     with _telling() as tell:
-        report = run_engine(QUICK if quick else Sizes(), postgis=postgis, tell=tell)
-    if folder is not None:
-        from benchmarks.engine_plot import draw_curve  # noqa: PLC0415 - matplotlib may not be there
-
-        drawn = draw_curve(report.curve, folder)
-        click.echo(f"Drawn: {drawn}" if drawn else "Not drawn: matplotlib is not there", err=True)
-    if as_json:
-        _print_json(report)
-        return
-    batches = [("ordinary", one) for one in report.ordinary] + [
-        ("worst", one) for one in report.worst
-    ]
-    _print_rows("fixes", batches, ("fixes", "fixes_per_s", "near_pairs", "near_zones"))
-    sweeps = [("ordinary", report.sweep), ("worst", report.worst_sweep)]
-    _print_rows("sweep", sweeps, ("pairs", "sweep_s", "due", "near_pairs"))
-    _print_rows("curve", [("", one) for one in report.curve], ("pairs", "batch", "batch_s"))
-    _print_rows(
-        "peers", [(one.name, one) for one in report.peers], ("fixes_per_s", "ratio", "note")
-    )
-    if report.warm_up is not None:
-        _print_rows("warm-up", [("", report.warm_up)], ("cold_s", "kept_s", "two_at_once_s"))
+        report = engine_speed.run_engine(sizes, postgis=postgis, tell=tell)
+    _print_result(engine_page.result_of(report), as_json=as_json)
+    if plot is not None:
+        engine_page.draw_curve(report.curve, plot)
 
 
 @contextmanager
@@ -225,6 +257,18 @@ def _print_json(report: msgspec.Struct) -> None:
     click.echo(msgspec.json.encode(report).decode())
 
 
+def _print_result(result: Result, *, as_json: bool) -> None:
+    """A report, or what a person reads of it."""
+    if as_json:
+        _print_json(result.report)
+        return
+    click.echo(result.line)
+    for index, table in enumerate(result.tables):
+        if index:
+            click.echo()
+        _print_table(*table)
+
+
 def _print_rules(
     columns: tuple[str, ...], engine: msgspec.Struct, raw: msgspec.Struct, gated: msgspec.Struct
 ) -> None:
@@ -233,16 +277,8 @@ def _print_rules(
     rows = [("engine", engine), ("raw", raw), ("gated", gated)]
     _print_table(
         ["", *fields],
-        [[name, *(_shown(getattr(row, field)) for field in fields)] for name, row in rows],
+        [[name, *(shown(getattr(row, field)) for field in fields)] for name, row in rows],
     )
-
-
-def _print_rows(
-    title: str, rows: Sequence[tuple[str, msgspec.Struct]], fields: Sequence[str]
-) -> None:
-    """A title, and these fields of each row."""
-    cells = [[name, *(_shown(getattr(row, field)) for field in fields)] for name, row in rows]
-    _print_table([title, *fields], cells)
 
 
 def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -250,9 +286,3 @@ def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for row in (header, *rows):
         cells = [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
         click.echo("  ".join([row[0].ljust(widths[0]), *cells]))
-
-
-def _shown(value: float | str | None) -> str:
-    if value is None:
-        return "-"
-    return value if isinstance(value, str) else f"{value:.6g}"

@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.cover import Cover, cover_of
 from benchmarks.encounters import COMMON_LEAST_S, Outcome, Score, Spell, judge, spells, total
 from benchmarks.recordings import SECOND_US, Recording, read_recordings, thinned
 from geofence.distance import geodesics_m
@@ -23,6 +24,7 @@ from geofence.engine import Engine
 from geofence.levels import Level, Transition
 from geofence.plan import FloatArray, IntArray, Pairs, Plan
 from geofence.rules import DEFAULT_RULES
+from geofence.sensitivity import DEFAULT_SENSITIVITY, Sensitivity
 from simulators.csv_tracks import RADIUS_68_PER_50
 
 PLANE_DEGREE_M = 111_320.0
@@ -68,6 +70,7 @@ class EncounterReport(Score, frozen=True, kw_only=True):
 
     Attributes:
         raw, gated: Scores of the two rules.
+        cover: What the engine showed while true encounters lasted.
         radius_m, interval_s: As asked for.
         recordings, pairs: How many there were.
         metric: ``plane`` or ``geodesic``.
@@ -76,6 +79,7 @@ class EncounterReport(Score, frozen=True, kw_only=True):
 
     raw: Score
     gated: Score
+    cover: Cover
     radius_m: float
     interval_s: float
     recordings: int
@@ -84,15 +88,33 @@ class EncounterReport(Score, frozen=True, kw_only=True):
     rules: str
 
 
-def run_encounters(
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What the engine made of a file.
+
+    Attributes:
+        recordings: Thinned.
+        meetings: Every two of them that have long enough in common.
+        changes, alerts: Of each meeting.
+        metric: ``plane`` or ``geodesic``.
+    """
+
+    recordings: Sequence[Recording]
+    meetings: Sequence[Meeting]
+    changes: Sequence[Sequence[Transition]]
+    alerts: Sequence[Sequence[Spell]]
+    metric: str
+
+
+def watch_encounters(
     path: Path,
     *,
     radius_m: float,
     interval_s: float,
     geodesic: bool = False,
     tell: Callable[[str], None] = lambda _step: None,
-) -> EncounterReport:
-    """Score the engine, the raw rule and the gated rule on the recordings of a file.
+) -> Watched:
+    """Let the engine watch every pair of the recordings of a file.
 
     Args:
         path: See `benchmarks.recordings.read_recordings`.
@@ -110,20 +132,42 @@ def run_encounters(
     metric = along_geodesics if geodesic else plane_of(recordings)
     meetings = meet(recordings, metric)
     tell(f"Running the engine over {len(meetings)} pairs")
-    alerts = engine_alerts(recordings, meetings, radius_m)
-    tell("Scoring")
-    engine = _score(meetings, alerts, radius_m)
+    changes = engine_changes(recordings, meetings, radius_m)
+    alerts = [
+        alerts_of(change, meeting.end_s) for change, meeting in zip(changes, meetings, strict=True)
+    ]
+    return Watched(recordings, meetings, changes, alerts, "geodesic" if geodesic else "plane")
+
+
+def report_on(watched: Watched, *, radius_m: float, interval_s: float) -> EncounterReport:
+    """Score the engine, the raw rule and the gated rule."""
+    meetings = watched.meetings
+    engine = _score(meetings, watched.alerts, radius_m)
+    truths_m = [meeting.truth_m for meeting in meetings]
     return EncounterReport(
         **msgspec.structs.asdict(engine),
         raw=_score(meetings, (raw_alerts(meeting, radius_m) for meeting in meetings), radius_m),
         gated=_score(meetings, (gated_alerts(meeting, radius_m) for meeting in meetings), radius_m),
+        cover=cover_of(watched.changes, truths_m, radius_m, START_US),
         radius_m=radius_m,
         interval_s=interval_s,
-        recordings=len(recordings),
+        recordings=len(watched.recordings),
         pairs=len(meetings),
-        metric="geodesic" if geodesic else "plane",
+        metric=watched.metric,
         rules=DEFAULT_RULES.version,
     )
+
+
+def run_encounters(
+    path: Path, *, radius_m: float, interval_s: float, geodesic: bool = False
+) -> EncounterReport:
+    """`report_on` what `watch_encounters` finds.
+
+    Raises:
+        TrackError: The file cannot be used.
+    """
+    watched = watch_encounters(path, radius_m=radius_m, interval_s=interval_s, geodesic=geodesic)
+    return report_on(watched, radius_m=radius_m, interval_s=interval_s)
 
 
 def _score(
@@ -162,15 +206,16 @@ def along_geodesics(
 def meet(recordings: Sequence[Recording], metric: Metric) -> list[Meeting]:
     """Every two recordings that have long enough in common, as if they had begun together."""
     return [
-        _meeting(a, b, recordings, end_s, metric)
+        meeting_of(a, b, recordings, end_s, metric)
         for a, b in itertools.combinations(range(len(recordings)), 2)
         if (end_s := min(recordings[a].whole_s, recordings[b].whole_s)) >= COMMON_LEAST_S
     ]
 
 
-def _meeting(
+def meeting_of(
     a: int, b: int, recordings: Sequence[Recording], end_s: int, metric: Metric
 ) -> Meeting:
+    """Two recordings put on one clock, up to a second that both have."""
     grid_us = np.arange(end_s + 1, dtype=np.int64) * SECOND_US
     one, other = recordings[a], recordings[b]
     i, j = one.held(grid_us), other.held(grid_us)
@@ -196,22 +241,13 @@ def gated_alerts(meeting: Meeting, radius_m: float) -> list[Spell]:
     return spells(meeting.fixes_m[meeting.good], np.flatnonzero(meeting.good), radius_m)
 
 
-def engine_alerts(
+def engine_changes(
     recordings: Sequence[Recording], meetings: Sequence[Meeting], radius_m: float
-) -> list[list[Spell]]:
-    """The alerts of the engine, for each meeting.
-
-    One engine watches all pairs, see `changes_of`. An alert is one spell at `ALERT` or `CONTACT`:
-    it begins when such a level is decided and ends when `CLEAR` or `PRE_ALERT` is. `UNKNOWN`
-    neither begins an alert nor ends one. What is on when a pair's common time is over ends there;
-    what begins later is not counted.
-    """
-    plan = _plan(recordings, meetings, radius_m)
+) -> list[Sequence[Transition]]:
+    """What the engine decides of each meeting. One engine watches all, see `changes_of`."""
+    plan = plan_of(recordings, meetings, radius_m)
     changes = changes_of(plan, recordings, max((meeting.end_s for meeting in meetings), default=0))
-    return [
-        alerts_of(changes[key], meeting.end_s)
-        for key, meeting in zip(plan.watch_keys, meetings, strict=True)
-    ]
+    return [changes[key] for key in plan.watch_keys]
 
 
 def changes_of(
@@ -223,7 +259,7 @@ def changes_of(
     in order of fix time, then a sweep.
     """
     engine = Engine(plan, now_us=START_US)
-    columns, seconds = _arrivals(recordings)
+    columns, seconds = arrivals(recordings)
     begin = np.searchsorted(seconds, np.arange(last_s + 2))
     changes: dict[str, list[Transition]] = defaultdict(list)
     for second in range(last_s + 1):
@@ -236,7 +272,12 @@ def changes_of(
 
 
 def alerts_of(changes: Iterable[Transition], end_s: int) -> list[Spell]:
-    """The spells of alarm in the changes of one watch, up to a second; see `engine_alerts`."""
+    """The spells of alarm in the changes of one watch, up to a second.
+
+    An alert is one spell at `ALERT` or `CONTACT`: it begins when such a level is decided and ends
+    when `CLEAR` or `PRE_ALERT` is. `UNKNOWN` neither begins an alert nor ends one. What is on when
+    a pair's common time is over ends there; what begins later is not counted.
+    """
     found: list[Spell] = []
     start_s: int | None = None
     for change in changes:
@@ -253,20 +294,35 @@ def alerts_of(changes: Iterable[Transition], end_s: int) -> list[Spell]:
     return found
 
 
-def _plan(recordings: Sequence[Recording], meetings: Sequence[Meeting], radius_m: float) -> Plan:
-    count = len(meetings)
+def plan_of(
+    recordings: Sequence[Recording],
+    meetings: Sequence[Meeting],
+    radius_m: float,
+    sensitivities: tuple[Sensitivity, ...] = (DEFAULT_SENSITIVITY,),
+) -> Plan:
+    """A watch for every meeting, and that for every set of parameters: all by the first, and so on.
+
+    Its tracks are the recordings.
+    """
+    count = len(meetings) * len(sensitivities)
+    policy = np.repeat(np.arange(len(sensitivities)), len(meetings))
     pairs = Pairs(
-        keys=tuple(f"{meeting.a}/{meeting.b}" for meeting in meetings),
-        a=np.array([meeting.a for meeting in meetings], np.int64),
-        b=np.array([meeting.b for meeting in meetings], np.int64),
+        keys=tuple(
+            f"{meeting.a}/{meeting.b}/{index}"
+            for index in range(len(sensitivities))
+            for meeting in meetings
+        ),
+        a=np.tile(np.array([meeting.a for meeting in meetings], np.int64), len(sensitivities)),
+        b=np.tile(np.array([meeting.b for meeting in meetings], np.int64), len(sensitivities)),
         contact_m=np.zeros(count),  # no such ring: it would tell nothing about this one
         alert_m=np.full(count, radius_m),
         pre_alert_m=np.full(count, PRE_ALERT_FACTOR * radius_m),
     )
-    return Plan("encounters", tuple(str(i) for i in range(len(recordings))), pairs)
+    tracks = tuple(str(i) for i in range(len(recordings)))
+    return Plan("encounters", tracks, pairs, sensitivities=sensitivities, sensitivity=policy)
 
 
-def _arrivals(recordings: Sequence[Recording]) -> tuple[IntArray, IntArray]:
+def arrivals(recordings: Sequence[Recording]) -> tuple[IntArray, IntArray]:
     """(5, n) columns for `Engine.update`, in order of fix time, and (n,) seconds of arrival.
 
     A fix is known at the first whole second that is not before it.

@@ -14,6 +14,8 @@ import structlog
 from nats.js import JetStreamContext
 from nats.js.errors import Error as JetStreamError
 
+from ingest.ending import end_if_told
+
 log = structlog.get_logger("appender")
 
 MAX_WAITING = 100_000
@@ -68,6 +70,7 @@ class Appender:
         while True:
             # First what an earlier run left behind, then what is to come.
             while self._waiting:
+                end_if_told()
                 name, data = self._waiting[0]
                 position = await self._until_acknowledged(name, data)
                 # The head may have been let go meanwhile; then it is acknowledged all the same.
@@ -81,6 +84,7 @@ class Appender:
 
     async def _until_acknowledged(self, name: str, data: bytes) -> int:
         while True:
+            end_if_told()
             try:
                 acknowledgement = await self._js.publish(
                     self._subject, data, timeout=ACK_TIMEOUT_S, headers={"Nats-Msg-Id": name}

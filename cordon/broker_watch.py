@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from dataclasses import dataclass
 
 import msgspec
 import structlog
@@ -41,6 +42,19 @@ NOTABLE = {
 """Reasons worth an operator's look; the others are ordinary ends of connections."""
 
 
+@dataclass(slots=True)
+class WatchCounts:
+    """What a watch has done since it was made.
+
+    Attributes:
+        closed: Connections that the broker closed for what they sent, journaled as refusals.
+        let_go: Advisories lost because too many waited, or the journal did not take them.
+    """
+
+    closed: int = 0
+    let_go: int = 0
+
+
 class _Client(msgspec.Struct, frozen=True):
     client_type: str = ""
     client_id: str = ""
@@ -60,6 +74,9 @@ class BrokerWatch:
         journal: Where refusals are kept.
         clock: The time.
         gateway: Name of the gateway this belongs to; its batches are a piece of the gateway's.
+
+    Attributes:
+        counts: See `WatchCounts`.
     """
 
     def __init__(
@@ -71,7 +88,7 @@ class BrokerWatch:
         self._name = f"{gateway}.watch"
         self._number = 0
         self._waiting: asyncio.Queue[bytes] = asyncio.Queue(WAITING_LIMIT)
-        self.let_go = 0
+        self.counts = WatchCounts()
 
     async def run(self) -> None:
         """Listen until cancelled."""
@@ -87,7 +104,7 @@ class BrokerWatch:
         try:
             self._waiting.put_nowait(message.data)
         except asyncio.QueueFull:
-            self.let_go += 1
+            self.counts.let_go += 1
 
     async def _keep(self, data: bytes) -> None:
         batch = self._refusal(data)
@@ -96,8 +113,10 @@ class BrokerWatch:
         try:
             await self._journal.append(batch)
         except JournalUnavailableError:
-            self.let_go += 1
+            self.counts.let_go += 1
             log.warning("advisory_not_journaled")
+        else:
+            self.counts.closed += 1
 
     def _refusal(self, data: bytes) -> Batch | None:
         """What to keep of an advisory; None for the ordinary end of a connection."""

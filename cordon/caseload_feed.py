@@ -15,6 +15,7 @@ from nats.aio.client import Client as NatsClient
 from cordon.keep import CASELOAD_SUBJECT, Keep, KeptCaseload
 from devices.migrations import MigrationError
 from devices.store import CaseloadStore
+from ingest.ending import end_if_told
 
 log = structlog.get_logger("caseload")
 
@@ -49,6 +50,7 @@ class CaseloadFeed:
             try:
                 await self._store.migrate()
                 while True:
+                    end_if_told()
                     kept = await self._copy(kept)
                     self.reachable = True
                     await self._store.wait_for_change(POLL_S)

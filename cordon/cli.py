@@ -104,8 +104,8 @@ def demo(
     """Start everything on this machine, with simulated people, and show it.
 
     An embedded broker and database, the service, its console and simulated tags and handsets that
-    speak real MQTT. Ctrl-C stops all of it; the data stays in the state directory (.cordon/demo)
-    and is there at the next start.
+    speak real MQTT. Ctrl-C stops all of it; the data stays in the state directory (.cordon/demo;
+    recorded tracks have folders of their own beside it) and is there at the next start.
 
     \b
     Examples:
@@ -160,14 +160,18 @@ def operator(name: str) -> None:
     Prints the token once, for NAME to keep, and the line that lets it in, for the settings file.
     """
     import hashlib  # noqa: PLC0415 - only when asked for
+    import json  # noqa: PLC0415 - only when asked for
     import secrets  # noqa: PLC0415 - only when asked for
 
     token = secrets.token_urlsafe(32)
     digest = hashlib.sha256(token.encode()).hexdigest()
     click.echo(f"Token for {name}, shown only now: {token}")
     click.echo(f"Sign in at <address of the console>/enter?token={token}")
-    click.echo("In the settings file, under [console]:")
-    click.echo(f'operators = [{{ name = "{name}", token_sha256 = "{digest}" }}]')
+    click.echo("In the settings file, under [console], in place of the line that is there:")
+    # A JSON string is a TOML string, whatever quotes are in the name.
+    click.echo(
+        f'operators = [{{ name = {json.dumps(name, ensure_ascii=False)}, token_sha256 = "{digest}" }}]'
+    )
 
 
 cordon.add_command(caseload)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
+import re
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,8 +38,13 @@ from simulators.tracks import read_tracks
 log = structlog.get_logger("demo")
 
 DEMO_DIRECTORY = "demo"
+_STEM_CHARS = 24
 GUEST_TAG = "tag-guest"
-READY_LIMIT_S = 60.0
+GUEST_IN_TOWN = (54.002, 4.002)
+GUEST_NORTH_DEG = 0.001
+"""Where Guest is invited to be in recorded tracks: so far north of the place where the first person
+protected begins, about 110 m."""
+
 STORED_LIMIT_S = 20.0
 """How long the end waits for the database to have what the journal has."""
 
@@ -50,6 +58,17 @@ class DemoOptions:
     for_s: float | None = None
     headless: bool = False
     as_json: bool = False
+
+
+class Scene(msgspec.Struct, frozen=True):
+    """Who is in the demonstration.
+
+    Attributes:
+        guest_at: Latitude and longitude, degrees, that Guest is invited to; None without a guest.
+    """
+
+    caseload: Caseload
+    guest_at: tuple[float, float] | None = None
 
 
 class DemoResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,12 +95,12 @@ class DemoResult(msgspec.Struct, frozen=True, kw_only=True):
 
 def run_demo(settings: Settings, options: DemoOptions) -> int:
     """Run the demonstration; returns the exit code: 0, or 1 when anything was lost."""
-    settings = _for_a_demo(settings)
+    settings = for_a_demo(settings, options.tracks)
     configure_logs(settings.logs)
-    caseload = _caseload(options)
+    scene = _scene(options)
     with Steps() as steps, running_servers(settings, steps.tell) as servers:
         settings, token = with_an_operator(settings)
-        result = asyncio.run(_demo(settings, options, servers, caseload, steps, token))
+        result = asyncio.run(_demo(settings, options, servers, scene, steps, token))
         steps.say("Stopping")
     if result is None:
         return 1
@@ -96,7 +115,7 @@ async def _demo(
     settings: Settings,
     options: DemoOptions,
     servers: Servers,
-    caseload: Caseload,
+    scene: Scene,
     steps: Steps,
     token: str,
 ) -> DemoResult | None:
@@ -114,7 +133,7 @@ async def _demo(
         if not await unless_stopped(service.wait_ready(), stop, running):
             return None
         steps.tell("Loading the caseload")
-        version = await _load(endpoints, caseload)
+        version = await _load(endpoints, scene.caseload)
         await unless_stopped(service.wait_for_caseload(version), stop, running)
         ledger = await Ledger.begin(endpoints)
         stack.push_async_callback(ledger.close)
@@ -123,7 +142,7 @@ async def _demo(
             await unless_stopped(simulation.wait_connected(), stop, running)
             if not options.headless:
                 announce(steps, service, endpoints, token)
-                _invite(steps, endpoints)
+                _invite(steps, endpoints, scene)
             await _show_until_the_end(simulation, stop, running, steps, options)
             report = await simulation.finish()
             return await _result(report, ledger, simulation, steps)
@@ -177,32 +196,53 @@ async def _result(
     )
 
 
-def _for_a_demo(settings: Settings) -> Settings:
-    """The demonstration keeps to a folder of its own, away from any real data."""
+def for_a_demo(settings: Settings, tracks: Sequence[Path]) -> Settings:
+    """The demonstration keeps to a folder of its own, away from any real data.
+
+    Recorded tracks have one each: people of another play would stand about on the map, silent
+    since it ended, and be reported as that.
+    """
+    name = DEMO_DIRECTORY
+    if tracks:
+        names = "\n".join(str(file.resolve()) for file in tracks)
+        stem = re.sub(r"[^A-Za-z0-9_-]+", "-", tracks[0].stem)[:_STEM_CHARS]
+        name += f"-{stem}-{hashlib.sha256(names.encode()).hexdigest()[:6]}"
     directory = Path(settings.state_directory)
-    if directory.name != DEMO_DIRECTORY:
-        directory /= DEMO_DIRECTORY
+    if directory.name == DEMO_DIRECTORY:
+        directory = directory.parent
     logs = msgspec.structs.replace(settings.logs, level="warning", format="text")
-    return msgspec.structs.replace(settings, state_directory=str(directory), logs=logs)
+    return msgspec.structs.replace(settings, state_directory=str(directory / name), logs=logs)
 
 
-def _caseload(options: DemoOptions) -> Caseload:
+def _scene(options: DemoOptions) -> Scene:
     if not options.tracks:
-        return with_a_guest(town_caseload())
+        return with_a_guest(town_caseload(), GUEST_IN_TOWN)
     try:
         found = read_tracks(list(options.tracks))
-        return tracks_caseload(found, speed=options.speed)
+        caseload = tracks_caseload(found, speed=options.speed)
     except ValueError as error:
         raise CordonError(str(error)) from error
+    if len(found) < 2:
+        return Scene(caseload)
+    lat_deg, lon_deg = float(found[1].lat_deg[0]), float(found[1].lon_deg[0])
+    guest_at = (round(min(lat_deg + GUEST_NORTH_DEG, 90.0), 4), round(lon_deg, 4))
+    return with_a_guest(caseload, guest_at)
 
 
-def with_a_guest(caseload: Caseload) -> Caseload:
-    """The caseload with a tag for whoever watches, bound by an order like everybody's."""
+def with_a_guest(caseload: Caseload, guest_at: tuple[float, float]) -> Scene:
+    """With a tag for whoever watches, bound by an order like the first one.
+
+    Args:
+        caseload: With at least one order, whose first condition is a proximity.
+        guest_at: See `Scene`.
+    """
+    if any(device.id == GUEST_TAG for device in caseload.devices):
+        return Scene(caseload)
     example = caseload.orders[0]
     near = msgspec.structs.replace(example.conditions[0], id="near-guest")
     order = msgspec.structs.replace(example, id="order-guest", wearer="guest", conditions=(near,))
     since = caseload.assignments[0].from_
-    return Caseload(
+    with_guest = Caseload(
         agencies=caseload.agencies,
         people=(*caseload.people, Person(id="guest", role="wearer", name="Guest")),
         devices=(*caseload.devices, Device(id=GUEST_TAG, kind="tag")),
@@ -212,6 +252,7 @@ def with_a_guest(caseload: Caseload) -> Caseload:
         ),
         orders=(*caseload.orders, order),
     )
+    return Scene(with_guest, guest_at)
 
 
 def _simulation(options: DemoOptions) -> TownOptions | TracksOptions:
@@ -225,13 +266,16 @@ def _simulation(options: DemoOptions) -> TownOptions | TracksOptions:
     )
 
 
-def _invite(steps: Steps, endpoints: Endpoints) -> None:
+def _invite(steps: Steps, endpoints: Endpoints, scene: Scene) -> None:
     """Show how to be a device oneself."""
+    if scene.guest_at is None:
+        return
+    lat_deg, lon_deg = scene.guest_at
     steps.say("  Be a device yourself: each time you send this, Guest's tag moves on the map.")
     steps.say(
         f"  mosquitto_pub -h {endpoints.mqtt_host} -p {endpoints.mqtt_port} -q 1 "
         '-t cordon/v1/tag-guest/fix -m "{\\"time\\": \\"$(date -u +%FT%TZ)\\", '
-        '\\"lat\\": 54.002, \\"lon\\": 4.002, \\"accuracy_m\\": 8}"'
+        f'\\"lat\\": {lat_deg}, \\"lon\\": {lon_deg}, \\"accuracy_m\\": 8}}"'
     )
     steps.say()
 

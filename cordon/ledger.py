@@ -14,6 +14,7 @@ import psycopg
 from nats.aio.client import Client as NatsClient
 
 from cordon.connections import Endpoints, connect_nats
+from cordon.errors import CordonError
 from devices.instants import to_datetime
 from devices.reports import decode_batch
 from ingest.reader import StreamReader
@@ -21,6 +22,9 @@ from ingest.streams import JOURNAL, journal_subject
 from simulators.score import Key
 
 POLL_S = 0.2
+QUERY_LEAST_S = 5.0
+"""Each question to the database is given this long, also at the end of the waiting."""
+
 READ_WAIT_S = 1.0
 
 
@@ -62,13 +66,16 @@ class Ledger:
         Args:
             published: Fixes, and whether each was acknowledged.
             limit_s: Limit on the waiting, seconds.
+
+        Raises:
+            CordonError: The database did not answer within the limit.
         """
         journaled = await self._journaled()
         acknowledged = {key for key, was in published.items() if was}
         loop = asyncio.get_running_loop()
         end_s = loop.time() + limit_s
         while True:
-            stored = await self._stored(published)
+            stored = await self._stored_by(end_s, published)
             missing = acknowledged - stored
             if not missing or loop.time() > end_s:
                 return Tally(len(journaled & published.keys()), len(stored), len(missing))
@@ -87,6 +94,21 @@ class Ledger:
             if reader.caught_up:
                 await reader.close()
                 return keys
+
+    async def _stored_by(self, end_s: float, published: Mapping[Key, bool]) -> set[Key]:
+        """As `_stored`, waiting until `end_s` of the loop's clock for a database that is away."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                async with asyncio.timeout_at(max(end_s, loop.time() + QUERY_LEAST_S)):
+                    return await self._stored(published)
+            except (psycopg.OperationalError, TimeoutError) as error:
+                if loop.time() > end_s:
+                    raise CordonError(
+                        "The database did not answer in time, so what it holds cannot be counted. "
+                        "What it has not stored yet waits in the journal. Look at the database's log."
+                    ) from error
+            await asyncio.sleep(POLL_S)
 
     async def _stored(self, published: Mapping[Key, bool]) -> set[Key]:
         """The published fixes that are in the database."""

@@ -5,6 +5,7 @@ No label holds a person, a device or a place: metrics are kept long and seen by 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import fields
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from cordon.broker_watch import CODE
 from cordon.parts import Parts
 
 if TYPE_CHECKING:  # a type stub; there is no such module at run time
@@ -42,8 +44,10 @@ class _PartsCollector(Collector):
             "cordon_refused_messages",
             "Messages refused and kept, by reason",
             "reason",
-            parts.gateway.counts.refusals,
+            parts.gateway.counts.refusals + Counter(_closed_by_broker(parts)),
         )
+        if parts.watch is not None:
+            yield from _counters("broker_watch", "Watch on the broker", parts.watch.counts)
         yield from _counters("journal", "Journal writer, since its start", parts.journal.counts)
         yield from _counters("worker", "Worker, since its start", parts.worker.counts)
         partition = parts.worker.partition
@@ -88,6 +92,12 @@ class _PartsCollector(Collector):
             "evidence_lag", "Journal entries not stored yet", max(lane.lag for lane in lanes)
         )
         yield _gauge("console_streams", "Open consoles", len(parts.hub))
+
+
+def _closed_by_broker(parts: Parts) -> dict[str, int]:
+    """What the broker itself refused: a refusal like any other to whoever looks at the figures."""
+    closed = parts.watch.counts.closed if parts.watch else 0
+    return {CODE: closed} if closed else {}
 
 
 def _counters(part: str, text: str, counts: DataclassInstance) -> Iterator[Metric]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from alerts.profile import Profiles
 from console.hub import Hub
+from cordon.broker_watch import BrokerWatch
 from cordon.caseload_feed import CaseloadFeed
 from cordon.heartbeat import Heartbeat
 from cordon.outgoing import Outgoing
@@ -20,7 +21,11 @@ from ingest.mqtt import Publisher
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Everything that runs in one process of the service."""
+    """Everything that runs in one process of the service.
+
+    Attributes:
+        watch: None where the settings give no system rights at the broker.
+    """
 
     gateway: Gateway
     journal: JournalWriter
@@ -34,3 +39,4 @@ class Parts:
     supervisor: Supervisor
     heartbeat: Heartbeat
     profiles: Profiles
+    watch: BrokerWatch | None

@@ -15,7 +15,7 @@ import structlog
 from cordon.connections import Endpoints
 from cordon.embedded.broker import BrokerLimits, EmbeddedBroker
 from cordon.embedded.postgres import EmbeddedPostgres
-from cordon.errors import CordonError
+from cordon.errors import CordonError, ServerStartError
 from cordon.settings import Settings
 
 log = structlog.get_logger("servers")
@@ -43,8 +43,12 @@ class Servers:
         while True:
             await asyncio.sleep(ALIVE_EVERY_S)
             for name, server in embedded.items():
-                if server is not None and server.revive():
-                    log.error("embedded_server_started_again", server=name)
+                try:
+                    if server is not None and server.revive():
+                        log.error("embedded_server_started_again", server=name)
+                except ServerStartError as error:
+                    # No memory for another process, say: the next look may find some.
+                    log.error("embedded_server_not_started", server=name, reason=str(error))  # noqa: TRY400
 
 
 @contextmanager
@@ -52,10 +56,10 @@ def running_servers(settings: Settings, tell: Tell) -> Iterator[Servers]:
     """Have both servers running inside the block; stop the embedded ones after it.
 
     Raises:
-        CordonError: Another Cordon works in the same state directory, or a server does not start.
+        CordonError: The state directory cannot be used, another Cordon works in it, or a server
+            does not start.
     """
     home = Path(settings.state_directory).resolve()
-    home.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         stack.enter_context(_sole_user_of(home))
         broker = postgres = None
@@ -91,7 +95,15 @@ def _endpoints(
 @contextmanager
 def _sole_user_of(home: Path) -> Iterator[None]:
     """Hold the lock on the state directory; the kernel frees it however this process ends."""
-    with (home / "lock").open("a+") as lock:
+    with ExitStack() as stack:
+        try:
+            home.mkdir(parents=True, exist_ok=True)
+            lock = stack.enter_context((home / "lock").open("a+"))
+        except OSError as error:
+            raise CordonError(
+                f"The state directory {home} cannot be used: {error.strerror}. Go to a folder that "
+                "you may write to, or name another with --state."
+            ) from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

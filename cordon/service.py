@@ -227,8 +227,10 @@ class Service:
             journal_end=stream_ends[Stream.JOURNAL],
         )
         journal = JournalWriter(gateway_nc)
+        gateway = Gateway(broker, journal, clock)
+        watch = BrokerWatch(ends.system_url, journal, clock, gateway=gateway.name)
         return Parts(
-            gateway=Gateway(broker, journal, clock),
+            gateway=gateway,
             journal=journal,
             worker=worker,
             outgoing=outgoing,
@@ -238,8 +240,9 @@ class Service:
             feed=CaseloadFeed(CaseloadStore(ends.dsn), keep, nc),
             hub=hub,
             supervisor=Supervisor(),
-            heartbeat=Heartbeat(nc),
+            heartbeat=Heartbeat(nc, gateway_nc),
             profiles=profiles,
+            watch=watch if ends.system_url else None,
         )
 
     def _runs(self, parts: Parts, heard: Heard) -> dict[str, Callable[[], Awaitable[None]]]:
@@ -256,14 +259,8 @@ class Service:
             "evidence": parts.writer.run,
             "caseload": parts.feed.run,
         }
-        if self._endpoints.system_url:
-            watch = BrokerWatch(
-                self._endpoints.system_url,
-                parts.journal,
-                self._clock,
-                gateway=parts.gateway.name,
-            )
-            runs["broker-watch"] = watch.run
+        if parts.watch is not None:
+            runs["broker-watch"] = parts.watch.run
         if self._bound is not None:
             runs["console"] = self._console(parts, self._bound)
             runs["positions"] = lambda: self._show_positions(parts)

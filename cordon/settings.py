@@ -236,4 +236,4 @@ def _toml(value: Any) -> str:
     if isinstance(value, msgspec.Struct):
         pairs = (f"{key} = {_toml(getattr(value, key))}" for key in value.__struct_fields__)
         return "{ " + ", ".join(pairs) + " }"
-    return json.dumps(value)
+    return json.dumps(value, ensure_ascii=False)  # TOML knows no surrogates

@@ -10,6 +10,9 @@ from typing import Any
 
 from cordon.errors import CordonError
 
+PATIENCE_S = 2.5
+"""A little longer than the gateway takes at most to acknowledge what is on its way."""
+
 
 class stopping_on_signals:  # noqa: N801 - used as a block, like a function
     """Inside the block the first SIGINT or SIGTERM sets the event; a second one is not caught."""
@@ -66,7 +69,14 @@ async def unless_stopped(
 
 
 async def ended(running: asyncio.Task[None]) -> None:
-    """Cancel a task and wait until it has ended."""
+    """Cancel a task and wait until it has ended.
+
+    What has not ended after `PATIENCE_S` (it waits for a broker that hangs, say) is told again,
+    wherever it is: every task of the program is, but the one that calls this.
+    """
     running.cancel()
+    while not (await asyncio.wait({running}, timeout=PATIENCE_S))[0]:
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
-        await running
+        running.result()

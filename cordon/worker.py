@@ -30,6 +30,7 @@ from cordon.outgoing import Outgoing
 from cordon.partition import Partition
 from devices.instants import Clock
 from devices.reports import BatchFormatError, decode_batch
+from ingest.ending import end_if_told
 from ingest.journal import BATCH_HEADER
 from ingest.reader import Entry, JournalGap, StreamReader
 from ingest.streams import JOURNAL, alert_subject, journal_subject
@@ -183,6 +184,7 @@ class Worker:
         await self.caught_up.wait()
         seen = ""
         while True:
+            end_if_told()
             self._caseload_changed.clear()
             try:
                 seen = await self._bring_caseload(seen)
@@ -292,6 +294,7 @@ class Worker:
         await self.caught_up.wait()
         written_for: tuple[int, int] | None = None
         while True:
+            end_if_told()
             await asyncio.sleep(self._checkpoint_s)
             state = (self.partition.position, self.partition.ticked_us)
             if state != written_for and await self._write_checkpoint():

@@ -22,13 +22,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geofence.distance import geodesics_m
-from geofence.layout import Layout, digest_of, lay_out
+from geofence.fingerprint import fingerprints
+from geofence.layout import Layout, lay_out
 from geofence.levels import UNKNOWN_TIME_US, Cause, Level, Transition
 from geofence.passes import (
     CHANGE_DTYPE,
     ChangeArray,
     MarkArray,
-    measure_all,
+    measure_where,
     take_fixes,
     take_plan,
     take_sighting,
@@ -82,7 +83,7 @@ class Engine:
         self._limits = rules.limits()
         self._plan = plan
         self._layout = lay_out(plan)
-        self._watched = digest_of(plan, self._layout)
+        self._asked = fingerprints(plan, self._layout)
         self._scratch = new_scratch()
         self._tracks = new_tracks(len(plan.tracks), listening_us=now_us)
         self._watches = new_watches(len(plan.watch_keys))
@@ -143,9 +144,14 @@ class Engine:
 
         return self._run(step, self._watches.size, now_us, swept=True)
 
-    def due(self, now_us: int) -> int:
+    def due_count(self, now_us: int) -> int:
         """How many watches a sweep at that instant will look at; it passes the others by."""
         return int(np.count_nonzero(self._watches["due_us"] <= now_us))
+
+    @property
+    def due_us(self) -> int | None:
+        """If no fix comes, a sweep before this instant finds nothing; None where nothing waits."""
+        return int(self._watches["due_us"].min()) if self._watches.size else None
 
     def sight(
         self, watch: str, time_us: int, *, lost: bool = False, now_us: int
@@ -175,8 +181,8 @@ class Engine:
         """Put another plan in force.
 
         Devices keep their track and watches their level, by name. A watch that is gone and was
-        not clear gives a transition to clear; then every watch is looked at anew, so that a zone
-        which begins while somebody is in it is breached at once.
+        not clear gives a transition to clear; then every watch that is new or asks something else
+        is looked at, so that a zone which begins while somebody is in it is breached at once.
 
         Raises:
             ValueError: The plan contradicts itself; the old one stays in force.
@@ -184,17 +190,15 @@ class Engine:
         layout = lay_out(plan)
         held = self._state()
         self._plan, self._layout = plan, layout
-        self._watched = digest_of(plan, layout)
-        if self._watched == held.watched:
-            return []
-        gone = self._adopt(held, now_us)
+        self._asked = fingerprints(plan, layout)
+        gone, changed = self._adopt(held, now_us)
         ended = {key: one for key, one in gone.items() if one.level != Level.CLEAR}
         closing = [_closing(key, one, now_us) for key, one in ended.items()]
         gone |= {key: one.closed() for key, one in ended.items()}
         self._remember(gone)
 
         def step(start: int) -> tuple[int, int]:
-            return take_plan(*self._arrays(), now_us, start, self._changes)
+            return take_plan(*self._arrays(), changed, now_us, start, self._changes)
 
         return closing + self._run(step, self._watches.size, now_us, swept=True)
 
@@ -214,7 +218,7 @@ class Engine:
         taken for silent.
 
         The plan may be another than the snapshot's. Watches that are gone from it give no
-        transition, and what has changed is looked at with the next fix.
+        transition, and what has changed is looked at with the next fix or sweep.
 
         Raises:
             SnapshotError: The bytes are damaged or of another version.
@@ -222,7 +226,8 @@ class Engine:
         """
         held = decode_snapshot(data)
         engine = cls(plan, now_us=now_us, rules=rules)
-        engine._remember(engine._adopt(held, now_us))
+        gone, _changed = engine._adopt(held, now_us)
+        engine._remember(gone)
         return engine
 
     def listen_from(self, now_us: int) -> None:
@@ -235,34 +240,46 @@ class Engine:
 
     def _state(self) -> Snapshot:
         return Snapshot(
-            watched=self._watched,
             track_ids=self._plan.tracks,
             tracks=self._tracks.tobytes(),
             watch_keys=self._plan.watch_keys,
             watches=self._watches.tobytes(),
+            asked=self._asked.tobytes(),
             retired=self._retired,
         )
 
-    def _adopt(self, held: Snapshot, now_us: int) -> dict[str, Retired]:
-        """Put the state of another plan under the present one; the watches that are gone."""
+    def _adopt(self, held: Snapshot, now_us: int) -> tuple[dict[str, Retired], NDArray[np.bool_]]:
+        """Put the state of another plan under the present one.
+
+        Returns:
+            The watches that are gone; and (W,) whether each one now asks something else.
+        """
         self._tracks = new_tracks(len(self._plan.tracks), listening_us=now_us)
         _carry(held.track_array(), held.track_ids, self._tracks, self._plan.tracks)
         self._watches = new_watches(len(self._plan.watch_keys))
         gone = _carry(held.watch_array(), held.watch_keys, self._watches, self._plan.watch_keys)
-        if held.watched != self._watched:  # other zones and rings: all is measured anew
-            self._watches["from_depth_m"] = np.nan
-            self._watches["due_us"] = 0
-            measure_all(*self._arrays())
+        before = dict(zip(held.watch_keys, held.fingerprints().tolist(), strict=True))
+        changed = np.array(
+            [
+                before.get(key) != asked
+                for key, asked in zip(self._plan.watch_keys, self._asked.tolist(), strict=True)
+            ],
+            np.bool_,
+        )
+        self._watches["from_depth_m"][changed] = np.nan
+        self._watches["due_us"][changed] = 0
+        measure_where(*self._arrays(), changed)
         self._retired = dict(held.retired)
         for index, key in enumerate(self._plan.watch_keys):
             if (retired := self._retired.pop(key, None)) is not None:
                 self._watches[index]["number"] = retired.number
                 self._watches[index]["onset_us"] = retired.onset_us
         self._changes = self._buffer()
-        return {
+        retiring = {
             key: Retired(int(state["number"]), int(state["onset_us"]), _level(state))
             for key, state in gone.items()
         }
+        return retiring, changed
 
     def _remember(self, gone: dict[str, Retired]) -> None:
         """Keep the count of watches that have one, in case they come back."""

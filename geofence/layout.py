@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import NamedTuple
 
 import numpy as np
@@ -113,14 +112,6 @@ def lay_out(plan: Plan) -> Layout:
         track_start=track_start,
         track_watch=track_watch,
     )
-
-
-def digest_of(plan: Plan, layout: Layout) -> str:
-    """Names what is watched, and how: equal digests, equal decisions from equal states."""
-    digest = hashlib.sha256(repr((plan.tracks, plan.watch_keys)).encode())
-    for part in (*layout[:-3], *layout.planes, *layout[-2:]):
-        digest.update(np.ascontiguousarray(part).tobytes())
-    return digest.hexdigest()
 
 
 def _policies(plan: Plan) -> IntArray:

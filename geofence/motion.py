@@ -184,3 +184,32 @@ def blend(state: np.void, dt_s: float, limits: Limits, out: FloatArray) -> None:
             out[6] += 0.5 * w * off_m * off_m
             out[7] += 0.5 * w * off_m * off_mps
             out[8] += 0.5 * w * off_mps * off_mps
+
+
+@kernel
+def fastest_mps(state: np.void, limits: Limits) -> tuple[float, float]:
+    """How fast, at any time from the record's own on, what `blend` gives may change.
+
+    The mean velocity is sum w d v with d at most 1. The variance pp grows by 2 pv, and no
+    covariance is greater than the root of the product of the variances, so the standard deviation
+    of the position grows by at most that of the velocity. Of its variance the part of each model
+    lies between what it is and q T / 2, at which it settles; that of the difference between the
+    models is at most the sum of w v^2 / 2.
+
+    Args:
+        state: A record with the fields of `MODEL_DTYPE_FIELDS`.
+        limits: Parameters.
+
+    Returns:
+        Bounds of the speed of the position, and of the growth of its standard deviation per axis,
+        which is one of the standard deviation of the velocity, too.
+    """
+    speed_mps = 0.0
+    spread_mps2 = 0.0
+    for model in range(MODELS):
+        w, v = state["weight"][model], state["mean_mps"][model]
+        speed2 = v[0] * v[0] + v[1] * v[1] + v[2] * v[2]
+        settled = 0.5 * limits.push[model] * limits.memory_s[model]
+        speed_mps += w * math.sqrt(speed2)
+        spread_mps2 += w * (max(state["spread"][model, 2], settled) + 0.5 * speed2)
+    return speed_mps, math.sqrt(spread_mps2)

@@ -20,7 +20,7 @@ from geofence.machine import decide, elapse, glance
 from geofence.plan import FloatArray, IntArray
 from geofence.rising import NO_MOVER, hear
 from geofence.rules import Limits
-from geofence.silence import oldest_us
+from geofence.silence import oldest_us, until_heard_us
 from geofence.track import Mark, TrackArray, advance, judge
 from geofence.watch import (
     WatchArray,
@@ -147,9 +147,11 @@ def _take_evidence(
 ) -> int:  # fmt: skip
     """Look at a watch for a new fix or a new plan; the new number of changes."""
     measure(watches, watch, tracks, layout, now_us, limits, scratch)
-    if not _fresh(watch, tracks, layout, now_us):
-        return count
     state = watches[watch]
+    if not _fresh(watch, tracks, layout, now_us):
+        # It decides nothing, but what silence leaves possible counts from another place now.
+        state["due_us"] = next_due_us(watches, watch, tracks, layout, now_us, limits)
+        return count
     quiet = state["held"] == 0 and state["unknown"] == 0
     if quiet and far_m(watches, watch, tracks, layout, limits) > 0.0:
         # Neither position, prediction nor the way can reach a ring: what `decide` would find.
@@ -238,7 +240,10 @@ def take_time(
         if previous == _CLEAR:
             since_us = min(since_us, elapsed_us)
         count = _record(changes, count, watches, watch, previous, since_us, tracks, layout)
-        state["due_us"] = next_due_us(watches, watch, tracks, layout, now_us, limits)
+        state["due_us"] = max(
+            next_due_us(watches, watch, tracks, layout, now_us, limits),
+            until_heard_us(watches, watch, tracks, layout, now_us),
+        )
     return watches.size, count
 
 
@@ -249,13 +254,16 @@ def take_plan(
     layout: Layout,
     limits: Limits,
     scratch: FloatArray,
+    changed: NDArray[np.bool_],
     now_us: int,
     start: int,
     changes: ChangeArray,
 ) -> tuple[int, int]:
-    """Look at every watch anew under another plan; returns as `take_fixes` does."""
+    """Look at the watches that another plan has changed; returns as `take_fixes` does."""
     count = 0
     for watch in range(start, watches.size):
+        if not changed[watch]:
+            continue
         if count == changes.size:
             return watch, count
         count = _take_evidence(
@@ -266,11 +274,18 @@ def take_plan(
 
 
 @kernel
-def measure_all(
-    tracks: TrackArray, watches: WatchArray, layout: Layout, limits: Limits, scratch: FloatArray
+def measure_where(
+    tracks: TrackArray,
+    watches: WatchArray,
+    layout: Layout,
+    limits: Limits,
+    scratch: FloatArray,
+    chosen: NDArray[np.bool_],
 ) -> None:
-    """Measure every watch where its tracks were placed last, without deciding anything."""
+    """Measure watches where their tracks were placed last, without deciding anything."""
     for watch in range(watches.size):
+        if not chosen[watch]:
+            continue
         at_us = tracks[layout.first[watch]]["at_us"]
         if layout.second[watch] != NO_TRACK:
             at_us = max(at_us, tracks[layout.second[watch]]["at_us"])

@@ -8,15 +8,21 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from geofence.kernel import kernel
-from geofence.layout import ALERT_RING, NO_TRACK, Layout
+from geofence.layout import ALERT_RING, NO_TRACK, RINGS, Layout
 from geofence.levels import UNKNOWN_TIME_US
 from geofence.rules import Limits
 from geofence.track import TrackArray, reach_m
-from geofence.watch import zone_depth_m
+from geofence.watch import WatchArray, zone_depth_m
 
 _HALVINGS = 40
 """Of an interval of up to a year, to less than a millisecond."""
+
+_NEVER_US = np.iinfo(np.int64).max
+_LOOKS = 16
+"""What is shown of somebody silent is brought up to date when the silence is a 16th longer."""
 
 
 @kernel
@@ -82,3 +88,26 @@ def reached_us(watch: int, tracks: TrackArray, layout: Layout, now_us: int, limi
         else:
             high = middle
     return high
+
+
+@kernel
+def until_heard_us(
+    watches: WatchArray, watch: int, tracks: TrackArray, layout: Layout, now_us: int
+) -> int:
+    """The instant up to which only a fix can change a watch, `now_us` where time can.
+
+    Time changes nothing for devices of which none was ever heard, nor for what is unknown already
+    because of silence: what was possible remains so, and nothing counts towards calm.
+    """
+    newest = newest_us(layout, watch, tracks)
+    if newest == UNKNOWN_TIME_US:
+        return _NEVER_US
+    oldest = oldest_us(layout, watch, tracks)
+    state = watches[watch]
+    silent = oldest == UNKNOWN_TIME_US or now_us - oldest > layout.overdue_us[watch]
+    if not state["unknown"] or not silent:
+        return now_us
+    for ring in range(RINGS):
+        if state["calm_now_us"][ring] != UNKNOWN_TIME_US:
+            return now_us
+    return _NEVER_US if oldest == UNKNOWN_TIME_US else now_us + (now_us - oldest) // _LOOKS

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 
+from geofence.fingerprint import Fingerprints
 from geofence.levels import Level
 from geofence.track import TRACK_DTYPE, TrackArray
 from geofence.watch import WATCH_DTYPE, WatchArray
@@ -38,23 +39,27 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         layout: Fields of the two arrays, to refuse the bytes of another version.
-        watched: Digest of what was watched (`geofence.layout.digest_of`).
         track_ids, tracks: (T,) device ids and the bytes of `TRACK_DTYPE` rows.
         watch_keys, watches: (W,) watch keys and the bytes of `WATCH_DTYPE` rows.
+        asked: Bytes of the (W,) fingerprints of what they asked.
         retired: By watch key.
     """
 
     layout: str = _LAYOUT
-    watched: str
     track_ids: tuple[str, ...]
     tracks: bytes
     watch_keys: tuple[str, ...]
     watches: bytes
+    asked: bytes
     retired: dict[str, Retired]
 
     def track_array(self) -> TrackArray:
         """The tracks, as an array of its own."""
         return np.frombuffer(self.tracks, TRACK_DTYPE).copy()
+
+    def fingerprints(self) -> Fingerprints:
+        """The fingerprints, as an array."""
+        return np.frombuffer(self.asked, np.uint64)
 
     def watch_array(self) -> WatchArray:
         """The watches, as an array of its own."""
@@ -88,6 +93,7 @@ def decode_snapshot(data: bytes) -> Snapshot:
     whole = (
         len(snapshot.tracks) == len(snapshot.track_ids) * TRACK_DTYPE.itemsize
         and len(snapshot.watches) == len(snapshot.watch_keys) * WATCH_DTYPE.itemsize
+        and len(snapshot.asked) == len(snapshot.watch_keys) * np.uint64().itemsize
     )
     if not whole:
         raise SnapshotError("damaged engine snapshot: names and rows do not match")

@@ -21,9 +21,9 @@ from geofence.distance import to_cartesian_m
 from geofence.filter import FILTER_FIELDS, absorb, begin, lasting_m2, note_odd
 from geofence.kernel import kernel
 from geofence.levels import UNKNOWN_TIME_US
-from geofence.motion import COLUMNS, MODEL_DTYPE_FIELDS, blend, mix
+from geofence.motion import COLUMNS, MODEL_DTYPE_FIELDS, blend, fastest_mps, mix
 from geofence.plan import FloatArray
-from geofence.proximity import SIGMAS_PER_R68
+from geofence.proximity import NEGLIGIBLE_SIGMAS, SIGMAS_PER_R68
 from geofence.rules import MODELS, Limits
 
 
@@ -64,6 +64,7 @@ TRACK_DTYPE = np.dtype(
         ("here_m", np.float64, (3,)),  # what is believed at time_us
         ("here_sigma_m", np.float64),
         ("pace_mps", np.float64),  # greatest plausible speed, by the movement last seen
+        ("shrinking_mps", np.float64),  # no faster does a depth shrink by it (see geofence.due)
         ("before_us", np.int64),  # the same at the fix before; UNKNOWN_TIME_US: there is none
         ("before_m", np.float64, (3,)),
         ("before_sigma_m", np.float64),
@@ -168,6 +169,8 @@ def advance(
         speed2 += state["xyz_mps"][axis] * state["xyz_mps"][axis]
     pace_mps = limits.reach_factor * math.sqrt(speed2) + 2.0 * state["sigma_mps"]
     state["pace_mps"] = min(limits.reach_most_mps, max(limits.reach_least_mps, pace_mps))
+    moving_mps, growing_mps = fastest_mps(state, limits)
+    state["shrinking_mps"] = moving_mps + NEGLIGIBLE_SIGMAS * growing_mps
     return mark
 
 

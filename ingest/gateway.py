@@ -21,6 +21,7 @@ import structlog
 from devices.instants import Clock
 from devices.reports import Batch, Message
 from ingest.decoder import Decoder
+from ingest.ending import end_if_told
 from ingest.journal import JournalUnavailableError
 from ingest.mqtt import BACKOFF_FIRST_S, BACKOFF_MOST_S, AckClient, Incoming, MqttBroker
 from ingest.native import TOPIC_FILTERS
@@ -124,6 +125,7 @@ class Gateway:
                 log.warning("gateway_disconnected", reasons=reasons, retry_s=self._backoff_s)
             finally:
                 self.ready.clear()
+            end_if_told()
             self.counts.reconnects += 1
             await asyncio.sleep(self._backoff_s)
             self._backoff_s = min(2 * self._backoff_s, BACKOFF_MOST_S)

@@ -1,7 +1,8 @@
 """The MQTT clients: one that acknowledges when told to, one that publishes and waits for PUBACK.
 
-aiomqtt gives no way to acknowledge by hand, so `AckClient` reaches into the paho client inside it.
-That is why the version is pinned to 2.5: look at this module again before raising it.
+aiomqtt gives no way to acknowledge by hand, and reads one packet per turn of the event loop, so
+`AckClient` reaches into it and into the paho client inside. That is why the version is pinned to
+2.5: look at this module again before raising it.
 """
 
 from __future__ import annotations
@@ -11,23 +12,29 @@ import ssl
 from collections import deque
 from dataclasses import dataclass, field
 from socket import IPPROTO_TCP, TCP_NODELAY
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import aiomqtt
 import structlog
 from paho.mqtt.client import MQTTMessage
 
 from devices.instants import Clock
+from ingest.ending import end_if_told
 
 KEEPALIVE_S = 30
 ANSWER_LIMIT_S = 10.0
 """How long the broker may take over CONNACK and SUBACK."""
 
 GATHER_S = 0.005
-"""How long one turn goes on reading while the socket still has data. Nobody waits when it has not.
+"""How long a batch goes on gathering while every turn of the event loop brings something. Nobody
+waits when it does not."""
 
-paho hands over one message per turn of the event loop. Without this every batch would hold one
-message, however busy the connection is.
+PACKETS_PER_TURN = 200
+"""The most that one turn of the event loop reads, some milliseconds of work.
+
+Left to themselves paho and aiomqtt read one packet per turn. When other work makes turns long (the
+history catching up), that is fewer messages than a busy broker has; the socket fills, the broker
+waits its time and closes the connection.
 """
 
 PENDING_PUBLISHES = 1_000
@@ -179,6 +186,30 @@ class AckClient(aiomqtt.Client):
                 self._disconnected.exception()
             )
 
+    def _on_socket_open(self, client: Any, userdata: Any, sock: Any) -> None:
+        super()._on_socket_open(client, userdata, sock)
+        # Takes the place of aiomqtt's own reader. paho calls this from another thread.
+        self._loop.call_soon_threadsafe(self._loop.add_reader, sock.fileno(), self._read)
+
+    def _read(self) -> None:
+        """Reads what the socket has, up to `PACKETS_PER_TURN`."""
+        try:
+            for _ in range(PACKETS_PER_TURN):
+                seen = len(self._arrived)
+                self._client.loop_read()
+                if len(self._arrived) == seen and not self._has_decrypted():
+                    return
+        except Exception as error:  # noqa: BLE001 - as in aiomqtt: the connection broke
+            if not self._disconnected.done():
+                self._disconnected.set_exception(error)
+        else:
+            self._loop.call_soon(self._read)  # what TLS has decrypted wakes nobody
+
+    def _has_decrypted(self) -> bool:
+        """Whether TLS holds bytes that the event loop cannot see."""
+        sock = self._client.socket()
+        return isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
+
     def _on_message(self, client: object, userdata: object, message: MQTTMessage) -> None:  # noqa: ARG002
         # Replaces aiomqtt's own, which makes a task per message and raises on a topic that is not
         # UTF-8: such a message would come again after every reconnect and keep all others out.
@@ -245,6 +276,7 @@ class Publisher:
                     await self._hold(client)
             except aiomqtt.MqttError as error:
                 log.warning("publisher_disconnected", error=str(error), retry_s=backoff_s)
+            end_if_told()
             await asyncio.sleep(backoff_s)
             backoff_s = min(2 * backoff_s, BACKOFF_MOST_S)
 

@@ -18,6 +18,8 @@ from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
+from ingest.ending import end_if_told
+
 FETCH_WAIT_S = 1.0
 """How long one request waits on the server for something new."""
 
@@ -142,6 +144,7 @@ class StreamReader:
         backoff_s = RETRY_FIRST_S
         await asyncio.sleep(self._pause_s)
         while True:
+            end_if_told()
             try:
                 return await self._fetch(max(0.05, end_s - loop.time()))
             except (_Doubt, nats.errors.Error, OSError, IndexError) as error:

@@ -26,6 +26,7 @@ export function startLegend() {
     [symbol("P", "P", { fill: HUES.protected }), "protected person"],
     [symbol("P", "P", { fill: "none", "stroke-dasharray": "3 2" }), "stale: last known place"],
     [area(HUES.protected), "accuracy (68 %)"],
+    [line(HUES.contact), "contact ring"],
     [line(HUES.alert), "alert ring"],
     [line(HUES.pre_alert, "5 3"), "outer ring"],
     [area(HUES.contact), "exclusion zone"],

@@ -25,6 +25,13 @@ MAX_PAYLOAD_BYTES = 1_048_576
 """Largest message on the wire. A device's own limit is lower (`ingest.native`); what passes this
 one makes the server close the connection of who sent it."""
 
+MAX_UNACKNOWLEDGED = 2_000
+ACK_WAIT_S = 3
+"""So many messages of one subscription are handed over before the first is acknowledged, and each
+again when that takes longer than this. A gateway that is slower than the one divided by the other
+(700 a second) is sent everything twice and becomes slower still; one that keeps pace never needs
+more than some hundreds."""
+
 SERVICE_USER = "service"
 _READY = "Server is ready"
 _ADDRESS_IN_USE = "address already in use"
@@ -142,7 +149,7 @@ class EmbeddedBroker:
         """The server's configuration file.
 
         Device rights stop at the topics of devices; internal subjects (``core.>``) are the
-        service's alone. `max_ack_pending` bounds what the gateway may hold unacknowledged;
+        service's alone. `max_ack_pending` bounds what the gateway may hold unacknowledged, per subscription;
         `ack_wait` is how late a fix in flight to a dead gateway comes again.
         """
         store = json.dumps(str(self._directory / "jetstream"))
@@ -161,8 +168,8 @@ mqtt {{
   listen: "{self.host}:{self.mqtt_port}"
   no_auth_user: device
   js_api_timeout: "2s"
-  ack_wait: "3s"
-  max_ack_pending: 10000
+  ack_wait: "{ACK_WAIT_S}s"
+  max_ack_pending: {MAX_UNACKNOWLEDGED}
   reject_qos2_publish: true
 }}
 accounts {{

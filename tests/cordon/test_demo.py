@@ -16,7 +16,9 @@ from typing import Any
 
 import pytest
 
+from cordon.demo import for_a_demo
 from cordon.embedded.postgres import EmbeddedPostgres
+from cordon.settings import Settings
 
 LIMIT_S = 150
 pytestmark = pytest.mark.timeout(300)
@@ -31,8 +33,8 @@ id,time,lat,lon,confidence_50pct_m
 def state(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path / "state"
     # Under root the database's folder may lie outside the test's own.
-    home = EmbeddedPostgres(tmp_path / "state" / "demo" / "postgres").directory
-    shutil.rmtree(home, ignore_errors=True)
+    for folder in (tmp_path / "state").glob("demo*/postgres"):
+        shutil.rmtree(EmbeddedPostgres(folder).directory, ignore_errors=True)
 
 
 def cordon(state: Path, *arguments: str) -> list[str]:
@@ -149,20 +151,30 @@ def servers_of(parent: int) -> list[tuple[int, str]]:
 class Demo:
     """A demo that runs until it is told to stop."""
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, *arguments: str) -> None:
         self.process = subprocess.Popen(
-            cordon(state, "demo"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            cordon(state, "demo", *arguments),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         self.said = ""
 
     def wait_until_up(self) -> str:
         """Wait for the console's address, and return it."""
+        line = self.wait_for("Console")
+        found = re.search(r"Console\s+(http://127\.0\.0\.1:\d+/enter\?token=\S+)", line)
+        assert found, line
+        return found[1]
+
+    def wait_for(self, words: str) -> str:
+        """Wait for a line with these words, and return it."""
         assert self.process.stderr is not None
         deadline = time.monotonic() + LIMIT_S
         for line in self.process.stderr:
             self.said += line
-            if found := re.search(r"Console\s+(http://127\.0\.0\.1:\d+/enter\?token=\S+)", line):
-                return found[1]
+            if words in line:
+                return line
             assert time.monotonic() < deadline, self.said
         raise AssertionError(f"the demo ended early: {self.said}")
 
@@ -217,6 +229,40 @@ def test_two_demos_do_not_share_a_directory(state: Path) -> None:
     shown: dict[str, Any] = json.loads(caseload.stdout)
     assert "tag-guest" in {device["id"] for device in shown["devices"]}
     first.end(signal.SIGINT)
+
+
+def test_recorded_tracks_are_kept_apart_and_guest_is_invited_to_where_they_are(
+    state: Path, tmp_path: Path
+) -> None:
+    demo = Demo(state, "--tracks", str(walks(tmp_path)))
+    demo.wait_until_up()
+    invitation = demo.wait_for("mosquitto_pub")
+    assert '\\"lat\\": 54.001, \\"lon\\": 4.0,' in invitation
+    (folder,) = state.glob("demo-walks-*")
+    assert not (state / "demo").exists()
+    shown = subprocess.run(
+        cordon(folder, "caseload", "show"), capture_output=True, text=True, check=True
+    )
+    devices = {device["id"] for device in json.loads(shown.stdout)["devices"]}
+    assert devices == {"tag-a", "phone-b", "tag-guest"}
+    demo.end(signal.SIGINT)
+
+
+def test_each_play_has_a_folder_of_its_own(tmp_path: Path) -> None:
+    def folder(state: str, *tracks: str) -> Path:
+        settings = for_a_demo(Settings(state_directory=state), [tmp_path / name for name in tracks])
+        return Path(settings.state_directory)
+
+    assert folder("s") == folder("s/demo") == Path("s/demo")
+    assert folder("s", "a.csv") == folder("s/demo", "a.csv") == folder("s", "a.csv")
+    others = {
+        folder("s"),
+        folder("s", "a.csv"),
+        folder("s", "b.csv"),
+        folder("s", "a.csv", "b.csv"),
+    }
+    assert len(others) == 4
+    assert len(folder("s", f"{'a' * 300}.csv").name) < 40
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from cordon.embedded.broker import BrokerLimits, EmbeddedBroker
 from cordon.embedded.postgres import EmbeddedPostgres
 from cordon.keep import Keep
 from cordon.logs import configure_logs
+from cordon.metrics import Metrics
 from cordon.service import Service
 from cordon.settings import Logs
 from devices.instants import to_iso
@@ -197,6 +198,9 @@ async def test_nonsense_hurts_nobody_and_is_kept_with_its_reason(
 
         await until(lambda: sum(codes().values()) == len(nonsense) + 1, "all of it is kept")
         assert codes()["broker_closed"] == 1
+        metrics = Metrics(seen.service.parts).text().decode()
+        for code, count in codes().items():
+            assert f'cordon_refused_messages_total{{reason="{code}"}} {count}.0' in metrics
         kept = seen.query("select payload from evidence.message where topic like '%fix'")
         assert nonsense["not JSON"] in {bytes(row[0]) for row in kept}
         reasons = [row[0] for row in seen.query("select reason from evidence.refusal")]
@@ -291,3 +295,22 @@ async def test_readiness_and_metrics_tell_a_broker_that_hangs(
         finally:
             os.kill(broker.pid, signal.SIGCONT)
         await becomes(200)
+
+
+async def test_after_a_broker_that_hung_alerts_go_out_again(
+    broker: EmbeddedBroker, database: Database
+) -> None:
+    async with world(broker, database.dsn, one_pair()) as seen:
+        heartbeat = seen.service.parts.heartbeat
+        await until(lambda: not heartbeat.silent, "the broker answers")
+        assert broker.pid is not None
+        os.kill(broker.pid, signal.SIGSTOP)
+        try:
+            await until(lambda: heartbeat.silent, "the broker is missed")
+        finally:
+            os.kill(broker.pid, signal.SIGCONT)
+        await until(lambda: not heartbeat.silent, "the broker answers again")
+        await seen.fix("phone-1", 0)
+        await seen.fix("tag-1", 150)
+        await until(lambda: seen.notices("raised"), "the handset is told")
+        await until(lambda: len(seen.stored()) == 2, "the history goes on, too")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 import tomllib
 from pathlib import Path
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 
+from cordon.cli import operator
 from cordon.settings import Operator, Settings, SettingsError, describe, load_settings
 
 DIGEST = "a" * 64
@@ -76,6 +80,21 @@ def test_what_is_printed_can_be_read_back() -> None:
     )
     printed = describe(settings)
     assert msgspec.convert(tomllib.loads(printed), Settings) == settings
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Kim", 'Kim "K" O\\Hara', "\N{GRINNING FACE} Zo\N{LATIN SMALL LETTER E WITH DIAERESIS}"],
+)
+def test_the_line_for_an_operator_lets_that_operator_in(tmp_path: Path, name: str) -> None:
+    said = CliRunner().invoke(operator, [name]).output
+    (token,) = re.findall(r"shown only now: (\S+)", said)
+    file = tmp_path / "cordon.toml"
+    file.write_text("[console]\n" + said.splitlines()[-1])
+    settings = load_settings(file, {})
+    digest = hashlib.sha256(token.encode()).hexdigest()
+    assert settings.console.operators == (Operator(name=name, token_sha256=digest),)
+    assert msgspec.convert(tomllib.loads(describe(settings)), Settings) == settings
 
 
 def test_no_password_is_printed() -> None:

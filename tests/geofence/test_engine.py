@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from geofence.engine import Engine, Rules, warm_up
-from geofence.levels import Level
+from geofence.levels import Cause, Level
 from geofence.plan import ZoneKind
+from geofence.sensitivity import Sensitivity
 from tests.geofence.plans import (
     NOW_US,
     Fix,
@@ -35,8 +38,9 @@ def test_an_encounter_is_one_episode_that_rises_and_falls() -> None:
     transitions = approach(engine, [*there, *there[::-1]], NOW_US)
     assert levels(transitions) == ["pre_alert", "alert", "contact", "alert", "pre_alert", "clear"]
     assert len({t.onset_us for t in transitions}) == 1
-    assert transitions[0].onset_us == transitions[0].fix_time_a_us
-    assert transitions[0].distance_m == pytest.approx(1000.0, abs=10.0)
+    assert transitions[0].onset_us in {transitions[0].fix_time_a_us, transitions[0].decided_at_us}
+    assert transitions[0].distance_m == pytest.approx(1000.0, abs=25.0)
+    assert [t.cause for t in transitions] == [Cause.POSITION] * 3 + [Cause.CALM] * 3
     assert transitions[-1].distance_m > 1100.0
     for t in transitions:
         assert t.distance_low_m < t.distance_m < t.distance_high_m
@@ -58,11 +62,13 @@ def test_a_single_stray_fix_does_not_clear() -> None:
 
 def test_clearing_completes_in_a_sweep() -> None:
     engine = Engine(pair_plan(), now_us=NOW_US)
-    assert levels(approach(engine, [300.0, 3000.0], NOW_US)) == ["alert"]
-    calm_us = NOW_US + S
-    assert engine.sweep(calm_us + 9 * S) == []
-    (transition,) = engine.sweep(calm_us + 10 * S)
+    leaving_m = np.arange(700.0, 1300.0, 20.0)
+    assert levels(approach(engine, leaving_m, NOW_US)) == ["pre_alert"]
+    last_us = NOW_US + (len(leaving_m) - 1) * S
+    found = [t for second in range(1, 11) for t in engine.sweep(last_us + second * S)]
+    (transition,) = found
     assert transition.level == Level.CLEAR
+    assert transition.cause == Cause.CALM
     assert transition.swept
     assert transition.onset_us == NOW_US
 
@@ -97,12 +103,13 @@ def test_onsets_grow_even_when_a_delayed_fix_begins_an_episode() -> None:
     engine = Engine(pair_plan(), now_us=NOW_US)
     send(engine, Fix(1, NOW_US - 100 * S, 0.0), now_us=NOW_US)
     (first,) = send(engine, Fix(0, NOW_US, 100.0), now_us=NOW_US).transitions
-    for second in range(1, 13):
+    for second in range(1, 20):
         now_us = NOW_US + second * S
         send(engine, Fix(0, now_us, 3000.0), now_us=now_us)
     assert engine.picture().watches.level.tolist() == [Level.CLEAR]
-    delayed = Fix(1, NOW_US - 50 * S, 2900.0)
-    (second_alert,) = send(engine, delayed, now_us=NOW_US + 13 * S).transitions
+    # Three that explain each other: she is believed to be there.
+    delayed = [Fix(1, NOW_US - s * S, 2900.0) for s in (52, 51, 50)]
+    (second_alert,) = send(engine, *delayed, now_us=NOW_US + 20 * S).transitions
     assert second_alert.onset_us == first.onset_us + 1
 
 
@@ -145,31 +152,145 @@ def test_a_gap_at_home_is_not_an_escape() -> None:
     assert levels(engine.sweep(NOW_US + 901 * S)) == ["unknown"]
 
 
-# Rules and limits
+# Rules
 
 
 def test_rules_have_a_version_of_their_own() -> None:
     assert Rules().version == Rules().version
-    assert Rules(clear_dwell_s=11).version != Rules().version
-    assert Rules(clear_dwell_s=10).version == Rules(clear_dwell_s=10.0).version
+    assert Rules(boarding_s=11).version != Rules().version
+    assert Rules(push=(0.005, 0.7, 4.0)).version != Rules().version
+    assert Rules(boarding_s=180).version == Rules(boarding_s=180.0).version
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"accuracy_floor_m": 0.0},
+        {"reach_least_mps": 0.0},
+        {"reach_most_mps": 1.0},
+        {"noise_memory": 1.0},
+        {"wild_share": 0.9},
+        {"tail_share": 0.0},
+        {"push": (0.0, 1.0, 1.0)},
+        {"memory_s": (1.0, math.nan, 1.0)},
+        {"boarding_s": -1.0},
+        {"drift_share": math.nan},
+    ],
+)
+def test_rules_that_mean_nothing_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"need|must|may|would"):
+        Rules(**wrong)
 
 
 @pytest.mark.parametrize(
     "wrong",
     [
         {"enter_probability": 0.05},
+        {"sparse_probability": 0.6},
+        {"clear_probability": 0.4},
         {"clear_factor": 0.9},
-        {"accuracy_floor_m": 0.0},
-        {"plausible_mps": 0.0},
         {"stale_after_s": 1000.0},
         {"clear_dwell_s": -1.0},
-        {"plausible_mps": math.nan},
         {"clear_dwell_s": math.nan},
+        {"warn_ahead_s": math.inf},
     ],
 )
-def test_rules_that_mean_nothing_are_refused(wrong: dict[str, float]) -> None:
+def test_a_sensitivity_that_means_nothing_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=r"need|must|may|would"):
-        Rules(**wrong)
+        Sensitivity(**wrong)
+
+
+def test_watches_of_one_plan_may_go_by_different_sensitivities() -> None:
+    plan = replace(
+        town_plan(),
+        sensitivities=(Sensitivity(), Sensitivity(clear_dwell_s=60.0)),
+        sensitivity=np.array([0, 0, 1, 0, 0, 0]),
+    )
+    engine = Engine(plan, now_us=NOW_US)
+    send(engine, *(Fix(track, NOW_US, 700.0 * (track > 1)) for track in range(4)), now_us=NOW_US)
+    cleared = {}
+    for second in range(1, 120):
+        now_us = NOW_US + second * S
+        fixes = [Fix(track, now_us, 700.0 + 20.0 * second) for track in (2, 3)]
+        found = send(engine, *fixes, Fix(0, now_us, 0.0), Fix(1, now_us, 0.0), now_us=now_us)
+        for t in [*found.transitions, *engine.sweep(now_us)]:
+            if t.level == Level.CLEAR:
+                cleared[t.watch] = second
+    assert cleared["a"] == cleared["b"]
+    assert cleared["c"] == cleared["a"] + 50
+
+
+@pytest.mark.parametrize("sensitivity", [[0], [0] * 7, [0, 0, 1, 0, 0, 0], [-1, 0, 0, 0, 0, 0]])
+def test_a_watch_without_a_sensitivity_is_refused(sensitivity: list[int]) -> None:
+    with pytest.raises(ValueError, match="without a set"):
+        Engine(replace(town_plan(), sensitivity=np.array(sensitivity)), now_us=NOW_US)
+
+
+# Between fixes and ahead
+
+
+def test_who_drives_towards_her_is_told_before_he_meets_the_outer_ring() -> None:
+    engine = Engine(pair_plan(), now_us=NOW_US)
+    transitions = approach(engine, np.arange(4000.0, 0.0, -25.0), NOW_US)
+    assert levels(transitions) == ["pre_alert", "alert", "contact"]
+    first, second, _ = transitions
+    assert (first.cause, second.cause) == (Cause.AHEAD, Cause.POSITION)
+    assert 1200.0 < first.distance_m < 2000.0
+    assert first.probability >= 0.5
+    assert first.time_to_contact_s == pytest.approx((first.distance_m - 50.0) / 25.0, rel=0.1)
+
+
+def test_an_encounter_between_two_fixes_is_found_with_the_second() -> None:
+    """He drives past her at 15 m/s; both report once a minute, never within 400 m of each other."""
+    engine = Engine(pair_plan(alert_m=100.0, pre_alert_m=200.0), now_us=NOW_US)
+    transitions = []
+    for minute, east_m in enumerate(np.arange(-3150.0, 3200.0, 900.0)):
+        now_us = NOW_US + minute * 60 * S
+        fixes = Fix(1, now_us, 0.0), Fix(0, now_us, float(east_m), 20.0)
+        transitions += send(engine, *fixes, now_us=now_us).transitions
+    passed = [t for t in transitions if t.level in {Level.ALERT, Level.CONTACT}]
+    assert passed
+    assert passed[0].cause == Cause.PATH
+    assert passed[0].closest_m < 100.0
+    assert passed[0].fix_time_a_us - 60 * S < passed[0].closest_us < passed[0].fix_time_a_us
+    assert abs(passed[0].distance_m) > 400.0
+
+
+def test_a_zone_crossed_between_two_fixes_is_breached() -> None:
+    engine = Engine(zone_plan(square_zones(("x", ZoneKind.EXCLUSION, 0))), now_us=NOW_US)
+    transitions = []
+    for step, east_m in enumerate(np.arange(-2250.0, 2300.0, 900.0)):
+        now_us = NOW_US + step * 60 * S
+        transitions += send(engine, Fix(0, now_us, float(east_m)), now_us=now_us).transitions
+    (breach,) = [t for t in transitions if t.level == Level.ALERT]
+    assert breach.cause == Cause.PATH
+    assert breach.closest_m < 0.0 < breach.distance_m
+
+
+def test_a_beacon_is_contact_whatever_the_satellites_say() -> None:
+    engine = Engine(pair_plan(), now_us=NOW_US)
+    approach(engine, [5000.0] * 3, NOW_US)
+    at_us = NOW_US + 3 * S
+    (raised,) = engine.sight("c1/tag/phone", at_us, now_us=at_us)
+    assert (raised.level, raised.cause, raised.probability) == (Level.CONTACT, Cause.BEACON, 1.0)
+    assert engine.sight("c1/tag/phone", at_us + S, now_us=at_us + S) == []
+    quiet = approach(engine, [5000.0] * 60, at_us + 2 * S)
+    assert quiet == []
+    found = approach(engine, [5000.0] * 40, at_us + 62 * S)
+    assert levels(found)[-1] == "clear"
+    assert engine.sight("nobody", at_us, now_us=at_us) == []
+
+
+def test_a_beacon_that_is_lost_lets_the_satellites_decide() -> None:
+    engine = Engine(pair_plan(), now_us=NOW_US)
+    approach(engine, [5000.0] * 3, NOW_US)
+    at_us = NOW_US + 3 * S
+    engine.sight("c1/tag/phone", at_us, now_us=at_us)
+    assert engine.sight("c1/tag/phone", at_us, lost=True, now_us=at_us) == []
+    assert levels(approach(engine, [5000.0] * 15, at_us + S)) == ["clear"]
+
+
+# Limits
 
 
 def test_columns_of_different_length_are_refused() -> None:

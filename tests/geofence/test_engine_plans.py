@@ -57,14 +57,14 @@ def test_restoring_under_another_plan_decides_nothing() -> None:
     assert again.onset_us > raised.onset_us
 
 
-def test_a_zone_that_is_new_at_a_restart_counts_from_the_next_fix() -> None:
+def test_a_zone_that_is_new_at_a_restart_counts_from_the_next_sweep() -> None:
     engine = Engine(zone_plan(Zones.none()), now_us=NOW_US)
     walk(engine, [0.0])
     plan = zone_plan(square_zones(("x", ZoneKind.EXCLUSION, 0)))
     again = Engine.restore(engine.snapshot(), plan, now_us=NOW_US + S)
     assert again.picture().watches.distance_m[0] == pytest.approx(-300.0, rel=0.01)
-    assert again.sweep(NOW_US + S) == []
-    assert levels(walk(again, [0.0], NOW_US + 2 * S)) == ["alert"]
+    assert again.picture().watches.level.tolist() == [Level.CLEAR]
+    assert levels(again.sweep(NOW_US + S)) == ["alert"]
 
 
 def test_changed_radii_keep_the_level_and_are_looked_at() -> None:

@@ -32,8 +32,11 @@ def test_silence_near_her_is_unknown_and_far_from_her_is_not() -> None:
 def test_what_is_far_becomes_unknown_when_it_can_have_come_near() -> None:
     engine = Engine(pair_plan(), now_us=NOW_US)
     approach(engine, [10_000.0], NOW_US)
-    # 9.5 km less the errors, at 28 m/s between two who move towards each other.
-    reach_us = NOW_US + round((9500 - 2 * 4.68) / 28.0 * S)
+    watches = engine.picture().watches
+    sigma_m = (watches.distance_high_m[0] - watches.distance_m[0]) / 1.96
+    # Towards each other at 7 m/s each, as seen on foot; after three minutes at 14 m/s, by car.
+    left_m = watches.distance_m[0] - 500.0 - 2 * sigma_m - 180 * 2 * 7.0
+    reach_us = NOW_US + round((180 + left_m / 28.0) * S)
     assert engine.sweep(reach_us - S) == []
     (transition,) = engine.sweep(reach_us + 100 * S)
     assert transition.level == Level.UNKNOWN

@@ -42,21 +42,47 @@ def test_unwatched_devices_are_marked(engine: Engine) -> None:
         send(engine, Fix(2, NOW_US, 0.0), now_us=NOW_US)
 
 
-def test_a_coarse_fix_does_not_replace_a_better_one_that_still_tells_more(engine: Engine) -> None:
+def test_a_coarse_fix_hardly_moves_a_track_that_is_known_better(engine: Engine) -> None:
     good = Fix(0, NOW_US - 60 * S, 0.0, accuracy_m=10.0)
     soon = Fix(0, NOW_US - 59 * S, 900.0, accuracy_m=500.0)
     much_later = Fix(0, NOW_US - 10 * S, 900.0, accuracy_m=500.0)
-    assert marks(engine, good, soon, much_later) == [Mark.USED, Mark.COARSE, Mark.USED]
-    assert engine.picture().tracks.accuracy_m[0] == 500.0
+    assert marks(engine, good, soon, much_later) == [Mark.USED] * 3
+    tracks = engine.picture().tracks
+    assert tracks.lon_deg[0] == pytest.approx(-1.25, abs=50.0 / 69_000.0)
+    assert tracks.accuracy_m[0] < 300.0
 
 
-def test_unknown_accuracy_is_shown_as_unknown(engine: Engine) -> None:
+def test_fixes_of_one_cell_do_not_make_a_place_sure(engine: Engine) -> None:
+    for second in range(120):
+        now_us = NOW_US + second * S
+        send(engine, Fix(0, now_us, 900.0, accuracy_m=500.0), now_us=now_us)
+    assert engine.picture().tracks.accuracy_m[0] > 250.0
+
+
+def test_an_outlier_is_marked_and_moves_nothing(engine: Engine) -> None:
+    for second in range(30):
+        fix = Fix(0, NOW_US + second * S, float(second))
+        send(engine, fix, now_us=fix.time_us)
+    wild = Fix(0, NOW_US + 30 * S, 5000.0)
+    assert send(engine, wild, now_us=wild.time_us).marks.tolist() == [Mark.OUTLIER]
+    east_m = (engine.picture().tracks.lon_deg[0] + 1.25) * 68_900.0
+    assert east_m == pytest.approx(30.0, abs=10.0)
+
+
+def test_a_device_that_was_carried_away_is_followed(engine: Engine) -> None:
+    fixes = [Fix(0, NOW_US + s * S, 0.0) for s in range(30)]
+    fixes += [Fix(0, NOW_US + s * S, 50_000.0) for s in range(30, 34)]
+    found = [send(engine, fix, now_us=fix.time_us).marks[0] for fix in fixes]
+    assert found[28:] == [Mark.USED, Mark.USED, Mark.OUTLIER, Mark.OUTLIER, Mark.MOVED, Mark.USED]
+
+
+def test_unknown_accuracy_is_not_taken_for_a_good_one(engine: Engine) -> None:
     send(engine, Fix(0, NOW_US, 0.0, accuracy_m=None), now_us=NOW_US)
     send(engine, Fix(1, NOW_US, 0.0, accuracy_m=0.0), now_us=NOW_US)
     picture = engine.picture()
-    assert np.isnan(picture.tracks.accuracy_m).all()
-    # Both count as 100 m, so even at distance 0 the interval is wide.
-    assert picture.watches.distance_high_m[0] > 200.0
+    assert (picture.tracks.accuracy_m > 70.0).all()
+    # Even at distance 0 the interval is wide.
+    assert picture.watches.distance_high_m[0] > 150.0
 
 
 def test_nothing_is_made_up_before_the_first_fix(engine: Engine) -> None:

@@ -257,3 +257,24 @@ async def test_the_gateway_waits_for_a_broker_that_is_not_there_yet(
         assert not gateway.ready.is_set()
         broker.start()
         await until(gateway.ready.is_set, "it connects")
+
+
+async def test_ends_when_told_though_the_farewell_fails(
+    service: MqttBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = Gateway(service, SlowJournal(), clock)
+    serving = asyncio.Event()
+
+    async def serve() -> None:
+        serving.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise aiomqtt.MqttError("Operation timed out") from None
+
+    monkeypatch.setattr(gateway, "_serve", serve)
+    running_task = asyncio.create_task(gateway.run())
+    await serving.wait()
+    running_task.cancel()
+    await asyncio.wait({running_task}, timeout=10)
+    assert running_task.cancelled()

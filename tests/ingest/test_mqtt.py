@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import aiomqtt
 import pytest
@@ -52,6 +53,29 @@ async def test_what_is_not_acknowledged_comes_again(
     async with ack_client(service) as client:
         again = await take(client, 6)
         assert {message.payload for message in again} == {str(n).encode() for n in range(4, 10)}
+
+
+async def test_much_is_read_in_few_turns_of_a_busy_loop(
+    broker: EmbeddedBroker, service: MqttBroker
+) -> None:
+    async with ack_client(service) as client:
+        await client.listen(FILTERS)
+    await send(broker, 400)
+    turns = 0
+
+    async def other_work() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            time.sleep(0.005)  # noqa: ASYNC251 - it is to hold up the loop
+            await asyncio.sleep(0)
+
+    busy = asyncio.create_task(other_work())
+    async with ack_client(service) as client:
+        turns = 0
+        assert len(await take(client, 400)) == 400
+        assert turns < 200
+    busy.cancel()
 
 
 async def test_taking_stops_at_its_limits(broker: EmbeddedBroker, service: MqttBroker) -> None:

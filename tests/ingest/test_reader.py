@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import pytest
+from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 
 from cordon.embedded.broker import EmbeddedBroker
@@ -180,4 +182,27 @@ async def test_entries_lost_on_the_way_are_read_again(js: JetStreamContext) -> N
     await js._nc.publish(request, b'{"batch": 2}', reply="thief")
     await until(lambda: thief.pending_msgs == 2, "two entries went elsewhere")
     assert [entry.position for entry in first + await read(reader, 3)] == [1, 2, 3, 4, 5, 6]
+    await reader.close()
+
+
+async def test_ends_when_told_though_the_client_swallowed_it(
+    js: JetStreamContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(js, 1, 1)
+    reader = StreamReader(js, JOURNAL, SUBJECT, 0)
+    await read(reader, 1)
+    waiting = asyncio.Event()
+
+    async def fetch(_count: int, timeout: float) -> list[Msg]:  # noqa: ASYNC109 - as in nats-py
+        waiting.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(timeout)
+        raise TimeoutError
+
+    monkeypatch.setattr(reader._pull, "fetch", fetch)
+    reading = asyncio.create_task(read(reader, 1))
+    await waiting.wait()
+    reading.cancel()
+    await asyncio.wait({reading}, timeout=10)
+    assert reading.cancelled()
     await reader.close()
