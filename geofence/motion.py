@@ -77,7 +77,7 @@ def _stay(model: int, dt_s: float, limits: Limits) -> float:
 def _change(source: int, target: int, stay: float, limits: Limits) -> float:
     """Probability of the target model after dt, from the source: stay, or be drawn afresh."""
     fresh = limits.driving_share if target == MODELS - 1 else 0.5 * (1.0 - limits.driving_share)
-    return (1.0 - stay) * fresh + (stay if source == target else 0.0)
+    return float((1.0 - stay) * fresh + (stay if source == target else 0.0))
 
 
 @kernel

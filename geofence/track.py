@@ -111,8 +111,8 @@ def new_scratch() -> FloatArray:
 def stated_sigma_m(accuracy_cm: int, limits: Limits) -> float:
     """Error per axis that a stated 68 % radius claims; 0 and below state nothing."""
     if accuracy_cm <= 0:
-        return limits.unknown_sigma_m
-    return max(limits.sigma_floor_m, accuracy_cm / 100.0 * SIGMAS_PER_R68)
+        return float(limits.unknown_sigma_m)
+    return float(max(limits.sigma_floor_m, accuracy_cm / 100.0 * SIGMAS_PER_R68))
 
 
 @kernel
@@ -125,15 +125,13 @@ def _is_blank(lat_e7: int, lon_e7: int) -> bool:
 
 @kernel
 def judge(
-    tracks: TrackArray, track: int, time_us: int, lat_e7: int, lon_e7: int, now_us: int,
-    limits: Limits,
-) -> int:  # fmt: skip
+    last: np.void, time_us: int, lat_e7: int, lon_e7: int, now_us: int, limits: Limits
+) -> int:
     """What is to become of a fix: a value of `Mark`. Changes nothing."""
     if time_us > now_us + limits.future_limit_us:
         return _FUTURE
     if _is_blank(lat_e7, lon_e7):
         return _BLANK
-    last = tracks[track]
     if last["time_us"] == UNKNOWN_TIME_US:
         return _USED
     if time_us == last["time_us"] and lat_e7 == last["lat_e7"] and lon_e7 == last["lon_e7"]:
@@ -145,15 +143,14 @@ def judge(
 
 @kernel
 def advance(
-    tracks: TrackArray, track: int, time_us: int, lat_e7: int, lon_e7: int, accuracy_cm: int,
-    limits: Limits, scratch: FloatArray,
+    state: np.void, time_us: int, lat_e7: int, lon_e7: int, accuracy_cm: int, limits: Limits,
+    scratch: FloatArray,
 ) -> int:  # fmt: skip
     """Take in a fix that `judge` found good.
 
     Returns:
         `Mark.USED`, `Mark.OUTLIER`, or `Mark.MOVED` where the track began anew at this fix.
     """
-    state = tracks[track]
     x, y, z = to_cartesian_m(lat_e7 / _DEGREE_E7, lon_e7 / _DEGREE_E7)
     sigma_m = stated_sigma_m(accuracy_cm, limits)
     mark = _USED
@@ -184,7 +181,7 @@ def advance(
     state["lat_e7"] = lat_e7
     state["lon_e7"] = lon_e7
     state["at_us"] = UNKNOWN_TIME_US
-    place(tracks, track, time_us, limits, scratch)
+    place(state, time_us, limits, scratch)
     state["here_sigma_m"] = state["sigma_m"]
     speed2 = 0.0
     for axis in range(3):
@@ -211,12 +208,11 @@ def reach_m(state: np.void, at_us: int, limits: Limits) -> float:
 
 
 @kernel
-def place(tracks: TrackArray, track: int, at_us: int, limits: Limits, scratch: FloatArray) -> None:
+def place(state: np.void, at_us: int, limits: Limits, scratch: FloatArray) -> None:
     """Bring position, velocity and their errors up to an instant; one before the last fix is it.
 
     Kept in the track, so that many watches of one device cost no more than one.
     """
-    state = tracks[track]
     at_us = max(at_us, state["time_us"])
     if state["at_us"] == at_us or state["time_us"] == UNKNOWN_TIME_US:
         return
