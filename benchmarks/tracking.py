@@ -16,7 +16,7 @@ from geofence.distance import to_cartesian_m
 from geofence.kernel import kernel
 from geofence.plan import FloatArray, IntArray
 from geofence.rules import Limits
-from geofence.track import Mark, TrackArray, advance, judge, new_scratch, new_tracks, place
+from geofence.track import Mark, Scratch, TrackArray, advance, judge, new_scratch, new_tracks, place
 
 SETTLING_S = 5
 """Seconds at the start that are not scored: what a first fix says is not the estimator's."""
@@ -63,7 +63,7 @@ def _to_cartesian(lat_deg: FloatArray, lon_deg: FloatArray, out: FloatArray) -> 
 @kernel
 def _follow(
     tracks: TrackArray, columns: IntArray, truth_m: FloatArray, limits: Limits,
-    scratch: FloatArray, out: FloatArray,
+    scratch: Scratch, out: FloatArray,
 ) -> None:  # fmt: skip
     i = 0
     state = tracks[0]

@@ -54,6 +54,8 @@ def ou_step(dt_s: float, memory_s: float) -> tuple[float, float, float, float, f
 
     For small u the closed form of pp loses its digits; its series is used, to u^7 (1e-9).
     """
+    if dt_s == 0.0:
+        return 1.0, 0.0, 0.0, 0.0, 0.0
     u = dt_s / memory_s
     d = math.exp(-u)
     f = memory_s * (1.0 - d)

@@ -22,12 +22,13 @@ from geofence.planes import Planes
 from geofence.rising import FIRST_MOVED, NO_MOVER, SECOND_MOVED, hear
 from geofence.rules import Limits
 from geofence.silence import is_fresh, oldest_us, until_heard_us
-from geofence.track import Mark, TrackArray, advance, judge
+from geofence.track import Mark, Scratch, TrackArray, advance, judge
 from geofence.watch import (
     WatchArray,
     describe,
     level_of,
     measure,
+    measure_roughly,
     ring_in_question,
     settled_depth_m,
     time_to_contact_s,
@@ -119,9 +120,29 @@ def _record(
 
 
 @kernel
+def _passed_by(
+    state: np.void, terms: np.void, a: np.void, b: np.void, limits: Limits, scratch: Scratch,
+    now_us: int,
+) -> bool:  # fmt: skip
+    """`_take_evidence`, where neither position, prediction nor the way can reach a ring.
+
+    Most watches end here. It takes no arrays: counting references to them is what would cost most.
+    """
+    if state["held"] or state["unknown"] or not is_fresh(terms, a, b, now_us, limits):
+        return False
+    if not measure_roughly(state, terms, a, b, now_us, limits, scratch):
+        return False
+    if not far_m(state, terms, a, b, limits) > 0.0:
+        return False
+    state["decided_us"] = max(state["decided_us"], oldest_us(a, b))
+    state["due_us"] = next_due_us(state, terms, a, b, now_us, limits)
+    return True
+
+
+@kernel
 def _take_evidence(
     row: np.void, state: np.void, terms: np.void, a: np.void, b: np.void, planes: Planes,
-    limits: Limits, scratch: FloatArray, watch: int, mover: int, since_us: int, now_us: int,
+    limits: Limits, scratch: Scratch, watch: int, mover: int, since_us: int, now_us: int,
 ) -> int:  # fmt: skip
     """Look at a watch for a new fix or a new plan; how many changes were written to the row."""
     measure(state, terms, a, b, planes, now_us, limits, scratch)
@@ -129,7 +150,6 @@ def _take_evidence(
     if is_fresh(terms, a, b, now_us, limits):
         quiet = state["held"] == 0 and state["unknown"] == 0
         if quiet and far_m(state, terms, a, b, limits) > 0.0:
-            # Neither position, prediction nor the way can reach a ring: what `decide` would find.
             state["decided_us"] = max(state["decided_us"], oldest_us(a, b))
         else:
             previous = level_of(state)
@@ -147,7 +167,7 @@ def take_fixes(
     watches: WatchArray,
     layout: Layout,
     limits: Limits,
-    scratch: FloatArray,
+    scratch: Scratch,
     track: IntArray,
     time_us: IntArray,
     lat_e7: IntArray,
@@ -188,10 +208,13 @@ def take_fixes(
             for k in range(first, end):
                 watch = track_watch[k]
                 one = terms[watch]
+                a, b = tracks[one["first"]], tracks[one["second"]]
+                if _passed_by(watches[watch], one, a, b, limits, scratch, now_us):
+                    continue
+                mover = FIRST_MOVED if one["first"] == who else SECOND_MOVED
                 count += _take_evidence(
-                    changes[count], watches[watch], one, tracks[one["first"]],
-                    tracks[one["second"]], planes, limits, scratch, watch,
-                    FIRST_MOVED if one["first"] == who else SECOND_MOVED, time_us[i], now_us,
+                    changes[count], watches[watch], one, a, b, planes, limits, scratch,
+                    watch, mover, time_us[i], now_us,
                 )  # fmt: skip
         marks[i] = mark
     return track.size, count
@@ -203,7 +226,7 @@ def take_time(
     watches: WatchArray,
     layout: Layout,
     limits: Limits,
-    scratch: FloatArray,
+    scratch: Scratch,
     now_us: int,
     start: int,
     changes: ChangeArray,
@@ -244,7 +267,7 @@ def take_plan(
     watches: WatchArray,
     layout: Layout,
     limits: Limits,
-    scratch: FloatArray,
+    scratch: Scratch,
     changed: NDArray[np.bool_],
     now_us: int,
     start: int,
@@ -272,7 +295,7 @@ def measure_where(
     watches: WatchArray,
     layout: Layout,
     limits: Limits,
-    scratch: FloatArray,
+    scratch: Scratch,
     chosen: NDArray[np.bool_],
 ) -> None:
     """Measure watches where their tracks were placed last, without deciding anything."""
@@ -291,7 +314,7 @@ def take_sighting(
     watches: WatchArray,
     layout: Layout,
     limits: Limits,
-    scratch: FloatArray,
+    scratch: Scratch,
     watch: int,
     hearer: int,
     time_us: int,

@@ -25,7 +25,6 @@ from geofence.filter import FILTER_FIELDS, absorb, begin, lasting_m2, note_odd
 from geofence.kernel import kernel
 from geofence.levels import UNKNOWN_TIME_US
 from geofence.motion import COLUMNS, MODEL_DTYPE_FIELDS, blend, fastest_mps, mix
-from geofence.plan import FloatArray
 from geofence.proximity import NEGLIGIBLE_SIGMAS, SIGMAS_PER_R68
 from geofence.rules import MODELS, Limits
 
@@ -102,9 +101,17 @@ def new_tracks(count: int, *, listening_us: int) -> TrackArray:
     return tracks
 
 
-def new_scratch() -> FloatArray:
-    """Room that `advance` and `place` compute in: (3, `COLUMNS`)."""
-    return np.zeros((MODELS, COLUMNS))
+SCRATCH_DTYPE = np.dtype(
+    [("predicted", np.float64, (MODELS, COLUMNS)), ("placed", np.float64, (9,))], align=True
+)
+Scratch = np.void
+"""One of `SCRATCH_DTYPE`: what `mix` and `blend` write to."""
+
+
+def new_scratch() -> Scratch:
+    """Room that `advance` and `place` compute in."""
+    room: Scratch = np.zeros(1, SCRATCH_DTYPE)[0]
+    return room
 
 
 @kernel
@@ -144,7 +151,7 @@ def judge(
 @kernel
 def advance(
     state: np.void, time_us: int, lat_e7: int, lon_e7: int, accuracy_cm: int, limits: Limits,
-    scratch: FloatArray,
+    scratch: Scratch,
 ) -> int:  # fmt: skip
     """Take in a fix that `judge` found good.
 
@@ -170,8 +177,8 @@ def advance(
         state["usual_s"] = min(since_s, interval_s)
         gain = _INTERVAL_GAIN if interval_s > 0.0 else 1.0
         state["interval_s"] = interval_s + gain * (since_s - interval_s)
-        mix(state, since_s, limits, scratch)
-        sound = absorb(state, scratch, x, y, z, sigma_m, since_s, limits)
+        mix(state, since_s, limits, scratch["predicted"])
+        sound = absorb(state, scratch["predicted"], x, y, z, sigma_m, since_s, limits)
         if note_odd(state, time_us, x, y, z, sigma_m, sound, limits):
             mark = _MOVED
             state["before_us"] = UNKNOWN_TIME_US
@@ -208,7 +215,7 @@ def reach_m(state: np.void, at_us: int, limits: Limits) -> float:
 
 
 @kernel
-def place(state: np.void, at_us: int, limits: Limits, scratch: FloatArray) -> None:
+def place(state: np.void, at_us: int, limits: Limits, scratch: Scratch) -> None:
     """Bring position, velocity and their errors up to an instant; one before the last fix is it.
 
     Kept in the track, so that many watches of one device cost no more than one.
@@ -216,7 +223,7 @@ def place(state: np.void, at_us: int, limits: Limits, scratch: FloatArray) -> No
     at_us = max(at_us, state["time_us"])
     if state["at_us"] == at_us or state["time_us"] == UNKNOWN_TIME_US:
         return
-    out = scratch[0]
+    out = scratch["placed"]
     blend(state, (at_us - state["time_us"]) / _SECOND_US, limits, out)
     state["at_us"] = at_us
     for axis in range(3):

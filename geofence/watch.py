@@ -22,7 +22,7 @@ from geofence.proximity import (
     within_radius,
 )
 from geofence.rules import Limits
-from geofence.track import TrackArray, place
+from geofence.track import Scratch, TrackArray, place
 from geofence.zones import zone_m
 
 _UNKNOWN = int(Level.UNKNOWN)
@@ -77,7 +77,7 @@ def level_of(state: np.void) -> int:
 @kernel
 def measure(
     state: np.void, terms: np.void, a: np.void, b: np.void, planes: Planes, at_us: int,
-    limits: Limits, scratch: FloatArray,
+    limits: Limits, scratch: Scratch,
 ) -> None:  # fmt: skip
     """Bring depth and sigma of a watch up to an instant.
 
@@ -91,48 +91,44 @@ def measure(
         limits: Parameters.
         scratch: Room to compute in.
     """
-    if a["time_us"] == UNKNOWN_TIME_US or b["time_us"] == UNKNOWN_TIME_US:
-        if a["time_us"] != UNKNOWN_TIME_US:
-            place(a, at_us, limits, scratch)
-        state["depth_m"] = math.nan
-        state["sigma_m"] = math.nan
-        return
-    place(a, at_us, limits, scratch)
-    if terms["zone"] != NO_ZONE:
-        _measure_zone(state, terms, a, planes)
-        return
-    place(b, at_us, limits, scratch)
-    state["depth_m"] = along_chord_m(
-        a["xyz_m"][0] - b["xyz_m"][0],
-        a["xyz_m"][1] - b["xyz_m"][1],
-        a["xyz_m"][2] - b["xyz_m"][2],
-    )
-    state["sigma_m"] = math.sqrt(a["sigma_m"] * a["sigma_m"] + b["sigma_m"] * b["sigma_m"])
+    if not measure_roughly(state, terms, a, b, at_us, limits, scratch):
+        xyz = a["xyz_m"]
+        state["depth_m"] = zone_depth_m(terms, xyz[0], xyz[1], xyz[2], planes)
+        state["from_depth_m"] = state["depth_m"]
+        for axis in range(3):
+            state["from_m"][axis] = xyz[axis]
 
 
 @kernel
-def _measure_zone(state: np.void, terms: np.void, a: np.void, planes: Planes) -> None:
-    """Depth of a track in a zone; where the boundary is far, a bound on it.
+def measure_roughly(
+    state: np.void, terms: np.void, a: np.void, b: np.void, at_us: int, limits: Limits,
+    scratch: Scratch,
+) -> bool:  # fmt: skip
+    """`measure` without looking at an outline; False where that is needed.
 
     The distance to a boundary changes by no more than the way that was gone. As long as the last
     one measured, less that way, is so great that the boundary decides nothing, it need not be
     measured again: `depth_m` is then the bound, which lies nearer to the boundary than the truth.
     """
+    place(a, at_us, limits, scratch)
+    if terms["zone"] == NO_ZONE:
+        place(b, at_us, limits, scratch)
+    if a["time_us"] == UNKNOWN_TIME_US or b["time_us"] == UNKNOWN_TIME_US:
+        state["depth_m"] = math.nan
+        state["sigma_m"] = math.nan
+        return True
+    ax, bx = a["xyz_m"], b["xyz_m"]
+    if terms["zone"] == NO_ZONE:
+        state["depth_m"] = along_chord_m(ax[0] - bx[0], ax[1] - bx[1], ax[2] - bx[2])
+        state["sigma_m"] = math.sqrt(a["sigma_m"] * a["sigma_m"] + b["sigma_m"] * b["sigma_m"])
+        return True
     state["sigma_m"] = a["sigma_m"]
-    xyz = a["xyz_m"]
-    dx = xyz[0] - state["from_m"][0]
-    dy = xyz[1] - state["from_m"][1]
-    dz = xyz[2] - state["from_m"][2]
+    dx, dy, dz = ax[0] - state["from_m"][0], ax[1] - state["from_m"][1], ax[2] - state["from_m"][2]
     # The plane shortens distances by at most 0.1 %.
     way_m = 1.001 * math.sqrt(dx * dx + dy * dy + dz * dz)
     left_m = abs(state["from_depth_m"]) - way_m
-    if left_m > terms["widest_m"] + 2.0 * NEGLIGIBLE_SIGMAS * a["sigma_m"]:
-        state["depth_m"] = math.copysign(left_m, state["from_depth_m"])
-        return
-    state["depth_m"] = zone_depth_m(terms, xyz[0], xyz[1], xyz[2], planes)
-    state["from_depth_m"] = state["depth_m"]
-    for axis in range(3):
-        state["from_m"][axis] = xyz[axis]
+    state["depth_m"] = math.copysign(left_m, state["from_depth_m"])
+    return bool(left_m > terms["widest_m"] + 2.0 * NEGLIGIBLE_SIGMAS * a["sigma_m"])
 
 
 @kernel

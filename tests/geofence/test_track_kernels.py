@@ -79,7 +79,7 @@ class TrackTwin:
             if self.interval_s == 0:
                 self.interval_s = since_s
             self.interval_s = 0.8 * self.interval_s + 0.2 * since_s
-            predicted = new_scratch()
+            predicted = new_scratch()["predicted"]
             mix(self.state, since_s, LIMITS, predicted)
             sound = absorb(self.state, predicted, *where, sigma_m, since_s, LIMITS)
             if note_odd(self.state, time_us, *where, sigma_m, sound, LIMITS):
