@@ -222,43 +222,22 @@ def distance(path: Path | None, pairs: int, *, as_json: bool) -> None:
     "--quick", is_flag=True, help="Small sizes, to see that it runs; figures mean nothing."
 )
 @click.option("--postgis", metavar="DSN", help="Measure this database with PostGIS beside it.")
-@click.option(
-    "--plot",
-    "folder",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Draw the cost of a batch by the number of pairs into this folder (needs matplotlib).",
-)
+@_PLOT
 @_JSON
-def engine(*, quick: bool, postgis: str | None, folder: Path | None, as_json: bool) -> None:
-    """Fixes a second on one core, the sweep, the cost of a batch by the size of the plan.
+def engine(*, quick: bool, postgis: str | None, plot: Path | None, as_json: bool) -> None:
+    """Fixes a second on one core, the sweep, and the cost of a batch by the size of the plan.
 
-    Each fix is a track's step, one pair and three zones of 50 vertices. Takes some minutes, and 8
-    gigabytes of memory.
+    Each fix is a step of a track, one pair and three zones of 50 vertices. Takes some minutes, and
+    8 gigabytes of memory.
     """
-    from benchmarks.engine_speed import QUICK, Sizes, run_engine  # noqa: PLC0415 - heavy: compiles
+    from benchmarks import engine_page, engine_speed  # noqa: PLC0415 - heavy: compiles
 
+    sizes = engine_speed.QUICK if quick else engine_speed.Sizes()
     with _telling() as tell:
-        report = run_engine(QUICK if quick else Sizes(), postgis=postgis, tell=tell)
-    if folder is not None:
-        from benchmarks.engine_plot import draw_curve  # noqa: PLC0415 - matplotlib may not be there
-
-        drawn = draw_curve(report.curve, folder)
-        click.echo(f"Drawn: {drawn}" if drawn else "Not drawn: matplotlib is not there", err=True)
-    if as_json:
-        _print_json(report)
-        return
-    batches = [("ordinary", one) for one in report.ordinary] + [
-        ("worst", one) for one in report.worst
-    ]
-    _print_rows("fixes", batches, ("fixes", "fixes_per_s", "near_pairs", "near_zones"))
-    sweeps = [("ordinary", report.sweep), ("worst", report.worst_sweep)]
-    _print_rows("sweep", sweeps, ("pairs", "sweep_s", "due", "near_pairs"))
-    _print_rows("curve", [("", one) for one in report.curve], ("pairs", "batch", "batch_s"))
-    _print_rows(
-        "peers", [(one.name, one) for one in report.peers], ("fixes_per_s", "ratio", "note")
-    )
-    if report.warm_up is not None:
-        _print_rows("warm-up", [("", report.warm_up)], ("cold_s", "kept_s", "two_at_once_s"))
+        report = engine_speed.run_engine(sizes, postgis=postgis, tell=tell)
+    _print_result(engine_page.result_of(report), as_json=as_json)
+    if plot is not None:
+        engine_page.draw_curve(report.curve, plot)
 
 
 @contextmanager
@@ -300,14 +279,6 @@ def _print_rules(
         ["", *fields],
         [[name, *(shown(getattr(row, field)) for field in fields)] for name, row in rows],
     )
-
-
-def _print_rows(
-    title: str, rows: Sequence[tuple[str, msgspec.Struct]], fields: Sequence[str]
-) -> None:
-    """A title, and these fields of each row."""
-    cells = [[name, *(shown(getattr(row, field)) for field in fields)] for name, row in rows]
-    _print_table([title, *fields], cells)
 
 
 def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -16,7 +16,7 @@ from geofence.distance import to_cartesian_m
 from geofence.kernel import kernel
 from geofence.plan import FloatArray, IntArray
 from geofence.rules import Limits
-from geofence.track import Mark, TrackArray, advance, judge, new_scratch, new_tracks, place
+from geofence.track import Mark, Scratch, TrackArray, advance, judge, new_scratch, new_tracks, place
 
 SETTLING_S = 5
 """Seconds at the start that are not scored: what a first fix says is not the estimator's."""
@@ -63,7 +63,7 @@ def _to_cartesian(lat_deg: FloatArray, lon_deg: FloatArray, out: FloatArray) -> 
 @kernel
 def _follow(
     tracks: TrackArray, columns: IntArray, truth_m: FloatArray, limits: Limits,
-    scratch: FloatArray, out: FloatArray,
+    scratch: Scratch, out: FloatArray,
 ) -> None:  # fmt: skip
     i = 0
     state = tracks[0]
@@ -71,10 +71,10 @@ def _follow(
         at_us = second * SECOND_US
         while i < columns.shape[1] and columns[0, i] <= at_us:
             time_us, lat_e7, lon_e7 = columns[0, i], columns[1, i], columns[2, i]
-            if judge(tracks, 0, time_us, lat_e7, lon_e7, at_us, limits) == _USED:
-                advance(tracks, 0, time_us, lat_e7, lon_e7, columns[3, i], limits, scratch)
+            if judge(state, time_us, lat_e7, lon_e7, at_us, limits) == _USED:
+                advance(state, time_us, lat_e7, lon_e7, columns[3, i], limits, scratch)
             i += 1
-        place(tracks, 0, at_us, limits, scratch)
+        place(state, at_us, limits, scratch)
         error2 = 0.0
         for axis in range(3):
             off_m = state["xyz_m"][axis] - truth_m[second, axis]

@@ -13,8 +13,8 @@ import numpy as np
 
 from geofence.chances import path_variance_m2
 from geofence.kernel import kernel
-from geofence.layout import Layout
 from geofence.levels import UNKNOWN_TIME_US
+from geofence.planes import Planes
 from geofence.proximity import NEGLIGIBLE_SIGMAS, normal_cdf
 from geofence.rules import Limits
 from geofence.watch import zone_depth_m
@@ -27,15 +27,15 @@ _TURNING = 1
 
 @kernel
 def crossed(
-    mover: np.void, watch: int, depth_m: float, layout: Layout, limits: Limits
+    mover: np.void, terms: np.void, depth_m: float, planes: Planes, limits: Limits
 ) -> tuple[float, float, int]:
     """How probably a track was inside an exclusion zone between its last two fixes.
 
     Args:
         mover: The track's record, after its new fix.
-        watch: The watch of the zone.
+        terms: Of the watch of the zone, of `geofence.layout.TERMS_DTYPE`.
         depth_m: Its depth where the track is placed, or a bound on that.
-        layout: As laid out.
+        planes: Of all zones.
         limits: Parameters.
 
     Returns:
@@ -43,9 +43,8 @@ def crossed(
         and `UNKNOWN_TIME_US` where there is nothing to look at.
     """
     nothing = 0.0, math.nan, UNKNOWN_TIME_US
-    zone = watch - layout.pair_count
     before_us, time_us = mover["before_us"], mover["time_us"]
-    if layout.depth_sign[zone] < 0.0 or before_us == UNKNOWN_TIME_US:
+    if terms["depth_sign"] < 0.0 or before_us == UNKNOWN_TIME_US:
         return nothing
     if time_us - before_us > limits.path_limit_us:
         return nothing
@@ -60,7 +59,7 @@ def crossed(
     since_m = 1.001 * math.sqrt(sx * sx + sy * sy + sz * sz)
     if way_m < STEP_M or depth_m - since_m > near_m:
         return nothing
-    if zone_depth_m(zone, here[0], here[1], here[2], layout) > near_m:
+    if zone_depth_m(terms, here[0], here[1], here[2], planes) > near_m:
         return nothing
     span_s = (time_us - before_us) / _SECOND_US
     first_m2 = mover["before_sigma_m"] * mover["before_sigma_m"]
@@ -70,7 +69,7 @@ def crossed(
     for step in range(1, steps):
         u = step / steps
         depth = zone_depth_m(
-            zone, before[0] + u * dx, before[1] + u * dy, before[2] + u * dz, layout
+            terms, before[0] + u * dx, before[1] + u * dy, before[2] + u * dz, planes
         )
         variance = path_variance_m2(first_m2, last_m2, span_s, u, limits.push[_TURNING])
         chance = normal_cdf(-depth / math.sqrt(variance))

@@ -34,14 +34,13 @@ import math
 import numpy as np
 
 from geofence.kernel import kernel
-from geofence.layout import NO_TRACK, Layout
+from geofence.layout import NO_ZONE
 from geofence.levels import UNKNOWN_TIME_US
 from geofence.plan import FloatArray
 from geofence.planes import MAX_RADIUS_M, REACH_M
 from geofence.proximity import NEGLIGIBLE_SIGMAS
 from geofence.rules import Limits
-from geofence.track import TrackArray, reach_m
-from geofence.watch import WatchArray
+from geofence.track import reach_m
 
 STRETCH = 1.001
 """More than an arc of `PAIR_FAR_M` is longer than its chord, or grows faster than it (1.00003),
@@ -56,10 +55,10 @@ _TURNING = 1
 
 
 @kernel
-def _counted_m(watches: WatchArray, watch: int, layout: Layout) -> float:
+def _counted_m(state: np.void, terms: np.void) -> float:
     """What is counted of a depth, as a way to go."""
-    far_m = PAIR_FAR_M if watch < layout.pair_count else ZONE_FAR_M
-    return float(min(watches[watch]["depth_m"], far_m) / STRETCH)
+    far_m = PAIR_FAR_M if terms["zone"] == NO_ZONE else ZONE_FAR_M
+    return float(min(state["depth_m"], far_m) / STRETCH)
 
 
 @kernel
@@ -69,14 +68,12 @@ def _apart_m(a_m: FloatArray, b_m: FloatArray) -> float:
 
 
 @kernel
-def _ahead_m(watch: int, tracks: TrackArray, layout: Layout, limits: Limits) -> float:
+def _ahead_m(terms: np.void, a: np.void, b: np.void, limits: Limits) -> float:
     """By how much nearer than now, errors included, a prediction may see a watch."""
-    second = layout.second[watch]
-    if second == NO_TRACK:
+    if terms["zone"] != NO_ZONE:
         return 0.0
-    policy = layout.policy[layout.policy_of[watch]]
-    ahead_s = max(policy["warn_ahead_s"], policy["contact_ahead_s"])
-    shrinking_mps = tracks[layout.first[watch]]["shrinking_mps"] + tracks[second]["shrinking_mps"]
+    ahead_s = max(terms["warn_ahead_s"], terms["contact_ahead_s"])
+    shrinking_mps = a["shrinking_mps"] + b["shrinking_mps"]
     turned_m = math.sqrt(2.0 * limits.push[_TURNING] * ahead_s * ahead_s * ahead_s / 3.0)
     return float(shrinking_mps * ahead_s + NEGLIGIBLE_SIGMAS * turned_m)
 
@@ -112,15 +109,13 @@ def _worst_m2(track: np.void) -> float:
 
 
 @kernel
-def _way_m(watch: int, tracks: TrackArray, layout: Layout, limits: Limits) -> float:
+def _way_m(terms: np.void, a: np.void, b: np.void, limits: Limits) -> float:
     """By how much nearer than now, errors included, the way since the fix before may lie."""
-    a = tracks[layout.first[watch]]
     span_s = _span_s(a, limits)
     off_m = _off_m(a, a["time_us"])
     worst_m2 = _worst_m2(a)
     push = limits.push[_TURNING]
-    if layout.second[watch] != NO_TRACK:
-        b = tracks[layout.second[watch]]
+    if terms["zone"] == NO_ZONE:
         span_s = max(span_s, _span_s(b, limits))
         off_m = _off_m(a, b["time_us"]) + _off_m(b, a["time_us"])
         worst_m2 += _worst_m2(b)
@@ -132,43 +127,38 @@ def _way_m(watch: int, tracks: TrackArray, layout: Layout, limits: Limits) -> fl
 
 
 @kernel
-def far_m(
-    watches: WatchArray, watch: int, tracks: TrackArray, layout: Layout, limits: Limits
-) -> float:
+def far_m(state: np.void, terms: np.void, a: np.void, b: np.void, limits: Limits) -> float:
     """How much farther away a watch is than anything that could raise it now, metres.
 
     Above 0, neither position nor prediction nor the way since the fix before speaks for any ring.
     It must have been measured at the instant that both tracks are placed at.
     """
-    now_m = NEGLIGIBLE_SIGMAS * watches[watch]["sigma_m"] + _ahead_m(watch, tracks, layout, limits)
-    nearer_m = max(now_m, _way_m(watch, tracks, layout, limits))
-    return float(_counted_m(watches, watch, layout) - layout.widest_m[watch] - nearer_m)
+    now_m = NEGLIGIBLE_SIGMAS * state["sigma_m"] + _ahead_m(terms, a, b, limits)
+    nearer_m = max(now_m, _way_m(terms, a, b, limits))
+    return float(_counted_m(state, terms) - terms["widest_m"] - nearer_m)
 
 
 @kernel
 def next_due_us(
-    watches: WatchArray, watch: int, tracks: TrackArray, layout: Layout, now_us: int, limits: Limits
+    state: np.void, terms: np.void, a: np.void, b: np.void, now_us: int, limits: Limits
 ) -> int:
     """The instant at which a watch must be looked at, if no fix comes; `now_us`: at every sweep.
 
     It must have been measured at `now_us`.
     """
-    state = watches[watch]
     if state["held"] or state["unknown"] or math.isnan(state["depth_m"]):
         return now_us
-    a = tracks[layout.first[watch]]
     shrinking_mps = a["shrinking_mps"]
     reaching_mps = max(a["pace_mps"], limits.boarded_mps)
     reached_m = reach_m(a, now_us, limits) + _apart_m(a["here_m"], a["xyz_m"])
     here_m2 = a["here_sigma_m"] * a["here_sigma_m"]
-    if layout.second[watch] != NO_TRACK:
-        b = tracks[layout.second[watch]]
+    if terms["zone"] == NO_ZONE:
         shrinking_mps += b["shrinking_mps"]
         reaching_mps += max(b["pace_mps"], limits.boarded_mps)
         reached_m += reach_m(b, now_us, limits) + _apart_m(b["here_m"], b["xyz_m"])
         here_m2 += b["here_sigma_m"] * b["here_sigma_m"]
-    free_m = _counted_m(watches, watch, layout) - layout.widest_m[watch]
+    free_m = _counted_m(state, terms) - terms["widest_m"]
     seen_m = free_m - NEGLIGIBLE_SIGMAS * state["sigma_m"]
-    seen_s = (seen_m - _ahead_m(watch, tracks, layout, limits)) / shrinking_mps
+    seen_s = (seen_m - _ahead_m(terms, a, b, limits)) / shrinking_mps
     silence_s = (free_m - reached_m - limits.reach_sigmas * math.sqrt(here_m2)) / reaching_mps
     return now_us + int(max(0.0, min(seen_s, silence_s)) * _SECOND_US)

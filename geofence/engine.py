@@ -38,10 +38,10 @@ from geofence.passes import (
     take_time,
 )
 from geofence.picture import Picture, take_picture
-from geofence.plan import Companions, FloatArray, IntArray, Pairs, Plan, ZoneKind, Zones
+from geofence.plan import Companions, IntArray, Pairs, Plan, ZoneKind, Zones
 from geofence.rules import DEFAULT_RULES, Limits, Rules
 from geofence.snapshot import Retired, Snapshot, decode_snapshot, encode_snapshot
-from geofence.track import Mark, TrackArray, new_scratch, new_tracks
+from geofence.track import Mark, Scratch, TrackArray, new_scratch, new_tracks
 from geofence.watch import WatchArray, new_watches
 
 __all__ = ["Engine", "Mark", "Picture", "Rules", "Update", "warm_up"]
@@ -147,14 +147,14 @@ class Engine:
 
         return self._run(step, self._watches.size, now_us, swept=True)
 
+    def due_count(self, now_us: int) -> int:
+        """How many watches a sweep at that instant will look at; it passes the others by."""
+        return int(np.count_nonzero(self._watches["due_us"] <= now_us))
+
     @property
     def due_us(self) -> int | None:
         """If no fix comes, a sweep before this instant finds nothing; None where nothing waits."""
         return int(self._watches["due_us"].min()) if self._watches.size else None
-
-    def due(self, now_us: int) -> int:
-        """How many watches a sweep at that instant will look at; it passes the others by."""
-        return int(np.count_nonzero(self._watches["due_us"] <= now_us))
 
     def sight(
         self, watch: str, time_us: int, *, by: str = "", lost: bool = False, now_us: int
@@ -304,7 +304,7 @@ class Engine:
         while len(self._retired) > RETIRED_LIMIT:
             del self._retired[next(iter(self._retired))]
 
-    def _arrays(self) -> tuple[TrackArray, WatchArray, Layout, Limits, FloatArray]:
+    def _arrays(self) -> tuple[TrackArray, WatchArray, Layout, Limits, Scratch]:
         return self._tracks, self._watches, self._layout, self._limits, self._scratch
 
     def _buffer(self) -> ChangeArray:

@@ -7,7 +7,7 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
-from geofence.layout import NO_TRACK, Layout
+from geofence.layout import NO_ZONE, TERMS_DTYPE, Layout
 from geofence.plan import Plan
 
 Fingerprints = NDArray[np.uint64]
@@ -15,21 +15,23 @@ Fingerprints = NDArray[np.uint64]
 
 _PRIME = np.uint64(0x9E3779B97F4A7C15)
 _HALF = np.uint64(32)
+_INDICES = frozenset({"first", "second", "zone"})
+"""Fields whose meaning depends on the plan: what they point at counts instead."""
 
 
 def fingerprints(plan: Plan, layout: Layout) -> Fingerprints:
     """The fingerprint of every watch: devices, rings, parameters, outline and corridors."""
     names = np.array([_digest(name.encode()) for name in plan.tracks] or [0], np.uint64)
-    policy = np.array([_digest(row.tobytes()) for row in layout.policy], np.uint64)
-    second = np.where(layout.second == NO_TRACK, np.uint64(0), names[layout.second])
-    shape = np.zeros(layout.first.size, np.uint64)
-    shape[layout.pair_count :] = [
+    terms = layout.terms
+    shape = np.zeros(terms.size, np.uint64)
+    shape[terms["zone"] != NO_ZONE] = [
         _digest(_outline(layout, zone)) for zone in range(layout.planes.zones.size)
     ]
-    columns = [names[layout.first], second, policy[layout.policy_of], shape]
-    columns += [_bits(layout.overdue_us)]
-    columns += [_bits(column) for column in (*layout.enter_m.T, *layout.hold_m.T)]
-    mixed = np.zeros(layout.first.size, np.uint64)
+    columns = [names[terms["first"]], names[terms["second"]], shape]
+    for field in TERMS_DTYPE.names or ():
+        if field not in _INDICES:
+            columns += [_bits(column) for column in np.atleast_2d(terms[field].T)]
+    mixed = np.zeros(terms.size, np.uint64)
     for column in columns:
         mixed = (mixed ^ column) * _PRIME
         mixed ^= mixed >> _HALF
@@ -45,7 +47,6 @@ def _outline(layout: Layout, zone: int) -> bytes:
     parts = [planes.edges[:, first:end].tobytes() for first, end in spans]
     place = (*row["middle_m"], *row["east"], *row["north"], row["outer_radius_m"])
     parts += [np.array(place).tobytes(), corridors["half_width_m"].tobytes()]
-    parts.append(np.array([layout.depth_sign[zone]]).tobytes())
     return b"".join(parts)
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+import numpy as np
 from numba.core import config
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -62,3 +63,12 @@ def kernel(function: _Function) -> _Function:
     """
     compile_ = numba.njit(nogil=True, fastmath=False, cache=_CACHED, error_model="numpy")
     return cast("_Function", compile_(function))
+
+
+def constant(value: int) -> int:
+    """A module's constant that kernels hand to kernels.
+
+    A Python integer that is known at compile time is a type of its own for Numba: what is called
+    with -1 and with 0 would be compiled twice, and all that it calls. One of NumPy's is not.
+    """
+    return cast("int", np.int64(value))

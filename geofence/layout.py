@@ -16,12 +16,19 @@ RINGS = 3
 
 ALERT_RING = 1
 CONTACT_RING = 2
-NO_TRACK = -1
+NO_ZONE = -1
 
-
-POLICY_DTYPE = np.dtype(
+TERMS_DTYPE = np.dtype(
     [
-        ("enter_probability", np.float64),
+        ("first", np.int64),  # track
+        ("second", np.int64),  # track; of a zone the same as the first
+        ("zone", np.int64),  # row of `Planes.zones`; NO_ZONE for a pair
+        ("depth_sign", np.float64),  # depth = sign times signed distance: -1 for an inclusion zone
+        ("enter_m", np.float64, (RINGS,)),  # in terms of the depth; NaN: it has no such ring
+        ("hold_m", np.float64, (RINGS,)),  # the same, widened for leaving
+        ("widest_m", np.float64),  # of both: farther away, nothing is decided by where they are
+        ("overdue_us", np.int64),  # how long it may go without a decision, at the least
+        ("enter_probability", np.float64),  # as in `Sensitivity`
         ("sparse_probability", np.float64),
         ("clear_probability", np.float64),
         ("clear_dwell_us", np.int64),
@@ -30,7 +37,14 @@ POLICY_DTYPE = np.dtype(
     ],
     align=True,
 )
-"""`Sensitivity`, as far as it is not in the rings."""
+"""What a watch asks, in one place: of the devices it is about, of its rings, of its policy."""
+
+TermsArray = NDArray[np.void]
+"""(W,) of `TERMS_DTYPE`."""
+
+_POLICY = ("enter_probability", "sparse_probability", "clear_probability", "warn_ahead_s",
+           "contact_ahead_s")  # fmt: skip
+"""Taken from `Sensitivity` as they are."""
 
 
 class Layout(NamedTuple):
@@ -40,30 +54,13 @@ class Layout(NamedTuple):
     the forbidden side of a zone (that is outside, for an inclusion zone). The smaller, the worse.
 
     Attributes:
-        pair_count: P.
-        first, second: (W,) tracks; `NO_TRACK` as second of a zone.
-        enter_m: (W, 3) rings in terms of the depth; NaN where a watch has no such ring.
-        hold_m: (W, 3) the same, widened for leaving.
-        widest_m: (W,) the widest of both: farther away, nothing is decided by where they are.
-        overdue_us: (W,) how long a watch may go without a decision, at the least.
-        policy: (S,) of `POLICY_DTYPE`.
-        policy_of: (W,) index into it.
-        depth_sign: (Z,) 1 for exclusion, -1 for inclusion: depth = sign times signed distance.
+        terms: (W,) of `TERMS_DTYPE`.
         planes: The zones' outlines and corridors.
         track_start: (T + 1,) offsets into `track_watch`.
         track_watch: Watches of each track, growing.
     """
 
-    pair_count: int
-    first: IntArray
-    second: IntArray
-    enter_m: FloatArray
-    hold_m: FloatArray
-    widest_m: FloatArray
-    overdue_us: IntArray
-    policy: NDArray[np.void]
-    policy_of: IntArray
-    depth_sign: FloatArray
+    terms: TermsArray
     planes: Planes
     track_start: IntArray
     track_watch: IntArray
@@ -77,41 +74,37 @@ def lay_out(plan: Plan) -> Layout:
             parameters, a pair compares a track with itself, or a zone cannot be laid out (see
             `geofence.planes`).
     """
-    pairs, zones = plan.pairs, plan.zones
-    policy_of = _policies(plan)
     _check(plan)
-    inclusion = np.concatenate([np.zeros(pairs.a.size, np.bool_), zones.kind == ZoneKind.INCLUSION])
-    of_watch = [plan.sensitivities[index] for index in policy_of.tolist()]
-    overdue_s = [
-        one.inclusion_stale_after_s if inside else one.stale_after_s
-        for one, inside in zip(of_watch, inclusion.tolist(), strict=True)
-    ]
-    enter = np.concatenate([_pair_rings(pairs), _zone_rings(zones)])
-    hold = enter.copy()
-    hold[: pairs.a.size] *= np.array(
-        [[one.clear_factor] for one in of_watch[: pairs.a.size]]
-    ).reshape(-1, 1)
-    hold[pairs.a.size :] += np.array(
-        [[one.clear_margin_m] for one in of_watch[pairs.a.size :]]
-    ).reshape(-1, 1)
-    first = np.concatenate([pairs.a, zones.track]).astype(np.int64)
-    second = np.concatenate([pairs.b, np.full(zones.track.size, NO_TRACK)]).astype(np.int64)
-    track_start, track_watch = _adjacency(first, second, len(plan.tracks))
-    return Layout(
-        pair_count=pairs.a.size,
-        first=first,
-        second=second,
-        enter_m=enter,
-        hold_m=hold,
-        widest_m=np.fmax.reduce(hold, axis=1, initial=0.0),
-        overdue_us=np.array([in_microseconds(one) for one in overdue_s], np.int64),
-        policy=_policy_rows(plan),
-        policy_of=policy_of,
-        depth_sign=np.where(inclusion[pairs.a.size :], -1.0, 1.0),
-        planes=lay_flat(zones),
-        track_start=track_start,
-        track_watch=track_watch,
-    )
+    terms = _terms(plan)
+    track_start, track_watch = _adjacency(terms["first"], terms["second"], len(plan.tracks))
+    return Layout(terms, lay_flat(plan.zones), track_start, track_watch)
+
+
+def _terms(plan: Plan) -> TermsArray:
+    pairs, zones = plan.pairs, plan.zones
+    count, zone_count = pairs.a.size, zones.track.size
+    terms = np.zeros(count + zone_count, TERMS_DTYPE)
+    inclusion = np.concatenate([np.zeros(count, np.bool_), zones.kind == ZoneKind.INCLUSION])
+    terms["first"] = np.concatenate([pairs.a, zones.track])
+    terms["second"] = np.concatenate([pairs.b, zones.track])
+    terms["zone"] = np.concatenate([np.full(count, NO_ZONE), np.arange(zone_count)])
+    terms["depth_sign"] = np.where(inclusion, -1.0, 1.0)
+    sets, of_watch = plan.sensitivities, _policies(plan)
+    for name in _POLICY:
+        terms[name] = np.array([getattr(one, name) for one in sets])[of_watch]
+    dwell_us = np.array([in_microseconds(one.clear_dwell_s) for one in sets])
+    stale_us = np.array([in_microseconds(one.stale_after_s) for one in sets])
+    inclusion_us = np.array([in_microseconds(one.inclusion_stale_after_s) for one in sets])
+    terms["clear_dwell_us"] = dwell_us[of_watch]
+    terms["overdue_us"] = np.where(inclusion, inclusion_us[of_watch], stale_us[of_watch])
+    terms["enter_m"] = np.concatenate([_pair_rings(pairs), _zone_rings(zones)])
+    factor = np.array([one.clear_factor for one in sets])[of_watch[:count]]
+    margin_m = np.array([one.clear_margin_m for one in sets])[of_watch[count:]]
+    terms["hold_m"] = terms["enter_m"]
+    terms["hold_m"][:count] *= factor[:, None]
+    terms["hold_m"][count:] += margin_m[:, None]
+    terms["widest_m"] = np.fmax.reduce(terms["hold_m"], axis=1, initial=0.0)
+    return terms
 
 
 def _policies(plan: Plan) -> IntArray:
@@ -123,16 +116,6 @@ def _policies(plan: Plan) -> IntArray:
     if not known or policy_of.max() >= len(plan.sensitivities):
         raise ValueError(f"plan {plan.version!r} has a watch without a set of parameters")
     return policy_of
-
-
-def _policy_rows(plan: Plan) -> NDArray[np.void]:
-    rows = np.zeros(len(plan.sensitivities), POLICY_DTYPE)
-    for row, one in zip(rows, plan.sensitivities, strict=True):
-        for name in POLICY_DTYPE.names or ():
-            if name != "clear_dwell_us":
-                row[name] = getattr(one, name)
-        row["clear_dwell_us"] = in_microseconds(one.clear_dwell_s)
-    return rows
 
 
 def _check(plan: Plan) -> None:
@@ -161,7 +144,7 @@ def _zone_rings(zones: Zones) -> FloatArray:
 def _adjacency(first: IntArray, second: IntArray, track_count: int) -> tuple[IntArray, IntArray]:
     """Watches by track, as offsets and one flat list; the watches of a track are growing."""
     watches = np.arange(first.size, dtype=np.int64)
-    has_second: NDArray[np.bool_] = second != NO_TRACK
+    has_second: NDArray[np.bool_] = second != first
     track = np.concatenate([first, second[has_second]])
     watch = np.concatenate([watches, watches[has_second]])
     order = np.lexsort((watch, track))

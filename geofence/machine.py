@@ -48,15 +48,18 @@ from __future__ import annotations
 
 import math
 
-from geofence.kernel import kernel
-from geofence.layout import ALERT_RING, RINGS, Layout
+import numpy as np
+
+from geofence.kernel import constant, kernel
+from geofence.layout import ALERT_RING, NO_ZONE, RINGS
 from geofence.levels import UNKNOWN_TIME_US, Cause, Level
+from geofence.planes import Planes
 from geofence.rising import NO_MOVER, asked, heard, look
 from geofence.rules import Limits
 from geofence.silence import newest_us, oldest_us, overdue_us, reached_us
-from geofence.track import TrackArray
-from geofence.watch import WatchArray, inside
+from geofence.watch import inside
 
+_NO_TIME_US = constant(UNKNOWN_TIME_US)
 _ALERT = int(Level.ALERT)
 _POSITION = int(Cause.POSITION)
 _SILENCE = int(Cause.SILENCE)
@@ -65,37 +68,32 @@ _CALM = int(Cause.CALM)
 
 @kernel
 def _excluded(depth_m: float, ring_m: float, sigma_m: float, limits: Limits) -> bool:
-    return depth_m - limits.reach_sigmas * sigma_m > ring_m
+    return bool(depth_m - limits.reach_sigmas * sigma_m > ring_m)
 
 
 @kernel
-def _is_calm(
-    layout: Layout, watch: int, ring: int, depth_m: float, sigma_m: float, limits: Limits
-) -> bool:
-    enter_m = layout.enter_m[watch, ring]
+def _is_calm(terms: np.void, ring: int, depth_m: float, sigma_m: float, limits: Limits) -> bool:
+    enter_m = terms["enter_m"][ring]
     if math.isnan(enter_m):
         return True
     if not _excluded(depth_m, enter_m, sigma_m, limits):
         return False
-    most = layout.policy[layout.policy_of[watch]]["clear_probability"]
-    hold_m = layout.hold_m[watch, ring]
-    return bool(inside(layout, watch, depth_m, hold_m, sigma_m) <= most)
+    chance = inside(terms, depth_m, terms["hold_m"][ring], sigma_m)
+    return bool(chance <= terms["clear_probability"])
 
 
 @kernel
 def _note_calm(
-    watches: WatchArray, watch: int, layout: Layout, supported: int, time_us: int, now_us: int,
-    limits: Limits,
+    state: np.void, terms: np.void, supported: int, time_us: int, now_us: int, limits: Limits
 ) -> None:  # fmt: skip
     """Start, keep or break the calm of every ring up to the level held.
 
     `supported` is the level that something still speaks for; `time_us` is `UNKNOWN_TIME_US` where
     there is no new fix: calm is then not started.
     """
-    state = watches[watch]
     for ring in range(RINGS):
         calm = supported <= ring < state["held"] and _is_calm(
-            layout, watch, ring, state["depth_m"], state["sigma_m"], limits
+            terms, ring, state["depth_m"], state["sigma_m"], limits
         )
         if not calm:
             state["calm_fix_us"][ring] = UNKNOWN_TIME_US
@@ -106,10 +104,9 @@ def _note_calm(
 
 
 @kernel
-def _fall(watches: WatchArray, watch: int, layout: Layout, time_us: int, now_us: int) -> bool:
+def _fall(state: np.void, terms: np.void, time_us: int, now_us: int) -> bool:
     """Give up levels whose ring has been calm for long enough; True if any was."""
-    state = watches[watch]
-    dwell_us = layout.policy[layout.policy_of[watch]]["clear_dwell_us"]
+    dwell_us = terms["clear_dwell_us"]
     fell = False
     while state["held"] > 0:
         ring = state["held"] - 1
@@ -128,32 +125,31 @@ def _fall(watches: WatchArray, watch: int, layout: Layout, time_us: int, now_us:
 
 
 @kernel
-def _settled(watches: WatchArray, watch: int) -> bool:
+def _settled(state: np.void) -> bool:
     """Whether nothing speaks for a level below the one held."""
-    held: int = watches[watch]["held"]
+    held: int = state["held"]
     if held == 0:
         return True
-    calm_us: int = watches[watch]["calm_now_us"][held - 1]
+    calm_us: int = state["calm_now_us"][held - 1]
     return calm_us == UNKNOWN_TIME_US
 
 
 @kernel
 def decide(
-    watches: WatchArray, watch: int, tracks: TrackArray, layout: Layout, now_us: int, mover: int,
-    limits: Limits,
+    state: np.void, terms: np.void, a: np.void, b: np.void, planes: Planes, now_us: int,
+    mover: int, limits: Limits,
 ) -> None:  # fmt: skip
     """Apply a new fix to a watch that is measured at `now_us` and whose fixes are not too old."""
-    state = watches[watch]
-    time_us = oldest_us(layout, watch, tracks)
-    supported = look(watches, watch, tracks, layout, now_us, mover, limits)
-    _note_calm(watches, watch, layout, supported, time_us, now_us, limits)
-    _fall(watches, watch, layout, time_us, now_us)
+    time_us = oldest_us(a, b)
+    supported = look(state, terms, a, b, planes, now_us, mover, limits)
+    _note_calm(state, terms, supported, time_us, now_us, limits)
+    _fall(state, terms, time_us, now_us)
     depth, sigma = state["depth_m"], state["sigma_m"]
-    alert_m = layout.enter_m[watch, ALERT_RING]
+    alert_m = terms["enter_m"][ALERT_RING]
     blunt = False
-    if watch < layout.pair_count:
+    if terms["zone"] == NO_ZONE:
         best = 1.0 - math.exp(-0.5 * (alert_m / sigma) * (alert_m / sigma))
-        blunt = best < asked(layout, watch, tracks)
+        blunt = best < asked(terms, a, b)
     decisive = not blunt or _excluded(depth, alert_m, sigma, limits)
     if decisive:
         state["decided_us"] = max(state["decided_us"], time_us)
@@ -161,7 +157,7 @@ def decide(
         if not state["unknown"]:
             state["cause"] = _POSITION
         state["unknown"] = 1
-    elif decisive and _settled(watches, watch):
+    elif decisive and _settled(state):
         if state["unknown"] and not state["held"]:
             state["cause"] = _CALM
         elif state["unknown"] and state["cause"] == _SILENCE:
@@ -171,24 +167,35 @@ def decide(
 
 @kernel
 def glance(
-    watches: WatchArray, watch: int, tracks: TrackArray, layout: Layout, now_us: int, limits: Limits
+    state: np.void,
+    terms: np.void,
+    a: np.void,
+    b: np.void,
+    planes: Planes,
+    now_us: int,
+    limits: Limits,
 ) -> None:
     """Apply what is predicted for this instant, without a new fix: it can raise, not lower."""
-    supported = look(watches, watch, tracks, layout, now_us, NO_MOVER, limits)
-    _note_calm(watches, watch, layout, supported, UNKNOWN_TIME_US, now_us, limits)
+    supported = look(state, terms, a, b, planes, now_us, NO_MOVER, limits)
+    _note_calm(state, terms, supported, _NO_TIME_US, now_us, limits)
 
 
 @kernel
 def elapse(
-    watches: WatchArray, watch: int, tracks: TrackArray, layout: Layout, now_us: int, limits: Limits
+    state: np.void,
+    terms: np.void,
+    a: np.void,
+    b: np.void,
+    planes: Planes,
+    now_us: int,
+    limits: Limits,
 ) -> int:
     """Apply the passing of time to a watch; the instant that a change of level dates from."""
-    state = watches[watch]
-    if newest_us(layout, watch, tracks) == UNKNOWN_TIME_US or heard(watches, watch, now_us, limits):
+    if newest_us(a, b) == UNKNOWN_TIME_US or heard(state, now_us, limits):
         return now_us
-    missed_us = overdue_us(watches, watch, tracks, layout, limits)
+    missed_us = overdue_us(state, terms, a, b, limits)
     if now_us > missed_us:
-        possible_us = reached_us(watch, tracks, layout, now_us, limits)
+        possible_us = reached_us(terms, a, b, planes, now_us, limits)
         if possible_us <= now_us:
             if not state["unknown"]:
                 state["cause"] = _SILENCE
@@ -197,6 +204,6 @@ def elapse(
                 state["calm_fix_us"][ring] = UNKNOWN_TIME_US
                 state["calm_now_us"][ring] = UNKNOWN_TIME_US
             return max(missed_us, possible_us)
-    if _fall(watches, watch, layout, UNKNOWN_TIME_US, now_us) and _settled(watches, watch):
+    if _fall(state, terms, _NO_TIME_US, now_us) and _settled(state):
         state["unknown"] = 0
     return now_us

@@ -54,6 +54,8 @@ def ou_step(dt_s: float, memory_s: float) -> tuple[float, float, float, float, f
 
     For small u the closed form of pp loses its digits; its series is used, to u^7 (1e-9).
     """
+    if dt_s == 0.0:
+        return 1.0, 0.0, 0.0, 0.0, 0.0
     u = dt_s / memory_s
     d = math.exp(-u)
     f = memory_s * (1.0 - d)
@@ -77,7 +79,7 @@ def _stay(model: int, dt_s: float, limits: Limits) -> float:
 def _change(source: int, target: int, stay: float, limits: Limits) -> float:
     """Probability of the target model after dt, from the source: stay, or be drawn afresh."""
     fresh = limits.driving_share if target == MODELS - 1 else 0.5 * (1.0 - limits.driving_share)
-    return (1.0 - stay) * fresh + (stay if source == target else 0.0)
+    return float((1.0 - stay) * fresh + (stay if source == target else 0.0))
 
 
 @kernel

@@ -14,21 +14,23 @@ from numpy.typing import NDArray
 
 from geofence.due import far_m, next_due_us
 from geofence.kernel import kernel
-from geofence.layout import NO_TRACK, Layout
+from geofence.layout import NO_ZONE, Layout
 from geofence.levels import UNKNOWN_TIME_US, Cause, Level
 from geofence.machine import decide, elapse, glance
 from geofence.plan import FloatArray, IntArray
-from geofence.rising import NO_MOVER, hear
+from geofence.planes import Planes
+from geofence.rising import FIRST_MOVED, NO_MOVER, SECOND_MOVED, hear
 from geofence.rules import Limits
 from geofence.silence import is_fresh, oldest_us, until_heard_us
-from geofence.track import Mark, TrackArray, advance, judge
+from geofence.track import Mark, Scratch, TrackArray, advance, judge
 from geofence.watch import (
     WatchArray,
     describe,
     level_of,
     measure,
+    measure_roughly,
     ring_in_question,
-    settle_depth,
+    settled_depth_m,
     time_to_contact_s,
 )
 
@@ -71,36 +73,27 @@ MarkArray = NDArray[np.uint8]
 
 @kernel
 def write_change(
-    changes: ChangeArray,
-    count: int,
-    watches: WatchArray,
-    watch: int,
-    previous: int,
-    tracks: TrackArray,
-    layout: Layout,
-) -> None:
-    """Fill row `count` of `changes` from the state of a watch."""
-    row = changes[count]
-    state = watches[watch]
-    settle_depth(watches, watch, tracks, layout)
+    row: np.void, state: np.void, terms: np.void, a: np.void, b: np.void, planes: Planes,
+    watch: int, previous: int,
+) -> None:  # fmt: skip
+    """Fill a row of changes from the state of a watch."""
+    state["depth_m"] = settled_depth_m(state, terms, a, planes)
     row["watch"] = watch
     row["number"] = state["number"]
     row["previous"] = previous
-    row["level"] = level_of(watches, watch)
+    row["level"] = level_of(state)
     row["onset_us"] = state["onset_us"]
-    distance_m, low_m, high_m, probability = describe(watches, watch, state["depth_m"], layout)
+    distance_m, low_m, high_m, probability = describe(state, terms, state["depth_m"])
     row["distance_m"] = distance_m
     row["distance_low_m"] = low_m
     row["distance_high_m"] = high_m
     row["probability"] = probability
-    row["time_to_contact_s"] = time_to_contact_s(watches, watch, tracks, layout)
-    row["fix_time_a_us"] = tracks[layout.first[watch]]["time_us"]
-    row["fix_time_b_us"] = UNKNOWN_TIME_US
-    if layout.second[watch] != NO_TRACK:
-        row["fix_time_b_us"] = tracks[layout.second[watch]]["time_us"]
+    row["time_to_contact_s"] = time_to_contact_s(state, terms, a, b)
+    row["fix_time_a_us"] = a["time_us"]
+    row["fix_time_b_us"] = b["time_us"] if terms["zone"] == NO_ZONE else UNKNOWN_TIME_US
     row["cause"] = state["cause"]
     row["sigma_m"] = state["sigma_m"]
-    row["ring_m"] = layout.enter_m[watch, ring_in_question(watches, watch, layout)]
+    row["ring_m"] = terms["enter_m"][ring_in_question(state, terms)]
     row["closest_m"] = math.nan
     row["closest_us"] = UNKNOWN_TIME_US
     if state["cause"] == _PATH:
@@ -112,48 +105,59 @@ def write_change(
 
 @kernel
 def _record(
-    changes: ChangeArray,
-    count: int,
-    watches: WatchArray,
-    watch: int,
-    previous: int,
-    since_us: int,
-    tracks: TrackArray,
-    layout: Layout,
-) -> int:
-    """Write a change if the level is another than before; the new number of changes."""
-    if level_of(watches, watch) == previous:
-        return count
-    state = watches[watch]
+    row: np.void, state: np.void, terms: np.void, a: np.void, b: np.void, planes: Planes,
+    watch: int, previous: int, since_us: int,
+) -> int:  # fmt: skip
+    """Write a change if the level is another than before; how many were written."""
+    if level_of(state) == previous:
+        return 0
     state["number"] += 1
     if previous == _CLEAR:
         # An episode cannot begin before the one that it follows, whatever a device's clock says.
         state["onset_us"] = max(since_us, state["onset_us"] + 1)
-    write_change(changes, count, watches, watch, previous, tracks, layout)
-    return count + 1
+    write_change(row, state, terms, a, b, planes, watch, previous)
+    return 1
+
+
+@kernel
+def _passed_by(
+    state: np.void, terms: np.void, a: np.void, b: np.void, limits: Limits, scratch: Scratch,
+    now_us: int,
+) -> bool:  # fmt: skip
+    """`_take_evidence`, where neither position, prediction nor the way can reach a ring.
+
+    Most watches end here. It takes no arrays: counting references to them is what would cost most.
+    """
+    if state["held"] or state["unknown"] or not is_fresh(terms, a, b, now_us, limits):
+        return False
+    if not measure_roughly(state, terms, a, b, now_us, limits, scratch):
+        return False
+    if not far_m(state, terms, a, b, limits) > 0.0:
+        return False
+    state["decided_us"] = max(state["decided_us"], oldest_us(a, b))
+    state["due_us"] = next_due_us(state, terms, a, b, now_us, limits)
+    return True
 
 
 @kernel
 def _take_evidence(
-    tracks: TrackArray, watches: WatchArray, layout: Layout, limits: Limits, scratch: FloatArray,
-    watch: int, mover: int, since_us: int, now_us: int, changes: ChangeArray, count: int,
+    row: np.void, state: np.void, terms: np.void, a: np.void, b: np.void, planes: Planes,
+    limits: Limits, scratch: Scratch, watch: int, mover: int, since_us: int, now_us: int,
 ) -> int:  # fmt: skip
-    """Look at a watch for a new fix or a new plan; the new number of changes."""
-    measure(watches, watch, tracks, layout, now_us, limits, scratch)
-    state = watches[watch]
-    if not is_fresh(watch, tracks, layout, now_us, limits):
-        # It decides nothing, but what silence leaves possible counts from another place now.
-        state["due_us"] = next_due_us(watches, watch, tracks, layout, now_us, limits)
-        return count
-    quiet = state["held"] == 0 and state["unknown"] == 0
-    if quiet and far_m(watches, watch, tracks, layout, limits) > 0.0:
-        # Neither position, prediction nor the way can reach a ring: what `decide` would find.
-        state["decided_us"] = max(state["decided_us"], oldest_us(layout, watch, tracks))
-    else:
-        previous = level_of(watches, watch)
-        decide(watches, watch, tracks, layout, now_us, mover, limits)
-        count = _record(changes, count, watches, watch, previous, since_us, tracks, layout)
-    state["due_us"] = next_due_us(watches, watch, tracks, layout, now_us, limits)
+    """Look at a watch for a new fix or a new plan; how many changes were written to the row."""
+    measure(state, terms, a, b, planes, now_us, limits, scratch)
+    count = 0
+    if is_fresh(terms, a, b, now_us, limits):
+        quiet = state["held"] == 0 and state["unknown"] == 0
+        if quiet and far_m(state, terms, a, b, limits) > 0.0:
+            state["decided_us"] = max(state["decided_us"], oldest_us(a, b))
+        else:
+            previous = level_of(state)
+            decide(state, terms, a, b, planes, now_us, mover, limits)
+            count = _record(row, state, terms, a, b, planes, watch, previous, since_us)
+    # Where it is not fresh it decides nothing, but what silence leaves possible counts from
+    # another place now.
+    state["due_us"] = next_due_us(state, terms, a, b, now_us, limits)
     return count
 
 
@@ -163,7 +167,7 @@ def take_fixes(
     watches: WatchArray,
     layout: Layout,
     limits: Limits,
-    scratch: FloatArray,
+    scratch: Scratch,
     track: IntArray,
     time_us: IntArray,
     lat_e7: IntArray,
@@ -182,28 +186,35 @@ def take_fixes(
     Returns:
         The fix to go on with (n when done), and the number of changes written.
     """
+    terms, planes = layout.terms, layout.planes
+    track_start, track_watch = layout.track_start, layout.track_watch
     count = 0
     for i in range(start, track.size):
         who = track[i]
         if who < 0:
             marks[i] = _UNWATCHED
             continue
-        first, end = layout.track_start[who], layout.track_start[who + 1]
+        first, end = track_start[who], track_start[who + 1]
         if count + end - first > changes.size:
             return i, count
-        mark = judge(tracks, who, time_us[i], lat_e7[i], lon_e7[i], now_us, limits)
+        state = tracks[who]
+        mark = judge(state, time_us[i], lat_e7[i], lon_e7[i], now_us, limits)
         if mark == _USED:
-            mark = advance(
-                tracks, who, time_us[i], lat_e7[i], lon_e7[i], accuracy_cm[i], limits, scratch
-            )
+            mark = advance(state, time_us[i], lat_e7[i], lon_e7[i], accuracy_cm[i], limits, scratch)
             if i < places.shape[0]:
                 for axis in range(3):
-                    places[i, axis] = tracks[who]["here_m"][axis]
-                places[i, 3] = tracks[who]["here_sigma_m"]
+                    places[i, axis] = state["here_m"][axis]
+                places[i, 3] = state["here_sigma_m"]
             for k in range(first, end):
-                count = _take_evidence(
-                    tracks, watches, layout, limits, scratch,
-                    layout.track_watch[k], who, time_us[i], now_us, changes, count,
+                watch = track_watch[k]
+                one = terms[watch]
+                a, b = tracks[one["first"]], tracks[one["second"]]
+                if _passed_by(watches[watch], one, a, b, limits, scratch, now_us):
+                    continue
+                mover = FIRST_MOVED if one["first"] == who else SECOND_MOVED
+                count += _take_evidence(
+                    changes[count], watches[watch], one, a, b, planes, limits, scratch,
+                    watch, mover, time_us[i], now_us,
                 )  # fmt: skip
         marks[i] = mark
     return track.size, count
@@ -215,7 +226,7 @@ def take_time(
     watches: WatchArray,
     layout: Layout,
     limits: Limits,
-    scratch: FloatArray,
+    scratch: Scratch,
     now_us: int,
     start: int,
     changes: ChangeArray,
@@ -224,6 +235,7 @@ def take_time(
 
     Only those are looked at that are due: for the others nothing can have changed.
     """
+    terms, planes = layout.terms, layout.planes
     count = 0
     for watch in range(start, watches.size):
         state = watches[watch]
@@ -231,18 +243,20 @@ def take_time(
             continue
         if count == changes.size:
             return watch, count
-        previous = level_of(watches, watch)
-        measure(watches, watch, tracks, layout, now_us, limits, scratch)
+        one = terms[watch]
+        a, b = tracks[one["first"]], tracks[one["second"]]
+        previous = level_of(state)
+        measure(state, one, a, b, planes, now_us, limits, scratch)
         since_us = now_us
-        if is_fresh(watch, tracks, layout, now_us, limits):
-            glance(watches, watch, tracks, layout, now_us, limits)
-        elapsed_us = elapse(watches, watch, tracks, layout, now_us, limits)
+        if is_fresh(one, a, b, now_us, limits):
+            glance(state, one, a, b, planes, now_us, limits)
+        elapsed_us = elapse(state, one, a, b, planes, now_us, limits)
         if previous == _CLEAR:
             since_us = min(since_us, elapsed_us)
-        count = _record(changes, count, watches, watch, previous, since_us, tracks, layout)
+        count += _record(changes[count], state, one, a, b, planes, watch, previous, since_us)
         state["due_us"] = max(
-            next_due_us(watches, watch, tracks, layout, now_us, limits),
-            until_heard_us(watches, watch, tracks, layout, now_us, limits),
+            next_due_us(state, one, a, b, now_us, limits),
+            until_heard_us(state, one, a, b, now_us, limits),
         )
     return watches.size, count
 
@@ -253,22 +267,24 @@ def take_plan(
     watches: WatchArray,
     layout: Layout,
     limits: Limits,
-    scratch: FloatArray,
+    scratch: Scratch,
     changed: NDArray[np.bool_],
     now_us: int,
     start: int,
     changes: ChangeArray,
 ) -> tuple[int, int]:
     """Look at the watches that another plan has changed; returns as `take_fixes` does."""
+    terms, planes = layout.terms, layout.planes
     count = 0
     for watch in range(start, watches.size):
         if not changed[watch]:
             continue
         if count == changes.size:
             return watch, count
-        count = _take_evidence(
-            tracks, watches, layout, limits, scratch,
-            watch, NO_MOVER, now_us, now_us, changes, count,
+        one = terms[watch]
+        count += _take_evidence(
+            changes[count], watches[watch], one, tracks[one["first"]], tracks[one["second"]],
+            planes, limits, scratch, watch, NO_MOVER, now_us, now_us,
         )  # fmt: skip
     return watches.size, count
 
@@ -279,17 +295,17 @@ def measure_where(
     watches: WatchArray,
     layout: Layout,
     limits: Limits,
-    scratch: FloatArray,
+    scratch: Scratch,
     chosen: NDArray[np.bool_],
 ) -> None:
     """Measure watches where their tracks were placed last, without deciding anything."""
     for watch in range(watches.size):
         if not chosen[watch]:
             continue
-        at_us = tracks[layout.first[watch]]["at_us"]
-        if layout.second[watch] != NO_TRACK:
-            at_us = max(at_us, tracks[layout.second[watch]]["at_us"])
-        measure(watches, watch, tracks, layout, at_us, limits, scratch)
+        one = layout.terms[watch]
+        a, b = tracks[one["first"]], tracks[one["second"]]
+        at_us = max(a["at_us"], b["at_us"])
+        measure(watches[watch], one, a, b, layout.planes, at_us, limits, scratch)
 
 
 @kernel
@@ -298,7 +314,7 @@ def take_sighting(
     watches: WatchArray,
     layout: Layout,
     limits: Limits,
-    scratch: FloatArray,
+    scratch: Scratch,
     watch: int,
     hearer: int,
     time_us: int,
@@ -334,9 +350,11 @@ def take_sighting(
         return 0
     state["beacon_told_us"][hearer] = at_us
     state["beacon_us"][hearer] = UNKNOWN_TIME_US if lost else at_us
-    measure(watches, watch, tracks, layout, now_us, limits, scratch)
-    previous = level_of(watches, watch)
+    one = layout.terms[watch]
+    a, b = tracks[one["first"]], tracks[one["second"]]
+    measure(state, one, a, b, layout.planes, now_us, limits, scratch)
+    previous = level_of(state)
     if not lost and now_us - at_us <= limits.beacon_hold_us:
-        hear(watches, watch)
+        hear(state)
     state["due_us"] = now_us
-    return _record(changes, 0, watches, watch, previous, at_us, tracks, layout)
+    return _record(changes[0], state, one, a, b, layout.planes, watch, previous, at_us)

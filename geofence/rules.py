@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import astuple, dataclass
-from typing import NamedTuple
+
+import numpy as np
 
 from geofence.anomaly_rules import DEFAULT_ANOMALY_RULES, AnomalyRules
 from geofence.durations import in_microseconds
@@ -24,45 +25,56 @@ MODELS = 3
 Three = tuple[float, float, float]
 
 
-class Limits(NamedTuple):
-    """`Rules` in the units the kernels count in. Meanings stand there."""
+LIMITS_DTYPE = np.dtype(
+    (
+        np.record,
+        [
+            ("push", np.float64, (MODELS,)),
+            ("memory_s", np.float64, (MODELS,)),
+            ("regime_s", np.float64),
+            ("driving_s", np.float64),
+            ("driving_share", np.float64),
+            ("first_mps2", np.float64, (MODELS,)),
+            ("noise_scale", np.float64),
+            ("noise_weight", np.float64),
+            ("noise_forget", np.float64),
+            ("noise_limit", np.float64),
+            ("tail_share", np.float64),
+            ("tail_factor2", np.float64),
+            ("wild_share", np.float64),
+            ("wild_factor2", np.float64),
+            ("stray_density", np.float64),
+            ("drift_share2", np.float64),
+            ("hidden_share2", np.float64),
+            ("hidden_factor", np.float64),
+            ("coarse_sigma_m", np.float64),
+            ("coarse_memory_s", np.float64),
+            ("unknown_sigma_m", np.float64),
+            ("sigma_floor_m", np.float64),
+            ("move_limit_mps", np.float64),
+            ("moved_fixes", np.int64),
+            ("restart_us", np.int64),
+            ("future_limit_us", np.int64),
+            ("reach_sigmas", np.float64),
+            ("reach_factor", np.float64),
+            ("reach_least_mps", np.float64),
+            ("reach_most_mps", np.float64),
+            ("boarding_s", np.float64),
+            ("boarded_mps", np.float64),
+            ("patience_intervals", np.float64),
+            ("patience_limit_s", np.float64),
+            ("path_limit_us", np.int64),
+            ("beacon_hold_us", np.int64),
+        ],
+    )
+)
+"""`Rules` in the units the kernels count in; meanings stand there.
 
-    push: Three
-    memory_s: Three
-    regime_s: float
-    driving_s: float
-    driving_share: float
-    first_mps2: Three
-    noise_scale: float
-    noise_weight: float
-    noise_forget: float
-    noise_limit: float
-    tail_share: float
-    tail_factor2: float
-    wild_share: float
-    wild_factor2: float
-    stray_density: float
-    drift_share2: float
-    hidden_share2: float
-    hidden_factor: float
-    coarse_sigma_m: float
-    coarse_memory_s: float
-    unknown_sigma_m: float
-    sigma_floor_m: float
-    move_limit_mps: float
-    moved_fixes: int
-    restart_us: int
-    future_limit_us: int
-    reach_sigmas: float
-    reach_factor: float
-    reach_least_mps: float
-    reach_most_mps: float
-    boarding_s: float
-    boarded_mps: float
-    patience_intervals: float
-    patience_limit_s: float
-    path_limit_us: int
-    beacon_hold_us: int
+A record, not a tuple: a kernel hands it on as one pointer, a tuple as 40 numbers, on every call.
+"""
+
+Limits = np.record
+"""One of `LIMITS_DTYPE`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,50 +219,27 @@ class Rules:
 
     def limits(self) -> Limits:
         """The values as the kernels take them."""
-        floats = _as_floats
-        return Limits(
-            push=floats(self.push),
-            memory_s=floats(self.memory_s),
-            regime_s=float(self.regime_s),
-            driving_s=float(self.driving_s),
-            driving_share=float(self.driving_share),
-            first_mps2=floats(v * v for v in self.first_mps),
-            noise_scale=float(self.noise_scale),
-            noise_weight=float(self.noise_weight),
-            noise_forget=1.0 - 1.0 / self.noise_memory,
-            noise_limit=float(self.noise_limit),
-            tail_share=float(self.tail_share),
-            tail_factor2=float(self.tail_factor) ** 2,
-            wild_share=float(self.wild_share),
-            wild_factor2=float(self.wild_factor) ** 2,
-            stray_density=float(self.stray_density),
-            drift_share2=float(self.drift_share) ** 2,
-            hidden_share2=float(self.hidden_share) ** 2,
-            hidden_factor=float(self.hidden_factor) ** 2,
-            coarse_sigma_m=self.coarse_m * SIGMAS_PER_R68,
-            coarse_memory_s=float(self.coarse_memory_s),
-            unknown_sigma_m=self.unknown_accuracy_m * SIGMAS_PER_R68,
-            sigma_floor_m=self.accuracy_floor_m * SIGMAS_PER_R68,
-            move_limit_mps=float(self.move_limit_mps),
-            moved_fixes=int(self.moved_fixes),
-            restart_us=in_microseconds(self.restart_s),
-            future_limit_us=in_microseconds(self.future_limit_s),
-            reach_sigmas=float(self.reach_sigmas),
-            reach_factor=float(self.reach_factor),
-            reach_least_mps=float(self.reach_least_mps),
-            reach_most_mps=float(self.reach_most_mps),
-            boarding_s=float(self.boarding_s),
-            boarded_mps=float(self.boarded_mps),
-            patience_intervals=float(self.patience_intervals),
-            patience_limit_s=float(self.patience_limit_s),
-            path_limit_us=in_microseconds(self.path_limit_s),
-            beacon_hold_us=in_microseconds(self.beacon_hold_s),
-        )
+        derived = {
+            "first_mps2": [v * v for v in self.first_mps],
+            "noise_forget": 1.0 - 1.0 / self.noise_memory,
+            "tail_factor2": self.tail_factor**2,
+            "wild_factor2": self.wild_factor**2,
+            "drift_share2": self.drift_share**2,
+            "hidden_share2": self.hidden_share**2,
+            "hidden_factor": self.hidden_factor**2,
+            "coarse_sigma_m": self.coarse_m * SIGMAS_PER_R68,
+            "unknown_sigma_m": self.unknown_accuracy_m * SIGMAS_PER_R68,
+            "sigma_floor_m": self.accuracy_floor_m * SIGMAS_PER_R68,
+            "restart_us": in_microseconds(self.restart_s),
+            "future_limit_us": in_microseconds(self.future_limit_s),
+            "path_limit_us": in_microseconds(self.path_limit_s),
+            "beacon_hold_us": in_microseconds(self.beacon_hold_s),
+        }
+        row = np.zeros(1, LIMITS_DTYPE)
+        for name in LIMITS_DTYPE.names or ():
+            row[name] = derived[name] if name in derived else getattr(self, name)
+        limits: Limits = row[0]
+        return limits
 
 
 DEFAULT_RULES = Rules()
-
-
-def _as_floats(values: object) -> Three:
-    one, two, three = (float(value) for value in values)  # type: ignore[attr-defined]
-    return one, two, three

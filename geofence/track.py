@@ -25,7 +25,6 @@ from geofence.filter import FILTER_FIELDS, absorb, begin, lasting_m2, note_odd
 from geofence.kernel import kernel
 from geofence.levels import UNKNOWN_TIME_US
 from geofence.motion import COLUMNS, MODEL_DTYPE_FIELDS, blend, fastest_mps, mix
-from geofence.plan import FloatArray
 from geofence.proximity import NEGLIGIBLE_SIGMAS, SIGMAS_PER_R68
 from geofence.rules import MODELS, Limits
 
@@ -102,17 +101,25 @@ def new_tracks(count: int, *, listening_us: int) -> TrackArray:
     return tracks
 
 
-def new_scratch() -> FloatArray:
-    """Room that `advance` and `place` compute in: (3, `COLUMNS`)."""
-    return np.zeros((MODELS, COLUMNS))
+SCRATCH_DTYPE = np.dtype(
+    [("predicted", np.float64, (MODELS, COLUMNS)), ("placed", np.float64, (9,))], align=True
+)
+Scratch = np.void
+"""One of `SCRATCH_DTYPE`: what `mix` and `blend` write to."""
+
+
+def new_scratch() -> Scratch:
+    """Room that `advance` and `place` compute in."""
+    room: Scratch = np.zeros(1, SCRATCH_DTYPE)[0]
+    return room
 
 
 @kernel
 def stated_sigma_m(accuracy_cm: int, limits: Limits) -> float:
     """Error per axis that a stated 68 % radius claims; 0 and below state nothing."""
     if accuracy_cm <= 0:
-        return limits.unknown_sigma_m
-    return max(limits.sigma_floor_m, accuracy_cm / 100.0 * SIGMAS_PER_R68)
+        return float(limits.unknown_sigma_m)
+    return float(max(limits.sigma_floor_m, accuracy_cm / 100.0 * SIGMAS_PER_R68))
 
 
 @kernel
@@ -125,15 +132,13 @@ def _is_blank(lat_e7: int, lon_e7: int) -> bool:
 
 @kernel
 def judge(
-    tracks: TrackArray, track: int, time_us: int, lat_e7: int, lon_e7: int, now_us: int,
-    limits: Limits,
-) -> int:  # fmt: skip
+    last: np.void, time_us: int, lat_e7: int, lon_e7: int, now_us: int, limits: Limits
+) -> int:
     """What is to become of a fix: a value of `Mark`. Changes nothing."""
     if time_us > now_us + limits.future_limit_us:
         return _FUTURE
     if _is_blank(lat_e7, lon_e7):
         return _BLANK
-    last = tracks[track]
     if last["time_us"] == UNKNOWN_TIME_US:
         return _USED
     if time_us == last["time_us"] and lat_e7 == last["lat_e7"] and lon_e7 == last["lon_e7"]:
@@ -145,15 +150,14 @@ def judge(
 
 @kernel
 def advance(
-    tracks: TrackArray, track: int, time_us: int, lat_e7: int, lon_e7: int, accuracy_cm: int,
-    limits: Limits, scratch: FloatArray,
+    state: np.void, time_us: int, lat_e7: int, lon_e7: int, accuracy_cm: int, limits: Limits,
+    scratch: Scratch,
 ) -> int:  # fmt: skip
     """Take in a fix that `judge` found good.
 
     Returns:
         `Mark.USED`, `Mark.OUTLIER`, or `Mark.MOVED` where the track began anew at this fix.
     """
-    state = tracks[track]
     x, y, z = to_cartesian_m(lat_e7 / _DEGREE_E7, lon_e7 / _DEGREE_E7)
     sigma_m = stated_sigma_m(accuracy_cm, limits)
     mark = _USED
@@ -173,8 +177,8 @@ def advance(
         state["usual_s"] = min(since_s, interval_s)
         gain = _INTERVAL_GAIN if interval_s > 0.0 else 1.0
         state["interval_s"] = interval_s + gain * (since_s - interval_s)
-        mix(state, since_s, limits, scratch)
-        sound = absorb(state, scratch, x, y, z, sigma_m, since_s, limits)
+        mix(state, since_s, limits, scratch["predicted"])
+        sound = absorb(state, scratch["predicted"], x, y, z, sigma_m, since_s, limits)
         if note_odd(state, time_us, x, y, z, sigma_m, sound, limits):
             mark = _MOVED
             state["before_us"] = UNKNOWN_TIME_US
@@ -184,7 +188,7 @@ def advance(
     state["lat_e7"] = lat_e7
     state["lon_e7"] = lon_e7
     state["at_us"] = UNKNOWN_TIME_US
-    place(tracks, track, time_us, limits, scratch)
+    place(state, time_us, limits, scratch)
     state["here_sigma_m"] = state["sigma_m"]
     speed2 = 0.0
     for axis in range(3):
@@ -211,16 +215,15 @@ def reach_m(state: np.void, at_us: int, limits: Limits) -> float:
 
 
 @kernel
-def place(tracks: TrackArray, track: int, at_us: int, limits: Limits, scratch: FloatArray) -> None:
+def place(state: np.void, at_us: int, limits: Limits, scratch: Scratch) -> None:
     """Bring position, velocity and their errors up to an instant; one before the last fix is it.
 
     Kept in the track, so that many watches of one device cost no more than one.
     """
-    state = tracks[track]
     at_us = max(at_us, state["time_us"])
     if state["at_us"] == at_us or state["time_us"] == UNKNOWN_TIME_US:
         return
-    out = scratch[0]
+    out = scratch["placed"]
     blend(state, (at_us - state["time_us"]) / _SECOND_US, limits, out)
     state["at_us"] = at_us
     for axis in range(3):

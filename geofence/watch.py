@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from geofence.distance import along_chord_m
 from geofence.kernel import kernel
-from geofence.layout import ALERT_RING, CONTACT_RING, NO_TRACK, RINGS, Layout
+from geofence.layout import ALERT_RING, CONTACT_RING, NO_ZONE, RINGS, Layout
 from geofence.levels import UNKNOWN_TIME_US, Level
 from geofence.plan import FloatArray
+from geofence.planes import Planes
 from geofence.proximity import (
     NEGLIGIBLE_SIGMAS,
     QUANTILE_975,
@@ -21,7 +22,7 @@ from geofence.proximity import (
     within_radius,
 )
 from geofence.rules import Limits
-from geofence.track import TrackArray, place
+from geofence.track import Scratch, TrackArray, place
 from geofence.zones import zone_m
 
 _UNKNOWN = int(Level.UNKNOWN)
@@ -67,81 +68,78 @@ def new_watches(count: int) -> WatchArray:
 
 
 @kernel
-def level_of(watches: WatchArray, watch: int) -> int:
+def level_of(state: np.void) -> int:
     """The level a watch shows."""
-    held: int = watches[watch]["held"]
-    return _UNKNOWN if watches[watch]["unknown"] else held
+    held: int = state["held"]
+    return _UNKNOWN if state["unknown"] else held
 
 
 @kernel
 def measure(
-    watches: WatchArray,
-    watch: int,
-    tracks: TrackArray,
-    layout: Layout,
-    at_us: int,
-    limits: Limits,
-    scratch: FloatArray,
-) -> None:
-    """Bring depth and sigma of a watch up to an instant, by its tracks."""
-    state = watches[watch]
-    first = layout.first[watch]
-    state["depth_m"] = math.nan
-    state["sigma_m"] = math.nan
-    if tracks[first]["time_us"] == UNKNOWN_TIME_US:
-        return
-    place(tracks, first, at_us, limits, scratch)
-    a = tracks[first]
-    if watch >= layout.pair_count:
-        _measure_zone(state, watch, a, layout)
-        return
-    second = layout.second[watch]
-    if tracks[second]["time_us"] == UNKNOWN_TIME_US:
-        return
-    place(tracks, second, at_us, limits, scratch)
-    b = tracks[second]
-    state["depth_m"] = along_chord_m(
-        a["xyz_m"][0] - b["xyz_m"][0],
-        a["xyz_m"][1] - b["xyz_m"][1],
-        a["xyz_m"][2] - b["xyz_m"][2],
-    )
-    state["sigma_m"] = math.sqrt(a["sigma_m"] * a["sigma_m"] + b["sigma_m"] * b["sigma_m"])
+    state: np.void, terms: np.void, a: np.void, b: np.void, planes: Planes, at_us: int,
+    limits: Limits, scratch: Scratch,
+) -> None:  # fmt: skip
+    """Bring depth and sigma of a watch up to an instant.
+
+    Args:
+        state: A record of `WATCH_DTYPE`.
+        terms: The same watch's of `geofence.layout.TERMS_DTYPE`.
+        a: Its first track's record.
+        b: Its second's; of a zone the first's again.
+        planes: Of all zones.
+        at_us: The instant.
+        limits: Parameters.
+        scratch: Room to compute in.
+    """
+    if not measure_roughly(state, terms, a, b, at_us, limits, scratch):
+        xyz = a["xyz_m"]
+        state["depth_m"] = zone_depth_m(terms, xyz[0], xyz[1], xyz[2], planes)
+        state["from_depth_m"] = state["depth_m"]
+        for axis in range(3):
+            state["from_m"][axis] = xyz[axis]
 
 
 @kernel
-def _measure_zone(state: np.void, watch: int, a: np.void, layout: Layout) -> None:
-    """Depth of a track in a zone; where the boundary is far, a bound on it.
+def measure_roughly(
+    state: np.void, terms: np.void, a: np.void, b: np.void, at_us: int, limits: Limits,
+    scratch: Scratch,
+) -> bool:  # fmt: skip
+    """`measure` without looking at an outline; False where that is needed.
 
     The distance to a boundary changes by no more than the way that was gone. As long as the last
     one measured, less that way, is so great that the boundary decides nothing, it need not be
     measured again: `depth_m` is then the bound, which lies nearer to the boundary than the truth.
     """
+    place(a, at_us, limits, scratch)
+    if terms["zone"] == NO_ZONE:
+        place(b, at_us, limits, scratch)
+    if a["time_us"] == UNKNOWN_TIME_US or b["time_us"] == UNKNOWN_TIME_US:
+        state["depth_m"] = math.nan
+        state["sigma_m"] = math.nan
+        return True
+    ax, bx = a["xyz_m"], b["xyz_m"]
+    if terms["zone"] == NO_ZONE:
+        state["depth_m"] = along_chord_m(ax[0] - bx[0], ax[1] - bx[1], ax[2] - bx[2])
+        state["sigma_m"] = math.sqrt(a["sigma_m"] * a["sigma_m"] + b["sigma_m"] * b["sigma_m"])
+        return True
     state["sigma_m"] = a["sigma_m"]
-    xyz = a["xyz_m"]
-    dx = xyz[0] - state["from_m"][0]
-    dy = xyz[1] - state["from_m"][1]
-    dz = xyz[2] - state["from_m"][2]
+    dx, dy, dz = ax[0] - state["from_m"][0], ax[1] - state["from_m"][1], ax[2] - state["from_m"][2]
     # The plane shortens distances by at most 0.1 %.
     way_m = 1.001 * math.sqrt(dx * dx + dy * dy + dz * dz)
     left_m = abs(state["from_depth_m"]) - way_m
-    if left_m > layout.widest_m[watch] + 2.0 * NEGLIGIBLE_SIGMAS * a["sigma_m"]:
-        state["depth_m"] = math.copysign(left_m, state["from_depth_m"])
-        return
-    state["depth_m"] = zone_depth_m(watch - layout.pair_count, xyz[0], xyz[1], xyz[2], layout)
-    state["from_depth_m"] = state["depth_m"]
-    for axis in range(3):
-        state["from_m"][axis] = xyz[axis]
+    state["depth_m"] = math.copysign(left_m, state["from_depth_m"])
+    return bool(left_m > terms["widest_m"] + 2.0 * NEGLIGIBLE_SIGMAS * a["sigma_m"])
 
 
 @kernel
-def zone_depth_m(zone: int, x_m: float, y_m: float, z_m: float, layout: Layout) -> float:
+def zone_depth_m(terms: np.void, x_m: float, y_m: float, z_m: float, planes: Planes) -> float:
     """Signed distance of a point to the forbidden side of a zone, metres."""
-    sign: float = layout.depth_sign[zone]
-    return sign * zone_m(zone, x_m, y_m, z_m, layout.planes)
+    sign: float = terms["depth_sign"]
+    return sign * zone_m(terms["zone"], x_m, y_m, z_m, planes)
 
 
 @kernel
-def inside(layout: Layout, watch: int, depth_m: float, ring_m: float, sigma_m: float) -> float:
+def inside(terms: np.void, depth_m: float, ring_m: float, sigma_m: float) -> float:
     """Probability of being inside a ring; 0 for a ring that is not there (NaN).
 
     A zone's boundary is taken as straight near the point, which a circle or a corner is not: for
@@ -149,26 +147,25 @@ def inside(layout: Layout, watch: int, depth_m: float, ring_m: float, sigma_m: f
     """
     if math.isnan(ring_m):
         return 0.0
-    if watch < layout.pair_count:
+    if terms["zone"] == NO_ZONE:
         return within_radius(depth_m, ring_m, sigma_m)
     return normal_cdf((ring_m - depth_m) / sigma_m)
 
 
 @kernel
-def ring_in_question(watches: WatchArray, watch: int, layout: Layout) -> int:
+def ring_in_question(state: np.void, terms: np.void) -> int:
     """The ring that the level shown is about: for clear, the outermost there is."""
-    if watches[watch]["unknown"]:
+    if state["unknown"]:
         return ALERT_RING
-    held: int = watches[watch]["held"]
+    held: int = state["held"]
     if held > 0:
         return held - 1
-    return ALERT_RING if math.isnan(layout.enter_m[watch, 0]) else 0
+    return ALERT_RING if math.isnan(terms["enter_m"][0]) else 0
 
 
 @kernel
-def closing_mps(first: int, second: int, tracks: TrackArray) -> float:
+def closing_mps(a: np.void, b: np.void) -> float:
     """Speed at which two tracks approach, by their velocities at the instant they are placed at."""
-    a, b = tracks[first], tracks[second]
     along = 0.0
     length2 = 0.0
     for axis in range(3):
@@ -179,62 +176,57 @@ def closing_mps(first: int, second: int, tracks: TrackArray) -> float:
 
 
 @kernel
-def time_to_contact_s(watches: WatchArray, watch: int, tracks: TrackArray, layout: Layout) -> float:
+def time_to_contact_s(state: np.void, terms: np.void, a: np.void, b: np.void) -> float:
     """Seconds until a pair is in contact (0 m where it has no contact ring) on present courses.
 
     Infinite when they do not close faster than the error of their velocities (one sigma), and for
     zones.
     """
-    state = watches[watch]
-    if layout.second[watch] == NO_TRACK or math.isnan(state["depth_m"]):
+    if terms["zone"] != NO_ZONE or math.isnan(state["depth_m"]):
         return math.inf
-    first, second = layout.first[watch], layout.second[watch]
-    closing = closing_mps(first, second, tracks)
-    sa, sb = tracks[first]["sigma_mps"], tracks[second]["sigma_mps"]
+    closing = closing_mps(a, b)
+    sa, sb = a["sigma_mps"], b["sigma_mps"]
     if closing <= math.sqrt(sa * sa + sb * sb):
         closing = 0.0
-    contact = layout.enter_m[watch, CONTACT_RING]
+    contact = terms["enter_m"][CONTACT_RING]
     return time_to_radius_s(state["depth_m"], 0.0 if math.isnan(contact) else contact, closing)
 
 
 @kernel
-def settle_depth(watches: WatchArray, watch: int, tracks: TrackArray, layout: Layout) -> None:
-    """Put a zone's true depth in place of the bound on it, where the track was placed last."""
-    state = watches[watch]
-    if watch < layout.pair_count or math.isnan(state["depth_m"]):
-        return
-    xyz = tracks[layout.first[watch]]["xyz_m"]
-    state["depth_m"] = zone_depth_m(watch - layout.pair_count, xyz[0], xyz[1], xyz[2], layout)
+def settled_depth_m(state: np.void, terms: np.void, a: np.void, planes: Planes) -> float:
+    """The depth of a watch, for a zone the true one in place of a bound on it."""
+    depth_m: float = state["depth_m"]
+    if terms["zone"] == NO_ZONE or math.isnan(depth_m):
+        return depth_m
+    xyz = a["xyz_m"]
+    return zone_depth_m(terms, xyz[0], xyz[1], xyz[2], planes)
 
 
 @kernel
-def describe(
-    watches: WatchArray, watch: int, depth_m: float, layout: Layout
-) -> tuple[float, float, float, float]:
+def describe(state: np.void, terms: np.void, depth_m: float) -> tuple[float, float, float, float]:
     """Distance, lower and upper end of its 95 % interval (metres), and the probability.
 
     For a zone the distance is the signed one to its boundary, negative inside.
     """
-    sigma_m = watches[watch]["sigma_m"]
+    sigma_m = state["sigma_m"]
     if math.isnan(depth_m):
         return math.nan, math.nan, math.nan, math.nan
-    ring = layout.enter_m[watch, ring_in_question(watches, watch, layout)]
-    probability = inside(layout, watch, depth_m, ring, sigma_m)
-    if watch < layout.pair_count:
+    ring = terms["enter_m"][ring_in_question(state, terms)]
+    probability = inside(terms, depth_m, ring, sigma_m)
+    if terms["zone"] == NO_ZONE:
         low, high = distance_interval_m(depth_m, sigma_m)
         return depth_m, low, high, probability
-    signed = layout.depth_sign[watch - layout.pair_count] * depth_m
+    signed = terms["depth_sign"] * depth_m
     return signed, signed - QUANTILE_975 * sigma_m, signed + QUANTILE_975 * sigma_m, probability
 
 
 @kernel
 def describe_all(watches: WatchArray, tracks: TrackArray, layout: Layout, out: FloatArray) -> None:
     """`describe` of every watch, written to the rows of `out` (W, 4); changes nothing else."""
+    planes = layout.planes
     for watch in range(watches.size):
-        depth_m = watches[watch]["depth_m"]
-        if watch >= layout.pair_count and not math.isnan(depth_m):
-            xyz = tracks[layout.first[watch]]["xyz_m"]
-            depth_m = zone_depth_m(watch - layout.pair_count, xyz[0], xyz[1], xyz[2], layout)
-        row = describe(watches, watch, depth_m, layout)
+        state, terms = watches[watch], layout.terms[watch]
+        depth_m = settled_depth_m(state, terms, tracks[terms["first"]], planes)
+        row = describe(state, terms, depth_m)
         for column in range(4):
             out[watch, column] = row[column]

@@ -11,7 +11,7 @@ import shapely
 from click.testing import CliRunner
 
 from benchmarks import engine_peers
-from benchmarks.engine_plot import draw_curve
+from benchmarks.engine_page import draw_curve
 from benchmarks.engine_speed import QUICK, CurvePoint, EngineReport, run_engine
 from benchmarks.town import ALERT_M, SECOND_US, START_US, VERTICES, Town
 from cordon.cli import cordon
@@ -59,16 +59,16 @@ def test_the_command_prints_one_object_and_can_print_tables() -> None:
     assert result.exit_code == 0, result.output
     assert msgspec.json.decode(result.stdout, type=EngineReport).fixes_per_s > 0
     lines = CliRunner().invoke(cordon, ["bench", "engine", "--quick"]).stdout.splitlines()
-    titles = [line.split()[0] for line in lines]
-    assert [title for title in titles if title in {"fixes", "sweep", "peers"}] == [
-        "fixes", "sweep", "peers",
+    titles = [line.split()[0] for line in lines if line]
+    assert [title for title in titles if title in {"batches", "sweep", "peers"}] == [
+        "batches", "sweep", "peers",
     ]  # fmt: skip
 
 
 def test_the_curve_is_drawn_where_it_can_be(tmp_path: Path) -> None:
     curve = [CurvePoint(pairs=pairs, batch=10, batch_s=0.001) for pairs in (10, 100)]
-    drawn = draw_curve(curve, tmp_path / "new")
-    assert drawn is None or drawn.stat().st_size > 0
+    pytest.importorskip("matplotlib")
+    assert draw_curve(curve, tmp_path / "new").stat().st_size > 0
 
 
 def test_a_town_is_the_same_every_time() -> None:

@@ -57,8 +57,8 @@ def squared_errors(
     for second in range(0, seconds, interval_s):
         east_m, north_m = places[second // step_s] + error(rng)
         fix = Fix(0, NOW_US + second * S, east_m, north_m, accuracy_m=ACCURACY_M)
-        advance(tracks, 0, *fix.row()[1:], LIMITS, scratch)
-        place(tracks, 0, NOW_US + (second + ahead_s) * S, LIMITS, scratch)
+        advance(tracks[0], *fix.row()[1:], LIMITS, scratch)
+        place(tracks[0], NOW_US + (second + ahead_s) * S, LIMITS, scratch)
         if second < FIXES // 2 * interval_s:
             continue  # the scale of the noise is still being learned
         # The plane of the fixes is not quite that of the axes: both in degrees first.
@@ -73,7 +73,7 @@ def squared_errors(
 
 def _on_plane(fix: Fix) -> FloatArray:
     tracks, scratch = new_tracks(1, listening_us=0), new_scratch()
-    advance(tracks, 0, *fix.row()[1:], LIMITS, scratch)
+    advance(tracks[0], *fix.row()[1:], LIMITS, scratch)
     return down(tracks[0]["here_m"] - MIDDLE_M)
 
 

@@ -49,11 +49,12 @@ def mover_of(
 
 def depth_at(place_m: FloatArray, layout: Layout) -> float:
     x_m, y_m, z_m = place_m.tolist()
-    return zone_depth_m(0, x_m, y_m, z_m, layout)
+    return zone_depth_m(layout.terms[0], x_m, y_m, z_m, layout.planes)
 
 
 def look(mover: np.void, layout: Layout = EXCLUSION) -> tuple[float, float, int]:
-    return crossed(mover, 0, depth_at(mover["xyz_m"], layout), layout, LIMITS)
+    depth_m = depth_at(mover["xyz_m"], layout)
+    return crossed(mover, layout.terms[0], depth_m, layout.planes, LIMITS)
 
 
 METRES = st.integers(-90_000, 90_000).map(lambda cm: cm / 100)

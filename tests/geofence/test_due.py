@@ -43,8 +43,7 @@ POOR = Habits(
 
 def looking_at_everything(plan: Plan) -> Engine:
     engine = Engine(plan, now_us=NOW_US)
-    widest_m = np.full(len(plan.watch_keys), np.inf)
-    engine._layout = engine._layout._replace(widest_m=widest_m)
+    engine._layout.terms["widest_m"] = np.inf
     return engine
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -135,7 +136,8 @@ def test_with_one_kind_of_error_it_is_kalmans_filter(
     drawn: list[Movement], along: float, across: float, sigma_m: float
 ) -> None:
     """The textbook's: gain, innovation, and Bayes' rule among the models."""
-    one_kind = LIMITS._replace(tail_share=1e-200, wild_share=1e-200, stray_density=1e-200)
+    rare = replace(DEFAULT_RULES, tail_share=1e-200, wild_share=1e-200, stray_density=1e-200)
+    one_kind = rare.limits()
     state = state_of(drawn)
     noise2 = 0.25 * sigma_m**2
     spread_m = math.sqrt(max(one.spread[0, 0] for one in drawn) + noise2)
@@ -171,7 +173,7 @@ def test_the_scale_of_the_noise_is_learned(scale: float, pace_mps: float) -> Non
             _, time_us, lat_e7, lon_e7, accuracy_cm = Fix(
                 0, NOW_US + second * S, east_m, north_m, accuracy_m=10.0
             ).row()
-            advance(tracks, 0, time_us, lat_e7, lon_e7, accuracy_cm, LIMITS, scratch)
+            advance(tracks[0], time_us, lat_e7, lon_e7, accuracy_cm, LIMITS, scratch)
         learned2.append(noise_scale2(tracks[0], LIMITS))
     assert math.sqrt(np.mean(learned2)) == pytest.approx(scale, rel=0.12)
 
@@ -231,6 +233,6 @@ def test_fixes_of_one_cell_do_not_average_down() -> None:
     accuracy_m = 450.0
     for second in range(600):
         row = Fix(0, NOW_US + second * S, 0.0, 0.0, accuracy_m=accuracy_m).row()
-        advance(tracks, 0, *row[1:], LIMITS, scratch)
+        advance(tracks[0], *row[1:], LIMITS, scratch)
         if second:
             assert tracks[0]["here_sigma_m"] >= 0.7 * accuracy_m * SIGMAS_PER_R68

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -155,7 +156,7 @@ def test_mixing_loses_neither_mean_nor_spread(
     drawn: list[Movement], dt_s: float, push: float, memory_s: float
 ) -> None:
     """With all models alike, what there was in all is what there is, moved on."""
-    alike = LIMITS._replace(push=(push,) * 3, memory_s=(memory_s,) * 3)
+    alike = replace(DEFAULT_RULES, push=(push,) * 3, memory_s=(memory_s,) * 3).limits()
     out = np.zeros((MODELS, COLUMNS))
     mix(track_of(drawn), dt_s, alike, out)
     rows = [movement_of(row) for row in out]

@@ -79,7 +79,7 @@ class TrackTwin:
             if self.interval_s == 0:
                 self.interval_s = since_s
             self.interval_s = 0.8 * self.interval_s + 0.2 * since_s
-            predicted = new_scratch()
+            predicted = new_scratch()["predicted"]
             mix(self.state, since_s, LIMITS, predicted)
             sound = absorb(self.state, predicted, *where, sigma_m, since_s, LIMITS)
             if note_odd(self.state, time_us, *where, sigma_m, sound, LIMITS):
@@ -118,15 +118,15 @@ def test_a_track_is_its_twin(
         fix = Fix(0, now_us - lag_s * S, east_m, north_m, accuracy_m)
         row = fix.row()
         before = tracks.copy()
-        mark = judge(tracks, 0, *row[1:4], now_us, LIMITS)
+        mark = judge(tracks[0], *row[1:4], now_us, LIMITS)
         assert mark == twin.judge(fix, now_us)
         assert tracks == before
         if mark == Mark.USED:
-            assert advance(tracks, 0, *row[1:], LIMITS, scratch) == twin.advance(fix)
+            assert advance(tracks[0], *row[1:], LIMITS, scratch) == twin.advance(fix)
     if twin.time_us is not None:
         assert_is_twin(tracks[0], twin)
         at_us = twin.time_us + round(later_s * S)
-        place(tracks, 0, at_us, LIMITS, scratch)
+        place(tracks[0], at_us, LIMITS, scratch)
         place_m, sigma_m, velocity_mps, sigma_mps = twin.at(at_us)
         assert tracks[0]["at_us"] == at_us
         assert tracks[0]["xyz_m"] == pytest.approx(place_m, abs=1e-6)
@@ -155,10 +155,10 @@ def assert_is_twin(state: np.void, twin: TrackTwin) -> None:
 
 def test_an_instant_before_the_last_fix_is_that_of_the_fix() -> None:
     tracks, scratch = new_tracks(1, listening_us=0), new_scratch()
-    place(tracks, 0, NOW_US, LIMITS, scratch)
+    place(tracks[0], NOW_US, LIMITS, scratch)
     assert tracks[0]["at_us"] == UNKNOWN_TIME_US
-    advance(tracks, 0, *Fix(0, NOW_US, 0.0).row()[1:], LIMITS, scratch)
-    place(tracks, 0, NOW_US - 10 * S, LIMITS, scratch)
+    advance(tracks[0], *Fix(0, NOW_US, 0.0).row()[1:], LIMITS, scratch)
+    place(tracks[0], NOW_US - 10 * S, LIMITS, scratch)
     assert tracks[0]["at_us"] == NOW_US
     assert tracks[0]["xyz_m"].tolist() == tracks[0]["here_m"].tolist()
 

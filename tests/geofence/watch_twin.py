@@ -107,7 +107,7 @@ class WatchTwin(ABC):
 
     def fix(self, fix: Fix, now_us: int) -> list[Change]:
         track, time_us, lat_e7, lon_e7, accuracy_cm = fix.row()
-        row = self.tracks, track, time_us, lat_e7, lon_e7
+        row = self.tracks[track], time_us, lat_e7, lon_e7
         if judge(*row, now_us, self.limits) != Mark.USED:
             return []
         advance(*row, accuracy_cm, self.limits, new_scratch())
@@ -130,11 +130,20 @@ class WatchTwin(ABC):
 
     def _is_fresh(self, now_us: int) -> bool:
         times_us = self.fix_times_us
-        return len(times_us) == self.devices and now_us - min(times_us) <= self.overdue_s * S
+        if len(times_us) < self.devices:
+            return False
+        waits_us = zip(times_us, self._patiences_us(), strict=True)
+        return all(now_us - time_us <= patience_us for time_us, patience_us in waits_us)
+
+    def _patiences_us(self) -> list[int]:
+        """How long each device may be silent: as the watch says, or some of its own intervals."""
+        rules = self.rules
+        own_s = [rules.patience_intervals * float(one) for one in self.tracks["usual_s"]]
+        return [int(max(self.overdue_s, min(rules.patience_limit_s, one)) * S) for one in own_s]
 
     def _place(self, now_us: int) -> None:
         for track in range(self.devices):
-            place(self.tracks, track, now_us, self.limits, new_scratch())
+            place(self.tracks[track], now_us, self.limits, new_scratch())
 
     def _least(self) -> float:
         """What is asked: one value at a fix a second, another at one in 15, between by the log."""
@@ -222,7 +231,12 @@ class WatchTwin(ABC):
         return fell
 
     def _elapse(self, now_us: int) -> int:
-        overdue_us = max(self.decided_us, self.listening_us) + round(self.overdue_s * S)
+        if self.is_heard(now_us):
+            return now_us
+        patiences_us = self._patiences_us()
+        overdue_us = max(self.decided_us, self.listening_us) + max(patiences_us)
+        for time_us, patience_us in zip(self.tracks["time_us"].tolist(), patiences_us, strict=True):
+            overdue_us = min(overdue_us, max(time_us, self.listening_us) + patience_us)
         if now_us > overdue_us:
             possible_us = -1.0
             if len(self.fix_times_us) == self.devices:

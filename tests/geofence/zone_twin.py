@@ -52,7 +52,8 @@ class ZoneTwin(WatchTwin):
 
     def chances_on_the_way(self, mover: int) -> dict[int, float]:
         depth_m = self.depth_m(at_fixes=False)
-        chance, _, _ = crossed(self.tracks[mover], 0, depth_m, self.layout, self.limits)
+        terms, planes = self.layout.terms[0], self.layout.planes
+        chance, _, _ = crossed(self.tracks[mover], terms, depth_m, planes, self.limits)
         return {ALERT: chance}
 
     def is_heard(self, now_us: int) -> bool:  # noqa: ARG002 - a zone has no beacon
