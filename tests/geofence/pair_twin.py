@@ -94,9 +94,9 @@ class PairTwin(WatchTwin):
         return high
 
     def sight(self, time_us: int, *, lost: bool, now_us: int) -> list[Change]:
-        """A report of one and the same device; only one newer than the last counts, or hearing."""
+        """A report of one device: an older one changes nothing, of one instant the loss counts."""
         time_us = min(time_us, now_us)
-        if time_us < self.beacon_told_us or (time_us == self.beacon_told_us and lost):
+        if time_us < self.beacon_told_us or (time_us == self.beacon_told_us and self.beacon_us is None):
             return []
         shown = self.level
         self.beacon_told_us = time_us
