@@ -96,7 +96,9 @@ class PairTwin(WatchTwin):
     def sight(self, time_us: int, *, lost: bool, now_us: int) -> list[Change]:
         """A report of one device: an older one changes nothing, of one instant the loss counts."""
         time_us = min(time_us, now_us)
-        if time_us < self.beacon_told_us or (time_us == self.beacon_told_us and self.beacon_us is None):
+        if time_us < self.beacon_told_us or (
+            time_us == self.beacon_told_us and self.beacon_us is None
+        ):
             return []
         shown = self.level
         self.beacon_told_us = time_us
