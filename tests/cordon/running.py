@@ -39,8 +39,6 @@ HOME = (54.0, 4.0)
 """In the North Sea: nobody's home."""
 
 METRE_DEG = 1 / 111_300
-LEAP_FIXES = 3
-LEAP_STEP_US = 400_000
 LEAP_M = 20.0
 """Farther than this between two reports of a test is a leap, which a single fix does not prove."""
 """A metre of latitude there, in degrees, to a few parts in a thousand."""
@@ -106,24 +104,22 @@ class World:
     changes: list[dict[str, Any]] = field(default_factory=list)
     sent: list[tuple[str, int]] = field(default_factory=list)
     _seq: int = 0
-    _times: dict[str, int] = field(default_factory=dict)
     _places: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     async def fix(self, device: str, north_m: float, east_m: float = 0.0, **more: Any) -> None:
         """Have a device report where it is, metres from `HOME`; returns when acknowledged.
 
-        Whoever leaps says so three times, each dated a little later: that is when he is believed.
+        Whoever leaps says so three times: that is when he is believed.
         """
         place = (north_m, east_m)
         leaps = math.dist(self._places.get(device, place), place) > LEAP_M
         self._places[device] = place
-        for _ in range(LEAP_FIXES if leaps else 1):
+        for _ in range(3 if leaps else 1):
             await self._fix(device, north_m, east_m, more)
 
     async def _fix(self, device: str, north_m: float, east_m: float, more: dict[str, Any]) -> None:
         self._seq += 1
-        now_us = max(wall_clock_us(), self._times.get(device, 0) + LEAP_STEP_US)
-        self._times[device] = now_us
+        now_us = wall_clock_us()
         document = {
             "seq": self._seq,
             "time": to_iso(now_us),
