@@ -137,7 +137,7 @@ class Desk:
         number = None if self._book.onset_is_new(transition) else transition.number
         episode_id = watch_episode_id(watch.key, transition.onset_us, number)
         fields = alert_of_watch(transition, watch, profile, episode_id, now_us)
-        return self._raise(fields, now_us)
+        return self._raise(fields | self._made(watch), now_us)
 
     def _move(
         self, entry: Entry, transition: Transition, watch: Watch, now_us: int
@@ -147,7 +147,7 @@ class Desk:
         tier = tier_of(transition, alert, profile)
         if tier == alert.tier and transition.level.label == alert.level:
             return []
-        fields = decision_fields(transition, watch) | self._made_by
+        fields = decision_fields(transition, watch) | self._made(watch)
         fields["tier"] = tier
         fields["highest_level"] = worse(alert.highest_level, transition.level.label)
         fields["profile"] = profile.version
@@ -159,8 +159,11 @@ class Desk:
     def _end_episode(
         self, entry: Entry, transition: Transition, watch: Watch, now_us: int
     ) -> list[AlertChange]:
-        fields = decision_fields(transition, watch) | self._made_by
+        fields = decision_fields(transition, watch) | self._made(watch)
         return self._return(entry, fields, now_us)
+
+    def _made(self, watch: Watch) -> dict[str, Any]:
+        return self._made_by | {"rules": watch.decided_by(self._made_by["rules"])}
 
     def retire(self, watches: Collection[str], *, now_us: int) -> list[AlertChange]:
         """Let alerts return whose watch is watched no longer.
@@ -341,7 +344,7 @@ class Desk:
             self.counts.refused += 1
             return []
         self.counts.raised += 1
-        alert = Alert(**fields, **self._made_by, version=0, state="active")
+        alert = Alert(**(self._made_by | fields), version=0, state="active")
         return [*room, self._change(self._told(alert), "raised", now_us)]
 
     def _make_room(self, tier: int, now_us: int) -> list[AlertChange] | None:

@@ -18,15 +18,17 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
 from alerts.errors import ProfileError
 from alerts.model import Alert
+from devices.caseload import DEFAULT_PROFILE
 from devices.reports import EventType
+from geofence.sensitivity import PARAMETERS, Sensitivity
 
-DEFAULT = "default"
+DEFAULT = DEFAULT_PROFILE
 RETURNED = "returned"
 """Key of the words for "it is over", beside the levels' names."""
 
@@ -109,6 +111,8 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         sources: Where the policy is laid down.
         levels: Condition -> level -> rule; every level of every condition is there.
         events: Event type -> rule.
+        engine: How readily levels are entered and left: parameters of
+            `geofence.sensitivity.Sensitivity`; those that are not there keep their default.
     """
 
     name: Name
@@ -116,6 +120,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     sources: tuple[str, ...] = ()
     levels: dict[str, dict[str, LevelRule]]
     events: dict[str, EventRule]
+    engine: dict[str, Any] = {}
     texts: Texts
 
     @cached_property
@@ -123,6 +128,11 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         """Name and the first 32 bits of the SHA-256 of the content; comments do not count."""
         content = msgspec.json.encode(self, order="deterministic")
         return f"{self.name}@{hashlib.sha256(content).hexdigest()[:8]}"
+
+    @cached_property
+    def sensitivity(self) -> Sensitivity:
+        """What watches under this profile go by."""
+        return Sensitivity(**{name: float(value) for name, value in self.engine.items()})
 
     def cleared_by(self, event_type: str) -> tuple[str, ...]:
         """The event types whose condition ends with this event."""
@@ -170,6 +180,7 @@ def _problems(profile: Profile) -> Iterator[str]:
     for name in REQUIRED_EVENTS:
         if name not in profile.events:
             yield f"events.{name}: is missing; no policy may leave it without an alert"
+    yield from _engine_problems(profile)
     yield from _text_problems(profile)
 
 
@@ -201,6 +212,22 @@ def _event_problems(name: str, rule: EventRule) -> Iterator[str]:
         yield f"{where}.cleared_by: must be empty, what latches is closed by a person only"
     if name == "panic" and (rule.condition != "panic" or rule.tier != 1):
         yield f'{where}: must be condition "panic" and tier 1'
+
+
+def _engine_problems(profile: Profile) -> Iterator[str]:
+    yield from _unknown("engine", profile.engine, PARAMETERS)
+    wrong = [name for name, value in profile.engine.items() if not _is_number(value)]
+    for name in wrong:
+        yield f"engine.{name}: must be a number, not {profile.engine[name]!r}"
+    if not wrong and set(profile.engine) <= set(PARAMETERS):
+        try:
+            _ = profile.sensitivity
+        except ValueError as error:
+            yield f"engine: {error}"
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _unknown(where: str, names: Iterable[str], known: Iterable[str]) -> Iterator[str]:
@@ -275,6 +302,11 @@ class Profiles:
     def __post_init__(self) -> None:
         if DEFAULT not in self.by_name:
             raise ProfileError(DEFAULT, ("is missing; it serves every order without one",))
+
+    @property
+    def sensitivities(self) -> dict[str, Sensitivity]:
+        """By the names of the profiles, what their watches go by."""
+        return {name: profile.sensitivity for name, profile in self.by_name.items()}
 
     def find(self, name: str) -> Profile:
         """The profile of this name, or the default."""

@@ -26,8 +26,8 @@ class Cover(msgspec.Struct, frozen=True, kw_only=True):
         alert_s, unknown_s, pre_alert_s, clear_s: Seconds; alert includes contact.
         alert, unknown, pre_alert, clear: Encounters that had an alert at some time; had none, but
             unknown; had neither, but a pre-alert; had nothing at all.
-        elsewhere_s, elsewhere_unknown_s: Seconds outside true encounters, and those of them at
-            unknown: what the cover costs.
+        elsewhere_alert_s, elsewhere_unknown_s, elsewhere_pre_alert_s, elsewhere_clear_s: Seconds
+            outside true encounters: what the cover costs.
     """
 
     alert_s: int
@@ -38,8 +38,10 @@ class Cover(msgspec.Struct, frozen=True, kw_only=True):
     unknown: int
     pre_alert: int
     clear: int
-    elsewhere_s: int
+    elsewhere_alert_s: int
     elsewhere_unknown_s: int
+    elsewhere_pre_alert_s: int
+    elsewhere_clear_s: int
 
 
 _RANK = np.array([3, 2, 0, 0, 1])
@@ -82,6 +84,8 @@ def cover_of(
         unknown=int(encounters[1]),
         pre_alert=int(encounters[2]),
         clear=int(encounters[3]),
-        elsewhere_s=int(elsewhere.sum()),
+        elsewhere_alert_s=int(elsewhere[0]),
         elsewhere_unknown_s=int(elsewhere[1]),
+        elsewhere_pre_alert_s=int(elsewhere[2]),
+        elsewhere_clear_s=int(elsewhere[3]),
     )

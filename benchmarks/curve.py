@@ -230,11 +230,11 @@ def draw_curve(path: Path, report: CurveReport) -> None:
             [shipped.false], [shipped.true - shipped.found], "D", color=RING, markersize=11,
             fillstyle="none", markeredgewidth=2, label="as shipped",
         )  # fmt: skip
-        axes.set_xlim(left=-0.5)
-        axes.set_ylim(bottom=-0.5)
         axes.set_xlabel("false alerts")
         axes.set_ylabel(f"missed encounters, of {shipped.true}")
-        axes.legend()
+        axes.locator_params(integer=True)
+        axes.margins(x=0.08)
+        axes.legend(loc="upper right")
         axes.set_title(
             f"Missed against false within {report.radius_m:g} m, a fix every "
             f"{report.interval_s:g} s\n{what}; beside each point the probability asked for",

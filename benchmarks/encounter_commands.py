@@ -140,13 +140,16 @@ def _rules_table(report: EncounterReport) -> Table:
 
 
 def _cover_table(cover: Cover) -> Table:
-    """What the engine showed in true encounters."""
-    header = ["in true encounters", "alert", "unknown", "pre_alert", "clear"]
-    seconds = [cover.alert_s, cover.unknown_s, cover.pre_alert_s, cover.clear_s]
-    encounters = [cover.alert, cover.unknown, cover.pre_alert, cover.clear]
-    return header, [
-        ["seconds showing", *map(str, seconds)],
-        ["encounters, at the most", *map(str, encounters)],
+    """What the engine showed in true encounters, and elsewhere."""
+    levels = ("alert", "unknown", "pre_alert", "clear")
+
+    def row(name: str, field: str) -> list[str]:
+        return [name, *(str(getattr(cover, field.format(level))) for level in levels)]
+
+    return ["shown", *levels], [
+        row("seconds of true encounters", "{}_s"),
+        row("true encounters, by the highest", "{}"),
+        row("seconds elsewhere", "elsewhere_{}_s"),
     ]
 
 

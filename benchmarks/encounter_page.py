@@ -56,8 +56,8 @@ def draw_story(
     """
     at_s = np.arange(story.start_s, story.end_s + 1)
     with page(path, width_in=11.0, height_in=7.8) as figure:
-        title = "\n".join(textwrap.wrap(story.title, 92))
-        figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
+        title = "\n".join(textwrap.wrap(story.title, 105))
+        figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
         top, middle, low = figure.subplots(
             3, 1, sharex=True, gridspec_kw={"height_ratios": [6, 2.2, 2.4]}
         )

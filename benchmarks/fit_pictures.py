@@ -156,6 +156,7 @@ def draw_parameters(path: Path, sets: Sets, report: FitReport) -> None:
             axes.axvspan(fitted.fold_least * 0.99, fitted.fold_most * 1.01, color=RING, alpha=0.15)
             axes.axvline(fitted.shipped, color=TRUTH, linewidth=1)
             axes.set_xscale("log")
+            axes.xaxis.set_major_formatter("{x:g}")
             axes.xaxis.set_minor_formatter("")
             axes.set_title(knob.label, fontsize=9, loc="left")
             axes.set_ylim(-0.05, 0.3)

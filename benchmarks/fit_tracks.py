@@ -28,7 +28,7 @@ import numpy as np
 
 from benchmarks.fit_report import Calibration, FitReport, Parameter, SetScore
 from benchmarks.phones import phone_of, read_phones
-from benchmarks.recordings import Recording, read_recordings, thinned
+from benchmarks.recordings import read_recordings, thinned
 from benchmarks.tracking import Sample, follow, sample_of, share_within, surprise
 from geofence.plan import FloatArray
 from geofence.rules import DEFAULT_RULES, Rules
@@ -47,6 +47,11 @@ ROUND_GAIN_LEAST = 5e-3
 
 SHRINKINGS = 2
 
+ROUNDS_MOST = 5
+STEPS_MOST = 4
+"""With one set of factors, and of one parameter in one round: data too poor to bound a parameter
+would let it run away."""
+
 
 @dataclass(frozen=True, slots=True)
 class Knob:
@@ -55,12 +60,17 @@ class Knob:
     Some numbers the recordings cannot bound from above, because in none of them does somebody get
     out of a car, or change the receiver: never forgetting would be best. `most` is what forgetting
     is for.
+
+    What is taken as hidden is a difference of three numbers (see `Rules`), so that each by itself
+    stands in a narrow valley. `along` names another and the power of the factor by which it moves
+    with this one.
     """
 
     name: str
     factor: float
     index: int | None = None
     most: float = math.inf
+    along: tuple[str, float] | None = None
 
     @property
     def label(self) -> str:
@@ -81,8 +91,12 @@ class Knob:
             whole = list(getattr(rules, self.name))
             whole[self.index] = value
             value = tuple(whole)
+        changes = {self.name: value}
+        if self.along is not None:
+            other, power = self.along
+            changes[other] = getattr(rules, other) * factor**power
         try:
-            return replace(rules, **{self.name: value})
+            return replace(rules, **changes)
         except ValueError:
             return None
 
@@ -109,6 +123,12 @@ KNOBS = (
     Knob("hidden_factor", 1.25),
 )
 
+VALLEYS = (
+    Knob("noise_scale", 1.2, along=("hidden_factor", -1.0)),
+    Knob("hidden_share", 1.2, along=("hidden_factor", 1.0)),
+)
+"""Tried beside `KNOBS`."""
+
 Sets = Mapping[str, Sequence[Sample]]
 """Data sets by name."""
 
@@ -134,11 +154,6 @@ def read_sets(folder: Path) -> dict[str, list[Sample]]:
     return sets
 
 
-def walks_only(walks: Sequence[Recording], interval_s: float) -> dict[str, list[Sample]]:
-    """One data set of any recordings."""
-    return {f"walks, {interval_s:g} s": [sample_of(thinned(walk, interval_s)) for walk in walks]}
-
-
 def sums(samples: Sequence[Sample], rules: Rules) -> FloatArray:
     """(k, 2) sum of the surprise over each recording, and the number of seconds."""
     limits = rules.limits()
@@ -157,29 +172,37 @@ def objective(sets: Sets, rules: Rules) -> float:
     return float(np.mean([mean_of(sums(samples, rules)) for samples in sets.values()]))
 
 
-def fit(sets: Sets, *, start: Rules = DEFAULT_RULES, tell: Tell = lambda _: None) -> Rules:
+def fit(
+    sets: Sets,
+    *,
+    start: Rules = DEFAULT_RULES,
+    knobs: Sequence[Knob] = KNOBS + VALLEYS,
+    tell: Tell = lambda _: None,
+) -> Rules:
     """The rules under which the truth is least surprising, found by the search of the module."""
     rules, best = start, objective(sets, start)
     for shrinking in range(SHRINKINGS + 1):
-        before = math.inf
-        while before - best >= ROUND_GAIN_LEAST:
+        for _ in range(ROUNDS_MOST):
             before = best
-            for knob in KNOBS:
+            for knob in knobs:
                 rules, best = _along(knob, 0.5**shrinking, sets, rules, best)
             tell(f"Surprise {best:.3f}, factors to the power of {0.5**shrinking:g}")
+            if before - best < ROUND_GAIN_LEAST:
+                break
     return rules
 
 
 def _along(knob: Knob, power: float, sets: Sets, rules: Rules, best: float) -> tuple[Rules, float]:
-    """Move one parameter up or down for as long as it helps."""
+    """Move one parameter up, or else down, for as long as it helps."""
     for factor in (knob.factor**power, knob.factor**-power):
-        moved = False
-        while (candidate := knob.moved(rules, factor)) is not None:
-            value = objective(sets, candidate)
-            if value > best - GAIN_LEAST:
+        start = rules
+        for _ in range(STEPS_MOST):
+            candidate = knob.moved(rules, factor)
+            value = objective(sets, candidate) if candidate is not None else math.inf
+            if candidate is None or value > best - GAIN_LEAST:
                 break
-            rules, best, moved = candidate, value, True
-        if moved:
+            rules, best = candidate, value
+        if rules is not start:
             break
     return rules, best
 

@@ -109,7 +109,8 @@ def _recording(name: str, fixes: FloatArray, truth: FloatArray) -> Recording | N
     along = fixes[(fixes[:, 0] >= truth[0, 0]) & (fixes[:, 0] <= truth[-1, 0])]
     if len(along) < LEAST_FIXES or along[-1, 0] - along[0, 0] <= LEAST_S:
         return None
-    truth = truth[truth[:, 0] <= along[-1, 0]]
+    # One row beyond the last fix, so that the truth at that fix lies between two.
+    truth = truth[: np.searchsorted(truth[:, 0], along[-1, 0], side="right") + 1]
     start_s = along[0, 0]
     return Recording(
         name,

@@ -19,6 +19,8 @@ class Result(NamedTuple):
     tables: Sequence[Table]
 
 
-def shown(value: float | None) -> str:
-    """A number as it stands in a table."""
-    return "-" if value is None else f"{value:g}"
+def shown(value: float | str | None) -> str:
+    """A number or a word as it stands in a table."""
+    if value is None:
+        return "-"
+    return value if isinstance(value, str) else f"{value:.6g}"

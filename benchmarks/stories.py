@@ -119,7 +119,7 @@ def _of_meeting(
     interval_s: float,
 ) -> Iterator[Story]:
     truth_m = meeting.truth_m
-    who = f"walks {recordings[meeting.a].name} and {recordings[meeting.b].name}"
+    who = f"{recordings[meeting.a].name} and {recordings[meeting.b].name}"
     late_s = max(LATE_S, interval_s)
 
     def page(kind: str, title: str, spell: Spell) -> Story:
@@ -131,9 +131,7 @@ def _of_meeting(
     for one in spells(truth_m, np.arange(truth_m.size), radius_m):
         lasted_s = one.end_s - one.start_s
         nearest_m = float(np.min(truth_m[one.start_s : one.end_s + 1]))
-        within = (
-            f"{who} were within {radius_m:g} m for {lasted_s} s ({nearest_m:.0f} m at the nearest)"
-        )
+        within = f"{who} were within {radius_m:g} m for {_long(lasted_s)} ({nearest_m:.0f} m at the nearest)"
         report = first_that_finds(reported, one)
         overlapping = [r for r in reported if r.end_s >= one.start_s and r.start_s <= one.end_s]
         if report is None:
@@ -151,8 +149,18 @@ def _of_meeting(
         nearest_m = float(np.min(around_m))
         if nearest_m > LEAVE_FACTOR * radius_m:
             lasted_s = report.end_s - report.start_s
-            title = f"False: an alert of {lasted_s} s; {who} were no nearer than {nearest_m:.0f} m"
+            title = (
+                f"False: an alert of {_long(lasted_s)}; {who} were no nearer than {nearest_m:.0f} m"
+            )
             yield page("false", title, report)
+
+
+def _long(seconds: int) -> str:
+    """A time as people say it."""
+    if seconds < 120:
+        return f"{seconds} s"
+    minutes, rest = divmod(seconds, 60)
+    return f"{minutes} min" + (f" {rest} s" if rest else "")
 
 
 def _when(report: Spell, true: Spell) -> str:

@@ -6,8 +6,8 @@ that after a whole number of batches, ticks and plans. `cordon.worker` brings th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -21,12 +21,13 @@ from cordon.checkpoint import Checkpoint, Recorded
 from cordon.keep import KeptCaseload
 from cordon.outgoing import Outgoing
 from devices.caseload import Caseload, Condition
-from devices.compiler import compile_caseload
+from devices.compiler import NO_SENSITIVITIES, compile_caseload
 from devices.instants import MICROSECONDS
-from devices.reports import Batch
+from devices.reports import BEACONS, Batch, Event
 from devices.watches import Bearer, Compiled
-from geofence.engine import Engine, Rules
+from geofence.engine import Engine, Mark, Rules
 from geofence.levels import Transition
+from geofence.sensitivity import Sensitivity
 from geofence.snapshot import SnapshotError
 
 log = structlog.get_logger("worker")
@@ -34,6 +35,9 @@ log = structlog.get_logger("worker")
 MAX_TICKS_AT_ONCE = 120
 """After a silence (a night switched off) only the last ticks are made up for. The levels do not
 depend on the others: they follow from the ages at the last one."""
+
+
+_UNUSED = [mark for mark in Mark if mark not in {Mark.USED, Mark.OUTLIER, Mark.MOVED}]
 
 
 class Observer(Protocol):
@@ -51,11 +55,16 @@ class PartitionCounts:
     """Counted since the start of the process.
 
     Attributes:
+        fixes_unused: Late, doubled, blank or of devices not watched: they moved no track.
+        fixes_odd: Implausible, damaged or blank (`geofence.anomaly_state.Oddity`).
+        anomalies: Of devices, that began.
         unreadable_parts: Of checkpoints; each began empty instead.
     """
 
     fixes: int = 0
     fixes_unused: int = 0
+    fixes_odd: int = 0
+    anomalies: int = 0
     transitions: int = 0
     events: int = 0
     replans: int = 0
@@ -73,6 +82,7 @@ class Partition:
         tick_s: Interval of the sweeps.
         build: Version of the code, for decisions.
         rules: The engine's parameters.
+        sensitivities: By jurisdiction profile, how readily levels are entered and left.
     """
 
     def __init__(
@@ -85,11 +95,13 @@ class Partition:
         tick_s: float,
         build: str,
         rules: Rules,
+        sensitivities: Mapping[str, Sensitivity] = NO_SENSITIVITIES,
     ) -> None:
         self.counts = PartitionCounts()
         self.desk = new_desk()
         self.kept = KeptCaseload("", Caseload())
-        self.compiled: Compiled = compile_caseload(self.kept.caseload, now_us)
+        self._sensitivities = sensitivities
+        self.compiled: Compiled = self._compile(self.kept, now_us)
         self.engine = Engine(self.compiled.plan, now_us=now_us, rules=rules)
         self.ticked_us = 0
         self.position = 0
@@ -121,7 +133,7 @@ class Partition:
         """
         self.kept = kept or KeptCaseload("", Caseload())
         at_us = min(checkpoint.ticked_us or now_us, now_us) if checkpoint else now_us
-        self.compiled = compile_caseload(self.kept.caseload, at_us, self.kept.version)
+        self.compiled = self._compile(self.kept, at_us)
         self.engine = Engine(self.compiled.plan, now_us=now_us, rules=self._rules)
         self.desk = self._new_desk()
         self.position, self.ticked_us, self._gateway = 0, 0, ""
@@ -192,8 +204,7 @@ class Partition:
         self._take_fixes(batch)
         for event in batch.events:
             self.counts.events += 1
-            bearer = self.compiled.bearers.get(event.device) or stranger(event.device)
-            self._outgoing.changed(self.desk.on_event(event, bearer, now_us=batch.received_us))
+            self._take_event(event, batch.received_us)
         self._outgoing.answered(batch.receipts, batch.received_us)
         self._observer.applied(batch)
 
@@ -219,8 +230,27 @@ class Partition:
             now_us=batch.received_us,
         )
         self.counts.fixes += len(fixes)
-        self.counts.fixes_unused += int(np.count_nonzero(update.marks))
+        self.counts.fixes_unused += int(np.count_nonzero(np.isin(update.marks, _UNUSED)))
+        self.counts.fixes_odd += int(np.count_nonzero(update.oddities))
+        self.counts.anomalies += sum(change.began for change in update.anomalies)
         self._decide(update.transitions, batch.received_us)
+
+    def _take_event(self, event: Event, now_us: int) -> None:
+        """A beacon between the devices of a pair is the engine's affair, all else the desk's.
+
+        An encounter that a beacon shows is then one alert, that of the pair, whatever the
+        profile says about beacons.
+        """
+        if event.peer is not None and event.type in BEACONS:
+            pairs = self.compiled.pairs_of(event.device, event.peer)
+            for key in pairs:
+                lost = event.type == "beacon_lost"
+                by, at_us = event.device, event.time_us
+                self._decide(self.engine.sight(key, at_us, by=by, lost=lost, now_us=now_us), now_us)
+            if pairs:
+                return
+        bearer = self.compiled.bearers.get(event.device) or stranger(event.device)
+        self._outgoing.changed(self.desk.on_event(event, bearer, now_us=now_us))
 
     def _decide(self, transitions: Sequence[Transition], now_us: int) -> None:
         if not transitions:
@@ -242,7 +272,7 @@ class Partition:
             protected=watch.protected,
             tag=watch.tag,
             handset=watch.handset,
-            rules=self._rules.version,
+            rules=watch.decided_by(self._rules.version),
             build=self._build,
             caseload_version=self.compiled.plan.version,
             after_position=self.position,
@@ -272,15 +302,18 @@ class Partition:
         if kept != self.kept:
             self._replan(kept, now_us)
 
+    def _compile(self, kept: KeptCaseload, at_us: int) -> Compiled:
+        return compile_caseload(kept.caseload, at_us, kept.version, self._sensitivities)
+
     def _replan(self, kept: KeptCaseload, now_us: int) -> None:
         """Compile a caseload for this instant and go on with the state there is."""
         before = self.compiled
-        after = compile_caseload(kept.caseload, now_us, kept.version)
+        after = self._compile(kept, now_us)
         closing = self.engine.swap(after.plan, now_us=now_us)
         # What closes a watch that is no longer there is told in the terms it was raised in.
         watches = {**before.watches, **after.watches}
         self.kept = kept
-        self.compiled = Compiled(after.plan, watches, after.bearers, after.valid_until_us)
+        self.compiled = replace(after, watches=watches)
         self._decide(closing, now_us)
         self.compiled = after
         self.counts.replans += 1

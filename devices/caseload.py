@@ -21,6 +21,10 @@ Aware = Annotated[datetime, msgspec.Meta(tz=True)]
 LocalTime = Annotated[str, msgspec.Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$")]
 
 
+DEFAULT_PROFILE = "default"
+"""The jurisdiction profile of an order that names none, or one that is not there."""
+
+
 class Agency(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A monitoring centre or police force; alert changes are published per agency."""
 
@@ -133,7 +137,7 @@ class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     valid_from: Aware
     valid_to: Aware | None = None
     time_zone: Text = "UTC"
-    profile: Id = "default"
+    profile: Id = DEFAULT_PROFILE
     conditions: tuple[Condition, ...]
 
 

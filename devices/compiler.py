@@ -6,14 +6,16 @@ Expects a caseload that `devices.rules` finds nothing wrong with.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
 
 from devices.canonical import canonical, digest
 from devices.caseload import (
+    DEFAULT_PROFILE,
     Assignment,
     Caseload,
     Condition,
@@ -25,11 +27,14 @@ from devices.instants import from_datetime, to_iso
 from devices.outlines import joined, outline_of
 from devices.schedule import is_active, next_change_us, time_zone
 from devices.watches import Bearer, Compiled, Watch
-from geofence.plan import Pairs, Plan, ZoneKind, Zones
+from geofence.plan import Companions, IntArray, Pairs, Plan, ZoneKind, Zones
+from geofence.sensitivity import DEFAULT_SENSITIVITY, Sensitivity
 
 MAX_WATCHES = 1_000_000
 """Watches in one plan, far above what one engine is meant for; guards against a caseload whose
 cross product of devices would fill the memory."""
+
+NO_SENSITIVITIES: Mapping[str, Sensitivity] = MappingProxyType({})
 
 MAX_CONTACT_M = 50.0
 """Contact ring where the order names none: two receivers side by side are told apart by less than
@@ -54,12 +59,21 @@ class _Present:
         carrier: Person by device.
         tags: Tags by wearer, sorted.
         handsets: Handsets by protected person, sorted. Never a wearer's.
+        companions: Handsets by the wearer who carries them, sorted.
+        sensitivities: By jurisdiction profile.
     """
 
     orders: list[Order]
     carrier: dict[str, str]
     tags: dict[str, list[str]]
     handsets: dict[str, list[str]]
+    companions: dict[str, list[str]]
+    sensitivities: Mapping[str, Sensitivity]
+
+    def sensitivity(self, profile: str) -> Sensitivity:
+        """What the watches of an order with this profile go by."""
+        default = self.sensitivities.get(DEFAULT_PROFILE, DEFAULT_SENSITIVITY)
+        return self.sensitivities.get(profile, default)
 
 
 def rings_m(condition: Proximity) -> tuple[float, float, float]:
@@ -77,7 +91,12 @@ def rings_m(condition: Proximity) -> tuple[float, float, float]:
     return contact_m, condition.alert_m, pre_alert_m
 
 
-def compile_caseload(caseload: Caseload, at_us: int, version: str = "") -> Compiled:
+def compile_caseload(
+    caseload: Caseload,
+    at_us: int,
+    version: str = "",
+    sensitivities: Mapping[str, Sensitivity] = NO_SENSITIVITIES,
+) -> Compiled:
     """What to watch at an instant: assignments and orders then valid, zones by their schedules.
 
     The same caseload in any order of its items gives the same plan.
@@ -86,30 +105,42 @@ def compile_caseload(caseload: Caseload, at_us: int, version: str = "") -> Compi
         caseload: Free of problems by `devices.rules.check`.
         at_us: The instant.
         version: Names the caseload in `Plan.version`; by default a digest of it.
+        sensitivities: By jurisdiction profile, what the watches of its orders go by. An order
+            whose profile is not there goes by the default profile's.
 
     Raises:
         ValueError: More than `MAX_WATCHES` watches.
     """
-    present = _present(caseload, at_us)
+    present = _present(caseload, at_us, sensitivities)
     entries = sorted(_entries(present, at_us), key=lambda entry: entry.watch.key)
     pairs = [entry for entry in entries if entry.watch.handset is not None]
     zones = [entry for entry in entries if entry.watch.handset is None]
+    companions = _companions(entries, present)
     tracks = sorted(
         {entry.watch.tag for entry in entries}
         | {entry.watch.handset for entry in entries if entry.watch.handset is not None}
+        | {carried for _, carried in companions}
     )
     number = {device: i for i, device in enumerate(tracks)}
+    sensitivities_in_use, sensitivity = _sensitivities([*pairs, *zones], present)
     plan = Plan(
         version=f"{version or digest(canonical(caseload))}@{to_iso(at_us)}",
         tracks=tuple(tracks),
         pairs=_pairs(pairs, number),
         zones=_zones(zones, number),
+        sensitivities=sensitivities_in_use,
+        sensitivity=sensitivity,
+        companions=Companions(
+            np.array([number[worn] for worn, _ in companions], dtype=np.int64),
+            np.array([number[carried] for _, carried in companions], dtype=np.int64),
+        ),
     )
     return Compiled(
         plan=plan,
         watches={entry.watch.key: entry.watch for entry in (*pairs, *zones)},
         bearers=_bearers(caseload, present),
         valid_until_us=_valid_until_us(caseload, present.orders, at_us),
+        pairs=_by_devices(pairs),
     )
 
 
@@ -127,21 +158,31 @@ def _period(item: Assignment | Order) -> tuple[int, int | None]:
     return from_datetime(begin), None if end is None else from_datetime(end)
 
 
-def _present(caseload: Caseload, at_us: int) -> _Present:
+def _present(caseload: Caseload, at_us: int, sensitivities: Mapping[str, Sensitivity]) -> _Present:
     role = {person.id: person.role for person in caseload.people}
     kind = {device.id: device.kind for device in caseload.devices}
     carrier = {a.device: a.person for a in caseload.assignments if _holds(a, at_us)}
     tags: dict[str, list[str]] = defaultdict(list)
     handsets: dict[str, list[str]] = defaultdict(list)
+    companions: dict[str, list[str]] = defaultdict(list)
     for device, person in sorted(carrier.items()):
         if (kind[device], role[person]) == ("tag", "wearer"):
             tags[person].append(device)
         elif (kind[device], role[person]) == ("handset", "protected"):
             handsets[person].append(device)
+        elif (kind[device], role[person]) == ("handset", "wearer"):
+            companions[person].append(device)
     orders = sorted(
         (order for order in caseload.orders if _holds(order, at_us)), key=lambda order: order.id
     )
-    return _Present(orders, carrier, dict(tags), dict(handsets))
+    return _Present(
+        orders=orders,
+        carrier=carrier,
+        tags=dict(tags),
+        handsets=dict(handsets),
+        companions=dict(companions),
+        sensitivities=sensitivities,
+    )
 
 
 def _entries(present: _Present, at_us: int) -> Iterator[_Entry]:
@@ -183,6 +224,7 @@ def _watches(order: Order, condition: Condition, present: _Present) -> Iterator[
                 handset=handset,
                 notify=own,
                 name="" if isinstance(condition, Proximity) else condition.name,
+                sensitivity=present.sensitivity(order.profile).version,
             )
 
 
@@ -218,6 +260,31 @@ def _zones(entries: list[_Entry], number: dict[str, int]) -> Zones:
     )
 
 
+def _sensitivities(
+    entries: list[_Entry], present: _Present
+) -> tuple[tuple[Sensitivity, ...], IntArray]:
+    """The sets of parameters that are in use, and which of them each watch goes by."""
+    profiles = [entry.watch.profile for entry in entries]
+    in_use = {profile: present.sensitivity(profile) for profile in sorted(set(profiles))}
+    sets = tuple(dict.fromkeys(in_use.values())) or (present.sensitivity(DEFAULT_PROFILE),)
+    index = [sets.index(in_use[profile]) for profile in profiles]
+    return sets, np.array(index, dtype=np.int64)
+
+
+def _companions(entries: list[_Entry], present: _Present) -> list[tuple[str, str]]:
+    """A wearer's tags that are watched, each with the handsets that he carries himself."""
+    worn = sorted({(entry.watch.tag, entry.watch.wearer) for entry in entries})
+    return [(tag, own) for tag, wearer in worn for own in present.companions.get(wearer, ())]
+
+
+def _by_devices(pairs: list[_Entry]) -> dict[tuple[str, str], tuple[str, ...]]:
+    keys: dict[tuple[str, str], tuple[str, ...]] = {}
+    for watch in (entry.watch for entry in pairs):
+        devices = watch.tag, watch.handset or ""
+        keys[devices] = (*keys.get(devices, ()), watch.key)
+    return keys
+
+
 def _kind(condition: Condition) -> ZoneKind:
     return ZoneKind.EXCLUSION if isinstance(condition, Exclusion) else ZoneKind.INCLUSION
 
@@ -245,7 +312,7 @@ def _bearers(caseload: Caseload, present: _Present) -> dict[str, Bearer]:
             fix_interval_s=device.fix_interval_s,
             agencies=tuple(sorted({order.agency for order in orders})),
             # Several orders may name different profiles: the first by id, so that it is stable.
-            profile=orders[0].profile if orders else "default",
+            profile=orders[0].profile if orders else DEFAULT_PROFILE,
             notify=tuple(sorted(notify)),
         )
     return bearers

@@ -52,6 +52,9 @@ EventType = Literal[
 ]
 """What a device may notice. Names are part of the contract with devices."""
 
+BEACONS = ("beacon_seen", "beacon_lost")
+"""Events that name the other device as their peer."""
+
 FIX_DTYPE = np.dtype(
     [
         ("message", "<u4"),  # index into Batch.messages

@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+from devices.caseload import DEFAULT_PROFILE
 from geofence.plan import Plan
 
 DeviceKind = Literal["tag", "handset", "home_unit"]
@@ -23,6 +24,7 @@ class Watch(msgspec.Struct, frozen=True, kw_only=True):
         handset: The protected person's device that is compared with; None for a zone.
         notify: Handsets of the protected person concerned. Never a wearer's device.
         name: What staff call the condition; empty if it has no name.
+        sensitivity: Version of the parameters it goes by (`geofence.sensitivity`).
     """
 
     key: str
@@ -37,6 +39,11 @@ class Watch(msgspec.Struct, frozen=True, kw_only=True):
     handset: str | None
     notify: tuple[str, ...]
     name: str = ""
+    sensitivity: str = ""
+
+    def decided_by(self, rules: str) -> str:
+        """Version of the rules that decide on it: the engine's, and of its own parameters."""
+        return f"{rules}/{self.sensitivity}" if self.sensitivity else rules
 
 
 class Bearer(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +61,7 @@ class Bearer(msgspec.Struct, frozen=True, kw_only=True):
     role: Literal["wearer", "protected"] | None
     fix_interval_s: float
     agencies: tuple[str, ...] = ()
-    profile: str = "default"
+    profile: str = DEFAULT_PROFILE
     notify: tuple[str, ...] = ()
 
 
@@ -66,6 +73,7 @@ class Compiled:
         plan: For the engine.
         watches: By watch key; the same keys as `plan.watch_keys`.
         bearers: By device id; every device of the caseload.
+        pairs: Keys of the watches that compare a tag and a handset, by both.
         valid_until_us: When an assignment, an order or a schedule next begins or ends: compile
             again then. None when nothing will.
     """
@@ -74,3 +82,8 @@ class Compiled:
     watches: Mapping[str, Watch]
     bearers: Mapping[str, Bearer]
     valid_until_us: int | None
+    pairs: Mapping[tuple[str, str], tuple[str, ...]]
+
+    def pairs_of(self, device: str, other: str) -> tuple[str, ...]:
+        """Keys of the watches that compare these two devices, in whichever order."""
+        return self.pairs.get((device, other)) or self.pairs.get((other, device), ())

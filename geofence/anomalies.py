@@ -43,7 +43,7 @@ from geofence.jumps import note_calm, note_place
 from geofence.kernel import kernel
 from geofence.levels import UNKNOWN_TIME_US
 
-__all__ = ["Anomaly", "Oddity", "new_anomalies", "note_fix"]
+__all__ = ["Anomaly", "Oddity", "is_blank", "new_anomalies", "note_fix"]
 
 _FROZEN = int(Anomaly.FROZEN)
 _NOTHING = int(Oddity.NONE)
@@ -51,10 +51,10 @@ _BLANK = int(Oddity.BLANK)
 
 
 @kernel
-def _is_blank(fix: Fix) -> bool:
-    """Within a metre of 0 N 0 E or of a pole."""
-    at_origin = abs(fix.z_m) < 1.0 and fix.x_m > 0.0
-    return abs(fix.y_m) < 1.0 and (at_origin or abs(fix.x_m) < 1.0)
+def is_blank(x_m: float, y_m: float, z_m: float) -> bool:
+    """Whether a place (Earth-centred) is within a metre of 0 N 0 E or of a pole."""
+    at_origin = abs(z_m) < 1.0 and x_m > 0.0
+    return abs(y_m) < 1.0 and (at_origin or abs(x_m) < 1.0)
 
 
 @kernel
@@ -114,7 +114,7 @@ def note_fix(
     fix = Fix(time_us, x_m, y_m, z_m, radius_m)
     note_delay(row, time_us, received_us, limits)
     oddity = _NOTHING
-    if _is_blank(fix):
+    if is_blank(x_m, y_m, z_m):
         oddity = _BLANK
     elif time_us <= received_us + limits.future_limit_us:
         _note_repetition(row, fix, limits)

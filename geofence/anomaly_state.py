@@ -27,6 +27,11 @@ class Anomaly(IntEnum):
     STAYS_BEHIND = 6  # distance of the two devices, m; which one stands: 0 worn, 1 carried
 
     @property
+    def label(self) -> str:
+        """The name used in payloads and on screens, for example ``clock_gps``."""
+        return self.name.lower()
+
+    @property
     def bit(self) -> int:
         """Its bit in a mask of active anomalies."""
         return 1 << self.value

@@ -41,6 +41,9 @@ COMPANION_DTYPE = np.dtype(
         ("anchor_us", np.int64, (2,)),  # since when each stands where it is
         ("anchor_m", np.float64, (2, 3)),
         ("anchor_sigma_m", np.float64, (2,)),
+        ("last_us", np.int64, (2,)),  # where each was seen last; kept here for whoever compares
+        ("last_m", np.float64, (2, 3)),
+        ("last_sigma_m", np.float64, (2,)),
     ],
     align=True,
 )
@@ -53,7 +56,7 @@ CompanionArray = NDArray[np.void]
 def new_companions(count: int) -> CompanionArray:
     """Pairs of devices not compared yet."""
     state = np.zeros(count, COMPANION_DTYPE)
-    for name in ("onset_us", "compared_us", "apart_us", "together_us", "anchor_us"):
+    for name in ("onset_us", "compared_us", "apart_us", "together_us", "anchor_us", "last_us"):
         state[name] = UNKNOWN_TIME_US
     state["distance_m"] = np.nan
     return state

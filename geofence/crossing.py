@@ -34,7 +34,7 @@ def crossed(
     Args:
         mover: The track's record, after its new fix.
         terms: Of the watch of the zone, of `geofence.layout.TERMS_DTYPE`.
-        depth_m: Its depth now, or a bound on that.
+        depth_m: Its depth where the track is placed, or a bound on that.
         planes: Of all zones.
         limits: Parameters.
 
@@ -51,8 +51,15 @@ def crossed(
     before, here = mover["before_m"], mover["here_m"]
     dx, dy, dz = here[0] - before[0], here[1] - before[1], here[2] - before[2]
     way_m = math.sqrt(dx * dx + dy * dy + dz * dz)
-    worst_m = max(mover["before_sigma_m"], mover["sigma_m"])
-    if way_m < STEP_M or depth_m > way_m + NEGLIGIBLE_SIGMAS * worst_m:
+    near_m = way_m + NEGLIGIBLE_SIGMAS * max(mover["before_sigma_m"], mover["here_sigma_m"])
+    # The track may have been placed at a later instant than that of its fix, far from there.
+    sx, sy, sz = (
+        mover["xyz_m"][0] - here[0], mover["xyz_m"][1] - here[1], mover["xyz_m"][2] - here[2],
+    )  # fmt: skip
+    since_m = 1.001 * math.sqrt(sx * sx + sy * sy + sz * sz)
+    if way_m < STEP_M or depth_m - since_m > near_m:
+        return nothing
+    if zone_depth_m(terms, here[0], here[1], here[2], planes) > near_m:
         return nothing
     span_s = (time_us - before_us) / _SECOND_US
     first_m2 = mover["before_sigma_m"] * mover["before_sigma_m"]

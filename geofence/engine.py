@@ -12,19 +12,21 @@ threads at once.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from geofence.anomaly_changes import AnomalyChange
+from geofence.anomaly_keeper import AnomalyKeeper, Columns
+from geofence.carry import carry
 from geofence.distance import geodesics_m
 from geofence.fingerprint import fingerprints
 from geofence.layout import Layout, lay_out
-from geofence.levels import UNKNOWN_TIME_US, Cause, Level, Transition
+from geofence.levels import Level, Transition
+from geofence.naming import closing_transition, named_transition, shown_level
 from geofence.passes import (
     CHANGE_DTYPE,
     ChangeArray,
@@ -36,7 +38,7 @@ from geofence.passes import (
     take_time,
 )
 from geofence.picture import Picture, take_picture
-from geofence.plan import IntArray, Pairs, Plan, ZoneKind, Zones
+from geofence.plan import Companions, IntArray, Pairs, Plan, ZoneKind, Zones
 from geofence.rules import DEFAULT_RULES, Limits, Rules
 from geofence.snapshot import Retired, Snapshot, decode_snapshot, encode_snapshot
 from geofence.track import Mark, Scratch, TrackArray, new_scratch, new_tracks
@@ -46,8 +48,6 @@ __all__ = ["Engine", "Mark", "Picture", "Rules", "Update", "warm_up"]
 
 CHANGE_BUFFER = 4096
 """Changes of level a pass writes before they are fetched; more only costs another call."""
-
-_CHANGE_FIELDS = CHANGE_DTYPE.names or ()
 
 RETIRED_LIMIT = 100_000
 """Watches gone from the plan that are remembered; the longest gone are forgotten first."""
@@ -59,11 +59,15 @@ class Update:
 
     Attributes:
         transitions: In the order of the fixes; for one fix, pairs before zones.
-        marks: (n,) values of `Mark`, one for each fix.
+        marks: (n,) values of `Mark`, one for each fix: what became of it.
+        oddities: (n,) values of `Oddity`, one for each fix: what is odd about it.
+        anomalies: What is wrong with devices and no longer is, in the order of the fixes.
     """
 
     transitions: list[Transition]
     marks: MarkArray
+    oddities: MarkArray
+    anomalies: list[AnomalyChange]
 
 
 class Engine:
@@ -87,6 +91,7 @@ class Engine:
         self._scratch = new_scratch()
         self._tracks = new_tracks(len(plan.tracks), listening_us=now_us)
         self._watches = new_watches(len(plan.watch_keys))
+        self._keeper = AnomalyKeeper(plan, rules)
         self._changes = self._buffer()
         self._retired: dict[str, Retired] = {}
 
@@ -119,22 +124,20 @@ class Engine:
             ValueError: The arrays differ in length, or `track` points past the plan.
         """
         # A copy each: a read-only or strided array would be another type, and compile anew.
-        who, when, lat, lon, accuracy = (
-            np.array(column, np.int64) for column in (track, time_us, lat_e7, lon_e7, accuracy_cm)
-        )
-        size = who.size
-        if any(column.shape != (size,) for column in (who, when, lat, lon, accuracy)):
+        given = (track, time_us, lat_e7, lon_e7, accuracy_cm)
+        fixes = Columns(*(np.array(column, np.int64) for column in given))
+        size = fixes.track.size
+        if any(column.shape != (size,) for column in fixes):
             raise ValueError("the columns of a batch must be flat and of one length")
-        if who.max(initial=-1) >= len(self._plan.tracks):
+        if fixes.track.max(initial=-1) >= len(self._plan.tracks):
             raise ValueError("a fix points past the tracks of the plan")
-        marks = np.zeros(size, np.uint8)
+        marks, places = np.zeros(size, np.uint8), self._keeper.places(size)
 
         def step(start: int) -> tuple[int, int]:
-            return take_fixes(
-                *self._arrays(), who, when, lat, lon, accuracy, now_us, start, marks, self._changes
-            )
+            return take_fixes(*self._arrays(), *fixes, now_us, start, marks, places, self._changes)
 
-        return Update(self._run(step, size, now_us, swept=False), marks)
+        transitions = self._run(step, size, now_us, swept=False)
+        return Update(transitions, marks, *self._keeper.take(fixes, marks, places, now_us))
 
     def sweep(self, now_us: int) -> list[Transition]:
         """Let time pass: what has grown too old to be sure of, and what has been calm for long."""
@@ -144,34 +147,38 @@ class Engine:
 
         return self._run(step, self._watches.size, now_us, swept=True)
 
-    def due_count(self, now_us: int) -> int:
-        """How many watches a sweep at that instant will look at; it passes the others by."""
-        return int(np.count_nonzero(self._watches["due_us"] <= now_us))
-
     @property
     def due_us(self) -> int | None:
         """If no fix comes, a sweep before this instant finds nothing; None where nothing waits."""
         return int(self._watches["due_us"].min()) if self._watches.size else None
 
+    def due(self, now_us: int) -> int:
+        """How many watches a sweep at that instant will look at; it passes the others by."""
+        return int(np.count_nonzero(self._watches["due_us"] <= now_us))
+
     def sight(
-        self, watch: str, time_us: int, *, lost: bool = False, now_us: int
+        self, watch: str, time_us: int, *, by: str = "", lost: bool = False, now_us: int
     ) -> list[Transition]:
         """One device of a pair hears the other's beacon: contact, whatever the satellites say.
 
         Args:
             watch: Key of the pair; one that is not in the plan is passed over.
-            time_us: When it was heard.
+            time_us: When it was heard or lost. What is older than the newest report of the same
+                device changes nothing.
+            by: The device that hears; by default the first of the pair. As long as one of the
+                two hears the other, it counts.
             lost: It is heard no more.
             now_us: When this is decided.
         """
         keys = self._plan.pairs.keys
         if watch not in keys:
             return []
-        heard_us = UNKNOWN_TIME_US if lost else time_us
+        index = keys.index(watch)
+        hearer = int(by == self._plan.tracks[self._plan.pairs.b[index]])
 
         def step(_start: int) -> tuple[int, int]:
             count = take_sighting(
-                *self._arrays(), keys.index(watch), heard_us, now_us, self._changes
+                *self._arrays(), index, hearer, time_us, lost, now_us, self._changes
             )
             return 1, count
 
@@ -187,13 +194,13 @@ class Engine:
         Raises:
             ValueError: The plan contradicts itself; the old one stays in force.
         """
-        layout = lay_out(plan)
+        layout, keeper = lay_out(plan), self._keeper.moved_to(plan)
         held = self._state()
-        self._plan, self._layout = plan, layout
+        self._plan, self._layout, self._keeper = plan, layout, keeper
         self._asked = fingerprints(plan, layout)
         gone, changed = self._adopt(held, now_us)
         ended = {key: one for key, one in gone.items() if one.level != Level.CLEAR}
-        closing = [_closing(key, one, now_us) for key, one in ended.items()]
+        closing = [closing_transition(key, one, now_us) for key, one in ended.items()]
         gone |= {key: one.closed() for key, one in ended.items()}
         self._remember(gone)
 
@@ -228,6 +235,8 @@ class Engine:
         engine = cls(plan, now_us=now_us, rules=rules)
         gone, _changed = engine._adopt(held, now_us)
         engine._remember(gone)
+        kept = held.anomaly_array(), held.companion_keys, held.companion_array()
+        engine._keeper.fed(held.track_ids, *kept)
         return engine
 
     def listen_from(self, now_us: int) -> None:
@@ -238,7 +247,12 @@ class Engine:
         """How everything stands after the last call, as copies."""
         return take_picture(self._tracks, self._watches, self._layout)
 
+    def anomalies(self, now_us: int) -> list[AnomalyChange]:
+        """The anomalies of devices that go on, as changes that began."""
+        return self._keeper.active(now_us)
+
     def _state(self) -> Snapshot:
+        anomalies, companions = self._keeper.arrays()
         return Snapshot(
             track_ids=self._plan.tracks,
             tracks=self._tracks.tobytes(),
@@ -246,6 +260,9 @@ class Engine:
             watches=self._watches.tobytes(),
             asked=self._asked.tobytes(),
             retired=self._retired,
+            anomalies=anomalies.tobytes(),
+            companion_keys=self._plan.companion_keys,
+            companions=companions.tobytes(),
         )
 
     def _adopt(self, held: Snapshot, now_us: int) -> tuple[dict[str, Retired], NDArray[np.bool_]]:
@@ -255,9 +272,9 @@ class Engine:
             The watches that are gone; and (W,) whether each one now asks something else.
         """
         self._tracks = new_tracks(len(self._plan.tracks), listening_us=now_us)
-        _carry(held.track_array(), held.track_ids, self._tracks, self._plan.tracks)
+        carry(held.track_array(), held.track_ids, self._tracks, self._plan.tracks)
         self._watches = new_watches(len(self._plan.watch_keys))
-        gone = _carry(held.watch_array(), held.watch_keys, self._watches, self._plan.watch_keys)
+        gone = carry(held.watch_array(), held.watch_keys, self._watches, self._plan.watch_keys)
         before = dict(zip(held.watch_keys, held.fingerprints().tolist(), strict=True))
         changed = np.array(
             [
@@ -276,7 +293,7 @@ class Engine:
                 self._watches[index]["onset_us"] = retired.onset_us
         self._changes = self._buffer()
         retiring = {
-            key: Retired(int(state["number"]), int(state["onset_us"]), _level(state))
+            key: Retired(int(state["number"]), int(state["onset_us"]), shown_level(state))
             for key, state in gone.items()
         }
         return retiring, changed
@@ -305,61 +322,10 @@ class Engine:
             start, count = step(start)
             keys = self._plan.watch_keys
             transitions += [
-                _named(row, keys, now_us, swept=swept) for row in self._changes[:count].tolist()
+                named_transition(row, keys, now_us, swept=swept)
+                for row in self._changes[:count].tolist()
             ]
         return transitions
-
-
-def _carry(
-    source: NDArray[np.void],
-    source_names: tuple[str, ...],
-    target: NDArray[np.void],
-    target_names: tuple[str, ...],
-) -> dict[str, np.void]:
-    """Copy rows to where their name stands in the target; the rows whose name does not."""
-    place = {name: index for index, name in enumerate(target_names)}
-    gone: dict[str, np.void] = {}
-    for index, name in enumerate(source_names):
-        if name in place:
-            target[place[name]] = source[index]
-        else:
-            gone[name] = source[index]
-    return gone
-
-
-def _named(row: tuple[Any, ...], keys: tuple[str, ...], now_us: int, *, swept: bool) -> Transition:
-    """A row of `CHANGE_DTYPE` with its names."""
-    change = dict(zip(_CHANGE_FIELDS, row, strict=True))
-    change["watch"] = keys[change["watch"]]
-    change["previous"] = Level(change["previous"])
-    change["level"] = Level(change["level"])
-    change["cause"] = Cause(change["cause"])
-    return Transition(**change, decided_at_us=now_us, swept=swept)
-
-
-def _level(state: np.void) -> Level:
-    return Level.UNKNOWN if state["unknown"] else Level(int(state["held"]))
-
-
-def _closing(key: str, ended: Retired, now_us: int) -> Transition:
-    """The end of an episode whose watch is over: it rests on no fix and measures nothing."""
-    return Transition(
-        watch=key,
-        number=ended.number + 1,
-        previous=ended.level,
-        level=Level.CLEAR,
-        onset_us=ended.onset_us,
-        decided_at_us=now_us,
-        distance_m=math.nan,
-        distance_low_m=math.nan,
-        distance_high_m=math.nan,
-        probability=math.nan,
-        time_to_contact_s=math.inf,
-        fix_time_a_us=UNKNOWN_TIME_US,
-        fix_time_b_us=UNKNOWN_TIME_US,
-        swept=True,
-        cause=Cause.PLAN,
-    )
 
 
 def warm_up() -> float:
@@ -401,4 +367,5 @@ def _small_plan() -> Plan:
             np.zeros(0),
             np.zeros(0),
         ),
+        companions=Companions(np.array([0]), np.array([1])),
     )

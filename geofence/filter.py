@@ -17,7 +17,8 @@ leaves it less sure. With W1 = sum w/S, W2 = sum w/S^2:
 Nothing is cut off: an odd fix counts for next to nothing, and is kept.
 
 How large a receiver's ordinary error is, compared with what it states, is learned from the same
-differences: d^2 / 2S is 1 on average when the scale is right.
+differences: d^2 / 2S is 1 on average when the scale is right, so its square is the mean of what
+it was at each fix times that.
 
 A track that was wrong, or somebody carried away while nobody looked, shows as fixes in a row that
 it cannot explain but that explain each other. After `moved_fixes` of them it begins anew there.
@@ -39,7 +40,7 @@ _DRIFT_JUMP = 4.0
 """The stated variance is averaged over about ten fixes; one cannot raise it more than by this."""
 
 FILTER_FIELDS = (
-    ("noise_sum", np.float64),  # of d^2 / 2S over ordinary fixes, in multiples of noise_scale^2
+    ("noise_sum", np.float64),  # over ordinary fixes, of scale^2 d^2 / 2S, as noise_scale^2
     ("noise_count", np.float64),
     ("stated_m2", np.float64),  # mean of the variance stated per axis, of late
     ("odd_count", np.int64),  # fixes in a row that the track does not explain
@@ -116,7 +117,9 @@ def absorb(
     """
     stated_m2 = sigma_m * sigma_m
     coarse = sigma_m > limits.coarse_sigma_m
-    r0 = noise_scale2(state, limits) * stated_m2
+    scale2 = noise_scale2(state, limits)
+    learned = scale2 / (limits.noise_scale * limits.noise_scale)
+    r0 = scale2 * stated_m2
     if coarse:
         # Fixes from the same cell share their error: only so many seconds of them count as one.
         shared = 1.0 + 2.0 * limits.coarse_memory_s / since_s
@@ -160,7 +163,7 @@ def absorb(
         # Where the track itself is unsure, a difference tells little about the receiver.
         told = joint * w0 * r0 * h0
         noise_count += told
-        noise_sum += told * half * h0
+        noise_sum += told * half * h0 * learned
     for model in range(MODELS):
         state["weight"][model] /= total
     if not coarse:
@@ -237,7 +240,11 @@ def note_odd(
 def _move(
     state: np.void, time_us: int, x: float, y: float, z: float, sigma_m: float, limits: Limits
 ) -> None:
-    """Begin anew at the last of the odd fixes, on the way from the first of them."""
+    """Begin anew at the last of the odd fixes, on the way from the first of them.
+
+    What the way between two fixes of an error tells about the velocity is weighed against what
+    is known of anybody's: fixes a moment apart tell nothing.
+    """
     span_s = (time_us - state["odd_began_us"]) / 1e6
     began = state["odd_began_m"]
     vx, vy, vz = (x - began[0]) / span_s, (y - began[1]) / span_s, (z - began[2]) / span_s
@@ -245,12 +252,17 @@ def _move(
     begin(state, x, y, z, sigma_m, limits)
     state["noise_sum"], state["noise_count"], state["stated_m2"] = scale2, count, stated_m2
     variance = state["spread"][0, 0]
+    measured_mps2 = 2.0 * variance / (span_s * span_s)
+    anybody_mps2 = limits.first_mps2[MODELS - 1]
+    gain = anybody_mps2 / (anybody_mps2 + measured_mps2)
+    speed_mps = math.sqrt(vx * vx + vy * vy + vz * vz)
+    share = gain * limits.move_limit_mps / max(speed_mps, limits.move_limit_mps)
     for model in range(MODELS):
-        state["mean_mps"][model, 0] = vx
-        state["mean_mps"][model, 1] = vy
-        state["mean_mps"][model, 2] = vz
-        state["spread"][model, 1] = variance / span_s
-        state["spread"][model, 2] = 2.0 * variance / (span_s * span_s) + limits.first_mps2[0]
+        state["mean_mps"][model, 0] = share * vx
+        state["mean_mps"][model, 1] = share * vy
+        state["mean_mps"][model, 2] = share * vz
+        state["spread"][model, 1] = gain * variance / span_s
+        state["spread"][model, 2] = gain * measured_mps2 + limits.first_mps2[0]
     state["weight"][0] = 0.25
     state["weight"][1] = 0.25
     state["weight"][MODELS - 1] = 0.5

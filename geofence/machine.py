@@ -16,10 +16,11 @@ or, for contact, when one device hears the other's beacon, whatever the satellit
 **Falling** is conservative, ring by ring. Evidence is *calm* for a ring when being inside the
 widened ring is at most `clear_probability` likely, the ring itself lies more than `reach_sigmas`
 away (so that a fix too coarse to say anything does not clear), and nothing of the above speaks for
-it at half the probability of entering. Calm must last for `clear_dwell_s` without a break. It is
-measured in fix time, by the older fix of a pair, so that a buffer flushed in one message is judged
-as if it had come one by one; or in time since it was received, so that it can end without another
-fix. Only fixes are evidence of calm; the passing of time may break it.
+it, where a prediction need only be half as probable as for entering. Calm must last for
+`clear_dwell_s` without a break. It is measured in fix time, by the older fix of a pair, so that a
+buffer flushed in one message is judged as if it had come one by one; or in time since it was
+received, so that it can end without another fix. Only fixes are evidence of calm; the passing of
+time may break it.
 
 **Unknown** means: nearness cannot be excluded. It is entered
 
@@ -53,9 +54,9 @@ from geofence.kernel import constant, kernel
 from geofence.layout import ALERT_RING, NO_ZONE, RINGS
 from geofence.levels import UNKNOWN_TIME_US, Cause, Level
 from geofence.planes import Planes
-from geofence.rising import NO_MOVER, asked, look
+from geofence.rising import NO_MOVER, asked, heard, look
 from geofence.rules import Limits
-from geofence.silence import newest_us, oldest_us, reached_us
+from geofence.silence import newest_us, oldest_us, patience_us, reached_us
 from geofence.watch import inside
 
 _NO_TIME_US = constant(UNKNOWN_TIME_US)
@@ -159,6 +160,8 @@ def decide(
     elif decisive and _settled(state):
         if state["unknown"] and not state["held"]:
             state["cause"] = _CALM
+        elif state["unknown"] and state["cause"] == _SILENCE:
+            state["cause"] = _POSITION
         state["unknown"] = 0
 
 
@@ -188,10 +191,10 @@ def elapse(
     limits: Limits,
 ) -> int:
     """Apply the passing of time to a watch; the instant that a change of level dates from."""
-    if newest_us(a, b) == UNKNOWN_TIME_US:
+    if newest_us(a, b) == UNKNOWN_TIME_US or heard(state, now_us, limits):
         return now_us
     since_us = max(state["decided_us"], a["listening_us"], b["listening_us"])
-    overdue_us: int = since_us + terms["overdue_us"]
+    overdue_us: int = since_us + patience_us(terms, a, b, limits)
     if now_us > overdue_us:
         possible_us = reached_us(terms, a, b, planes, now_us, limits)
         if possible_us <= now_us:

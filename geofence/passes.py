@@ -17,11 +17,11 @@ from geofence.kernel import kernel
 from geofence.layout import NO_ZONE, Layout
 from geofence.levels import UNKNOWN_TIME_US, Cause, Level
 from geofence.machine import decide, elapse, glance
-from geofence.plan import IntArray
+from geofence.plan import FloatArray, IntArray
 from geofence.planes import Planes
 from geofence.rising import FIRST_MOVED, NO_MOVER, SECOND_MOVED, hear
 from geofence.rules import Limits
-from geofence.silence import oldest_us, until_heard_us
+from geofence.silence import oldest_us, patience_us, until_heard_us
 from geofence.track import Mark, Scratch, TrackArray, advance, judge
 from geofence.watch import (
     WatchArray,
@@ -120,10 +120,12 @@ def _record(
 
 
 @kernel
-def _fresh(terms: np.void, a: np.void, b: np.void, now_us: int) -> bool:
+def _fresh(terms: np.void, a: np.void, b: np.void, now_us: int, limits: Limits) -> bool:
     """Whether all of a watch's devices have a fix young enough to decide on."""
     fix_us = oldest_us(a, b)
-    return fix_us != UNKNOWN_TIME_US and now_us - fix_us <= terms["overdue_us"]
+    if fix_us == UNKNOWN_TIME_US:
+        return False
+    return now_us - fix_us <= patience_us(terms, a, b, limits)
 
 
 @kernel
@@ -135,7 +137,7 @@ def _passed_by(
 
     Most watches end here. It takes no arrays: counting references to them is what would cost most.
     """
-    if state["held"] or state["unknown"] or not _fresh(terms, a, b, now_us):
+    if state["held"] or state["unknown"] or not _fresh(terms, a, b, now_us, limits):
         return False
     if not measure_roughly(state, terms, a, b, now_us, limits, scratch):
         return False
@@ -154,7 +156,7 @@ def _take_evidence(
     """Look at a watch for a new fix or a new plan; how many changes were written to the row."""
     measure(state, terms, a, b, planes, now_us, limits, scratch)
     count = 0
-    if _fresh(terms, a, b, now_us):
+    if _fresh(terms, a, b, now_us, limits):
         quiet = state["held"] == 0 and state["unknown"] == 0
         if quiet and far_m(state, terms, a, b, limits) > 0.0:
             state["decided_us"] = max(state["decided_us"], oldest_us(a, b))
@@ -183,9 +185,12 @@ def take_fixes(
     now_us: int,
     start: int,
     marks: MarkArray,
+    places: FloatArray,
     changes: ChangeArray,
 ) -> tuple[int, int]:
     """Work through fixes in the order given, from `start`.
+
+    `marks` and `places` are written; see `geofence.anomaly_pass` for the latter.
 
     Returns:
         The fix to go on with (n when done), and the number of changes written.
@@ -205,6 +210,10 @@ def take_fixes(
         mark = judge(state, time_us[i], lat_e7[i], lon_e7[i], now_us, limits)
         if mark == _USED:
             mark = advance(state, time_us[i], lat_e7[i], lon_e7[i], accuracy_cm[i], limits, scratch)
+            if i < places.shape[0]:
+                for axis in range(3):
+                    places[i, axis] = state["here_m"][axis]
+                places[i, 3] = state["here_sigma_m"]
             for k in range(first, end):
                 watch = track_watch[k]
                 one = terms[watch]
@@ -248,7 +257,7 @@ def take_time(
         previous = level_of(state)
         measure(state, one, a, b, planes, now_us, limits, scratch)
         since_us = now_us
-        if _fresh(one, a, b, now_us):
+        if _fresh(one, a, b, now_us, limits):
             glance(state, one, a, b, planes, now_us, limits)
         elapsed_us = elapse(state, one, a, b, planes, now_us, limits)
         if previous == _CLEAR:
@@ -256,7 +265,7 @@ def take_time(
         count += _record(changes[count], state, one, a, b, planes, watch, previous, since_us)
         state["due_us"] = max(
             next_due_us(state, one, a, b, now_us, limits),
-            until_heard_us(state, one, a, b, now_us),
+            until_heard_us(state, one, a, b, now_us, limits),
         )
     return watches.size, count
 
@@ -316,21 +325,43 @@ def take_sighting(
     limits: Limits,
     scratch: Scratch,
     watch: int,
+    hearer: int,
     time_us: int,
+    lost: bool,  # noqa: FBT001 - a kernel takes no keywords
     now_us: int,
     changes: ChangeArray,
 ) -> int:
     """One device of a pair hears the other's beacon: contact, whatever the satellites say.
 
-    `time_us` is `UNKNOWN_TIME_US` when it hears it no more. Returns the number of changes written.
+    Args:
+        tracks: All tracks.
+        watches: All watches.
+        layout: As laid out.
+        limits: Parameters.
+        scratch: Room to compute in.
+        watch: The pair.
+        hearer: Which of the two hears: 0 the first, 1 the second.
+        time_us: When it was heard, or lost. Not newer than what it reported before: nothing
+            changes; of two reports of one instant, the one that hears counts.
+        lost: It is heard no more.
+        now_us: When this is decided.
+        changes: As in `take_fixes`.
+
+    Returns:
+        The number of changes written.
     """
     state = watches[watch]
+    at_us = min(time_us, now_us)  # a clock that is ahead must not outdate what is yet to come
+    told_us = state["beacon_told_us"][hearer]
+    if at_us < told_us or (at_us == told_us and lost):
+        return 0
+    state["beacon_told_us"][hearer] = at_us
+    state["beacon_us"][hearer] = UNKNOWN_TIME_US if lost else at_us
     one = layout.terms[watch]
     a, b = tracks[one["first"]], tracks[one["second"]]
-    state["beacon_us"] = time_us
     measure(state, one, a, b, layout.planes, now_us, limits, scratch)
     previous = level_of(state)
-    if time_us != UNKNOWN_TIME_US and now_us - time_us <= limits.beacon_hold_us:
+    if not lost and now_us - at_us <= limits.beacon_hold_us:
         hear(state)
     state["due_us"] = now_us
-    return _record(changes[0], state, one, a, b, layout.planes, watch, previous, time_us)
+    return _record(changes[0], state, one, a, b, layout.planes, watch, previous, at_us)

@@ -122,6 +122,25 @@ class Pairs:
 
 
 @dataclass(frozen=True, slots=True)
+class Companions:
+    """C pairs of devices of one person, which are to be at the same place.
+
+    Attributes:
+        worn: (C,) track of the device on the body.
+        carried: (C,) track of the one that is carried.
+    """
+
+    worn: IntArray
+    carried: IntArray
+
+    @classmethod
+    def none(cls) -> Companions:
+        """No companions at all."""
+        i = np.zeros(0, np.int64)
+        return cls(i, i)
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Everything to watch.
 
@@ -130,6 +149,7 @@ class Plan:
         tracks: Device ids; the index in this tuple is the track's index.
         sensitivities: Sets of parameters that watches may go by.
         sensitivity: (W,) index of each watch's set; empty: the first one for all.
+        companions: Pairs of tracks that are one person's.
     """
 
     version: str
@@ -138,8 +158,15 @@ class Plan:
     zones: Zones = field(default_factory=Zones.none)
     sensitivities: tuple[Sensitivity, ...] = (DEFAULT_SENSITIVITY,)
     sensitivity: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
+    companions: Companions = field(default_factory=Companions.none)
 
     @property
     def watch_keys(self) -> tuple[str, ...]:
         """All watch keys: the pairs', then the zones'."""
         return self.pairs.keys + self.zones.keys
+
+    @property
+    def companion_keys(self) -> tuple[tuple[str, str], ...]:
+        """Device ids of each pair of companions: the one that is worn, the one that is carried."""
+        ends = zip(self.companions.worn.tolist(), self.companions.carried.tolist(), strict=True)
+        return tuple((self.tracks[worn], self.tracks[carried]) for worn, carried in ends)

@@ -35,7 +35,7 @@ SECOND_MOVED = constant(1)
 
 _LOG_SPARSE = math.log(SPARSE_S)
 _HOLDING = 0.5
-"""What keeps a level from falling, as a share of what it takes to enter it."""
+"""What a prediction takes to keep a level from falling, as a share of what it takes to enter it."""
 
 
 @kernel
@@ -97,7 +97,8 @@ def _on_the_way(
 @kernel
 def heard(state: np.void, now_us: int, limits: Limits) -> bool:
     """Whether one device of a pair hears the other's beacon."""
-    beacon_us: int = state["beacon_us"]
+    both = state["beacon_us"]
+    beacon_us: int = max(both[0], both[1])
     return beacon_us != UNKNOWN_TIME_US and now_us - beacon_us <= limits.beacon_hold_us
 
 
@@ -113,6 +114,9 @@ def _rise(state: np.void, level: int, chance: float, cause: int) -> None:
 def hear(state: np.void) -> None:
     """Raise a pair of which one device hears the other's beacon."""
     _rise(state, _CONTACT, 1.0, _BEACON)
+    if state["unknown"]:
+        state["cause"] = _BEACON
+        state["chance"] = 1.0
     state["unknown"] = 0
     for ring in range(RINGS):
         state["calm_fix_us"][ring] = UNKNOWN_TIME_US
@@ -137,7 +141,8 @@ def look(
         limits: Parameters.
 
     Returns:
-        The level that something still speaks for, at `_HOLDING` of what entering takes.
+        The level that something still speaks for; a prediction, at `_HOLDING` of what entering
+        takes.
     """
     least = asked(terms, a, b)
     level, chance = _by_position(terms, state["depth_m"], state["sigma_m"], least)

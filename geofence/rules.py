@@ -12,6 +12,7 @@ from dataclasses import astuple, dataclass
 
 import numpy as np
 
+from geofence.anomaly_rules import DEFAULT_ANOMALY_RULES, AnomalyRules
 from geofence.durations import in_microseconds
 from geofence.proximity import SIGMAS_PER_R68
 
@@ -60,6 +61,8 @@ LIMITS_DTYPE = np.dtype(
             ("reach_most_mps", np.float64),
             ("boarding_s", np.float64),
             ("boarded_mps", np.float64),
+            ("patience_intervals", np.float64),
+            ("patience_limit_s", np.float64),
             ("path_limit_us", np.int64),
             ("beacon_hold_us", np.int64),
         ],
@@ -131,10 +134,16 @@ class Rules:
         boarding_s: After so long a silence anybody may have got into a car,
         boarded_mps: and drives at least at this speed: 14 m/s is 50 km/h, the urban limit in most
             of Europe.
+        patience_intervals: A device that reports more rarely than `stale_after_s` allows for is
+            missed after so many of its own intervals: one report lost, and the next one half an
+            interval late (of 279 buses' reports 99 % come within 1.3 intervals),
+        patience_limit_s: but at the latest after this. In ten minutes a car comes 8 km, and
+            nothing that is said of a place is worth much.
         path_limit_s: Between fixes farther apart in time than this, the straight way says nothing
             about the way taken.
         beacon_hold_s: How long a beacon that was heard counts as heard, if nothing says that it
             is lost: four reports at the rate of a violation (15 s).
+        anomalies: Parameters of the anomalies of devices.
     """
 
     push: Three = (0.005, 0.6, 4.0)
@@ -169,8 +178,11 @@ class Rules:
     reach_most_mps: float = 42.0
     boarding_s: float = 180.0
     boarded_mps: float = 14.0
+    patience_intervals: float = 2.5
+    patience_limit_s: float = 600.0
     path_limit_s: float = 180.0
     beacon_hold_s: float = 60.0
+    anomalies: AnomalyRules = DEFAULT_ANOMALY_RULES
 
     def __post_init__(self) -> None:
         """Refuse what would make the estimates meaningless.
@@ -186,6 +198,8 @@ class Rules:
             raise ValueError("push, memory_s and first_mps must be above 0")
         if not (self.regime_s > 0 and self.driving_s > 0 and self.noise_memory > 1):
             raise ValueError("regime_s and driving_s must be above 0, noise_memory above 1")
+        if not self.stray_density > 0:
+            raise ValueError("stray_density must be above 0: some fix would be impossible")
         shares = (self.driving_share, self.tail_share, self.wild_share)
         if not all(0 < share < 1 for share in shares) or self.tail_share + self.wild_share >= 1:
             raise ValueError("shares must lie between 0 and 1, tail and wild together too")

@@ -5,8 +5,9 @@ One set for each jurisdiction profile; a plan names the set of each watch.
 
 from __future__ import annotations
 
+import hashlib
 import math
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, fields
 
 SPARSE_S = 15.0
 """Seconds between fixes from which `sparse_probability` is asked: the rate of a violation."""
@@ -34,7 +35,7 @@ class Sensitivity:
         contact_ahead_s: Somebody who will probably be in contact within this time is at alert.
         stale_after_s: How long a watch may go without evidence that decides. Two missed reports
             at one a minute, the interval most tags are run at. Devices that report more rarely
-            need more, or every gap of theirs becomes a doubt.
+            are given more (see `geofence.silence`), or every gap of theirs becomes a doubt.
         inclusion_stale_after_s: The same for staying inside a zone. At home, indoors, minutes
             without a fix are the rule and no sign of leaving.
     """
@@ -67,5 +68,13 @@ class Sensitivity:
         if not all(value >= 0 and math.isfinite(value) for value in astuple(self)):
             raise ValueError("no parameter may be negative, infinite or NaN")
 
+    @property
+    def version(self) -> str:
+        """Names the parameters: equal versions decide equally."""
+        values = [float(value) for value in astuple(self)]
+        return hashlib.sha256(repr(values).encode()).hexdigest()[:8]
+
+
+PARAMETERS = tuple(field.name for field in fields(Sensitivity))
 
 DEFAULT_SENSITIVITY = Sensitivity()

@@ -1,5 +1,10 @@
 """What silence leaves possible: since when nearness cannot be excluded.
 
+A watch may go without evidence for as long as its sensitivity says, and where a device is one that
+reports more rarely, for some of its own intervals: that its next report is still to come is then no
+sign of anything. (Of 279 buses that report every two minutes or some seconds later, two that meet
+once a day would be in doubt once in three hours if 120 s held for all.)
+
 From where each was believed to be at the last fix, less the error of that, both may have come
 nearer as fast as is plausible for the movement last seen (see `geofence.track.reach_m`).
 """
@@ -15,12 +20,13 @@ from geofence.layout import ALERT_RING, NO_ZONE, RINGS
 from geofence.levels import UNKNOWN_TIME_US
 from geofence.planes import Planes
 from geofence.rules import Limits
-from geofence.track import reach_m
+from geofence.track import reach_m, usual_interval_s
 from geofence.watch import zone_depth_m
 
 _HALVINGS = 40
 """Of an interval of up to a year, to less than a millisecond."""
 
+_SECOND_US = 1e6
 _NEVER_US = np.iinfo(np.int64).max
 _LOOKS = 16
 """What is shown of somebody silent is brought up to date when the silence is a 16th longer."""
@@ -40,6 +46,15 @@ def newest_us(a: np.void, b: np.void) -> int:
     a_us: int = a["time_us"]
     b_us: int = b["time_us"]
     return max(a_us, b_us)
+
+
+@kernel
+def patience_us(terms: np.void, a: np.void, b: np.void, limits: Limits) -> int:
+    """How long a watch may go without a fix that decides, microseconds; see the module."""
+    interval_s = max(usual_interval_s(a), usual_interval_s(b))
+    own_s = min(limits.patience_limit_s, limits.patience_intervals * interval_s)
+    allowed_us: int = terms["overdue_us"]
+    return max(allowed_us, int(own_s * _SECOND_US))
 
 
 @kernel
@@ -97,7 +112,9 @@ def reached_us(
 
 
 @kernel
-def until_heard_us(state: np.void, terms: np.void, a: np.void, b: np.void, now_us: int) -> int:
+def until_heard_us(
+    state: np.void, terms: np.void, a: np.void, b: np.void, now_us: int, limits: Limits
+) -> int:
     """The instant up to which only a fix can change a watch, `now_us` where time can.
 
     Time changes nothing for devices of which none was ever heard, nor for what is unknown already
@@ -107,7 +124,8 @@ def until_heard_us(state: np.void, terms: np.void, a: np.void, b: np.void, now_u
     if newest == UNKNOWN_TIME_US:
         return _NEVER_US
     oldest = oldest_us(a, b)
-    silent = oldest == UNKNOWN_TIME_US or now_us - oldest > terms["overdue_us"]
+    patience = patience_us(terms, a, b, limits)
+    silent = oldest == UNKNOWN_TIME_US or now_us - oldest > patience
     if not state["unknown"] or not silent:
         return now_us
     for ring in range(RINGS):

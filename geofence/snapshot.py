@@ -5,13 +5,15 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 
+from geofence.anomaly_state import ANOMALY_DTYPE, AnomalyArray
+from geofence.companions import COMPANION_DTYPE, CompanionArray
 from geofence.fingerprint import Fingerprints
 from geofence.levels import Level
 from geofence.track import TRACK_DTYPE, TrackArray
 from geofence.watch import WATCH_DTYPE, WatchArray
 
-_FORMAT = b"CE2"  # Cordon engine, layout 2
-_LAYOUT = f"{TRACK_DTYPE.descr}{WATCH_DTYPE.descr}"
+_FORMAT = b"CE3"  # Cordon engine, layout 3
+_LAYOUT = f"{TRACK_DTYPE.descr}{WATCH_DTYPE.descr}{ANOMALY_DTYPE.descr}{COMPANION_DTYPE.descr}"
 
 
 class SnapshotError(ValueError):
@@ -38,11 +40,14 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """Everything an engine needs to go on, apart from its plan and rules.
 
     Attributes:
-        layout: Fields of the two arrays, to refuse the bytes of another version.
+        layout: Fields of the arrays, to refuse the bytes of another version.
         track_ids, tracks: (T,) device ids and the bytes of `TRACK_DTYPE` rows.
         watch_keys, watches: (W,) watch keys and the bytes of `WATCH_DTYPE` rows.
         asked: Bytes of the (W,) fingerprints of what they asked.
         retired: By watch key.
+        anomalies: Bytes of the (T,) `ANOMALY_DTYPE` rows of the same devices.
+        companion_keys, companions: (C,) pairs of device ids and the bytes of `COMPANION_DTYPE`
+            rows.
     """
 
     layout: str = _LAYOUT
@@ -52,6 +57,9 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     watches: bytes
     asked: bytes
     retired: dict[str, Retired]
+    anomalies: bytes
+    companion_keys: tuple[tuple[str, str], ...]
+    companions: bytes
 
     def track_array(self) -> TrackArray:
         """The tracks, as an array of its own."""
@@ -64,6 +72,14 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     def watch_array(self) -> WatchArray:
         """The watches, as an array of its own."""
         return np.frombuffer(self.watches, WATCH_DTYPE).copy()
+
+    def anomaly_array(self) -> AnomalyArray:
+        """The anomalies of the devices, as an array."""
+        return np.frombuffer(self.anomalies, ANOMALY_DTYPE)
+
+    def companion_array(self) -> CompanionArray:
+        """The pairs of companions, as an array."""
+        return np.frombuffer(self.companions, COMPANION_DTYPE)
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -94,6 +110,8 @@ def decode_snapshot(data: bytes) -> Snapshot:
         len(snapshot.tracks) == len(snapshot.track_ids) * TRACK_DTYPE.itemsize
         and len(snapshot.watches) == len(snapshot.watch_keys) * WATCH_DTYPE.itemsize
         and len(snapshot.asked) == len(snapshot.watch_keys) * np.uint64().itemsize
+        and len(snapshot.anomalies) == len(snapshot.track_ids) * ANOMALY_DTYPE.itemsize
+        and len(snapshot.companions) == len(snapshot.companion_keys) * COMPANION_DTYPE.itemsize
     )
     if not whole:
         raise SnapshotError("damaged engine snapshot: names and rows do not match")

@@ -3,6 +3,8 @@
 - A track never moves back in time. A fix dated at or before the track's time is late, or a
   duplicate; it is marked and leaves the live picture alone.
 - A fix dated too far ahead is marked and not used: it would make every honest fix after it late.
+- A blank fix (0 N 0 E, or a pole: what receivers send that have no position) is no place to be at;
+  it is marked and not used.
 - Every other fix is used, for what it is worth (see `geofence.filter`). One that is probably wild
   or stray is marked as an outlier; it has hardly moved the track, and has made it less sure.
 
@@ -17,6 +19,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from geofence.anomalies import is_blank
 from geofence.distance import to_cartesian_m
 from geofence.filter import FILTER_FIELDS, absorb, begin, lasting_m2, note_odd
 from geofence.kernel import kernel
@@ -37,6 +40,7 @@ class Mark(IntEnum):
     COARSE = 5  # given by earlier versions
     OUTLIER = 6
     MOVED = 7
+    BLANK = 8
 
 
 _USED = int(Mark.USED)
@@ -45,8 +49,12 @@ _DUPLICATE = int(Mark.DUPLICATE)
 _FUTURE = int(Mark.FUTURE)
 _OUTLIER = int(Mark.OUTLIER)
 _MOVED = int(Mark.MOVED)
+_BLANK = int(Mark.BLANK)
 
 _DEGREE_E7 = 1e7
+_POLE_E7 = 900_000_000
+_BLANK_E7 = 1_000
+"""11 m: only so near to the equator or a pole is it worth asking whether a fix is blank."""
 _SECOND_US = 1e6
 _INTERVAL_GAIN = 0.2
 """The mean interval follows a change of rate within about five fixes."""
@@ -112,12 +120,22 @@ def stated_sigma_m(accuracy_cm: int, limits: Limits) -> float:
 
 
 @kernel
+def _is_blank(lat_e7: int, lon_e7: int) -> bool:
+    if _BLANK_E7 < abs(lat_e7) < _POLE_E7 - _BLANK_E7:
+        return False
+    x, y, z = to_cartesian_m(lat_e7 / _DEGREE_E7, lon_e7 / _DEGREE_E7)
+    return is_blank(x, y, z)
+
+
+@kernel
 def judge(
     last: np.void, time_us: int, lat_e7: int, lon_e7: int, now_us: int, limits: Limits
 ) -> int:
     """What is to become of a fix: a value of `Mark`. Changes nothing."""
     if time_us > now_us + limits.future_limit_us:
         return _FUTURE
+    if _is_blank(lat_e7, lon_e7):
+        return _BLANK
     if last["time_us"] == UNKNOWN_TIME_US:
         return _USED
     if time_us == last["time_us"] and lat_e7 == last["lat_e7"] and lon_e7 == last["lon_e7"]:
@@ -189,6 +207,20 @@ def reach_m(state: np.void, at_us: int, limits: Limits) -> float:
     pace_mps = state["pace_mps"]
     boarded_mps = max(pace_mps, limits.boarded_mps)
     return float(pace_mps * on_foot_s + boarded_mps * (age_s - on_foot_s))
+
+
+@kernel
+def usual_interval_s(state: np.void) -> float:
+    """How often a device reports, seconds; 0 where that is not known.
+
+    The lesser of its last interval and the mean before that: one gap does not make it a device
+    that reports rarely, two in a row do.
+    """
+    if state["time_us"] == UNKNOWN_TIME_US or state["before_us"] == UNKNOWN_TIME_US:
+        return 0.0
+    last_s = (state["time_us"] - state["before_us"]) / _SECOND_US
+    before_s = (state["interval_s"] - _INTERVAL_GAIN * last_s) / (1.0 - _INTERVAL_GAIN)
+    return float(max(0.0, min(last_s, before_s)))
 
 
 @kernel

@@ -41,7 +41,8 @@ WATCH_DTYPE = np.dtype(
         ("chance", np.float64),  # the probability it rests on
         ("closest_m", np.float64),  # of the last look at the way between two fixes
         ("closest_us", np.int64),
-        ("beacon_us", np.int64),  # when one device last heard the other
+        ("beacon_us", np.int64, (2,)),  # when each device last heard the other, if it still does
+        ("beacon_told_us", np.int64, (2,)),  # of the newest report of each, heard or lost
         ("calm_fix_us", np.int64, (RINGS,)),  # since when outside, by fix time
         ("calm_now_us", np.int64, (RINGS,)),  # and by the instant that was decided
         ("from_m", np.float64, (3,)),  # a zone: where its depth was measured last
@@ -60,8 +61,9 @@ def new_watches(count: int) -> WatchArray:
     watches = np.zeros(count, WATCH_DTYPE)
     for name in ("depth_m", "sigma_m", "chance", "closest_m", "from_m", "from_depth_m"):
         watches[name] = np.nan
-    for name in ("decided_us", "onset_us", "calm_fix_us", "calm_now_us", "closest_us", "beacon_us"):
-        watches[name] = UNKNOWN_TIME_US
+    for name in WATCH_DTYPE.names or ():
+        if name.endswith("_us") and name != "due_us":
+            watches[name] = UNKNOWN_TIME_US
     return watches
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from alerts.profile import (
     load_profiles,
     parse_profile,
 )
+from geofence.sensitivity import DEFAULT_SENSITIVITY
 from tests.alerts.builders import PROFILES
 
 SHIPPED = (resources.files("alerts") / "profiles" / "default.toml").read_text("utf-8")
@@ -103,6 +105,11 @@ def test_no_shipped_text_reveals_anything(text: str) -> None:
         ("Please be aware", "x" * 61, "60"),
         ('name = "default"', 'name = "../default"', "name"),
         ("tier = 4\n", "tier = \n", "line"),
+        ("[engine]", "[engine]\nclear_dwel_s = 5", "engine: unknown name 'clear_dwel_s'"),
+        ("[engine]", '[engine]\nclear_dwell_s = "5"', "engine.clear_dwell_s: must be a number"),
+        ("[engine]", "[engine]\nclear_dwell_s = true", "engine.clear_dwell_s: must be a number"),
+        ("[engine]", "[engine]\nclear_factor = 0.9", "engine: clear_factor below 1"),
+        ("[engine]", "[engine]\nwarn_ahead_s = nan", "engine: no parameter may be"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named(old: str, new: str, problem: str) -> None:
@@ -164,3 +171,11 @@ def test_events_and_conditions_are_those_of_the_contract() -> None:
     assert {"panic", "strap_cut", "permission_on"} < EVENTS
     assert len(EVENTS) == 14
     assert set(WATCHED) == {"proximity", "exclusion", "inclusion"}
+
+
+def test_the_engine_table_changes_what_it_names_and_nothing_else() -> None:
+    assert parse_profile(SHIPPED.encode(), "a").sensitivity == DEFAULT_SENSITIVITY
+    own = parse_profile(changed("[engine]", "[engine]\nclear_dwell_s = 30"), "a")
+    assert own.sensitivity == replace(DEFAULT_SENSITIVITY, clear_dwell_s=30.0)
+    assert own.sensitivity.version != DEFAULT_SENSITIVITY.version
+    assert Profiles({"default": own}).sensitivities == {"default": own.sensitivity}

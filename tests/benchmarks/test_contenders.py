@@ -57,7 +57,9 @@ def test_all_three_find_a_plain_encounter(tmp_path: Path) -> None:
     assert (report.recordings, report.pairs) == (2, 1)
     for score in (report, report.raw, report.gated):
         assert (score.true, score.found, score.false, score.reported) == (1, 1, 0, 1)
-        assert score.delay_p50_s == 0
+    assert report.raw.delay_p50_s == report.gated.delay_p50_s == 0
+    # He leaps 380 m in a second; the engine believes that at the third fix.
+    assert report.delay_p50_s == 2
 
 
 def test_what_the_gate_leaves_out_the_raw_rule_reports(tmp_path: Path) -> None:
@@ -75,7 +77,9 @@ def test_thinned_recordings_are_found_later(tmp_path: Path) -> None:
     report = run_encounters(path, radius_m=100.0, interval_s=15.0)
     for score in (report, report.raw, report.gated):
         assert (score.found, score.false) == (1, 0)
-        assert score.delay_p50_s == 5  # the fix after second 100 comes at 105
+    # The fix after second 100 comes at 105.
+    assert report.raw.delay_p50_s == report.gated.delay_p50_s == 5
+    assert report.delay_p50_s == 20
 
 
 def test_less_than_a_minute_in_common_is_no_pair(tmp_path: Path) -> None:

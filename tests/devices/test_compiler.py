@@ -20,6 +20,7 @@ from devices.watches import Compiled
 from geofence.distance import to_cartesian_m
 from geofence.plan import ZoneKind
 from geofence.planes import lay_flat
+from geofence.sensitivity import DEFAULT_SENSITIVITY, Sensitivity
 from geofence.zones import zone_m
 from tests.devices.samples import NOON_US, caseloads, sample, tree
 
@@ -49,6 +50,38 @@ def test_the_sample() -> None:
     assert compiled.valid_until_us == from_iso("2026-11-23T20:00:00Z")
 
 
+def test_watches_go_by_the_parameters_of_their_profile() -> None:
+    default, spain = Sensitivity(clear_dwell_s=11), Sensitivity(clear_dwell_s=12)
+
+    def sets_of(**named: Sensitivity) -> list[Sensitivity]:
+        compiled = compile_caseload(sample(), NOON_US, sensitivities=named)
+        plan = compiled.plan
+        sets = [plan.sensitivities[index] for index in plan.sensitivity.tolist()]
+        versions = [compiled.watches[key].sensitivity for key in plan.watch_keys]
+        assert versions == [one.version for one in sets]
+        return sets
+
+    assert sets_of() == [DEFAULT_SENSITIVITY] * 2
+    assert sets_of(default=default) == [default] * 2
+    assert sets_of(default=default, spain=spain) == [spain] * 2
+
+
+def test_a_wearer_s_own_handset_is_a_companion_of_his_tag() -> None:
+    document = tree()
+    document["assignments"].append(
+        {"device": "phone-2", "person": "w1", "from": "2026-01-01T00:00:00Z"}
+    )
+    caseload = msgspec.convert(document, Caseload)
+    compiled = compile_caseload(caseload, NOON_US)
+    plan = compiled.plan
+    assert plan.companion_keys == (("tag-1", "phone-2"),)
+    assert plan.tracks == ("phone-1", "phone-2", "tag-1")
+    # Nothing else comes of it: he is told nothing, and nobody is compared with his phone.
+    assert plan.watch_keys == compile_caseload(sample(), NOON_US).plan.watch_keys
+    assert all("phone-2" not in watch.notify for watch in compiled.watches.values())
+    assert compile_caseload(sample(), NOON_US).plan.companion_keys == ()
+
+
 def test_the_sample_by_night() -> None:
     compiled = compile_caseload(sample(), from_iso("2026-11-23T20:00:00Z"))
     zones = compiled.plan.zones
@@ -74,6 +107,7 @@ def test_what_the_watches_mean() -> None:
         "handset": "phone-1",
         "notify": ("phone-1",),
         "name": "",
+        "sensitivity": DEFAULT_SENSITIVITY.version,
     }
 
 

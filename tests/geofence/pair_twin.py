@@ -1,165 +1,103 @@
-"""The pair machine once more, written down from its description in plain Python with pyproj."""
+"""What the machine measures of a pair, in plain Python."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
 
-from pyproj import Geod
+import numpy as np
 
-from geofence.rules import Rules
-from tests.geofence.plans import S
-from tests.geofence.test_proximity import rice
+from geofence.chances import closest_on_path, inside_soon
+from geofence.distance import ARC_RADIUS_M
+from geofence.levels import Cause
+from geofence.proximity import within_radius
+from geofence.sensitivity import DEFAULT_SENSITIVITY, Sensitivity
+from geofence.track import reach_m
+from tests.geofence.watch_twin import ALERT, CONTACT, LEVELS, PRE_ALERT, Change, WatchTwin
 
-WGS84 = Geod(ellps="WGS84")
-CLEAR, PRE_ALERT, ALERT, CONTACT, UNKNOWN = range(5)
-
-
-class TooCloseToCallError(Exception):
-    """The numbers lie so near to a threshold that rounding decides."""
-
-
-@dataclass
-class Position:
-    time_us: int
-    lat: float
-    lon: float
-    radius_m: float
+_S = 1_000_000
 
 
-@dataclass
-class Change:
-    previous: int
-    level: int
-    number: int
-    onset_us: int
-
-
-def less(a: float, b: float, tolerance: float) -> bool:
-    if abs(a - b) < tolerance:
-        raise TooCloseToCallError
-    return a < b
+def pair_twin(
+    contact_m: float,
+    alert_m: float,
+    pre_alert_m: float,
+    listening_us: int,
+    sensitivity: Sensitivity = DEFAULT_SENSITIVITY,
+) -> PairTwin:
+    rings = dict(zip(LEVELS, (pre_alert_m, alert_m, contact_m), strict=True))
+    rings = {level: ring_m for level, ring_m in rings.items() if ring_m > 0}
+    return PairTwin(
+        2,
+        rings,
+        {level: sensitivity.clear_factor * ring_m for level, ring_m in rings.items()},
+        sensitivity.stale_after_s,
+        listening_us,
+        sensitivity,
+    )
 
 
 @dataclass
-class PairTwin:
-    contact_m: float
-    alert_m: float
-    pre_alert_m: float
-    listening_us: int
-    rules: Rules = field(default_factory=Rules)
-    last: dict[int, Position] = field(default_factory=dict)
-    held: int = CLEAR
-    doubtful: bool = False
-    calm_since: dict[int, tuple[int, int]] = field(default_factory=dict)
-    decided_us: int = -1
-    number: int = 0
-    onset_us: int = -1
+class PairTwin(WatchTwin):
+    beacon_us: int | None = field(default=None)
 
-    @property
-    def level(self) -> int:
-        return UNKNOWN if self.doubtful else self.held
+    def depth_m(self, *, at_fixes: bool) -> float:
+        a, b = self.tracks["here_m" if at_fixes else "xyz_m"]
+        straight_m = float(np.linalg.norm(a - b))
+        # What silence leaves possible is a way straight on; what is measured lies on the surface.
+        return (
+            straight_m if at_fixes else 2 * ARC_RADIUS_M * math.asin(straight_m / 2 / ARC_RADIUS_M)
+        )
 
-    def fix(
-        self, who: int, time_us: int, lat: float, lon: float, accuracy_m: float | None, now_us: int
-    ) -> list[Change]:
-        rules = self.rules
-        radius = rules.unknown_accuracy_m
-        if accuracy_m:
-            radius = max(accuracy_m, rules.accuracy_floor_m)
-        if time_us > now_us + rules.future_limit_s * S:
-            return []
-        if who in self.last:
-            before = self.last[who]
-            if time_us <= before.time_us:
-                return []
-            reach_m = before.radius_m + rules.plausible_mps * (time_us - before.time_us) / S
-            if radius > rules.coarse_m and less(reach_m, radius, 1e-6):
-                return []
-        self.last[who] = Position(time_us, lat, lon, radius)
-        if len(self.last) < 2:
-            return []
-        if any(now_us - p.time_us > rules.stale_after_s * S for p in self.last.values()):
-            return []
+    def chance(self, depth_m: float, ring_m: float, sigma_m: float) -> float:
+        return within_radius(depth_m, ring_m, sigma_m)
+
+    def chances_ahead(self) -> dict[int, float]:
+        a, b = self.tracks
+        chances = {}
+        for level, ring, ahead_s in (
+            (ALERT, CONTACT, self.sensitivity.contact_ahead_s),
+            (PRE_ALERT, ALERT, self.sensitivity.warn_ahead_s),
+        ):
+            if ring in self.rings:
+                chances[level] = inside_soon(a, b, self.rings[ring], ahead_s, self.limits)
+        return chances
+
+    def chances_on_the_way(self, mover: int) -> dict[int, float]:
+        distance_m, sigma_m, _ = closest_on_path(
+            self.tracks[mover], self.tracks[1 - mover], self.limits
+        )
+        if math.isnan(distance_m):
+            return {}
+        return {
+            level: self.chance(distance_m, ring_m, sigma_m) for level, ring_m in self.rings.items()
+        }
+
+    def is_heard(self, now_us: int) -> bool:
+        hold_us = self.rules.beacon_hold_s * _S
+        return self.beacon_us is not None and now_us - self.beacon_us <= hold_us
+
+    def best_chance(self, sigma_m: float) -> float:
+        return 1 - math.exp(-(self.rings[ALERT] ** 2) / (2 * sigma_m**2))
+
+    def reaching_us(self, way_m: float, now_us: int) -> float:
+        def left_m(at_us: float) -> float:
+            return way_m - sum(reach_m(one, round(at_us), self.limits) for one in self.tracks)
+
+        if left_m(now_us) > 0:
+            return math.inf
+        low, high = float(min(self.fix_times_us)), float(now_us)
+        while high - low > 0.5:
+            middle = (low + high) / 2
+            low, high = (middle, high) if left_m(middle) > 0 else (low, middle)
+        return high
+
+    def sight(self, time_us: int, *, lost: bool, now_us: int) -> list[Change]:
         shown = self.level
-        self._judge(now_us)
+        self.beacon_us = None if lost else time_us
+        if self.is_heard(now_us):
+            if self.held < CONTACT or self.doubtful:
+                self.held, self.cause = CONTACT, Cause.BEACON
+            self.doubtful = False
+            self.calm_since.clear()
         return self._report(shown, time_us)
-
-    def distance_and_sigma_m(self) -> tuple[float, float]:
-        a, b = self.last[0], self.last[1]
-        _, _, d = WGS84.inv(a.lon, a.lat, b.lon, b.lat)
-        return d, math.hypot(a.radius_m, b.radius_m) / math.sqrt(-2 * math.log(0.32))
-
-    def _judge(self, now_us: int) -> None:
-        rules = self.rules
-        d, sigma = self.distance_and_sigma_m()
-        rings = {PRE_ALERT: self.pre_alert_m, ALERT: self.alert_m, CONTACT: self.contact_m}
-        oldest_us = min(p.time_us for p in self.last.values())
-        best_chance = 1 - math.exp(-(self.alert_m**2) / (2 * sigma**2))
-        blunt = less(best_chance, rules.enter_probability, 1e-9)
-        low = d - rules.reach_sigmas * sigma
-        decisive = not blunt or less(self.alert_m, low, 1e-3)
-        if decisive:
-            self.decided_us = max(self.decided_us, oldest_us)
-        for level in (CONTACT, ALERT, PRE_ALERT):
-            if not less(rice(d, rings[level], sigma), rules.enter_probability, 1e-3):
-                self.held = max(self.held, level)
-                break
-        for level, ring in rings.items():
-            calm = (
-                level <= self.held
-                and less(ring, low, 1e-3)
-                and less(rice(d, 1.1 * ring, sigma), rules.clear_probability, 1e-3)
-            )
-            if not calm:
-                self.calm_since.pop(level, None)
-            else:
-                self.calm_since.setdefault(level, (oldest_us, now_us))
-        self._fall(oldest_us, now_us)
-        if blunt and self.held < ALERT and not less(self.alert_m, d, 1e-3):
-            self.doubtful = True
-        elif decisive and self.held not in self.calm_since:
-            self.doubtful = False
-
-    def _fall(self, fix_us: int, now_us: int) -> bool:
-        fell = False
-        dwell_us = self.rules.clear_dwell_s * S
-        while self.held in self.calm_since:
-            since_fix_us, since_now_us = self.calm_since[self.held]
-            if fix_us - since_fix_us < dwell_us and now_us - since_now_us < dwell_us:
-                break
-            del self.calm_since[self.held]
-            self.held -= 1
-            fell = True
-        return fell
-
-    def sweep(self, now_us: int) -> list[Change]:
-        if not self.last:
-            return []
-        rules = self.rules
-        shown = self.level
-        overdue_us = max(self.decided_us, self.listening_us) + round(rules.stale_after_s * S)
-        if now_us > overdue_us:
-            reached_us: float = -1
-            if len(self.last) == 2:
-                d, sigma = self.distance_and_sigma_m()
-                way_s = (d - rules.reach_sigmas * sigma - self.alert_m) / rules.plausible_mps
-                ages_s = sum(max(0, now_us - p.time_us) / S for p in self.last.values())
-                reached_us = now_us + (way_s - ages_s) / 2 * S
-                if abs(reached_us - now_us) < 1000:
-                    raise TooCloseToCallError
-            if reached_us < now_us:
-                self.doubtful = True
-                self.calm_since.clear()
-                return self._report(shown, max(overdue_us, int(reached_us)))
-        if self._fall(-1, now_us) and self.held not in self.calm_since:
-            self.doubtful = False
-        return self._report(shown, now_us)
-
-    def _report(self, shown: int, since_us: int) -> list[Change]:
-        if self.level == shown:
-            return []
-        self.number += 1
-        if shown == CLEAR:
-            self.onset_us = max(since_us, self.onset_us + 1)
-        return [Change(shown, self.level, self.number, self.onset_us)]
