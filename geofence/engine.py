@@ -245,7 +245,7 @@ class Engine:
 
     def picture(self) -> Picture:
         """How everything stands after the last call, as copies."""
-        return take_picture(self._tracks, self._watches, self._layout)
+        return take_picture(*self._arrays())
 
     def anomalies(self, now_us: int) -> list[AnomalyChange]:
         """The anomalies of devices that go on, as changes that began."""
@@ -283,7 +283,6 @@ class Engine:
             ],
             np.bool_,
         )
-        self._watches["from_depth_m"][changed] = np.nan
         self._watches["due_us"][changed] = 0
         measure_where(*self._arrays(), changed)
         self._retired = dict(held.retired)
