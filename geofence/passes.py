@@ -14,15 +14,16 @@ from numpy.typing import NDArray
 
 from geofence.due import cannot_see, next_due_us, settle_far
 from geofence.kernel import kernel
-from geofence.layout import NO_ZONE, Layout
+from geofence.layout import NO_ZONE, Layout, TermsArray
 from geofence.levels import UNKNOWN_TIME_US, Cause, Level
 from geofence.machine import decide, elapse, glance
+from geofence.memory import borrowed, fetch
 from geofence.plan import FloatArray, IntArray
 from geofence.planes import Planes
 from geofence.rising import FIRST_MOVED, NO_MOVER, SECOND_MOVED, hear
 from geofence.rules import Limits
 from geofence.silence import oldest_us, patience_us, until_heard_us
-from geofence.track import Mark, Scratch, TrackArray, advance, judge
+from geofence.track import TRACK_DTYPE, Mark, Scratch, TrackArray, advance, judge
 from geofence.watch import (
     WatchArray,
     describe,
@@ -67,6 +68,16 @@ ChangeArray = NDArray[np.void]
 """(C,) of `CHANGE_DTYPE`."""
 
 MarkArray = NDArray[np.uint8]
+
+TRACK_LINES = TRACK_DTYPE.itemsize // 64
+WATCH_LINES = 2
+"""Cache lines of a row that are fetched ahead: of a watch, what tells that it is far."""
+
+WATCHES_AHEAD = 8
+"""Watches of one device that are fetched ahead, at the most."""
+
+SWEPT_AHEAD = 8
+"""Watches that a sweep looks ahead."""
 
 
 @kernel
@@ -123,7 +134,8 @@ def _fresh(terms: np.void, a: np.void, b: np.void, now_us: int, limits: Limits) 
     fix_us = oldest_us(a, b)
     if fix_us == UNKNOWN_TIME_US:
         return False
-    return now_us - fix_us <= patience_us(terms, a, b, limits)
+    age_us = now_us - fix_us
+    return age_us <= terms["overdue_us"] or age_us <= patience_us(terms, a, b, limits)
 
 
 @kernel
@@ -163,6 +175,38 @@ def _take_evidence(
 
 
 @kernel
+def _borrowed_planes(layout: Layout) -> Planes:
+    planes = layout.planes
+    return Planes(borrowed(planes.zones), borrowed(planes.corridors), borrowed(planes.edges))
+
+
+@kernel
+def _fetch_ahead(
+    tracks: TrackArray, watches: WatchArray, terms: TermsArray, track_start: IntArray,
+    track_watch: IntArray, track: IntArray, i: int,
+) -> None:  # fmt: skip
+    """Fetch what the fixes after the one at `i` will touch: the farther ahead, the less is known."""
+    last = track.size - 1
+    who = track[min(i + 3, last)]
+    if who >= 0:
+        fetch(tracks, who, TRACK_LINES)
+        fetch(track_start, who, 1)
+    who = track[min(i + 2, last)]
+    if who >= 0:
+        first, end = track_start[who], track_start[who + 1]
+        for k in range(first, min(end, first + WATCHES_AHEAD)):
+            fetch(terms, track_watch[k], 2)
+            fetch(watches, track_watch[k], WATCH_LINES)
+    who = track[min(i + 1, last)]
+    if who >= 0:
+        first, end = track_start[who], track_start[who + 1]
+        for k in range(first, min(end, first + WATCHES_AHEAD)):
+            one = terms[track_watch[k]]
+            if one["zone"] == NO_ZONE:
+                fetch(tracks, one["first"] + one["second"] - who, 2)
+
+
+@kernel
 def take_fixes(
     tracks: TrackArray,
     watches: WatchArray,
@@ -187,10 +231,12 @@ def take_fixes(
     Returns:
         The fix to go on with (n when done), and the number of changes written.
     """
-    terms, planes = layout.terms, layout.planes
-    track_start, track_watch = layout.track_start, layout.track_watch
+    terms, planes = borrowed(layout.terms), _borrowed_planes(layout)
+    track_start, track_watch = borrowed(layout.track_start), borrowed(layout.track_watch)
+    tracks, watches = borrowed(tracks), borrowed(watches)
     count = 0
     for i in range(start, track.size):
+        _fetch_ahead(tracks, watches, terms, track_start, track_watch, track, i)
         who = track[i]
         if who < 0:
             marks[i] = _UNWATCHED
@@ -236,9 +282,14 @@ def take_time(
 
     Only those are looked at that are due: for the others nothing can have changed.
     """
-    terms, planes = layout.terms, layout.planes
+    terms, planes = borrowed(layout.terms), _borrowed_planes(layout)
+    tracks, watches = borrowed(tracks), borrowed(watches)
     count = 0
     for watch in range(start, watches.size):
+        coming = min(watch + SWEPT_AHEAD, watches.size - 1)
+        if watches[coming]["due_us"] <= now_us:
+            fetch(tracks, terms[coming]["first"], TRACK_LINES)
+            fetch(tracks, terms[coming]["second"], TRACK_LINES)
         state = watches[watch]
         if state["due_us"] > now_us:
             continue

@@ -24,6 +24,7 @@ from geofence.distance import to_cartesian_m
 from geofence.filter import FILTER_FIELDS, absorb, begin, lasting_m2, note_odd
 from geofence.kernel import kernel
 from geofence.levels import UNKNOWN_TIME_US
+from geofence.memory import new_rows, on_lines
 from geofence.motion import COLUMNS, MODEL_DTYPE_FIELDS, blend, fastest_mps, mix
 from geofence.proximity import SIGMAS_PER_R68
 from geofence.rules import MODELS, Limits
@@ -59,7 +60,7 @@ _SECOND_US = 1e6
 _INTERVAL_GAIN = 0.2
 """The mean interval follows a change of rate within about five fixes."""
 
-TRACK_DTYPE = np.dtype(
+TRACK_DTYPE = on_lines(
     [
         # What others need of it, to tell that it is far from them, comes first, close together.
         ("time_us", np.int64),  # of the last fix used, or UNKNOWN_TIME_US
@@ -85,8 +86,7 @@ TRACK_DTYPE = np.dtype(
         ("sigma_mps", np.float64),
         *MODEL_DTYPE_FIELDS,
         *FILTER_FIELDS,
-    ],
-    align=True,
+    ]
 )
 """State of one track."""
 
@@ -96,7 +96,7 @@ TrackArray = NDArray[np.void]
 
 def new_tracks(count: int, *, listening_us: int) -> TrackArray:
     """Tracks of devices not seen yet, which could be heard since `listening_us`."""
-    tracks = np.zeros(count, TRACK_DTYPE)
+    tracks = new_rows(count, TRACK_DTYPE)
     tracks["listening_us"] = listening_us
     for name in ("time_us", "before_us", "at_us"):
         tracks[name] = UNKNOWN_TIME_US

@@ -11,6 +11,7 @@ from geofence.distance import along_chord_m
 from geofence.kernel import kernel
 from geofence.layout import ALERT_RING, CONTACT_RING, NO_ZONE, RINGS, Layout
 from geofence.levels import UNKNOWN_TIME_US, Level
+from geofence.memory import new_rows, on_lines
 from geofence.plan import FloatArray
 from geofence.planes import Planes
 from geofence.proximity import (
@@ -26,16 +27,18 @@ from geofence.zones import zone_m
 
 _UNKNOWN = int(Level.UNKNOWN)
 
-WATCH_DTYPE = np.dtype(
+WATCH_DTYPE = on_lines(
     [
-        ("depth_m", np.float64),  # see Layout; NaN without a position
-        ("sigma_m", np.float64),
-        ("due_us", np.int64),  # nothing can change before this unless a fix comes
-        ("decided_us", np.int64),  # oldest fix of the last evidence that could decide
-        ("onset_us", np.int64),  # of the present or the last episode
-        ("number", np.int64),  # of the last transition
+        # What tells that nothing is near comes first, close together.
         ("held", np.int64),  # level by the rings alone
         ("unknown", np.int64),  # 1: cannot be excluded, whatever is held
+        ("due_us", np.int64),  # nothing can change before this unless a fix comes
+        ("decided_us", np.int64),  # oldest fix of the last evidence that could decide
+        ("depth_m", np.float64),  # see Layout; NaN without a position. Not kept up to date far away
+        ("from_m", np.float64, (3,)),  # a zone: where its depth was measured
+        ("sigma_m", np.float64),
+        ("onset_us", np.int64),  # of the present or the last episode
+        ("number", np.int64),  # of the last transition
         ("cause", np.int64),  # of the last rise: a value of Cause
         ("chance", np.float64),  # the probability it rests on
         ("closest_m", np.float64),  # of the last look at the way between two fixes
@@ -44,9 +47,7 @@ WATCH_DTYPE = np.dtype(
         ("beacon_told_us", np.int64, (2,)),  # of the newest report of each, heard or lost
         ("calm_fix_us", np.int64, (RINGS,)),  # since when outside, by fix time
         ("calm_now_us", np.int64, (RINGS,)),  # and by the instant that was decided
-        ("from_m", np.float64, (3,)),  # a zone: where its depth was measured
-    ],
-    align=True,
+    ]
 )
 """State of one watch. Only rings of levels up to the one held are ever calm."""
 
@@ -56,7 +57,7 @@ WatchArray = NDArray[np.void]
 
 def new_watches(count: int) -> WatchArray:
     """Watches that have seen nothing: clear, at no distance."""
-    watches = np.zeros(count, WATCH_DTYPE)
+    watches = new_rows(count, WATCH_DTYPE)
     for name in ("depth_m", "sigma_m", "chance", "closest_m", "from_m"):
         watches[name] = np.nan
     for name in WATCH_DTYPE.names or ():
