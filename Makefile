@@ -33,7 +33,11 @@ types: $(STAMPS)/test  ## Strict types
 rooms: $(STAMPS)/test  ## What each room may import
 	$(BIN)/lint-imports
 
+# Compiled once beforehand, so that no test has to wait for it.
 unit: $(STAMPS)/test  ## The tests alone
+	@echo "Compiling the engine (a minute, where nothing is kept from before)"
+	@NUMBA_CACHE_DIR="$${NUMBA_CACHE_DIR:-$(CURDIR)/.cordon/compiled}" \
+		$(BIN)/python -c 'from geofence.engine import warm_up; print(f"  {warm_up():.0f} s")'
 	$(BIN)/python -m pytest
 
 format: $(STAMPS)/test  ## Rewrite the files as the style wants them

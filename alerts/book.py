@@ -3,8 +3,8 @@
 The book changes only by `Book.apply`, in a live run and in a rebuild alike. That is why a desk
 rebuilt from its changes equals the one that made them.
 
-Two marks of the past outlive an alert. Per watch, the number of the last transition and the
-newest onset: what the engine decides again after a crash is known by them. Per device and type of
+Two marks of the past outlive an alert. Per subject (a watch of the engine, or an anomaly of a
+device), the number of the last transition and the newest onset: what the engine decides again after a crash is known by them. Per device and type of
 event, the newest sequence number and time: an event delivered again raises nothing again.
 """
 
@@ -19,17 +19,16 @@ from alerts.errors import DeskStateError
 from alerts.model import Alert, AlertChange
 from devices.instants import from_iso, to_iso
 from devices.reports import Event
-from geofence.levels import Transition
 
-WATCHES_REMEMBERED = 500_000
-"""Watches whose last transition is kept. Beyond it the one longest unchanged is forgotten."""
+SUBJECTS_REMEMBERED = 500_000
+"""Subjects whose last transition is kept. Beyond it the one longest unchanged is forgotten."""
 
 EVENTS_REMEMBERED = 500_000
 """Pairs of device and event type whose newest event is kept. Beyond it, as above."""
 
 
 class Passed(msgspec.Struct, frozen=True, array_like=True):
-    """How far one watch has come: its last transition and its newest onset."""
+    """How far one subject has come: its last transition and its newest onset."""
 
     number: int
     onset_us: int
@@ -117,7 +116,7 @@ class Book:
 
     def __init__(self) -> None:
         self._entries: dict[str, Entry] = {}
-        self._by_watch: dict[str, str] = {}
+        self._by_subject: dict[str, str] = {}
         self._by_event: dict[str, dict[str, str]] = {}
         self._returned: tuple[dict[str, None], ...] = ({}, {}, {}, {})
         self._passed: dict[str, Passed] = {}
@@ -135,14 +134,14 @@ class Book:
         """The open alert of this id."""
         return self._entries.get(alert_id)
 
-    def of_watch(self, watch: str) -> Entry | None:
-        """The active alert of a watch."""
-        found = self._by_watch.get(watch)
+    def of_subject(self, subject: str) -> Entry | None:
+        """The active alert of a watch or an anomaly."""
+        found = self._by_subject.get(subject)
         return None if found is None else self._entries[found]
 
-    def watches(self) -> tuple[str, ...]:
-        """Keys of the watches with an active alert."""
-        return tuple(self._by_watch)
+    def of_the_engine(self) -> list[Entry]:
+        """The active alerts of watches and anomalies."""
+        return [self._entries[found] for found in self._by_subject.values()]
 
     def of_event(self, device: str, event_type: str) -> Entry | None:
         """The alert about this type of event of a device, active or returned."""
@@ -156,15 +155,15 @@ class Book:
                 return self._entries[found]
         return None
 
-    def has_passed(self, transition: Transition) -> bool:
+    def has_passed(self, subject: str, number: int, onset_us: int) -> bool:
         """Whether a transition was applied already."""
-        passed = self._passed.get(transition.watch)
-        return passed is not None and passed.has(transition.number, transition.onset_us)
+        passed = self._passed.get(subject)
+        return passed is not None and passed.has(number, onset_us)
 
-    def onset_is_new(self, transition: Transition) -> bool:
-        """Whether the onset is later than every one known of this watch."""
-        passed = self._passed.get(transition.watch)
-        return passed is None or transition.onset_us > passed.onset_us
+    def onset_is_new(self, subject: str, onset_us: int) -> bool:
+        """Whether the onset is later than every one known of this subject."""
+        passed = self._passed.get(subject)
+        return passed is None or onset_us > passed.onset_us
 
     def has_seen(self, event: Event) -> bool:
         """Whether an event, or a newer one of its kind, belonged to an alert known here."""
@@ -196,9 +195,8 @@ class Book:
 
     def _is_of_the_past(self, alert: Alert) -> bool:
         """Whether an alert that is not open was open once: a change that came twice."""
-        if alert.watch:
-            passed = self._passed.get(alert.watch)
-            return passed is not None and passed.has(alert.transition, from_iso(alert.onset))
+        if alert.subject:
+            return self.has_passed(alert.subject, alert.transition, from_iso(alert.onset))
         known = self._marks.get((alert.device, alert.level))
         mark = _mark_of(alert)
         return known is not None and mark is not None and known.has(mark.seq, mark.time_us)
@@ -213,34 +211,34 @@ class Book:
         elif entry is None or entry.alert.transition != alert.transition:
             # A person's step repeats the alert's last number, which its watch may have left long
             # behind; only the engine's own changes move the watch on.
-            self._pass(alert.watch, alert.transition, from_iso(alert.onset))
+            self._pass(alert.subject, alert.transition, from_iso(alert.onset))
 
-    def _pass(self, watch: str, number: int, onset_us: int) -> None:
-        known = self._passed.get(watch)
+    def _pass(self, subject: str, number: int, onset_us: int) -> None:
+        known = self._passed.get(subject)
         if known is not None:
             if known.has(number, onset_us):
                 return
-            del self._passed[watch]
+            del self._passed[subject]
             onset_us = max(onset_us, known.onset_us)
-        self._passed[watch] = Passed(number, onset_us)
-        _forget_oldest(self._passed, WATCHES_REMEMBERED)
+        self._passed[subject] = Passed(number, onset_us)
+        _forget_oldest(self._passed, SUBJECTS_REMEMBERED)
 
     def _put_in(self, alert: Alert) -> None:
-        if alert.device:
+        if not alert.subject:
             self._by_event.setdefault(alert.device, {})[alert.level] = alert.alert_id
         elif alert.state == "active":
-            self._by_watch[alert.watch] = alert.alert_id
+            self._by_subject[alert.subject] = alert.alert_id
         if alert.state == "returned":
             self._returned[alert.tier - 1][alert.alert_id] = None
 
     def _take_out(self, alert: Alert) -> None:
-        if alert.device:
+        if not alert.subject:
             types = self._by_event[alert.device]
             del types[alert.level]
             if not types:
                 del self._by_event[alert.device]
-        elif self._by_watch.get(alert.watch) == alert.alert_id:
-            del self._by_watch[alert.watch]
+        elif self._by_subject.get(alert.subject) == alert.alert_id:
+            del self._by_subject[alert.subject]
         self._returned[alert.tier - 1].pop(alert.alert_id, None)
 
     def dump(self) -> bytes:

@@ -1,7 +1,8 @@
 """How a decision of the engine is written down: the form that travels and that evidence keeps.
 
-A message of the decisions stream holds the decisions of one engine pass, in their order: three
-bytes of format, then MessagePack. MessagePack and not JSON, because a transition may carry NaN
+A message of the decisions stream holds the decisions of one engine pass, in their order, or the
+anomalies of devices that one pass found to begin or end: three bytes of format, then MessagePack.
+MessagePack and not JSON, because a transition may carry NaN
 (there was nothing to measure) and infinity (they are not closing), which JSON does not have, and
 because its 64-bit floats come back bit for bit, which a replay is compared by.
 """
@@ -9,9 +10,11 @@ because its 64-bit floats come back bit for bit, which a replay is compared by.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import msgspec
 
+from geofence.anomaly_changes import AnomalyChange
 from geofence.levels import Transition
 
 
@@ -26,6 +29,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
         build: Version of the code.
         caseload_version: `Plan.version` the watch belonged to.
         after_position: Journal position of the newest batch the engine had seen; 0 for none.
+        explained: False for one written by a version that did not say why: `cause`, `sigma_m`,
+            `ring_m`, `closest_m` and `closest_us` of the transition are then not known.
     """
 
     transition: Transition
@@ -40,15 +45,39 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     build: str
     caseload_version: str
     after_position: int
+    explained: bool = True
+
+
+class AnomalyDecision(msgspec.Struct, frozen=True, kw_only=True):
+    """Something is wrong with a device, or no longer is; whose it is, and what it was found with.
+
+    Attributes:
+        change: What the engine said, with its numbers.
+        person, role: Who carries the device; None for nobody.
+        agency: The first of those concerned; empty for none.
+        rules, build, caseload_version, after_position: As in `Decision`.
+    """
+
+    change: AnomalyChange
+    person: str | None
+    role: Literal["wearer", "protected"] | None
+    agency: str
+    rules: str
+    build: str
+    caseload_version: str
+    after_position: int
 
 
 class DecisionFormatError(ValueError):
     """Bytes that are not decisions of a layout this version reads."""
 
 
-_FORMAT = b"CD1"  # Cordon decisions, layout 1: the struct above and `Transition`.
+_FORMAT = b"CD2"  # Cordon decisions, layout 2: `Decision` and `Transition`.
+_UNEXPLAINED = b"CD1"  # the same from versions that did not say why
+_ANOMALIES = b"CN1"  # Cordon anomalies, layout 1: `AnomalyDecision` and `AnomalyChange`.
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(tuple[Decision, ...])
+_anomaly_decoder = msgspec.msgpack.Decoder(tuple[AnomalyDecision, ...])
 
 
 def encode_decisions(decisions: Sequence[Decision]) -> bytes:
@@ -56,17 +85,40 @@ def encode_decisions(decisions: Sequence[Decision]) -> bytes:
     return _FORMAT + _encoder.encode(tuple(decisions))
 
 
-def decode_decisions(data: bytes) -> tuple[Decision, ...]:
-    """The decisions that `encode_decisions` wrote.
+def encode_anomalies(anomalies: Sequence[AnomalyDecision]) -> bytes:
+    """The anomalies that one engine pass found to begin or end, as the bytes of one message."""
+    return _ANOMALIES + _encoder.encode(tuple(anomalies))
+
+
+def decode_entry(data: bytes) -> tuple[Decision, ...] | tuple[AnomalyDecision, ...]:
+    """What a message of the decisions stream holds.
 
     Raises:
         DecisionFormatError: Unknown layout or damaged bytes.
     """
-    if data[:3] != _FORMAT:
+    if data[:3] != _ANOMALIES:
+        return decode_decisions(data)
+    try:
+        return _anomaly_decoder.decode(memoryview(data)[3:])
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise DecisionFormatError(f"damaged anomalies: {error}") from error
+
+
+def decode_decisions(data: bytes) -> tuple[Decision, ...]:
+    """The decisions that `encode_decisions` wrote, of this version or one before.
+
+    Raises:
+        DecisionFormatError: Unknown layout or damaged bytes.
+    """
+    layout = data[:3]
+    if layout not in {_FORMAT, _UNEXPLAINED}:
         raise DecisionFormatError(
-            f"unknown decision layout {data[:3]!r}; this version reads {_FORMAT!r}"
+            f"unknown decision layout {layout!r}; this version reads {_FORMAT!r}"
         )
     try:
-        return _decoder.decode(memoryview(data)[3:])
+        decisions = _decoder.decode(memoryview(data)[3:])
+        if layout == _FORMAT:
+            return decisions
+        return tuple(msgspec.structs.replace(one, explained=False) for one in decisions)
     except (msgspec.MsgspecError, ValueError) as error:
         raise DecisionFormatError(f"damaged decisions: {error}") from error

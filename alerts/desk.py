@@ -20,60 +20,46 @@ becomes critical, it asks for a person again.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from alerts.book import Book, Entry
+from alerts.desk_counts import DeskCounts
 from alerts.episodes import (
+    alert_of_anomaly,
     alert_of_event,
     alert_of_watch,
+    anomaly_episode_id,
+    anomaly_fields,
     decision_fields,
     is_clear,
+    step_of,
     tier_of,
     watch_episode_id,
     worse,
 )
-from alerts.errors import IllegalStep, NoSuchAlert, VersionConflict
-from alerts.model import EVENT_TYPE_PREFIX, SYSTEM, Alert, AlertChange, ChangeKind
+from alerts.model import (
+    EVENT_TYPE_PREFIX,
+    SYSTEM,
+    Alert,
+    AlertChange,
+    ChangeKind,
+    subject_of_anomaly,
+)
 from alerts.profile import Profiles
+from alerts.steps import may_acknowledge, may_resolve, seen_by
 from devices.instants import to_iso
 from devices.reports import Event
 from devices.watches import Bearer, Watch
+from geofence.anomaly_changes import AnomalyChange
 from geofence.levels import Transition
 
 OPEN_LIMIT = 200_000
 """Open alerts. When so many are open, a new one first closes one that has returned and matters no
 more than itself; where there is none, tiers 1 and 2 are raised all the same, 3 and 4 are not."""
 
-OPERATOR_LIMIT_CHARS = 200
-NOTE_LIMIT_CHARS = 4_000
-
 _NEVER_REFUSED = 2
-
-
-@dataclass(slots=True)
-class DeskCounts:
-    """What the desk has done since it was made.
-
-    Attributes:
-        raised: New alerts.
-        changes: All changes, those included.
-        replayed: Transitions and events that were known already.
-        repeats: Events taken into an alert that was open already.
-        unmapped: Events the profile has no use for.
-        displaced: Alerts closed to make room at `OPEN_LIMIT`.
-        refused: Alerts not raised for want of room.
-    """
-
-    raised: int = 0
-    changes: int = 0
-    replayed: int = 0
-    repeats: int = 0
-    unmapped: int = 0
-    displaced: int = 0
-    refused: int = 0
 
 
 class Desk:
@@ -119,10 +105,10 @@ class Desk:
         Returns:
             The changes, in order: none, one, or two when an acknowledged alert returns and closes.
         """
-        if self._book.has_passed(transition):
+        if self._book.has_passed(watch.key, transition.number, transition.onset_us):
             self.counts.replayed += 1
             return []
-        entry = self._book.of_watch(watch.key)
+        entry = self._book.of_subject(watch.key)
         if is_clear(transition):
             return [] if entry is None else self._end_episode(entry, transition, watch, now_us)
         if entry is None:
@@ -134,7 +120,8 @@ class Desk:
     ) -> list[AlertChange]:
         profile = self._profiles.find(watch.profile)
         # Two episodes can begin at the same fix, when only time passed between them.
-        number = None if self._book.onset_is_new(transition) else transition.number
+        is_new = self._book.onset_is_new(watch.key, transition.onset_us)
+        number = None if is_new else transition.number
         episode_id = watch_episode_id(watch.key, transition.onset_us, number)
         fields = alert_of_watch(transition, watch, profile, episode_id, now_us)
         return self._raise(fields | self._made(watch), now_us)
@@ -165,24 +152,62 @@ class Desk:
     def _made(self, watch: Watch) -> dict[str, Any]:
         return self._made_by | {"rules": watch.decided_by(self._made_by["rules"])}
 
-    def retire(self, watches: Collection[str], *, now_us: int) -> list[AlertChange]:
-        """Let alerts return whose watch is watched no longer.
+    def retire(
+        self, watches: Collection[str], anomalies: Collection[str] = (), *, now_us: int
+    ) -> list[AlertChange]:
+        """Let alerts return whose watch is watched no longer, or whose anomaly is not going on.
 
-        For the start of the service: a watch that vanished from the caseload while it was down
-        gives no transition that would end its episode.
+        For the start of the service: what vanished from the caseload while it was down gives no
+        transition that would end its episode.
 
         Args:
             watches: Keys of all watches of the present plan.
+            anomalies: Keys of all anomalies that go on.
             now_us: The present instant.
         """
-        gone = [key for key in self._book.watches() if key not in watches]
-        entries = [entry for key in gone if (entry := self._book.of_watch(key)) is not None]
+        present = {*watches, *map(subject_of_anomaly, anomalies)}
+        gone = [entry for entry in self._book.of_the_engine() if entry.alert.subject not in present]
+        return [change for entry in gone for change in self._retire(entry, now_us)]
+
+    def _retire(self, entry: Entry, now_us: int) -> list[AlertChange]:
         fields = {
-            "level": "clear",
             "decided_at": to_iso(now_us),
             "note": "no longer watched: the caseload has changed",
         }
-        return [change for entry in entries for change in self._return(entry, fields, now_us)]
+        if entry.alert.watch:
+            fields["level"] = "clear"
+        return self._return(entry, fields, now_us)
+
+    # What is wrong with devices
+
+    def on_anomaly(
+        self, change: AnomalyChange, bearer: Bearer, *, now_us: int
+    ) -> list[AlertChange]:
+        """Take in one beginning or end of an anomaly.
+
+        Args:
+            change: One that was applied before, or that comes before one that was, changes
+                nothing. Neither does one for which the profile has no rule.
+            bearer: The device as it is assigned now.
+            now_us: The present instant.
+        """
+        subject, number = subject_of_anomaly(change.key), step_of(change)
+        if self._book.has_passed(subject, number, change.onset_us):
+            self.counts.replayed += 1
+            return []
+        entry = self._book.of_subject(subject)
+        if entry is not None:
+            fields = anomaly_fields(change)
+            return [] if change.began else self._return(entry, fields, now_us)
+        profile = self._profiles.find(bearer.profile)
+        if change.kind.label not in profile.anomalies:
+            self.counts.unmapped += 1
+            return []
+        if not change.began:
+            return []
+        is_new = self._book.onset_is_new(subject, change.onset_us)
+        episode_id = anomaly_episode_id(change, None if is_new else number)
+        return self._raise(alert_of_anomaly(change, bearer, profile, episode_id, now_us), now_us)
 
     # What devices notice
 
@@ -252,13 +277,8 @@ class Desk:
             VersionConflict: It has changed since `version`.
             IllegalStep: It is acknowledged already, or the operator has no name.
         """
-        alert = self._seen_by(operator, alert_id, version)
-        if alert.acknowledged_by is not None:
-            raise IllegalStep(
-                alert_id,
-                f"the alert was acknowledged by {alert.acknowledged_by} at {alert.acknowledged_at}"
-                " already; there is nothing left to acknowledge",
-            )
+        alert = seen_by(operator, self._book.get(alert_id), alert_id, version)
+        may_acknowledge(alert)
         taken = msgspec.structs.replace(
             alert, acknowledged_by=operator, acknowledged_at=to_iso(now_us)
         )
@@ -278,39 +298,9 @@ class Desk:
             IllegalStep: It is not acknowledged, it has no note, or the engine still sees it: a
                 danger that lasts cannot be closed away.
         """
-        alert = self._seen_by(operator, alert_id, version)
-        if alert.acknowledged_by is None:
-            raise IllegalStep(alert_id, "nobody has acknowledged the alert; acknowledge it first")
-        if alert.watch:
-            raise IllegalStep(
-                alert_id,
-                "what the alert is about still lasts, so it cannot be closed; it closes by itself"
-                " when it is over",
-            )
-        if not note.strip() or len(note) > NOTE_LIMIT_CHARS:
-            raise IllegalStep(
-                alert_id,
-                "closing needs a note that says what was found and done, of at most"
-                f" {NOTE_LIMIT_CHARS} characters",
-            )
+        alert = seen_by(operator, self._book.get(alert_id), alert_id, version)
+        may_resolve(alert, note)
         return [self._close(alert, now_us, operator, note)]
-
-    def _seen_by(self, operator: str, alert_id: str, version: int) -> Alert:
-        entry = self._book.get(alert_id)
-        if entry is None:
-            raise NoSuchAlert(alert_id)
-        alert = entry.current()
-        if alert.version != version:
-            raise VersionConflict(
-                alert_id, seen=version, version=alert.version, actor=entry.actor, kind=entry.kind
-            )
-        if not operator.strip() or operator == SYSTEM or len(operator) > OPERATOR_LIMIT_CHARS:
-            raise IllegalStep(
-                alert_id,
-                "a step needs the name of the person who takes it, of at most"
-                f" {OPERATOR_LIMIT_CHARS} characters; {SYSTEM!r} is nobody's name",
-            )
-        return alert
 
     # What is kept
 

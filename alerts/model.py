@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+from geofence.anomaly_changes import anomaly_key
+
 ConditionName = Literal["proximity", "exclusion", "inclusion", "device", "panic", "tamper"]
 
 ChangeKind = Literal[
@@ -35,10 +37,12 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         alert_id: Derived from `episode_id`; the same after any restart or replay.
         episode_id: Derived from the watch and the fix time that began the episode, or from the
-            device and sequence number of the event.
+            device and sequence number of the event, or the device, the kind of anomaly and the fix
+            time that began it.
         condition_id: Of the order's condition; empty for events of devices.
         tier: 1 critical, 2 high, 3 warning, 4 technical.
-        level: `geofence.levels.Level.label`, or the event type for panic, tamper and device.
+        level: `geofence.levels.Level.label`, or for panic, tamper and device the event type or
+            the kind of anomaly.
         agency: Who is to act; empty when the device belongs to no order.
         distance_m, distance_low_m, distance_high_m: As in `geofence.levels.Transition`; None when
             there is no position to measure from.
@@ -51,9 +55,10 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
         onset: Fix time or event time that began the episode.
         acknowledged_by, acknowledged_at: Holds for the tier it was given at: both are None again
             when the tier gets worse.
-        transition: Number of the engine's transition that was applied last; 0 for events.
-        watch: Key of the engine's watch; empty for events.
-        device: The device an event came from; empty for watches.
+        transition: Number of the engine's transition that was applied last; 0 for events. For an
+            anomaly, beginnings and ends count.
+        watch: Key of the engine's watch; empty for events and anomalies.
+        device: The device an event came from or an anomaly is of; empty for watches.
         notify: Handsets of the protected people concerned. Never a wearer's device.
         profile: Version of the jurisdiction profile that gave the tier, for example
             ``default@1a2b3c4d``.
@@ -62,6 +67,13 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
             change was made.
         last_event_seq, last_event_at: The newest event taken into this alert; -1 and None for
             watches, -1 also where the device does not count.
+        cause: What the level rests on: `geofence.levels.Cause.label`; empty for events and
+            anomalies.
+        closest_m, closest_at: Nearest they came on the way between two fixes, where that is the
+            cause.
+        anomaly: `geofence.anomaly_state.Anomaly.label`; empty for everything else.
+        companion: The wearer's own device that an anomaly of two devices compares with.
+        quantity, count: What `Anomaly` says of each kind.
     """
 
     alert_id: str
@@ -102,6 +114,28 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     repeats: int = 0
     last_event_seq: int = -1
     last_event_at: str | None = None
+    cause: str = ""
+    closest_m: float | None = None
+    closest_at: str | None = None
+    anomaly: str = ""
+    companion: str = ""
+    quantity: float | None = None
+    count: int = 0
+
+    @property
+    def subject(self) -> str:
+        """Names what the engine's spells are counted by; empty for events.
+
+        No watch has a colon in its key.
+        """
+        if self.anomaly:
+            return subject_of_anomaly(anomaly_key(self.anomaly, self.device, self.companion))
+        return self.watch
+
+
+def subject_of_anomaly(key: str) -> str:
+    """The subject of an anomaly (see `geofence.anomaly_changes.anomaly_key`)."""
+    return f"anomaly:{key}"
 
 
 class AlertChange(msgspec.Struct, frozen=True, kw_only=True):

@@ -26,6 +26,7 @@ from alerts.errors import ProfileError
 from alerts.model import Alert
 from devices.caseload import DEFAULT_PROFILE
 from devices.reports import EventType
+from geofence.anomaly_state import Anomaly
 from geofence.sensitivity import PARAMETERS, Sensitivity
 
 DEFAULT = DEFAULT_PROFILE
@@ -42,6 +43,12 @@ EVENTS = frozenset(get_args(EventType))
 
 REQUIRED_EVENTS: tuple[str, ...] = ("panic", "strap_cut", "case_open")
 """Events no policy may leave without an alert."""
+
+ANOMALIES = frozenset(kind.label for kind in Anomaly)
+"""Kinds of anomaly that the engine knows."""
+
+REQUIRED_ANOMALIES: tuple[str, ...] = ("clone", "stays_behind")
+"""Anomalies no policy may leave without an alert: where the tag is, he need not be."""
 
 UNKNOWN_NAMES_LIMIT = 100
 """Names of missing profiles kept to be shown; more are only counted."""
@@ -93,6 +100,12 @@ class EventRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tell: tuple[Role, ...] = ()
 
 
+class AnomalyRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one kind of anomaly of a device means. Kinds without a rule give no alert."""
+
+    tier: Tier
+
+
 class Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a handset shows."""
 
@@ -111,6 +124,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         sources: Where the policy is laid down.
         levels: Condition -> level -> rule; every level of every condition is there.
         events: Event type -> rule.
+        anomalies: Kind of anomaly -> rule.
         engine: How readily levels are entered and left: parameters of
             `geofence.sensitivity.Sensitivity`; those that are not there keep their default.
     """
@@ -120,6 +134,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     sources: tuple[str, ...] = ()
     levels: dict[str, dict[str, LevelRule]]
     events: dict[str, EventRule]
+    anomalies: dict[str, AnomalyRule] = {}
     engine: dict[str, Any] = {}
     texts: Texts
 
@@ -180,6 +195,10 @@ def _problems(profile: Profile) -> Iterator[str]:
     for name in REQUIRED_EVENTS:
         if name not in profile.events:
             yield f"events.{name}: is missing; no policy may leave it without an alert"
+    yield from _unknown("anomalies", profile.anomalies, ANOMALIES)
+    for name in REQUIRED_ANOMALIES:
+        if name not in profile.anomalies:
+            yield f"anomalies.{name}: is missing; no policy may leave it without an alert"
     yield from _engine_problems(profile)
     yield from _text_problems(profile)
 

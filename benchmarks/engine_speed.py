@@ -238,7 +238,7 @@ def _sweep_speed(sizes: Sizes, *, worst: bool, tell: Tell) -> SweepSpeed:
     due: list[float] = []
     for _ in range(sizes.sweeps):
         now_us += SECOND_US
-        due.append(engine.due(now_us) / pairs)
+        due.append(engine.due_count(now_us) / pairs)
         began_s = time.thread_time()
         engine.sweep(now_us)
         seconds.append(time.thread_time() - began_s)

@@ -10,7 +10,7 @@ from nats.js import JetStreamContext
 from alerts.channels import MqttPublisher
 from alerts.channels.agency import AgencyChannel
 from alerts.channels.handset import HandsetChannel
-from alerts.decisions import Decision, encode_decisions
+from alerts.decisions import AnomalyDecision, Decision, encode_anomalies, encode_decisions
 from alerts.deliveries import BearerOf, DeliveryRecord, encode_entry
 from alerts.dispatcher import Dispatcher
 from alerts.model import AlertChange
@@ -84,6 +84,15 @@ class Outgoing:
             # With the instant, as an engine that lost its state counts from 1 again.
             name = f"{first.watch}/{first.number}/{first.decided_at_us}"
             self.decisions.append(name, encode_decisions(record))
+
+    def noted(self, anomalies: Sequence[AnomalyDecision]) -> None:
+        """The engine found anomalies of devices to begin or end."""
+        for start in range(0, len(anomalies), DECISIONS_PER_RECORD):
+            record = anomalies[start : start + DECISIONS_PER_RECORD]
+            first = record[0].change
+            step = f"{first.number}{'+' if first.began else '-'}"
+            name = f"anomaly:{first.key}/{step}/{first.decided_at_us}"
+            self.decisions.append(name, encode_anomalies(record))
 
     def changed(self, changes: Sequence[AlertChange]) -> None:
         """Alerts changed: record them, tell those concerned, show them."""

@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 import structlog
 
-from alerts.decisions import Decision
+from alerts.decisions import AnomalyDecision, Decision
 from alerts.desk import Desk
 from alerts.errors import DeskStateError
 from alerts.model import AlertChange
@@ -25,6 +25,7 @@ from devices.compiler import NO_SENSITIVITIES, compile_caseload
 from devices.instants import MICROSECONDS
 from devices.reports import BEACONS, Batch, Event
 from devices.watches import Bearer, Compiled
+from geofence.anomaly_changes import AnomalyChange, ended_by
 from geofence.engine import Engine, Mark, Rules
 from geofence.levels import Transition
 from geofence.sensitivity import Sensitivity
@@ -179,7 +180,9 @@ class Partition:
         vanished from the caseload while nobody looked.
         """
         self.engine.listen_from(now_us)
-        self._outgoing.changed(self.desk.retire(self.compiled.watches.keys(), now_us=now_us))
+        going_on = [anomaly.key for anomaly in self.engine.anomalies(now_us)]
+        watches = self.compiled.watches.keys()
+        self._outgoing.changed(self.desk.retire(watches, going_on, now_us=now_us))
 
     def checkpoint(self) -> Checkpoint:
         """The present state, to begin from."""
@@ -232,8 +235,8 @@ class Partition:
         self.counts.fixes += len(fixes)
         self.counts.fixes_unused += int(np.count_nonzero(np.isin(update.marks, _UNUSED)))
         self.counts.fixes_odd += int(np.count_nonzero(update.oddities))
-        self.counts.anomalies += sum(change.began for change in update.anomalies)
         self._decide(update.transitions, batch.received_us)
+        self._note(update.anomalies, batch.received_us)
 
     def _take_event(self, event: Event, now_us: int) -> None:
         """A beacon between the devices of a pair is the engine's affair, all else the desk's.
@@ -260,6 +263,29 @@ class Partition:
         for transition in transitions:
             watch = self.compiled.watches[transition.watch]
             self._outgoing.changed(self.desk.on_transition(transition, watch, now_us=now_us))
+
+    def _note(self, anomalies: Sequence[AnomalyChange], now_us: int) -> None:
+        """Keep and tell what is wrong with devices, and what no longer is."""
+        if not anomalies:
+            return
+        self.counts.anomalies += sum(change.began for change in anomalies)
+        bearers = [self.compiled.bearers.get(one.track) or stranger(one.track) for one in anomalies]
+        found = zip(anomalies, bearers, strict=True)
+        self._outgoing.noted([self._finding(change, bearer) for change, bearer in found])
+        for change, bearer in zip(anomalies, bearers, strict=True):
+            self._outgoing.changed(self.desk.on_anomaly(change, bearer, now_us=now_us))
+
+    def _finding(self, change: AnomalyChange, bearer: Bearer) -> AnomalyDecision:
+        return AnomalyDecision(
+            change=change,
+            person=bearer.person,
+            role=bearer.role,
+            agency=bearer.agencies[0] if bearer.agencies else "",
+            rules=self._rules.version,
+            build=self._build,
+            caseload_version=self.compiled.plan.version,
+            after_position=self.position,
+        )
 
     def _decision(self, transition: Transition) -> Decision:
         watch = self.compiled.watches[transition.watch]
@@ -309,7 +335,9 @@ class Partition:
         """Compile a caseload for this instant and go on with the state there is."""
         before = self.compiled
         after = self._compile(kept, now_us)
+        ended = ended_by(self.engine.anomalies(now_us), after.plan, now_us)
         closing = self.engine.swap(after.plan, now_us=now_us)
+        self._note(ended, now_us)
         # What closes a watch that is no longer there is told in the terms it was raised in.
         watches = {**before.watches, **after.watches}
         self.kept = kept

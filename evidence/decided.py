@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from alerts.decisions import Decision
+from alerts.decisions import AnomalyDecision, Decision
 from alerts.deliveries import DeliveryRecord, decode_entry
 from alerts.model import AlertChange
 from devices.instants import from_iso, to_datetime
@@ -43,6 +43,34 @@ DECISION = Table(
         ("rules", "text"),
         ("build", "text"),
         ("caseload_version", "text"),
+        ("cause", "int2"),
+        ("sigma_m", "float8"),
+        ("ring_m", "float8"),
+        ("closest_m", "float8"),
+        ("closest_at", "timestamptz"),
+    ),
+)
+
+ANOMALY = Table(
+    "anomaly",
+    (
+        ("decided_at", "timestamptz"),
+        ("stream_position", "int8"),
+        ("number", "int8"),
+        ("onset_at", "timestamptz"),
+        ("quantity", "float8"),
+        ("count", "int8"),
+        ("after_position", "int8"),
+        ("kind", "int2"),
+        ("began", "bool"),
+        ("device", "text"),
+        ("companion", "text"),
+        ("person", "text"),
+        ("role", "text"),
+        ("agency", "text"),
+        ("rules", "text"),
+        ("build", "text"),
+        ("caseload_version", "text"),
     ),
 )
 
@@ -57,8 +85,8 @@ class AlertEntry:
     document: str
 
 
-DecisionEntry = tuple[int, Sequence[Decision]]
-"""Position in the stream, and the decisions that stand there."""
+DecisionEntry = tuple[int, Sequence[Decision] | Sequence[AnomalyDecision]]
+"""Position in the stream, and the decisions or the anomalies that stand there."""
 
 _ALERT_KEY = (("time", "timestamptz"), ("stream_position", "int8"))
 
@@ -154,9 +182,55 @@ def _delivery_row(entry: AlertEntry, record: DeliveryRecord) -> Row:
     )
 
 
-def decision_rows(position: int, decisions: Sequence[Decision]) -> list[Row]:
-    """Rows of `DECISION`."""
-    return [_decision_row(position, decision) for decision in decisions]
+def decided_us(entry: DecisionEntry) -> list[int]:
+    """When each thing of an entry of the decisions stream was decided."""
+    return [
+        one.transition.decided_at_us if isinstance(one, Decision) else one.change.decided_at_us
+        for one in entry[1]
+    ]
+
+
+def decision_rows(entries: Sequence[DecisionEntry]) -> list[Row]:
+    """Rows of `DECISION`; anomalies have none."""
+    return [
+        _decision_row(position, one)
+        for position, found in entries
+        for one in found
+        if isinstance(one, Decision)
+    ]
+
+
+def anomaly_rows(entries: Sequence[DecisionEntry]) -> list[Row]:
+    """Rows of `ANOMALY`; decisions on levels have none."""
+    return [
+        _anomaly_row(position, one)
+        for position, found in entries
+        for one in found
+        if isinstance(one, AnomalyDecision)
+    ]
+
+
+def _anomaly_row(position: int, decision: AnomalyDecision) -> Row:
+    change = decision.change
+    return (
+        to_datetime(change.decided_at_us),
+        position,
+        change.number,
+        _known_instant(change.onset_us),
+        change.quantity,
+        change.count,
+        decision.after_position,
+        int(change.kind),
+        change.began,
+        clean(change.track),
+        clean(change.companion),
+        clean_optional(decision.person),
+        decision.role,
+        clean(decision.agency),
+        clean(decision.rules),
+        clean(decision.build),
+        clean(decision.caseload_version),
+    )
 
 
 def _decision_row(position: int, decision: Decision) -> Row:
@@ -188,6 +262,21 @@ def _decision_row(position: int, decision: Decision) -> Row:
         clean(decision.rules),
         clean(decision.build),
         clean(decision.caseload_version),
+        *_explanation(decision),
+    )
+
+
+def _explanation(decision: Decision) -> Row:
+    """Cause, sigma, ring, and how near they came on the way; nulls where it was not said."""
+    if not decision.explained:
+        return (None,) * 5
+    change = decision.transition
+    return (
+        int(change.cause),
+        change.sigma_m,
+        change.ring_m,
+        change.closest_m,
+        _known_instant(change.closest_us),
     )
 
 

@@ -138,6 +138,25 @@ class AlertStep:
 
 
 @dataclass(frozen=True, slots=True)
+class AnomalyStep:
+    """An anomaly of a device began or ended; fields as in `geofence.anomaly_changes`.
+
+    Attributes:
+        kind: Value of `geofence.anomaly_state.Anomaly`.
+    """
+
+    decided_us: int
+    onset_us: int | None
+    device: str
+    companion: str
+    kind: int
+    began: bool
+    quantity: float
+    count: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class StoredCounts:
     """What is in the database of what was received since an instant, counted row by row."""
 
@@ -217,6 +236,23 @@ class Reader:
         )
         if len(steps) > CHANGES_LIMIT:
             raise HistoryLimitError(f"this alert has more than {CHANGES_LIMIT} steps")
+        return steps
+
+    async def anomalies(self, device: str, from_us: int, to_us: int) -> list[AnomalyStep]:
+        """What was wrong with a device, by when it was decided, from an instant to before another.
+
+        Raises:
+            HistoryLimitError: There are more than `CHANGES_LIMIT` beginnings and ends.
+        """
+        values = {
+            "device": clean(device),
+            "from": to_datetime(from_us),
+            "to": to_datetime(to_us),
+            "limit": CHANGES_LIMIT + 1,
+        }
+        steps = await self._read(AnomalyStep, _ANOMALIES, values)
+        if len(steps) > CHANGES_LIMIT:
+            raise HistoryLimitError(f"more than {CHANGES_LIMIT} anomalies in this window")
         return steps
 
     async def count_stored(self, since_received_us: int) -> StoredCounts:
@@ -302,6 +338,14 @@ _ALERT_HISTORY = """
         WHERE alert_id = %(alert_id)s
     ) steps
     ORDER BY time, stream_position LIMIT %(limit)s
+"""
+
+_ANOMALIES = """
+    SELECT evidence.us(decided_at) AS decided_us, evidence.us(onset_at) AS onset_us, device,
+        companion, kind, began, quantity, count, number
+    FROM evidence.anomaly
+    WHERE device = %(device)s AND decided_at >= %(from)s AND decided_at < %(to)s
+    ORDER BY decided_at, stream_position, number, began LIMIT %(limit)s
 """
 
 _COUNT_STORED = """

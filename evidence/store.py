@@ -61,6 +61,7 @@ class Written:
     statuses: int = 0
     refusals: int = 0
     decisions: int = 0
+    anomalies: int = 0
     alert_changes: int = 0
     deliveries: int = 0
     damaged: int = 0
@@ -173,18 +174,24 @@ class Store:
         stream: Stream = Stream.DECISIONS,
         partition: int = 0,
     ) -> Written:
-        """Store decisions: positions, growing, and what the engine decided there."""
-        days = {day_of(d.transition.decided_at_us) for _, found in entries for d in found}
+        """Store decisions and anomalies: positions, growing, and what was decided there."""
+        days = {day_of(at_us) for entry in entries for at_us in decided.decided_us(entry)}
         async with self._database.session() as connection:
-            await self._make_room(connection, {"decision": days})
+            await self._make_room(connection, {"decision": days, "anomaly": days})
             async with connection.transaction():
                 after = await claim(connection, stream, partition)
                 late = [entry for entry in entries if entry[0] > after]
-                new = [row for entry in late for row in decided.decision_rows(*entry)]
-                decisions = await insert(connection, decided.DECISION, new)
+                written = Written(
+                    entries=len(late),
+                    skipped=len(entries) - len(late),
+                    decisions=await insert(
+                        connection, decided.DECISION, decided.decision_rows(late)
+                    ),
+                    anomalies=await insert(connection, decided.ANOMALY, decided.anomaly_rows(late)),
+                )
                 if late:
                     await set_position(connection, stream, partition, late[-1][0])
-        return Written(len(late), len(entries) - len(late), decisions=decisions)
+        return written
 
     async def write_alerts(
         self, entries: Sequence[AlertEntry], stream: Stream = Stream.ALERTS, partition: int = 0

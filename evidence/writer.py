@@ -20,7 +20,8 @@ from typing import Any, Generic, TypeVar
 import psycopg
 import structlog
 
-from alerts.decisions import DecisionFormatError, decode_decisions
+from alerts.decisions import DecisionFormatError
+from alerts.decisions import decode_entry as decode_decision_entry
 from alerts.errors import EntryFormatError
 from devices.instants import Clock
 from devices.migrations import MigrationError
@@ -115,7 +116,7 @@ _KINDS: Mapping[Stream, _Kind[Any]] = MappingProxyType(
             lambda store, entries, partition: store.write_journal(entries, partition=partition),
         ),
         Stream.DECISIONS: _Kind(
-            lambda entry: (entry.position, decode_decisions(entry.data)),
+            lambda entry: (entry.position, decode_decision_entry(entry.data)),
             lambda store, entries, partition: store.write_decisions(entries, partition=partition),
         ),
         Stream.ALERTS: _Kind(

@@ -148,14 +148,14 @@ class Engine:
 
         return self._run(step, self._watches.size, now_us, swept=True)
 
+    def due_count(self, now_us: int) -> int:
+        """How many watches a sweep at that instant will look at; it passes the others by."""
+        return int(np.count_nonzero(self._watches["due_us"] <= now_us))
+
     @property
     def due_us(self) -> int | None:
         """If no fix comes, a sweep before this instant finds nothing; None where nothing waits."""
         return int(self._watches["due_us"].min()) if self._watches.size else None
-
-    def due(self, now_us: int) -> int:
-        """How many watches a sweep at that instant will look at; it passes the others by."""
-        return int(np.count_nonzero(self._watches["due_us"] <= now_us))
 
     def sight(
         self, watch: str, time_us: int, *, by: str = "", lost: bool = False, now_us: int

@@ -90,6 +90,18 @@ def begin(state: np.void, x: float, y: float, z: float, sigma_m: float, limits: 
 
 
 @kernel
+def _ordinary_m2(state: np.void, sigma_m: float, since_s: float, limits: Limits) -> float:
+    """Variance per axis of an ordinary error."""
+    stated_m2 = sigma_m * sigma_m
+    r0 = noise_scale2(state, limits) * stated_m2
+    if sigma_m > limits.coarse_sigma_m:
+        # Fixes from the same cell share their error: only so many seconds of them count as one.
+        shared = 1.0 + 2.0 * limits.coarse_memory_s / since_s
+        r0 = max(r0, stated_m2) * shared
+    return float(r0)
+
+
+@kernel
 def absorb(
     state: np.void,
     predicted: FloatArray,
@@ -115,15 +127,8 @@ def absorb(
     Returns:
         Probability that the fix is neither wild nor stray.
     """
-    stated_m2 = sigma_m * sigma_m
-    coarse = sigma_m > limits.coarse_sigma_m
-    scale2 = noise_scale2(state, limits)
-    learned = scale2 / (limits.noise_scale * limits.noise_scale)
-    r0 = scale2 * stated_m2
-    if coarse:
-        # Fixes from the same cell share their error: only so many seconds of them count as one.
-        shared = 1.0 + 2.0 * limits.coarse_memory_s / since_s
-        r0 = max(r0, stated_m2) * shared
+    learned = noise_scale2(state, limits) / (limits.noise_scale * limits.noise_scale)
+    r0 = _ordinary_m2(state, sigma_m, since_s, limits)
     r1 = r0 * limits.tail_factor2
     r2 = r0 * limits.wild_factor2
     ordinary_share = 1.0 - limits.tail_share - limits.wild_share
@@ -147,12 +152,9 @@ def absorb(
         first = w0 * h0 + w1 * h1 + w2 * h2
         second = w0 * h0 * h0 + w1 * h1 * h1 + w2 * h2 * h2
         bend = half * (second - first * first) - first
-        state["mean_m"][model, 0] = predicted[model, 0] + pp * first * dx
-        state["mean_m"][model, 1] = predicted[model, 1] + pp * first * dy
-        state["mean_m"][model, 2] = predicted[model, 2] + pp * first * dz
-        state["mean_mps"][model, 0] = predicted[model, 3] + pv * first * dx
-        state["mean_mps"][model, 1] = predicted[model, 4] + pv * first * dy
-        state["mean_mps"][model, 2] = predicted[model, 5] + pv * first * dz
+        for axis, off in enumerate((dx, dy, dz)):
+            state["mean_m"][model, axis] = predicted[model, axis] + pp * first * off
+            state["mean_mps"][model, axis] = predicted[model, 3 + axis] + pv * first * off
         state["spread"][model, 0] = pp + pp * pp * bend
         state["spread"][model, 1] = pv + pp * pv * bend
         state["spread"][model, 2] = vv + pv * pv * bend
@@ -166,15 +168,16 @@ def absorb(
         noise_sum += told * half * h0 * learned
     for model in range(MODELS):
         state["weight"][model] /= total
-    if not coarse:
-        _learn_noise(state, noise_sum / total, noise_count / total, stated_m2, limits)
+    if sigma_m <= limits.coarse_sigma_m:
+        _learn_noise(state, noise_sum / total, noise_count / total, sigma_m, limits)
     return float(sound / total)
 
 
 @kernel
 def _learn_noise(
-    state: np.void, noise_sum: float, noise_count: float, stated_m2: float, limits: Limits
+    state: np.void, noise_sum: float, noise_count: float, sigma_m: float, limits: Limits
 ) -> None:
+    stated_m2 = sigma_m * sigma_m
     total = state["noise_sum"] * limits.noise_forget + noise_sum
     count = state["noise_count"] * limits.noise_forget + noise_count
     if count < limits.noise_weight:

@@ -56,7 +56,7 @@ from geofence.levels import UNKNOWN_TIME_US, Cause, Level
 from geofence.planes import Planes
 from geofence.rising import NO_MOVER, asked, heard, look
 from geofence.rules import Limits
-from geofence.silence import newest_us, oldest_us, patience_us, reached_us
+from geofence.silence import newest_us, oldest_us, overdue_us, reached_us
 from geofence.watch import inside
 
 _NO_TIME_US = constant(UNKNOWN_TIME_US)
@@ -197,9 +197,8 @@ def elapse(
     """Apply the passing of time to a watch; the instant that a change of level dates from."""
     if newest_us(a, b) == UNKNOWN_TIME_US or heard(state, now_us, limits):
         return now_us
-    since_us = max(state["decided_us"], a["listening_us"], b["listening_us"])
-    overdue_us: int = since_us + patience_us(terms, a, b, limits)
-    if now_us > overdue_us:
+    missed_us = overdue_us(state, terms, a, b, limits)
+    if now_us > missed_us:
         possible_us = reached_us(terms, a, b, planes, now_us, limits)
         if possible_us <= now_us:
             if not state["unknown"]:
@@ -208,7 +207,7 @@ def elapse(
             for ring in range(RINGS):
                 state["calm_fix_us"][ring] = UNKNOWN_TIME_US
                 state["calm_now_us"][ring] = UNKNOWN_TIME_US
-            return max(overdue_us, possible_us)
+            return max(missed_us, possible_us)
     if _fall(state, terms, _NO_TIME_US, now_us) and _settled(state):
         state["unknown"] = 0
     return now_us

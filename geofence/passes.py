@@ -22,7 +22,7 @@ from geofence.plan import FloatArray, IntArray
 from geofence.planes import Planes
 from geofence.rising import FIRST_MOVED, NO_MOVER, SECOND_MOVED, hear
 from geofence.rules import Limits
-from geofence.silence import oldest_us, patience_us, until_heard_us
+from geofence.silence import is_fresh, oldest_us, until_heard_us
 from geofence.track import TRACK_DTYPE, Mark, Scratch, TrackArray, advance, judge
 from geofence.watch import (
     WatchArray,
@@ -129,16 +129,6 @@ def _record(
 
 
 @kernel
-def _fresh(terms: np.void, a: np.void, b: np.void, now_us: int, limits: Limits) -> bool:
-    """Whether all of a watch's devices have a fix young enough to decide on."""
-    fix_us = oldest_us(a, b)
-    if fix_us == UNKNOWN_TIME_US:
-        return False
-    age_us = now_us - fix_us
-    return age_us <= terms["overdue_us"] or age_us <= patience_us(terms, a, b, limits)
-
-
-@kernel
 def _passed_by(
     state: np.void, terms: np.void, mover: np.void, other: np.void, now_us: int, limits: Limits
 ) -> bool:
@@ -146,7 +136,7 @@ def _passed_by(
 
     Most watches end here. It takes no arrays: counting references to them is what would cost most.
     """
-    if state["held"] or state["unknown"] or not _fresh(terms, mover, other, now_us, limits):
+    if state["held"] or state["unknown"] or not is_fresh(terms, mover, other, now_us, limits):
         return False
     if not settle_far(state, terms, mover, other, now_us, limits):
         return False
@@ -164,7 +154,7 @@ def _take_evidence(
     if terms["zone"] != NO_ZONE and _passed_by(state, terms, a, a, now_us, limits):
         return 0  # it was only not known where the boundary is
     count = 0
-    if _fresh(terms, a, b, now_us, limits):
+    if is_fresh(terms, a, b, now_us, limits):
         previous = level_of(state)
         decide(state, terms, a, b, planes, now_us, mover, limits)
         count = _record(row, state, terms, a, b, watch, previous, since_us)
@@ -302,7 +292,7 @@ def take_time(
         since_us = now_us
         quiet = state["held"] == 0 and state["unknown"] == 0
         unseen = quiet and cannot_see(state, one, a, b, limits)
-        if not unseen and _fresh(one, a, b, now_us, limits):
+        if not unseen and is_fresh(one, a, b, now_us, limits):
             glance(state, one, a, b, planes, now_us, limits)
         elapsed_us = elapse(state, one, a, b, planes, now_us, limits)
         if previous == _CLEAR:
@@ -386,8 +376,9 @@ def take_sighting(
         scratch: Room to compute in.
         watch: The pair.
         hearer: Which of the two hears: 0 the first, 1 the second.
-        time_us: When it was heard, or lost. Not newer than what it reported before: nothing
-            changes; of two reports of one instant, the one that hears counts.
+        time_us: When it was heard, or lost. What is older than its newest report changes
+            nothing; of two reports of one instant, in whichever order and however often they
+            come, the one of the loss counts.
         lost: It is heard no more.
         now_us: When this is decided.
         changes: As in `take_fixes`.
@@ -398,7 +389,8 @@ def take_sighting(
     state = watches[watch]
     at_us = min(time_us, now_us)  # a clock that is ahead must not outdate what is yet to come
     told_us = state["beacon_told_us"][hearer]
-    if at_us < told_us or (at_us == told_us and lost):
+    was_lost = state["beacon_us"][hearer] == UNKNOWN_TIME_US
+    if at_us < told_us or (at_us == told_us and was_lost):
         return 0
     state["beacon_told_us"][hearer] = at_us
     state["beacon_us"][hearer] = UNKNOWN_TIME_US if lost else at_us

@@ -1,8 +1,8 @@
 """What silence leaves possible: since when nearness cannot be excluded.
 
-A watch may go without evidence for as long as its sensitivity says, and where a device is one that
-reports more rarely, for some of its own intervals: that its next report is still to come is then no
-sign of anything. (Of 279 buses that report every two minutes or some seconds later, two that meet
+A device may be silent for as long as the sensitivity of a watch says, and one that reports more
+rarely for some of its own intervals: that its next report is still to come is then no sign of
+anything. (Of 279 buses that report every two minutes or some seconds later, two that meet
 once a day would be in doubt once in three hours if 120 s held for all.)
 
 From where each was believed to be at the last fix, less the error of that, both may have come
@@ -20,7 +20,7 @@ from geofence.layout import ALERT_RING, NO_ZONE, RINGS
 from geofence.levels import UNKNOWN_TIME_US
 from geofence.planes import Planes
 from geofence.rules import Limits
-from geofence.track import reach_m, usual_interval_s
+from geofence.track import reach_m
 from geofence.watch import zone_depth_m
 
 _HALVINGS = 40
@@ -49,12 +49,37 @@ def newest_us(a: np.void, b: np.void) -> int:
 
 
 @kernel
-def patience_us(terms: np.void, a: np.void, b: np.void, limits: Limits) -> int:
-    """How long a watch may go without a fix that decides, microseconds; see the module."""
-    interval_s = max(usual_interval_s(a), usual_interval_s(b))
-    own_s = min(limits.patience_limit_s, limits.patience_intervals * interval_s)
-    allowed_us: int = terms["overdue_us"]
-    return max(allowed_us, int(own_s * _SECOND_US))
+def _patience_us(track: np.void, least_us: int, limits: Limits) -> int:
+    """How long a device may be silent, microseconds; see the module."""
+    own_s = min(limits.patience_limit_s, limits.patience_intervals * track["usual_s"])
+    return max(least_us, int(own_s * _SECOND_US))
+
+
+@kernel
+def is_fresh(terms: np.void, a: np.void, b: np.void, now_us: int, limits: Limits) -> bool:
+    """Whether all of a watch's devices have a fix young enough to decide on."""
+    if oldest_us(a, b) == UNKNOWN_TIME_US:
+        return False
+    least_us = terms["overdue_us"]
+    return bool(
+        now_us - a["time_us"] <= _patience_us(a, least_us, limits)
+        and now_us - b["time_us"] <= _patience_us(b, least_us, limits)
+    )
+
+
+@kernel
+def overdue_us(state: np.void, terms: np.void, a: np.void, b: np.void, limits: Limits) -> int:
+    """The instant from which silence counts: a device is missed, or nothing has decided for long.
+
+    No silence counts from before the engine began to listen.
+    """
+    least_us: int = terms["overdue_us"]
+    patience_a = _patience_us(a, least_us, limits)
+    patience_b = _patience_us(b, least_us, limits)
+    missed_a: int = max(a["time_us"], a["listening_us"]) + patience_a
+    missed_b: int = max(b["time_us"], b["listening_us"]) + patience_b
+    decided: int = max(state["decided_us"], a["listening_us"], b["listening_us"])
+    return min(missed_a, missed_b, decided + max(patience_a, patience_b))
 
 
 @kernel
@@ -124,9 +149,7 @@ def until_heard_us(
     if newest == UNKNOWN_TIME_US:
         return _NEVER_US
     oldest = oldest_us(a, b)
-    patience = patience_us(terms, a, b, limits)
-    silent = oldest == UNKNOWN_TIME_US or now_us - oldest > patience
-    if not state["unknown"] or not silent:
+    if not state["unknown"] or is_fresh(terms, a, b, now_us, limits):
         return now_us
     for ring in range(RINGS):
         if state["calm_now_us"][ring] != UNKNOWN_TIME_US:

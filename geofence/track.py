@@ -73,6 +73,9 @@ TRACK_DTYPE = on_lines(
         ("path_sigma_m", np.float64),  # the greater error of the two
         ("span_s", np.float64),  # between the two; 0 where the way between is not looked at
         ("interval_s", np.float64),  # between fixes of late; 0 before the second
+        # How often it reports: the lesser of the last interval and the mean before it. One gap
+        # does not make a device one that reports rarely, two in a row do. 0 before the third fix.
+        ("usual_s", np.float64),
         ("before_us", np.int64),  # of the fix before; UNKNOWN_TIME_US: there is none
         ("listening_us", np.int64),  # since when this device could be heard
         ("lat_e7", np.int64),  # the last fix used, as it was sent
@@ -168,6 +171,7 @@ def advance(
         begin(state, x, y, z, sigma_m, limits)
         state["before_us"] = UNKNOWN_TIME_US
         state["interval_s"] = 0.0
+        state["usual_s"] = 0.0
     else:
         state["before_us"] = state["time_us"]
         state["before_sigma_m"] = state["here_sigma_m"]
@@ -175,6 +179,7 @@ def advance(
             state["before_m"][axis] = state["here_m"][axis]
         since_s = since_us / _SECOND_US
         interval_s = state["interval_s"]
+        state["usual_s"] = min(since_s, interval_s)
         gain = _INTERVAL_GAIN if interval_s > 0.0 else 1.0
         state["interval_s"] = interval_s + gain * (since_s - interval_s)
         mix(state, since_s, limits, scratch["predicted"])
@@ -231,20 +236,6 @@ def reach_m(state: np.void, at_us: int, limits: Limits) -> float:
     pace_mps = state["pace_mps"]
     boarded_mps = max(pace_mps, limits.boarded_mps)
     return float(pace_mps * on_foot_s + boarded_mps * (age_s - on_foot_s))
-
-
-@kernel
-def usual_interval_s(state: np.void) -> float:
-    """How often a device reports, seconds; 0 where that is not known.
-
-    The lesser of its last interval and the mean before that: one gap does not make it a device
-    that reports rarely, two in a row do.
-    """
-    if state["time_us"] == UNKNOWN_TIME_US or state["before_us"] == UNKNOWN_TIME_US:
-        return 0.0
-    last_s = (state["time_us"] - state["before_us"]) / _SECOND_US
-    before_s = (state["interval_s"] - _INTERVAL_GAIN * last_s) / (1.0 - _INTERVAL_GAIN)
-    return float(max(0.0, min(last_s, before_s)))
 
 
 @kernel

@@ -29,6 +29,10 @@ _ROUNDING_MINUTES = 4e-6
 """A position in 1e-7 degrees is within 3e-6 minutes of what was read."""
 
 
+_TENTH_MM = 1e9
+"""Steps in a degree; fixes come in steps a hundred times as wide."""
+
+
 @kernel
 def repaired_deg(read_deg: float, carried: int, bound_deg: float) -> float:
     """The angle whose unpadded minutes were read as `read_deg`; NaN if there is none.
@@ -64,6 +68,9 @@ def repaired_near(fix: Fix, near: Fix) -> Fix:
     Latitude, longitude or both may be damaged. At infinity where no repair is possible.
     """
     lat_deg, lon_deg = to_degrees(fix.x_m, fix.y_m, fix.z_m)
+    # A whole degree must not become 59.999... minutes of the one below it.
+    lat_deg = math.floor(lat_deg * _TENTH_MM + 0.5) / _TENTH_MM
+    lon_deg = math.floor(lon_deg * _TENTH_MM + 0.5) / _TENTH_MM
     best = Fix(fix.time_us, math.inf, math.inf, math.inf, fix.radius_m)
     for lat_repair in range(3):
         lat = lat_deg if lat_repair == 0 else repaired_deg(lat_deg, lat_repair - 1, 90.0)

@@ -6,7 +6,7 @@ import {
   fixAgesText, inDoubt, isUnknown, lastKnownText, measured, titleText, whoText,
 } from "./queue.js";
 import {
-  TIERS, bothTimes, distanceText, duration, intervalText, levelText, localTime, metres, percent, roughly,
+  TIERS, anomalyText, bothTimes, causeText, distanceText, duration, intervalText, levelText, localTime, metres, percent, roughly,
 } from "./words.js";
 
 const NOTE_CHARACTERS = 2000;
@@ -91,6 +91,9 @@ function drawAlert(alert) {
     ["Tier", `${alert.tier}, ${TIERS[alert.tier] ?? ""}; worst: ${levelText(alert.condition, alert.highest_level).toLowerCase()}`],
     ["Condition", [watch?.name, alert.condition, alert.condition_id].filter(Boolean).join(", ")],
     ["State", returned ? `over since ${bothTimes(alert.decided_at)}` : "active"],
+    ["Why", causeText(alert)],
+    ["Device", alert.device],
+    ["Found", anomalyText(alert)],
     [now.live ? "Now" : returned ? "At its end" : "When decided", alert.watch ? (unknown ? lastKnownText(alert) : figures(alert.condition, now)) : ""],
     [inDoubt(alert) ? "Old fixes" : "Last fixes", fixAgesText(alert)],
     ["When decided", now.live && !unknown ? figures(alert.condition, decided(alert)) : ""],

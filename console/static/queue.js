@@ -9,7 +9,7 @@ import {
   closable, fixAgeSeconds, isNew, isStale, lanes, onChange, personName, select, state,
 } from "./state.js";
 import {
-  TIERS, ageSeconds, distanceText, duration, intervalText, levelText, localTime, roughly,
+  TIERS, ageSeconds, anomalyText, distanceText, duration, intervalText, levelText, localTime, roughly,
 } from "./words.js";
 
 const parts = new WeakMap(); // row -> its changing parts
@@ -159,6 +159,7 @@ export function fixAgesText(alert) {
 }
 
 function factsText(alert) {
+  if (alert.anomaly) return [alert.device, anomalyText(alert)].filter(Boolean).join(": ");
   if (!alert.watch) return alert.device + (alert.repeats ? `, sent ${alert.repeats} times more` : "");
   if (isUnknown(alert)) return lastKnownText(alert);
   const { live, distance, low, high } = measured(alert);

@@ -28,7 +28,49 @@ const LEVELS = {
     contact: "Outside inclusion zone",
     unknown: "Absence cannot be excluded",
   },
+  device: { // anomalies; what devices tell of is said in their own words
+    frozen: "Position stands still to the centimetre",
+    speed: "Moves faster than possible",
+    clone: "In two places at once",
+    clock: "Clock is wrong",
+    clock_gps: "Clock shows GPS time",
+    minutes: "Coordinates written wrongly",
+    stays_behind: "Tag and own phone are apart",
+  },
 };
+
+const CAUSES = {
+  position: "by position",
+  ahead: "predicted: where they will be soon",
+  path: "passed between two fixes",
+  beacon: "beacon: one device hears the other",
+  silence: "silence: no fix that could exclude it",
+  calm: "away for long enough",
+  plan: "the caseload no longer asks for it",
+};
+
+// What the level rests on, in plain words.
+export function causeText({ cause, closest_m: closest, closest_at: at }) {
+  const said = CAUSES[cause] ?? cause ?? "";
+  if (cause !== "path" || closest == null) return said;
+  return `${said}, ${closest < 0 ? metres(-closest) + " inside" : metres(closest)} at the nearest${at ? `, ${localTime(at)}` : ""}`;
+}
+
+const ANOMALIES = {
+  frozen: (seconds, fixes) => `the same position for ${roughly(seconds)}, in ${fixes} fixes`,
+  speed: (mps, fixes) => `${Math.round(mps * 3.6)} km/h, in ${fixes} fixes in a row`,
+  clone: (distance, changes) => `${metres(distance)} apart, ${changes} changes between the two`,
+  clock: (seconds) => `${roughly(Math.abs(seconds))} ${seconds < 0 ? "behind" : "ahead"}`,
+  clock_gps: (seconds) => `${roughly(Math.abs(seconds))} ahead`,
+  minutes: (distance, fixes) => `${metres(distance)} off, in ${fixes} fixes`,
+  stays_behind: (distance, which) => `${metres(distance)} apart; the ${which ? "phone" : "tag"} stands`,
+};
+
+// The numbers of an anomaly; empty where nothing was measured.
+export function anomalyText({ anomaly, companion, quantity, count }) {
+  if (quantity == null || !ANOMALIES[anomaly]) return "";
+  return ANOMALIES[anomaly](quantity, count) + (companion ? ` (${companion})` : "");
+}
 
 export function levelText(condition, level) {
   const plain = level.replaceAll("_", " ");

@@ -12,6 +12,8 @@ from alerts.model import AlertChange
 from alerts.profile import Profile, Profiles, load_profiles
 from devices.reports import Event
 from devices.watches import Bearer, Watch
+from geofence.anomaly_changes import AnomalyChange
+from geofence.anomaly_state import Anomaly
 from geofence.levels import UNKNOWN_TIME_US, Level, Transition
 
 START_US = 1_795_452_245_250_000  # 2026-11-23T18:04:05.250Z
@@ -88,6 +90,18 @@ def transition(number: int, level: Level, **fields: Any) -> Transition:
         "swept": False,
     }
     return Transition(number=number, level=level, **(numbers | fields))
+
+
+def anomaly(kind: Anomaly, number: int, *, began: bool = True, **fields: Any) -> AnomalyChange:
+    """The beginning or the end of a spell that began at the start plus an hour for each before."""
+    values: dict[str, Any] = {
+        "track": "tag1",
+        "onset_us": START_US + number * 3600 * SECOND_US,
+        "decided_at_us": NOW_US,
+        "quantity": 1800.0,
+        "count": 61,
+    }
+    return AnomalyChange(kind=kind, number=number, began=began, **(values | fields))
 
 
 def event(kind: str, seq: int, **fields: Any) -> Event:

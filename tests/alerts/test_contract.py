@@ -7,7 +7,7 @@ import uuid
 from typing import Any
 
 from alerts.deliveries import encode_entry
-from geofence.levels import Level
+from geofence.levels import Cause, Level
 from tests.alerts.builders import (
     PHONE,
     PROFILES,
@@ -88,8 +88,23 @@ def test_an_alert_change_is_the_cloud_event_of_the_contract() -> None:
             "repeats": 0,
             "last_event_seq": -1,
             "last_event_at": None,
+            "cause": "position",
+            "closest_m": None,
+            "closest_at": None,
+            "anomaly": "",
+            "companion": "",
+            "quantity": None,
+            "count": 0,
         },
     }
+
+
+def test_the_way_between_two_fixes_says_how_near_and_when() -> None:
+    given = transition(1, Level.ALERT, cause=Cause.PATH, closest_m=87.5, closest_us=START_US)
+    [change] = desk().on_transition(given, WATCH, now_us=START_US + 2 * SECOND_US)
+    data = outside(change)["data"]
+    assert (data["cause"], data["closest_m"]) == ("path", 87.5)
+    assert data["closest_at"] == "2026-11-23T16:44:05.250000Z"
 
 
 def test_every_field_of_the_contract_is_there_for_events_too() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from alerts.desk import NOTE_LIMIT_CHARS
 from alerts.errors import IllegalStep
+from alerts.steps import NOTE_LIMIT_CHARS
 from devices.watches import Bearer
 from tests.alerts.builders import (
     NOW_US,

@@ -16,6 +16,8 @@ from alerts.errors import IllegalStep, NoSuchAlert, StepRefused, VersionConflict
 from alerts.model import Alert, AlertChange
 from devices.reports import Event
 from devices.watches import Watch
+from geofence.anomaly_changes import AnomalyChange
+from geofence.anomaly_state import Anomaly
 from geofence.levels import Level, Transition
 from tests.alerts.builders import (
     BEARERS,
@@ -23,6 +25,7 @@ from tests.alerts.builders import (
     START_US,
     WATCH,
     ZONE,
+    anomaly,
     desk,
     event,
     transition,
@@ -30,7 +33,10 @@ from tests.alerts.builders import (
 
 WATCHES: dict[str, Watch] = {WATCH.key: WATCH, ZONE.key: ZONE}
 EVENT_TYPES = ("panic", "strap_cut", "strap_closed", "battery_low", "charging", "gnss_lost")
+ANOMALIES = (Anomaly.CLONE, Anomaly.FROZEN)
 OPEN_LIMIT = 6
+
+Input = Transition | Event | AnomalyChange
 
 
 class DeskMachine(RuleBasedStateMachine):
@@ -41,10 +47,11 @@ class DeskMachine(RuleBasedStateMachine):
         self.desk = desk(open_limit=OPEN_LIMIT)
         self.now_us = START_US
         self.changes: list[AlertChange] = []
-        self.inputs: list[Transition | Event] = []
+        self.inputs: list[Input] = []
         self.level = dict.fromkeys(WATCHES, Level.CLEAR)
         self.number = dict.fromkeys(WATCHES, 0)
         self.onset_us = dict.fromkeys(WATCHES, START_US)
+        self.anomalies: dict[tuple[str, Anomaly], AnomalyChange] = {}
         self.snapshot = self.desk.snapshot()
         self.snapshot_after = (0, 0)
 
@@ -52,7 +59,7 @@ class DeskMachine(RuleBasedStateMachine):
     def events(self) -> list[Event]:
         return [made for made in self.inputs if isinstance(made, Event)]
 
-    def replay(self, inputs: list[Transition | Event]) -> None:
+    def replay(self, inputs: list[Input]) -> None:
         """Say again what was said before; nothing may change."""
         if self.desk.counts.refused:
             return  # what was refused for want of room may be raised later: that is no replay
@@ -61,9 +68,11 @@ class DeskMachine(RuleBasedStateMachine):
             assert self.feed(made) == []
         assert self.desk.open_alerts() == before
 
-    def feed(self, made: Transition | Event) -> list[AlertChange]:
+    def feed(self, made: Input) -> list[AlertChange]:
         if isinstance(made, Event):
             return self.desk.on_event(made, BEARERS[made.device], now_us=self.now_us)
+        if isinstance(made, AnomalyChange):
+            return self.desk.on_anomaly(made, BEARERS[made.track], now_us=self.now_us)
         return self.desk.on_transition(made, WATCHES[made.watch], now_us=self.now_us)
 
     def keep(self, changes: list[AlertChange]) -> None:
@@ -111,6 +120,21 @@ class DeskMachine(RuleBasedStateMachine):
             device=device,
             time_us=self.now_us - late_s * SECOND_US,
         )
+        self.inputs.append(made)
+        self.keep(self.feed(made))
+
+    @rule(kind=st.sampled_from(ANOMALIES), device=st.sampled_from(sorted(BEARERS)))
+    def a_device_errs_or_no_longer_does(self, kind: Anomaly, device: str) -> None:
+        self.tick()
+        known = self.anomalies.get((device, kind))
+        if known is not None and known.began:
+            made = known.ended(self.now_us)
+        else:
+            number = 1 if known is None else known.number + 1
+            made = anomaly(
+                kind, number, track=device, onset_us=self.now_us, decided_at_us=self.now_us
+            )
+        self.anomalies[device, kind] = made
         self.inputs.append(made)
         self.keep(self.feed(made))
 
@@ -222,6 +246,14 @@ class DeskMachine(RuleBasedStateMachine):
         for alert in self.desk.open_alerts():
             if alert.watch and alert.state == "active":
                 assert alert.level == self.level[alert.watch].label
+
+    @invariant()
+    def one_active_alert_at_most_for_each_anomaly_that_goes_on(self) -> None:
+        alerts = [a for a in self.desk.open_alerts() if a.anomaly and a.state == "active"]
+        active = [(alert.device, alert.anomaly) for alert in alerts]
+        assert len(set(active)) == len(active)
+        going_on = {(key[0], key[1].label) for key, one in self.anomalies.items() if one.began}
+        assert set(active) <= going_on  # a person may have closed one that goes on
 
     @invariant()
     def no_alarm_of_hers_is_ever_refused(self) -> None:

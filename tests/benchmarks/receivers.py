@@ -6,7 +6,7 @@ import numpy as np
 
 from benchmarks.recordings import SECOND_US, Recording
 from geofence.proximity import SIGMAS_PER_R68
-from tests.benchmarks.walks import DEGREE_M
+from tests.benchmarks.walks import DEGREE_M, LON
 
 
 def walk(
@@ -23,9 +23,9 @@ def walk(
         name,
         time_us,
         fixes_m[0] / DEGREE_M,
-        fixes_m[1] / DEGREE_M,
+        LON + fixes_m[1] / DEGREE_M,
         np.full(length_s + 1, stated_m),
         time_us,
         truth_m[0] / DEGREE_M,
-        truth_m[1] / DEGREE_M,
+        LON + truth_m[1] / DEGREE_M,
     )

@@ -19,7 +19,7 @@ from benchmarks.zones import STAY_S, Outcome, judge, read_areas, run_zones, stay
 from cordon.errors import CordonError
 from simulators.recording import TrackError
 from tests.benchmarks.test_bench_commands import run
-from tests.benchmarks.walks import DEGREE_M, row, write
+from tests.benchmarks.walks import DEGREE_M, LON, row, write
 
 
 def collection(*geometries: object) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def wards(path: Path, count: int = 3, high_m: float = 1_000.0) -> Path:
     for number in range(count):
         south, north = ((number + k) * high_m - 500 for k in (0, 1))
         ring = [(-0.01, south), (0.01, south), (0.01, north), (-0.01, north), (-0.01, south)]
-        coordinates = [[[lon, at_m / DEGREE_M] for lon, at_m in ring]]
+        coordinates = [[[LON + lon, at_m / DEGREE_M] for lon, at_m in ring]]
         squares.append({"type": "Polygon", "coordinates": coordinates})
     path.write_text(json.dumps(collection(*squares)))
     return path
@@ -184,11 +184,11 @@ def test_zones_across_the_antimeridian(tmp_path: Path) -> None:
     value = json.loads(area.read_text())
     ring = value["features"][0]["geometry"]["coordinates"][0]
     value["features"][0]["geometry"]["coordinates"] = [
-        [[179.999 if lon < 0 else -179.99, lat] for lon, lat in ring]
+        [[179.999 if lon < LON else -179.99, lat] for lon, lat in ring]
     ]
     area.write_text(json.dumps(value))
     lines = [row("a", at_s, 0.0) for at_s in range(100)]
-    moved = [line.replace(",0,5.0,", ",-179.999,5.0,")[:-4] + ",-179.999,0" for line in lines]
+    moved = [line.replace(f",{LON},5.0,", ",-179.999,5.0,")[:-4] + ",-179.999,0" for line in lines]
     report = run_zones(write(tmp_path / "walk.csv", moved), area)
     assert (report.true, report.found, report.raw.found) == (1, 1, 1)
 

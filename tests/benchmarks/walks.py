@@ -8,6 +8,7 @@ from pathlib import Path
 
 HEADER = "id,time,lat,lon,confidence_50pct_m,truth_lat,truth_lon,error_m"
 DEGREE_M = 111_320.0
+LON = 1  # 0 N 0 E is where nobody stands: receivers without a position send it
 BEGIN = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 
 
@@ -22,8 +23,8 @@ def row(  # one line of the file, north of a point at the equator
 ) -> str:
     time = (BEGIN + timedelta(days=day, seconds=at_s)).isoformat()
     fix_m = fix_m if fix_m is not None else truth_m or 0.0
-    truth = "," if truth_m is None else f"{truth_m / DEGREE_M:.9f},0"
-    return f"{name},{time},{fix_m / DEGREE_M:.9f},0,{confidence_m},{truth},0"
+    truth = "," if truth_m is None else f"{truth_m / DEGREE_M:.9f},{LON}"
+    return f"{name},{time},{fix_m / DEGREE_M:.9f},{LON},{confidence_m},{truth},0"
 
 
 def write(path: Path, rows: Sequence[str]) -> Path:

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from alerts.decisions import Decision
+from alerts.decisions import AnomalyDecision, Decision
 from alerts.desk import Desk
 from alerts.model import AlertChange
 from alerts.profile import Profiles, load_profiles
@@ -32,11 +32,15 @@ class Recorder:
     """Takes what a partition hands over, and remembers it."""
 
     decisions: list[Decision] = field(default_factory=list)
+    anomalies: list[AnomalyDecision] = field(default_factory=list)
     changes: list[AlertChange] = field(default_factory=list)
     alerts_position: int = 0
 
     def decided(self, decisions: Sequence[Decision]) -> None:
         self.decisions += decisions
+
+    def noted(self, anomalies: Sequence[AnomalyDecision]) -> None:
+        self.anomalies += anomalies
 
     def changed(self, changes: Sequence[AlertChange]) -> None:
         self.changes += changes
@@ -82,7 +86,6 @@ class Room:
         at_s: float,
         fixes: Mapping[str, tuple[float, float]] | Sequence[tuple[str, float, float, float]] = (),
         events: Sequence[Event] = (),
-        **more: Any,
     ) -> None:
         """One batch: places in metres north and east of `HOME`, and events.
 
@@ -92,18 +95,36 @@ class Room:
             rows = [(device, at_s, *place) for device, place in fixes.items()]
         else:
             rows = list(fixes)
+        east = METRE_DEG / math.cos(math.radians(HOME[0]))
+        raw = [
+            (
+                device,
+                made_s,
+                round((HOME[0] + north_m * METRE_DEG) * 1e7),
+                round((HOME[1] + east_m * east) * 1e7),
+            )
+            for device, made_s, north_m, east_m in rows
+        ]
+        self.bring_raw(at_s, raw, events)
+
+    def bring_raw(
+        self,
+        at_s: float,
+        fixes: Sequence[tuple[str, float, int, int]],
+        events: Sequence[Event] = (),
+    ) -> None:
+        """One batch: fixes as (device, made at, latitude and longitude in 1e-7 degrees)."""
         now_us = self.now_us(at_s)
-        devices = tuple(dict.fromkeys(row[0] for row in rows))
-        table = np.zeros(len(rows), FIX_DTYPE)
-        for index, (device, made_s, north_m, east_m) in enumerate(rows):
+        devices = tuple(dict.fromkeys(device for device, *_ in fixes))
+        table = np.zeros(len(fixes), FIX_DTYPE)
+        for index, (device, made_s, lat_e7, lon_e7) in enumerate(fixes):
             self._seq += 1
             table[index]["device"] = devices.index(device)
             table[index]["seq"] = self._seq
-            table[index]["time_us"] = START_US + round(made_s * SECOND_US)
-            table[index]["lat_e7"] = round((HOME[0] + north_m * METRE_DEG) * 1e7)
-            east_deg = east_m * METRE_DEG / math.cos(math.radians(HOME[0]))
-            table[index]["lon_e7"] = round((HOME[1] + east_deg) * 1e7)
-            table[index]["accuracy_cm"] = more.get("accuracy_cm", 500)
+            table[index]["time_us"] = self.now_us(made_s)
+            table[index]["lat_e7"] = lat_e7
+            table[index]["lon_e7"] = lon_e7
+            table[index]["accuracy_cm"] = 500
         self._apply(now_us, devices, table, tuple(events))
 
     def now_us(self, at_s: float) -> int:

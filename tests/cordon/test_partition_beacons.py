@@ -130,6 +130,18 @@ def test_a_late_report_changes_nothing(known: str, late: str) -> None:
     assert after((known, 19.0), (late, 10.0)) == after((known, 19.0))
 
 
+@pytest.mark.parametrize("order", ["seen lost", "lost seen", "seen lost seen", "lost seen lost"])
+def test_reports_of_one_instant_come_to_the_same_in_any_order(order: str) -> None:
+    """A message may be delivered again, and again after others."""
+    room = Room(one_pair())
+    room.bring(0, events=[room.event("tag-1", "beacon_seen", 0, "phone-1")])
+    for kind in order.split():
+        room.bring(5, events=[room.event("tag-1", f"beacon_{kind}", 5, "phone-1")])
+    _far(room, 6, 30)
+    assert _levels(room)[-1] == "clear"
+    assert room.kinds().count("raised") == 1
+
+
 def test_an_old_report_raises_nothing_and_a_clock_ahead_outdates_nothing() -> None:
     room = Room(one_pair())
     _far(room, 0, 100)

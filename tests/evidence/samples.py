@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from hypothesis import strategies as st
 
-from alerts.decisions import Decision
+from alerts.decisions import AnomalyDecision, Decision
 from alerts.deliveries import DeliveryRecord, DeliveryState
 from alerts.model import Alert, AlertChange
 from devices.instants import to_iso
@@ -24,6 +24,8 @@ from devices.reports import (
     Refusal,
     Status,
 )
+from geofence.anomaly_changes import AnomalyChange
+from geofence.anomaly_state import Anomaly
 from geofence.levels import UNKNOWN_TIME_US, Level, Transition
 
 NOW_US = 1_795_000_000_123_457  # November 2026, on purpose not a whole millisecond
@@ -91,6 +93,29 @@ def decision_of(number: int, **changes: Any) -> Decision:
         protected="p1",
         tag="tag-1",
         handset="handset-1",
+        rules="r1",
+        build="b1",
+        caseload_version="v1",
+        after_position=number,
+    )
+
+
+def anomaly_of(number: int, *, began: bool = True, **changes: Any) -> AnomalyDecision:
+    change = AnomalyChange(
+        track="tag-1",
+        kind=Anomaly.CLONE,
+        began=began,
+        onset_us=NOW_US - 60_000_000,
+        decided_at_us=NOW_US + number,
+        quantity=51_234.5,
+        count=7,
+        number=number,
+    )
+    return AnomalyDecision(
+        change=msgspec.structs.replace(change, **changes),
+        person="w1",
+        role="wearer",
+        agency="centre",
         rules="r1",
         build="b1",
         caseload_version="v1",

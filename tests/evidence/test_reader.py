@@ -17,8 +17,9 @@ from evidence.reader import (
     RefusalCount,
 )
 from evidence.store import Store
+from geofence.anomaly_state import Anomaly
 from tests.conftest import Database
-from tests.evidence.samples import DAY_US, NOW_US, batch_of, change_of, delivery_of
+from tests.evidence.samples import DAY_US, NOW_US, anomaly_of, batch_of, change_of, delivery_of
 
 REASON = "The latitude is not between -90 and 90."
 
@@ -147,3 +148,16 @@ async def test_a_database_that_is_away_or_empty_is_told(database: Database) -> N
     for dsn in ("host=/nonexistent dbname=x user=x", database.dsn):
         with pytest.raises(HistoryUnavailableError, match="Alerts go on"):
             await Reader(dsn).count_stored(0)
+
+
+async def test_what_was_wrong_with_a_device(store: Store, reader: Reader) -> None:
+    ended = anomaly_of(1, began=False, decided_at_us=NOW_US + 60)
+    other = anomaly_of(1, track="tag-2")
+    await store.write_decisions([(1, [anomaly_of(1), other]), (2, [ended])])
+    steps = await reader.anomalies("tag-1", NOW_US, NOW_US + DAY_US)
+    assert [(step.began, step.decided_us) for step in steps] == [
+        (True, NOW_US + 1),
+        (False, NOW_US + 60),
+    ]
+    assert (steps[0].kind, steps[0].quantity, steps[0].count) == (Anomaly.CLONE, 51_234.5, 7)
+    assert await reader.anomalies("tag-1", NOW_US, NOW_US + 1) == []

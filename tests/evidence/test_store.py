@@ -7,16 +7,26 @@ import msgspec
 import psycopg
 import pytest
 
+from alerts.decisions import decode_decisions, encode_decisions
+from devices import migrations
 from devices.instants import from_datetime
 from devices.reports import Batch, Event, Message, Refusal, Status, no_fixes
-from evidence.decided import AlertEntry, read_alert_entry
+from evidence.decided import AlertEntry, DecisionEntry, read_alert_entry
 from evidence.rows import EARLIEST_US, LATEST_US, UnstorableError
 from evidence.sources import Stream
 from evidence.store import Break, Damaged, Store
-from geofence.levels import Level
+from geofence.anomaly_state import Anomaly
+from geofence.levels import Cause, Level
 from tests.conftest import Database
 from tests.evidence.conftest import Probe
-from tests.evidence.samples import DAY_US, NOW_US, batch_of, change_of, decision_of
+from tests.evidence.samples import (
+    DAY_US,
+    NOW_US,
+    anomaly_of,
+    batch_of,
+    change_of,
+    decision_of,
+)
 
 
 def alert_entries(*documents: tuple[int, bytes]) -> list[AlertEntry]:
@@ -225,6 +235,83 @@ async def test_decisions_again_change_nothing(store: Store, probe: Probe) -> Non
     republished = await store.write_decisions([(5, [decision_of(2), decision_of(3)])])
     assert republished.decisions == 1
     assert probe.count("decision") == 3
+
+
+async def test_decisions_say_why(store: Store, probe: Probe) -> None:
+    path = decision_of(
+        1, cause=Cause.PATH, sigma_m=7.5, ring_m=200.0, closest_m=-0.0, closest_us=NOW_US - 7
+    )
+    silent = decision_of(2, cause=Cause.SILENCE, ring_m=200.0)
+    [old] = decode_decisions(encode_decisions([decision_of(3)]).replace(b"CD2", b"CD1", 1))
+    await store.write_decisions([(1, [path, silent]), (2, [old])])
+    first, second, third = probe.ask(
+        "SELECT cause, sigma_m, ring_m, closest_m, evidence.us(closest_at)"
+        " FROM evidence.decision ORDER BY number"
+    )
+    assert first == (Cause.PATH, 7.5, 200.0, -0.0, NOW_US - 7)
+    assert math.copysign(1, first[3]) == -1
+    assert (second[0], second[2], second[4]) == (Cause.SILENCE, 200.0, None)
+    assert math.isnan(second[1])
+    assert math.isnan(second[3])
+    assert third == (None,) * 5
+
+
+async def test_anomalies_are_kept_among_the_decisions(store: Store, probe: Probe) -> None:
+    began = anomaly_of(1, quantity=math.nan)
+    ended = anomaly_of(1, began=False, decided_at_us=NOW_US + 40 * DAY_US)
+    pair = anomaly_of(1, kind=Anomaly.STAYS_BEHIND, companion="own-1")
+    group: list[DecisionEntry] = [(1, [decision_of(1)]), (2, [began, pair]), (3, [ended])]
+    written = await store.write_decisions(group)
+    assert (written.decisions, written.anomalies, written.entries) == (1, 3, 3)
+    again = await store.write_decisions(group)
+    assert (again.anomalies, again.skipped) == (0, 3)
+    republished = await store.write_decisions([(9, [began, ended, pair])])
+    assert (republished.anomalies, republished.entries) == (0, 1)
+    rows = probe.ask(
+        "SELECT kind, began, number, evidence.us(onset_at), count, device, companion, person,"
+        " role, agency, rules, stream_position, after_position, quantity"
+        " FROM evidence.anomaly ORDER BY decided_at, kind"
+    )
+    onset_us = NOW_US - 60_000_000
+    whose = ("w1", "wearer", "centre", "r1")
+    assert [row[:-1] for row in rows] == [
+        (Anomaly.CLONE, True, 1, onset_us, 7, "tag-1", "", *whose, 2, 1),
+        (Anomaly.STAYS_BEHIND, True, 1, onset_us, 7, "tag-1", "own-1", *whose, 2, 1),
+        (Anomaly.CLONE, False, 1, onset_us, 7, "tag-1", "", *whose, 3, 1),
+    ]
+    assert math.isnan(rows[0][-1])
+    assert rows[1][-1] == rows[2][-1] == 51_234.5
+
+
+async def test_a_database_of_the_version_before_is_brought_up_to_date(
+    database: Database, probe: Probe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its rows stay, and say of what they do not know that they do not know it."""
+    everything = migrations.migrations_of
+    monkeypatch.setattr(migrations, "migrations_of", lambda package: everything(package)[:1])
+    before = Store(database.dsn)
+    assert await before.migrate() == ["0001_history.sql"]
+    await before.write_alerts(alert_entries((1, msgspec.json.encode(change_of(1)))))
+    await before.close()
+    with psycopg.connect(database.dsn) as connection:
+        if not database.has_timescale:
+            connection.execute(
+                "CREATE TABLE evidence.decision_2001 PARTITION OF evidence.decision"
+                " FOR VALUES FROM ('2001-01-01') TO ('2002-01-01')"
+            )
+        connection.execute(
+            "INSERT INTO evidence.decision VALUES ('2001-06-01', 1, 1, now(), null, null, 1, 1, 1, 1, 1,"
+            " 0, 0, 2, false, 'w', 'c', 'o', 'a', 'w1', null, 't', null, 'r', 'b', 'v')"
+        )
+    monkeypatch.undo()
+    store = Store(database.dsn)
+    assert await store.migrate() == ["0002_causes_and_anomalies.sql"]
+    [row] = probe.ask("SELECT watch, cause, sigma_m, closest_at FROM evidence.decision")
+    assert row == ("w", None, None, None)
+    await store.write_decisions([(1, [anomaly_of(1)])])
+    assert probe.count("anomaly") == probe.count("alert_change") == 1
+    assert ("anomaly",) in probe.ask("SELECT name FROM evidence.timeline")
+    await store.close()
 
 
 async def test_alert_changes_are_kept_to_the_letter(store: Store, probe: Probe) -> None:

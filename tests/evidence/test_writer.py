@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from structlog.testing import capture_logs
 
-from alerts.decisions import encode_decisions
+from alerts.decisions import encode_anomalies, encode_decisions
 from alerts.deliveries import encode_entry
 from cordon.embedded.broker import EmbeddedBroker
 from cordon.embedded.postgres import EmbeddedPostgres
@@ -25,7 +25,15 @@ from ingest.streams import ensure_streams
 from tests.conftest import Database
 from tests.evidence.conftest import Probe
 from tests.evidence.fake_stream import FakeEntry, FakeStreams, until
-from tests.evidence.samples import DAY_US, NOW_US, batch_of, change_of, decision_of, delivery_of
+from tests.evidence.samples import (
+    DAY_US,
+    NOW_US,
+    anomaly_of,
+    batch_of,
+    change_of,
+    decision_of,
+    delivery_of,
+)
 
 
 def journal_bytes(number: int) -> bytes:
@@ -68,6 +76,7 @@ async def test_all_streams_are_stored(database: Database, probe: Probe) -> None:
     streams = FakeStreams()
     streams.add(Stream.JOURNAL, *map(journal_bytes, range(1, 8)))
     streams.add(Stream.DECISIONS, encode_decisions([decision_of(1), decision_of(2)]))
+    streams.add(Stream.DECISIONS, encode_anomalies([anomaly_of(1)]))
     streams.add(Stream.ALERTS, encode_entry(change_of(1)), encode_entry(delivery_of(1, "sent")))
     async with running(database.dsn, streams) as writer:
         await until(lambda: all_stored(writer, streams))
@@ -76,6 +85,7 @@ async def test_all_streams_are_stored(database: Database, probe: Probe) -> None:
         counts = writer.counts
         assert counts.database_up
         assert (counts.written.fixes, counts.written.decisions) == (16, 2)
+        assert counts.written.anomalies == probe.count("anomaly") == 1
         assert (counts.written.alert_changes, counts.written.deliveries) == (1, 1)
         assert counts.lanes[Stream.JOURNAL].lag == 0
         assert counts.error == ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -39,7 +39,8 @@ def pair_twin(
 
 @dataclass
 class PairTwin(WatchTwin):
-    beacon_us: int | None = field(default=None)
+    beacon_us: int | None = None
+    beacon_told_us: int = -1
 
     def depth_m(self, *, at_fixes: bool) -> float:
         a, b = self.tracks["here_m" if at_fixes else "xyz_m"]
@@ -95,7 +96,14 @@ class PairTwin(WatchTwin):
         return high
 
     def sight(self, time_us: int, *, lost: bool, now_us: int) -> list[Change]:
+        """A report of one device: an older one changes nothing, of one instant the loss counts."""
+        time_us = min(time_us, now_us)
+        if time_us < self.beacon_told_us or (
+            time_us == self.beacon_told_us and self.beacon_us is None
+        ):
+            return []
         shown = self.level
+        self.beacon_told_us = time_us
         self.beacon_us = None if lost else time_us
         if self.is_heard(now_us):
             if self.held < CONTACT or self.doubtful:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from geofence.anomalies import Anomaly, new_anomalies, note_fix
@@ -147,6 +147,7 @@ def test_degrees_come_back_from_cartesian(lat: float, lon: float) -> None:
     st.sampled_from([1, -1]),
     st.sampled_from([1, -1]),
 )
+@example(0, 0.0, 110, 0.0, 1, 1)
 def test_the_nearest_repair_is_the_place_meant(
     lat_deg: int, lat_minutes: float, lon_deg: int, lon_minutes: float, north: int, east: int
 ) -> None:

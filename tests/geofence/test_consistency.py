@@ -25,15 +25,15 @@ FIXES = 600
 _TURNING = 1
 
 
-def way_of(rng: np.random.Generator, seconds: int) -> FloatArray:
-    """(n, 2) places of somebody who walks as the model for turning says, every second."""
-    d, f, pp, pv, vv = ou_step(1.0, LIMITS.memory_s[_TURNING])
+def way_of(rng: np.random.Generator, steps: int, step_s: int) -> FloatArray:
+    """(n, 2) places of somebody who walks as the model for turning says."""
+    d, f, pp, pv, vv = ou_step(float(step_s), LIMITS.memory_s[_TURNING])
     q = LIMITS.push[_TURNING]
     root = np.linalg.cholesky(q * np.array([[pp, pv], [pv, vv]]))
     place_m = np.zeros(2)
     velocity_mps = rng.normal(0, math.sqrt(q * LIMITS.memory_s[_TURNING] / 2), 2)
     places = []
-    for _ in range(seconds):
+    for _ in range(steps):
         places.append(place_m)
         moved_m, turned_mps = root @ rng.normal(0, 1, (2, 2))
         place_m = place_m + f * velocity_mps + moved_m
@@ -49,19 +49,20 @@ def squared_errors(
     With and without the error that does not average out, which this receiver does not have.
     """
     rng = np.random.default_rng(seed)
+    step_s = math.gcd(interval_s, ahead_s)
     seconds = FIXES * interval_s
-    places = way_of(rng, seconds + ahead_s)
+    places = way_of(rng, (seconds + ahead_s) // step_s, step_s)
     tracks, scratch = new_tracks(1, listening_us=0), new_scratch()
     believed, averaging = [], []
     for second in range(0, seconds, interval_s):
-        east_m, north_m = places[second] + error(rng)
+        east_m, north_m = places[second // step_s] + error(rng)
         fix = Fix(0, NOW_US + second * S, east_m, north_m, accuracy_m=ACCURACY_M)
         advance(tracks[0], *fix.row()[1:], LIMITS, scratch)
         place(tracks[0], NOW_US + (second + ahead_s) * S, LIMITS, scratch)
         if second < FIXES // 2 * interval_s:
             continue  # the scale of the noise is still being learned
         # The plane of the fixes is not quite that of the axes: both in degrees first.
-        truth = Fix(0, 0, *places[second + ahead_s])
+        truth = Fix(0, 0, *places[(second + ahead_s) // step_s])
         error_m = down(tracks[0]["xyz_m"] - MIDDLE_M) - _on_plane(truth)
         square = float(error_m @ error_m) / 2
         variance = tracks[0]["sigma_m"] ** 2

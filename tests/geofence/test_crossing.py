@@ -53,10 +53,12 @@ def depth_at(place_m: FloatArray, layout: Layout) -> float:
 
 
 def look(mover: np.void, layout: Layout = EXCLUSION) -> tuple[float, float, int]:
-    return crossed(mover, layout.terms[0], depth_at(mover["xyz_m"], layout), layout.planes, LIMITS)
+    depth_m = depth_at(mover["xyz_m"], layout)
+    return crossed(mover, layout.terms[0], depth_m, layout.planes, LIMITS)
 
 
-PLACE = st.tuples(st.floats(-900.0, 900.0), st.floats(-900.0, 900.0))
+METRES = st.integers(-90_000, 90_000).map(lambda cm: cm / 100)
+PLACE = st.tuples(METRES, METRES)
 
 
 @given(PLACE, PLACE, st.tuples(st.floats(-5000.0, 5000.0), st.just(0.0)))

@@ -286,6 +286,7 @@ def test_a_beacon_that_is_lost_lets_the_satellites_decide() -> None:
     approach(engine, [5000.0] * 3, NOW_US)
     at_us = NOW_US + 3 * S
     engine.sight("c1/tag/phone", at_us, now_us=at_us)
+    at_us += S
     assert engine.sight("c1/tag/phone", at_us, lost=True, now_us=at_us) == []
     assert levels(approach(engine, [5000.0] * 15, at_us + S)) == ["clear"]
 

@@ -136,9 +136,8 @@ def test_with_one_kind_of_error_it_is_kalmans_filter(
     drawn: list[Movement], along: float, across: float, sigma_m: float
 ) -> None:
     """The textbook's: gain, innovation, and Bayes' rule among the models."""
-    one_kind = replace(
-        DEFAULT_RULES, tail_share=1e-200, wild_share=1e-200, stray_density=1e-200
-    ).limits()
+    rare = replace(DEFAULT_RULES, tail_share=1e-200, wild_share=1e-200, stray_density=1e-200)
+    one_kind = rare.limits()
     state = state_of(drawn)
     noise2 = 0.25 * sigma_m**2
     spread_m = math.sqrt(max(one.spread[0, 0] for one in drawn) + noise2)

@@ -99,7 +99,7 @@ class Story:
             assert transition.swept == swept
 
 
-@settings(max_examples=200)
+@settings(max_examples=150)
 @given(RINGS_M, SENSITIVITY, APART_M, st.lists(STEP, min_size=3, max_size=12))
 def test_engine_is_its_twin(
     rings_m: tuple[float, float, float],

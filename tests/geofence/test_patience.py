@@ -9,7 +9,7 @@ import pytest
 from geofence.engine import Engine
 from tests.geofence.plans import NOW_US, Fix, S, levels, pair_plan, send
 
-APART_M = 2000.0
+APART_M = 1200.0
 """Near enough to be reached within minutes, too far for anything else."""
 
 
@@ -29,25 +29,32 @@ def report(engine: Engine, at_s: Iterable[int]) -> int:
     [(1, 120), (30, 120), (60, 150), (120, 300), (240, 600), (500, 600)],
 )
 def test_patience_grows_with_the_interval(interval_s: int, patience_s: int) -> None:
-    engine = Engine(pair_plan(), now_us=NOW_US)
+    engine = Engine(pair_plan(pre_alert_m=500.0), now_us=NOW_US)
     last_us = report(engine, range(0, 10 * interval_s, interval_s))
     assert engine.sweep(last_us + (patience_s - 1) * S) == []
     assert levels(engine.sweep(last_us + (patience_s + 1) * S)) == ["unknown"]
 
 
-def test_a_slow_device_decides_for_the_pair() -> None:
-    engine = Engine(pair_plan(), now_us=NOW_US)
-    last_us = report(engine, range(0, 1000, 100))
-    for second in range(1, 250):
-        now_us = last_us + second * S
-        assert send(engine, Fix(1, now_us, 0.0), now_us=now_us).transitions == []
+@pytest.mark.parametrize(("silent", "patience_s"), [(0, 120), (1, 250)])
+def test_each_device_has_a_patience_of_its_own(silent: int, patience_s: int) -> None:
+    """His tag reports every second, her phone every 100 s; one of them falls silent."""
+    engine = Engine(pair_plan(pre_alert_m=500.0), now_us=NOW_US)
+    for second in range(901 + patience_s):
+        now_us = NOW_US + second * S
+        heard = [
+            fix
+            for fix in (Fix(0, now_us, APART_M), Fix(1, now_us, 0.0))
+            if (fix.track == 0 or second % 100 == 0) and not (fix.track == silent and second > 900)
+        ]
+        assert send(engine, *heard, now_us=now_us).transitions == []
         assert engine.sweep(now_us) == []
-    assert levels(engine.sweep(last_us + 251 * S)) == ["unknown"]
+    now_us = NOW_US + (901 + patience_s) * S
+    assert levels(engine.sweep(now_us)) == ["unknown"]
 
 
 def test_one_gap_is_not_a_habit() -> None:
     """Whoever was gone for five minutes once is not given ten the next time."""
-    engine = Engine(pair_plan(), now_us=NOW_US)
+    engine = Engine(pair_plan(pre_alert_m=500.0), now_us=NOW_US)
     last_us = report(engine, range(0, 600, 30))
     gone_us = last_us + 300 * S
     assert levels(engine.sweep(gone_us)) == ["unknown"]
@@ -59,8 +66,9 @@ def test_one_gap_is_not_a_habit() -> None:
     assert levels(engine.sweep(gone_us + (15 + 121) * S)) == ["unknown"]
 
 
-def test_somebody_heard_once_is_given_no_more() -> None:
-    engine = Engine(pair_plan(), now_us=NOW_US)
-    last_us = report(engine, [0])
+@pytest.mark.parametrize("reports", [1, 2])
+def test_nothing_is_known_of_somebody_heard_once_or_twice(reports: int) -> None:
+    engine = Engine(pair_plan(pre_alert_m=500.0), now_us=NOW_US)
+    last_us = report(engine, range(0, 100 * reports, 100))
     assert engine.sweep(last_us + 120 * S) == []
     assert levels(engine.sweep(last_us + 121 * S)) == ["unknown"]

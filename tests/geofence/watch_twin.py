@@ -130,7 +130,16 @@ class WatchTwin(ABC):
 
     def _is_fresh(self, now_us: int) -> bool:
         times_us = self.fix_times_us
-        return len(times_us) == self.devices and now_us - min(times_us) <= self.overdue_s * S
+        if len(times_us) < self.devices:
+            return False
+        waits_us = zip(times_us, self._patiences_us(), strict=True)
+        return all(now_us - time_us <= patience_us for time_us, patience_us in waits_us)
+
+    def _patiences_us(self) -> list[int]:
+        """How long each device may be silent: as the watch says, or some of its own intervals."""
+        rules = self.rules
+        own_s = [rules.patience_intervals * float(one) for one in self.tracks["usual_s"]]
+        return [int(max(self.overdue_s, min(rules.patience_limit_s, one)) * S) for one in own_s]
 
     def _place(self, now_us: int) -> None:
         for track in range(self.devices):
@@ -222,7 +231,12 @@ class WatchTwin(ABC):
         return fell
 
     def _elapse(self, now_us: int) -> int:
-        overdue_us = max(self.decided_us, self.listening_us) + round(self.overdue_s * S)
+        if self.is_heard(now_us):
+            return now_us
+        patiences_us = self._patiences_us()
+        overdue_us = max(self.decided_us, self.listening_us) + max(patiences_us)
+        for time_us, patience_us in zip(self.tracks["time_us"].tolist(), patiences_us, strict=True):
+            overdue_us = min(overdue_us, max(time_us, self.listening_us) + patience_us)
         if now_us > overdue_us:
             possible_us = -1.0
             if len(self.fix_times_us) == self.devices:
