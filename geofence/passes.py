@@ -70,8 +70,7 @@ ChangeArray = NDArray[np.void]
 MarkArray = NDArray[np.uint8]
 
 TRACK_LINES = TRACK_DTYPE.itemsize // 64
-WATCH_LINES = 2
-"""Cache lines of a row that are fetched ahead: of a watch, what tells that it is far."""
+"""Cache lines of a track; of a watch and its terms only the first is fetched ahead."""
 
 WATCHES_AHEAD = 8
 """Watches of one device that are fetched ahead, at the most."""
@@ -177,20 +176,23 @@ def _fetch_ahead(
 ) -> None:  # fmt: skip
     """Fetch what the fixes after the one at `i` will touch: the farther ahead, the less is known."""
     last = track.size - 1
-    who = track[min(i + 3, last)]
+    who = track[min(i + 4, last)]
     if who >= 0:
         fetch(tracks, who, TRACK_LINES)
         fetch(track_start, who, 1)
+    who = track[min(i + 3, last)]
+    if who >= 0:
+        fetch(track_watch, max(0, min(track_start[who], track_watch.size - 1)), 1)
     who = track[min(i + 2, last)]
     if who >= 0:
-        first, end = track_start[who], track_start[who + 1]
-        for k in range(first, min(end, first + WATCHES_AHEAD)):
-            fetch(terms, track_watch[k], 2)
-            fetch(watches, track_watch[k], WATCH_LINES)
+        first = track_start[who]
+        for k in range(first, min(track_start[who + 1], first + WATCHES_AHEAD)):
+            fetch(terms, track_watch[k], 1)
+            fetch(watches, track_watch[k], 1)
     who = track[min(i + 1, last)]
     if who >= 0:
-        first, end = track_start[who], track_start[who + 1]
-        for k in range(first, min(end, first + WATCHES_AHEAD)):
+        first = track_start[who]
+        for k in range(first, min(track_start[who + 1], first + WATCHES_AHEAD)):
             one = terms[track_watch[k]]
             if one["zone"] == NO_ZONE:
                 fetch(tracks, one["first"] + one["second"] - who, 2)
