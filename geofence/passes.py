@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geofence.due import cannot_see, next_due_us, settle_far
+from geofence.fetching import TRACK_LINES, fetch_ahead
 from geofence.kernel import kernel
-from geofence.layout import NO_ZONE, Layout, TermsArray
+from geofence.layout import NO_ZONE, Layout
 from geofence.levels import UNKNOWN_TIME_US, Cause, Level
 from geofence.machine import decide, elapse, glance
 from geofence.memory import borrowed, fetch
@@ -23,7 +24,7 @@ from geofence.planes import Planes
 from geofence.rising import FIRST_MOVED, NO_MOVER, SECOND_MOVED, hear
 from geofence.rules import Limits
 from geofence.silence import is_fresh, oldest_us, until_heard_us
-from geofence.track import TRACK_DTYPE, Mark, Scratch, TrackArray, advance, judge
+from geofence.track import Mark, Scratch, TrackArray, advance, judge
 from geofence.watch import (
     WatchArray,
     describe,
@@ -68,12 +69,6 @@ ChangeArray = NDArray[np.void]
 """(C,) of `CHANGE_DTYPE`."""
 
 MarkArray = NDArray[np.uint8]
-
-TRACK_LINES = TRACK_DTYPE.itemsize // 64
-"""Cache lines of a track; of a watch and its terms only the first is fetched ahead."""
-
-WATCHES_AHEAD = 8
-"""Watches of one device that are fetched ahead, at the most."""
 
 SWEPT_AHEAD = 8
 """Watches that a sweep looks ahead."""
@@ -170,35 +165,6 @@ def _borrowed_planes(layout: Layout) -> Planes:
 
 
 @kernel
-def _fetch_ahead(
-    tracks: TrackArray, watches: WatchArray, terms: TermsArray, track_start: IntArray,
-    track_watch: IntArray, track: IntArray, i: int,
-) -> None:  # fmt: skip
-    """Fetch what the fixes after the one at `i` will touch: the farther ahead, the less is known."""
-    last = track.size - 1
-    who = track[min(i + 4, last)]
-    if who >= 0:
-        fetch(tracks, who, TRACK_LINES)
-        fetch(track_start, who, 1)
-    who = track[min(i + 3, last)]
-    if who >= 0:
-        fetch(track_watch, max(0, min(track_start[who], track_watch.size - 1)), 1)
-    who = track[min(i + 2, last)]
-    if who >= 0:
-        first = track_start[who]
-        for k in range(first, min(track_start[who + 1], first + WATCHES_AHEAD)):
-            fetch(terms, track_watch[k], 1)
-            fetch(watches, track_watch[k], 1)
-    who = track[min(i + 1, last)]
-    if who >= 0:
-        first = track_start[who]
-        for k in range(first, min(track_start[who + 1], first + WATCHES_AHEAD)):
-            one = terms[track_watch[k]]
-            if one["zone"] == NO_ZONE:
-                fetch(tracks, one["first"] + one["second"] - who, 2)
-
-
-@kernel
 def take_fixes(
     tracks: TrackArray,
     watches: WatchArray,
@@ -228,7 +194,7 @@ def take_fixes(
     tracks, watches = borrowed(tracks), borrowed(watches)
     count = 0
     for i in range(start, track.size):
-        _fetch_ahead(tracks, watches, terms, track_start, track_watch, track, i)
+        fetch_ahead(tracks, watches, terms, track_start, track_watch, track, i)
         who = track[i]
         if who < 0:
             marks[i] = _UNWATCHED
