@@ -17,7 +17,7 @@ from geofence.levels import UNKNOWN_TIME_US, Cause, Level
 from geofence.planes import Planes
 from geofence.proximity import within_radius
 from geofence.rules import Limits
-from geofence.sensitivity import SPARSE_S
+from geofence.sensitivity import HOLDING, SPARSE_S
 from geofence.watch import inside
 
 _PRE_ALERT = constant(Level.PRE_ALERT)
@@ -34,8 +34,6 @@ SECOND_MOVED = constant(1)
 """Which track of a watch has a new fix."""
 
 _LOG_SPARSE = math.log(SPARSE_S)
-_HOLDING = 0.5
-"""What a prediction takes to keep a level from falling, as a share of what it takes to enter it."""
 
 
 @kernel
@@ -50,8 +48,12 @@ def asked(terms: np.void, a: np.void, b: np.void) -> float:
 @kernel
 def _by_position(terms: np.void, depth_m: float, sigma_m: float, least: float) -> tuple[int, float]:
     """The highest level whose ring is probably entered, 0 for none; and how probably."""
+    reach_m = terms["far_sigmas"] * sigma_m
     for ring in range(RINGS - 1, -1, -1):
-        chance = inside(terms, depth_m, terms["enter_m"][ring], sigma_m)
+        ring_m = terms["enter_m"][ring]
+        if depth_m - ring_m > reach_m:
+            continue
+        chance = inside(terms, depth_m, ring_m, sigma_m)
         if chance >= least:
             return ring + 1, chance
     return 0, 0.0
@@ -59,15 +61,18 @@ def _by_position(terms: np.void, depth_m: float, sigma_m: float, least: float) -
 
 @kernel
 def _ahead(
-    terms: np.void, a: np.void, b: np.void, least: float, limits: Limits
+    terms: np.void, a: np.void, b: np.void, sigmas: float, least: float, limits: Limits
 ) -> tuple[int, float]:
-    """The level that what is predicted speaks for, 0 for none; and how probably."""
+    """The level that what is predicted speaks for, 0 for none; and how probably.
+
+    So many `sigmas` outside a ring, being inside it is less probable than `least`.
+    """
     contact_m = terms["enter_m"][CONTACT_RING]
-    chance = inside_soon(a, b, contact_m, terms["contact_ahead_s"], limits)
+    chance = inside_soon(a, b, contact_m, terms["contact_ahead_s"], sigmas, limits)
     if chance >= least:
         return _ALERT, chance
     alert_m = terms["enter_m"][ALERT_RING]
-    chance = inside_soon(a, b, alert_m, terms["warn_ahead_s"], limits)
+    chance = inside_soon(a, b, alert_m, terms["warn_ahead_s"], sigmas, limits)
     if chance >= least:
         return _PRE_ALERT, chance
     return 0, 0.0
@@ -75,20 +80,29 @@ def _ahead(
 
 @kernel
 def _on_the_way(
-    state: np.void, terms: np.void, mover: np.void, other: np.void, planes: Planes, least: float,
-    limits: Limits,
+    state: np.void, terms: np.void, mover: np.void, other: np.void, planes: Planes, supported: int,
+    least: float, limits: Limits,
 ) -> tuple[int, float]:  # fmt: skip
-    """The level that the way between the mover's last two fixes speaks for, and how probably."""
+    """The level that the way between the mover's last two fixes speaks for, and how probably.
+
+    Only levels above the one that is supported already are looked at.
+    """
     if terms["zone"] != NO_ZONE:
+        if supported >= _ALERT:
+            return 0, 0.0
         chance, depth_m, at_us = crossed(mover, terms, state["depth_m"], planes, limits)
         state["closest_m"], state["closest_us"] = depth_m, at_us
         return (_ALERT, chance) if chance >= least else (0, 0.0)
+    if supported >= _CONTACT:
+        return 0, 0.0
     distance_m, sigma_m, at_us = closest_on_path(mover, other, limits)
     state["closest_m"], state["closest_us"] = distance_m, at_us
-    if math.isnan(distance_m):
-        return 0, 0.0
-    for ring in range(RINGS - 1, -1, -1):
-        chance = within_radius(distance_m, terms["enter_m"][ring], sigma_m)
+    reach_m = terms["far_sigmas"] * sigma_m
+    for ring in range(RINGS - 1, supported - 1, -1):
+        ring_m = terms["enter_m"][ring]
+        if not distance_m - ring_m <= reach_m:
+            continue
+        chance = within_radius(distance_m, ring_m, sigma_m)
         if chance >= least:
             return ring + 1, chance
     return 0, 0.0
@@ -126,7 +140,7 @@ def hear(state: np.void) -> None:
 @kernel
 def look(
     state: np.void, terms: np.void, a: np.void, b: np.void, planes: Planes, now_us: int,
-    mover: int, limits: Limits,
+    mover: int, least: float, limits: Limits,
 ) -> int:  # fmt: skip
     """Raise a watch as far as positions, predictions, the way and beacons speak for it.
 
@@ -138,30 +152,35 @@ def look(
         planes: Of all zones.
         now_us: When this is decided.
         mover: Which of the two has a new fix: `NO_MOVER`, `FIRST_MOVED` or `SECOND_MOVED`.
+        least: What it takes to enter a level (see `asked`).
         limits: Parameters.
 
     Returns:
-        The level that something still speaks for; a prediction, at `_HOLDING` of what entering
+        The level that something still speaks for; a prediction, at `HOLDING` of what entering
         takes.
     """
-    least = asked(terms, a, b)
     level, chance = _by_position(terms, state["depth_m"], state["sigma_m"], least)
     _rise(state, level, chance, _POSITION)
     supported = level
+    # A prediction speaks for an alert at the most; where that is supported anyway, it is of no
+    # use. Less than entering takes is asked only where there is a level to be kept.
     if terms["zone"] == NO_ZONE:
-        level, chance = _ahead(terms, a, b, _HOLDING * least, limits)
-        supported = max(supported, level)
-        if chance < least and level:
-            level, chance = _ahead(terms, a, b, least, limits)
-        _rise(state, level, chance, _AHEAD)
+        if supported < state["held"]:
+            level, chance = _ahead(terms, a, b, terms["soon_sigmas"], HOLDING * least, limits)
+            supported = max(supported, level)
+            if chance < least and level:
+                level, chance = _ahead(terms, a, b, terms["far_sigmas"], least, limits)
+            _rise(state, level, chance, _AHEAD)
+        elif supported < _ALERT:
+            level, chance = _ahead(terms, a, b, terms["far_sigmas"], least, limits)
+            supported = max(supported, level)
+            _rise(state, level, chance, _AHEAD)
         if heard(state, now_us, limits):
             _rise(state, _CONTACT, 1.0, _BEACON)
             supported = _CONTACT
     if mover != NO_MOVER:
-        if mover == FIRST_MOVED:
-            level, chance = _on_the_way(state, terms, a, b, planes, least, limits)
-        else:
-            level, chance = _on_the_way(state, terms, b, a, planes, least, limits)
+        one, other = (a, b) if mover == FIRST_MOVED else (b, a)
+        level, chance = _on_the_way(state, terms, one, other, planes, supported, least, limits)
         _rise(state, level, chance, _PATH)
         supported = max(supported, level)
     return supported

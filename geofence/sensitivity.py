@@ -9,6 +9,9 @@ import hashlib
 import math
 from dataclasses import astuple, dataclass, fields
 
+HOLDING = 0.5
+"""What a prediction takes to keep a level from falling, as a share of what it takes to enter it."""
+
 SPARSE_S = 15.0
 """Seconds between fixes from which `sparse_probability` is asked: the rate of a violation."""
 
