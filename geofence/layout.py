@@ -39,6 +39,9 @@ TERMS_DTYPE = on_lines(
         ("hold_m", np.float64, (RINGS,)),  # the same, widened for leaving
         ("enter_probability", np.float64),  # as in `Sensitivity`
         ("sparse_probability", np.float64),
+        ("lasting_s", np.float64),
+        ("lasting_probability", np.float64),
+        ("sure_probability", np.float64),
         ("clear_probability", np.float64),
         ("clear_dwell_us", np.int64),
         ("warn_ahead_s", np.float64),
@@ -50,8 +53,8 @@ TERMS_DTYPE = on_lines(
 TermsArray = NDArray[np.void]
 """(W,) of `TERMS_DTYPE`."""
 
-_POLICY = ("enter_probability", "sparse_probability", "clear_probability", "warn_ahead_s",
-           "contact_ahead_s")  # fmt: skip
+_POLICY = ("enter_probability", "sparse_probability", "lasting_s", "lasting_probability",
+           "sure_probability", "clear_probability", "warn_ahead_s", "contact_ahead_s")  # fmt: skip
 """Taken from `Sensitivity` as they are."""
 
 

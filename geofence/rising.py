@@ -34,22 +34,33 @@ SECOND_MOVED = constant(1)
 """Which track of a watch has a new fix."""
 
 _LOG_SPARSE = math.log(SPARSE_S)
+_SECOND_US = 1e6
+
+
+@kernel
+def _sparsity(a: np.void, b: np.void) -> float:
+    """How far apart fixes are: 0 with one a second, 1 from `SPARSE_S` on."""
+    interval_s = max(a["interval_s"], b["interval_s"])
+    return float(min(1.0, math.log(max(1.0, interval_s)) / _LOG_SPARSE))
 
 
 @kernel
 def asked(terms: np.void, a: np.void, b: np.void) -> float:
     """The probability that it takes to enter a level, by how often there are fixes."""
-    interval_s = max(a["interval_s"], b["interval_s"])
-    sparse = min(1.0, math.log(max(1.0, interval_s)) / _LOG_SPARSE)
     often = terms["enter_probability"]
-    return float(often + sparse * (terms["sparse_probability"] - often))
+    return float(often + _sparsity(a, b) * (terms["sparse_probability"] - often))
 
 
 @kernel
-def _by_position(terms: np.void, depth_m: float, sigma_m: float, least: float) -> tuple[int, float]:
-    """The highest level whose ring is probably entered, 0 for none; and how probably."""
+def _by_position(
+    terms: np.void, rings: int, depth_m: float, sigma_m: float, least: float
+) -> tuple[int, float]:
+    """The highest level, of the first `rings`, whose ring is probably entered; and how probably.
+
+    0 where there is none.
+    """
     reach_m = terms["far_sigmas"] * sigma_m
-    for ring in range(RINGS - 1, -1, -1):
+    for ring in range(rings - 1, -1, -1):
         ring_m = terms["enter_m"][ring]
         if depth_m - ring_m > reach_m:
             continue
@@ -57,6 +68,48 @@ def _by_position(terms: np.void, depth_m: float, sigma_m: float, least: float) -
         if chance >= least:
             return ring + 1, chance
     return 0, 0.0
+
+
+@kernel
+def _inside_lately(state: np.void, terms: np.void, a: np.void, at_us: int, limits: Limits) -> float:
+    """The mean probability of having been inside a zone lately, up to `at_us`.
+
+    It fades with `lasting_s`, less where fixes are farther apart. What counts is the present; in
+    the time between the last fix and this one there was nothing else to count. Beyond
+    `reach_sigmas` nothing is counted, so that fixes far away need not be looked at
+    (`geofence.due.settle_far`): they only made time pass, up to ``decided_us``.
+    """
+    chance = 0.0
+    ring_m = terms["enter_m"][ALERT_RING]
+    if state["depth_m"] - ring_m <= limits.reach_sigmas * state["sigma_m"]:
+        chance = inside(terms, state["depth_m"], ring_m, state["sigma_m"])
+    memory_us = _SECOND_US * terms["lasting_s"] * (1.0 - _sparsity(a, a))
+    since_us = max(state["decided_us"], state["lately_us"])
+    if since_us == UNKNOWN_TIME_US or memory_us <= 0.0:
+        return float(chance)
+    before = 0.0
+    if state["lately_us"] != UNKNOWN_TIME_US:
+        before = state["lately"] * math.exp((state["lately_us"] - since_us) / memory_us)
+    fading = math.exp(min(0, since_us - at_us) / memory_us)
+    return float(chance + fading * (before - chance))
+
+
+@kernel
+def _lasting(
+    state: np.void, terms: np.void, a: np.void, now_us: int, mover: int, level: int,
+    chance: float, least: float, limits: Limits,
+) -> bool:  # fmt: skip
+    """Whether somebody who is probably inside a zone is not only there for a moment.
+
+    With a new fix, what was seen lately is kept.
+    """
+    at_us = now_us if mover == NO_MOVER else a["time_us"]
+    lately = _inside_lately(state, terms, a, at_us, limits)
+    if mover != NO_MOVER:
+        state["lately"], state["lately_us"] = lately, at_us
+    if level < _ALERT or state["held"] >= _ALERT or chance >= terms["sure_probability"]:
+        return True
+    return bool(lately >= min(least, terms["lasting_probability"]))
 
 
 @kernel
@@ -159,7 +212,13 @@ def look(
         The level that something still speaks for; a prediction, at `HOLDING` of what entering
         takes.
     """
-    level, chance = _by_position(terms, state["depth_m"], state["sigma_m"], least)
+    depth_m, sigma_m = state["depth_m"], state["sigma_m"]
+    level, chance = _by_position(terms, RINGS, depth_m, sigma_m, least)
+    seen = level
+    if terms["zone"] != NO_ZONE and not _lasting(
+        state, terms, a, now_us, mover, level, chance, least, limits
+    ):
+        level, chance = _by_position(terms, ALERT_RING, depth_m, sigma_m, least)
     _rise(state, level, chance, _POSITION)
     supported = level
     # A prediction speaks for an alert at the most; where that is supported anyway, it is of no
@@ -180,7 +239,9 @@ def look(
             supported = _CONTACT
     if mover != NO_MOVER:
         one, other = (a, b) if mover == FIRST_MOVED else (b, a)
-        level, chance = _on_the_way(state, terms, one, other, planes, supported, least, limits)
+        # Who is inside a zone now, but not for long enough, did not only cross it.
+        known = max(seen, supported)
+        level, chance = _on_the_way(state, terms, one, other, planes, known, least, limits)
         _rise(state, level, chance, _PATH)
         supported = max(supported, level)
     return supported

@@ -45,6 +45,8 @@ WATCH_DTYPE = on_lines(
         ("closest_us", np.int64),
         ("beacon_us", np.int64, (2,)),  # when each device last heard the other, if it still does
         ("beacon_told_us", np.int64, (2,)),  # of the newest report of each, heard or lost
+        ("lately", np.float64),  # a zone: mean probability of being inside (see geofence.rising),
+        ("lately_us", np.int64),  # by the fix of this time
         ("calm_fix_us", np.int64, (RINGS,)),  # since when outside, by fix time
         ("calm_now_us", np.int64, (RINGS,)),  # and by the instant that was decided
     ]
