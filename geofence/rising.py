@@ -46,8 +46,10 @@ def _sparsity(a: np.void, b: np.void) -> float:
 
 @kernel
 def asked(terms: np.void, a: np.void, b: np.void) -> float:
-    """The probability that it takes to enter a level, by how often there are fixes."""
+    """The probability that it takes to enter a level; of a pair, by how often there are fixes."""
     often = terms["enter_probability"]
+    if terms["zone"] != NO_ZONE:
+        return float(often)
     return float(often + _sparsity(a, b) * (terms["sparse_probability"] - often))
 
 

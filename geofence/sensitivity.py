@@ -24,9 +24,10 @@ class Sensitivity:
         enter_probability: A level is entered when being inside its ring is at least so probable:
             more likely than not. This is for devices that report about once a second.
         sparse_probability: Where fixes are farther apart, waiting for the next costs more, and
-            less is asked: this much at `SPARSE_S` seconds between fixes and beyond, and between
-            one second and that by the logarithm of the interval (chosen on the curve of missed
-            against false encounters, docs/engine.md).
+            less is asked of a pair: this much at `SPARSE_S` seconds between fixes and beyond, and
+            between one second and that by the logarithm of the interval (chosen on the curve of
+            missed against false encounters, docs/engine.md). Of a zone it is not: people stay in
+            zones, and none of the stays of 30 s is missed with a fix a minute.
         lasting_s: Being inside a zone must last: what is asked of the mean probability, over about
             so long, is `lasting_probability`. Walking along a boundary, an error that lasts for
             some seconds puts anybody on its other side; a stay has time to show itself (chosen on
@@ -51,7 +52,7 @@ class Sensitivity:
     """
 
     enter_probability: float = 0.5
-    sparse_probability: float = 0.35
+    sparse_probability: float = 0.3
     lasting_s: float = 10.0
     lasting_probability: float = 0.4
     sure_probability: float = 0.98

@@ -41,6 +41,9 @@ class ZoneTwin(WatchTwin):
     lately: float = 0.0
     seen_us: int | None = None
 
+    def _least(self) -> float:
+        return self.sensitivity.enter_probability
+
     def lasting(
         self, by_place: dict[int, float], least: float, now_us: int, mover: int | None
     ) -> dict[int, float]:
