@@ -22,9 +22,9 @@ from devices.instants import Clock
 from devices.reports import Batch, Message
 from ingest.decoder import Decoder
 from ingest.ending import end_if_told
+from ingest.formats.registry import TOPIC_FILTERS
 from ingest.journal import JournalUnavailableError
 from ingest.mqtt import BACKOFF_FIRST_S, BACKOFF_MOST_S, AckClient, Incoming, MqttBroker
-from ingest.native import TOPIC_FILTERS
 
 MAX_BATCH_MESSAGES = 500
 MAX_BATCH_BYTES = 512 * 1024
