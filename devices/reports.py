@@ -58,7 +58,7 @@ BEACONS = ("beacon_seen", "beacon_lost")
 URGENT = ("panic", "strap_cut", "case_open")
 """Events that are taken in whenever their type can be read, whatever else is wrong with them."""
 
-ORDINARY = ("not_a_position",)
+ORDINARY = ("not_a_position", "not_used")
 """Codes of refusals that are no fault: the message is of a kind that says nothing of use here."""
 
 FIX_DTYPE = np.dtype(
@@ -266,6 +266,16 @@ def _check_indices(batch: Batch) -> None:
         or any(not 0 <= item.message <= last for item in items)
     ):
         raise BatchFormatError("damaged journal entry: a row points outside its batch")
+
+
+def positions(fixes: FixArray) -> FixArray:
+    """The fixes that say where a device is: all but `FixKind.LAST_KNOWN`.
+
+    A last known position that is sent again, perhaps under a new time, is no news of where the
+    device is; it is kept, and moves nobody.
+    """
+    repeated = fixes["kind"] == FixKind.LAST_KNOWN
+    return fixes[~repeated] if repeated.any() else fixes
 
 
 def no_fixes() -> FixArray:

@@ -56,6 +56,7 @@ TOPIC_FILTERS = tuple(f"cordon/v1/+/{kind}" for kind in KINDS)
 
 Time = Annotated[datetime, msgspec.Meta(tz=True)]
 Seq = Annotated[int, msgspec.Meta(ge=0, le=_INT64_MAX)]
+FixSource = Literal["gnss", "network", "beacon", "last_known"]
 Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
 
 
@@ -79,7 +80,7 @@ class Fix(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     altitude_m: Annotated[float, msgspec.Meta(ge=MIN_ALTITUDE_M, le=MAX_ALTITUDE_M)] | None = None
     satellites: Annotated[int, msgspec.Meta(ge=0, le=MAX_SATELLITES)] | None = None
     hdop: Annotated[float, msgspec.Meta(ge=0, le=MAX_HDOP)] | None = None
-    kind: Literal["gnss", "network", "beacon", "last_known"] = "gnss"
+    kind: FixSource = "gnss"
     battery_pct: Percent | None = None
     charging: bool | None = None
     buffered: bool = False

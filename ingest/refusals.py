@@ -32,6 +32,7 @@ class Code(StrEnum):
     BAD_TEXT = "bad_text"
     NOT_MSGPACK = "not_msgpack"
     NOT_A_POSITION = "not_a_position"
+    NOT_USED = "not_used"
     ENCRYPTED = "encrypted"
     BAD_SIGNATURE = "bad_signature"
     NOT_SIGNED = "not_signed"

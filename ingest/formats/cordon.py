@@ -19,7 +19,7 @@ from ingest.refusals import Code, Explanation, Refused
 class CordonAdapter:
     """Reads the native format."""
 
-    filters = native.TOPIC_FILTERS
+    filters: tuple[str, ...] = native.TOPIC_FILTERS
 
     def route(self, topic: str) -> Route | None:
         """See `Adapter.route`."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from ingest.formats.contract import Adapter, Route
 from ingest.formats.cordon import CordonAdapter
+from ingest.formats.owntracks import OwnTracksAdapter
+from ingest.formats.traccar import TraccarAdapter
 
-ADAPTERS: tuple[Adapter, ...] = (CordonAdapter(),)
+ADAPTERS: tuple[Adapter, ...] = (CordonAdapter(), OwnTracksAdapter(), TraccarAdapter())
 """In the order in which they are asked; no topic belongs to two of them."""
 
 TOPIC_FILTERS = tuple(text for adapter in ADAPTERS for text in adapter.filters)
