@@ -12,12 +12,13 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
-from devices.reports import FIX_DTYPE, Batch, Message
+from devices.reports import FIX_DTYPE, Batch, Message, Signature
 from ingest import native
 from ingest.formats.contract import Adapter, Route
 from ingest.formats.registry import find
 from ingest.reading import Draft, Reading
 from ingest.refusals import DECODE_ERRORS, Code, Refused
+from ingest.signatures import NO_KEYS, Keys, Opened, opened
 
 KEPT_BYTES = 4 * 1024
 """How much of an oversized payload is kept, beside its full length and digest."""
@@ -26,7 +27,14 @@ _MAX_DEVICE_CHARS = 64
 
 
 class Decoder:
-    """Decodes batches. Remembers nothing of the messages; one serves all."""
+    """Decodes batches. Remembers nothing of the messages; one serves all.
+
+    Args:
+        keys: With what devices sign, where they do.
+    """
+
+    def __init__(self, keys: Keys = NO_KEYS) -> None:
+        self._keys = keys
 
     def decode(
         self, messages: Sequence[Message], *, gateway: str, number: int, received_us: int
@@ -63,30 +71,37 @@ class Decoder:
         found = find(message.topic)
         device = (found[1].device or "")[:_MAX_DEVICE_CHARS] if found else ""
         reading = Reading(draft, index, message, device)
+        letter = opened(message.topic, message.payload, self._keys.of(device))
+        reading.seq = letter.seq
         if found is None:
-            reading.refuse(Refused(Code.UNKNOWN_TOPIC, "No report is expected on this topic."))
+            reading.refuse(_UNKNOWN_TOPIC)
         elif found[1].device is not None and not native.is_device_id(found[1].device):
-            reading.refuse(Refused(Code.BAD_DEVICE, "The topic does not hold the id of a device."))
+            reading.refuse(_BAD_DEVICE)
+        elif letter.refusal is not None:
+            reading.refuse(letter.refusal)
         else:
-            _read(*found, reading, message.payload)
+            _read(*found, reading, letter.body)
         reading.close()
-        return _kept(message)
+        return _kept(message, letter)
 
 
 def _read(adapter: Adapter, route: Route, reading: Reading, payload: bytes) -> None:
     """Has a payload read. Whatever it is, the message ends as rows or as refusals."""
     try:
-        _require_size(payload)
-        adapter.read(reading, route.kind, payload)
-    except (Refused, *DECODE_ERRORS) as error:
-        reading.refuse(error)
-        adapter.rescue(reading, route.kind, payload)
+        try:
+            _require_size(payload)
+            adapter.read(reading, route.kind, payload)
+        except (Refused, *DECODE_ERRORS) as error:
+            reading.refuse(error)
+            adapter.rescue(reading, route.kind, payload)
     except Exception:  # noqa: BLE001 -- one message must not end the gateway, again and again
         reading.refuse(_FAILED)
     if reading.is_empty:
         reading.refuse(_FAILED)
 
 
+_UNKNOWN_TOPIC = Refused(Code.UNKNOWN_TOPIC, "No report is expected on this topic.")
+_BAD_DEVICE = Refused(Code.BAD_DEVICE, "The topic does not hold the id of a device.")
 _FAILED = Refused(
     Code.ADAPTER_FAILED,
     "The service could not read this, which is a fault of the service: report it with the message.",
@@ -101,7 +116,11 @@ def _require_size(payload: bytes) -> None:
         raise Refused(Code.EMPTY, "The payload is empty.")
 
 
-def _kept(message: Message) -> Message:
-    if len(message.payload) <= native.MAX_PAYLOAD_BYTES:
+def _kept(message: Message, letter: Opened) -> Message:
+    """The message with what became of its signature; cut when what it says is too large."""
+    if len(letter.body) > native.MAX_PAYLOAD_BYTES:
+        cut = message.payload[:KEPT_BYTES]
+        return msgspec.structs.replace(message, payload=cut, signature=letter.signature)
+    if letter.signature is Signature.UNSIGNED:
         return message
-    return msgspec.structs.replace(message, payload=message.payload[:KEPT_BYTES])
+    return msgspec.structs.replace(message, signature=letter.signature)
