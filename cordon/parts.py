@@ -10,6 +10,7 @@ from cordon.broker_watch import BrokerWatch
 from cordon.caseload_feed import CaseloadFeed
 from cordon.heartbeat import Heartbeat
 from cordon.outgoing import Outgoing
+from cordon.strangers import Strangers
 from cordon.supervision import Supervisor
 from cordon.worker import Worker
 from evidence.reader import Reader
@@ -39,4 +40,5 @@ class Parts:
     supervisor: Supervisor
     heartbeat: Heartbeat
     profiles: Profiles
+    strangers: Strangers
     watch: BrokerWatch | None

@@ -39,6 +39,7 @@ from cordon.partition import Partition
 from cordon.parts import Parts
 from cordon.picture import Heard, read_basemap
 from cordon.settings import Settings
+from cordon.strangers import Strangers
 from cordon.streams_source import source_factory
 from cordon.supervision import Supervisor
 from cordon.worker import Worker
@@ -203,6 +204,12 @@ class Service:
         def bearer_of(device: str) -> Bearer | None:
             return partition.compiled.bearers.get(device)
 
+        def is_carried(device: str) -> bool:
+            bearer = bearer_of(device)
+            return bearer is not None and bearer.person is not None
+
+        strangers = Strangers(is_carried)
+
         def show(change: AlertChange) -> None:
             hub.publish_alert(change.data, change.kind)
 
@@ -210,7 +217,7 @@ class Service:
         partition = Partition(
             lambda: Desk(profiles, rules=rules.version, build=BUILD),
             outgoing,
-            _Observer(heard, hub, self._replanned),
+            _Observer(heard, strangers, hub, self._replanned),
             clock(),
             tick_s=settings.engine.sweep_interval_s,
             build=BUILD,
@@ -243,6 +250,7 @@ class Service:
             supervisor=Supervisor(),
             heartbeat=Heartbeat(nc, gateway_nc),
             profiles=profiles,
+            strangers=strangers,
             watch=watch if ends.system_url else None,
         )
 
@@ -305,13 +313,17 @@ class Service:
 class _Observer:
     """Passes on what the worker has taken in."""
 
-    def __init__(self, heard: Heard, hub: Hub, plan_changed: asyncio.Event) -> None:
+    def __init__(
+        self, heard: Heard, strangers: Strangers, hub: Hub, plan_changed: asyncio.Event
+    ) -> None:
         self._heard = heard
+        self._strangers = strangers
         self._plan_changed = plan_changed
         self._hub = hub
 
     def applied(self, batch: Batch) -> None:
         self._heard.note(batch)
+        self._strangers.note(batch)
 
     def replanned(self) -> None:
         self._plan_changed.set()
