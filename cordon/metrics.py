@@ -46,6 +46,8 @@ class _PartsCollector(Collector):
             "reason",
             parts.gateway.counts.refusals + Counter(_closed_by_broker(parts)),
         )
+        if parts.forwarder is not None:
+            yield from _counters("forwarding", "Posted positions", parts.forwarder.counts)
         if parts.watch is not None:
             yield from _counters("broker_watch", "Watch on the broker", parts.watch.counts)
         yield from _counters("journal", "Journal writer, since its start", parts.journal.counts)

@@ -31,6 +31,7 @@ from cordon.caseload_feed import CaseloadFeed
 from cordon.connections import Endpoints, connect_nats, while_open
 from cordon.console_memory import SessionFile, bind_console
 from cordon.errors import CordonError
+from cordon.forwarding import forwarder_of
 from cordon.heartbeat import Heartbeat
 from cordon.keep import Keep
 from cordon.metrics import Metrics
@@ -251,6 +252,7 @@ class Service:
             heartbeat=Heartbeat(nc, gateway_nc),
             profiles=profiles,
             strangers=strangers,
+            forwarder=forwarder_of(settings.forwarding, broker),
             watch=watch if ends.system_url else None,
         )
 
@@ -268,6 +270,8 @@ class Service:
             "evidence": parts.writer.run,
             "caseload": parts.feed.run,
         }
+        if parts.forwarder is not None:
+            runs["forwarding"] = parts.forwarder.run
         if parts.watch is not None:
             runs["broker-watch"] = parts.watch.run
         if self._bound is not None:
