@@ -14,7 +14,7 @@ import numpy as np
 
 from devices.reports import FIX_DTYPE, Batch, Message, Signature
 from ingest import native
-from ingest.formats.contract import Adapter, Route
+from ingest.formats.contract import Adapter
 from ingest.formats.registry import find
 from ingest.reading import Draft, Reading
 from ingest.refusals import DECODE_ERRORS, Code, Refused
@@ -22,8 +22,6 @@ from ingest.signatures import NO_KEYS, Keys, Opened, opened
 
 KEPT_BYTES = 4 * 1024
 """How much of an oversized payload is kept, beside its full length and digest."""
-
-_MAX_DEVICE_CHARS = 64
 
 
 class Decoder:
@@ -68,40 +66,44 @@ class Decoder:
 
     def _message(self, draft: Draft, index: int, message: Message) -> Message:
         """Reads one message into the draft, and returns it as it is to be kept."""
-        found = find(message.topic)
-        device = (found[1].device or "")[:_MAX_DEVICE_CHARS] if found else ""
-        reading = Reading(draft, index, message, device)
-        letter = opened(message.topic, message.payload, self._keys.of(device))
-        reading.seq = letter.seq
-        if found is None:
-            reading.refuse(_UNKNOWN_TOPIC)
-        elif found[1].device is not None and not native.is_device_id(found[1].device):
-            reading.refuse(_BAD_DEVICE)
-        elif letter.refusal is not None:
-            reading.refuse(letter.refusal)
+        address = find(message.topic)
+        reading = Reading(draft, index, message, address.device)
+        letter = opened(message.topic, message.payload, self._keys.of(address.device))
+        refusal = address.refusal or letter.refusal
+        if refusal is not None or address.adapter is None:
+            reading.refuse(refusal or _FAILED)
         else:
-            _read(*found, reading, letter.body)
+            reading.seq = letter.seq
+            _read(address.adapter, address.kind, reading, letter.body)
         reading.close()
         return _kept(message, letter)
 
 
-def _read(adapter: Adapter, route: Route, reading: Reading, payload: bytes) -> None:
+def _read(adapter: Adapter, kind: str, reading: Reading, payload: bytes) -> None:
     """Has a payload read. Whatever it is, the message ends as rows or as refusals."""
     try:
-        try:
-            _require_size(payload)
-            adapter.read(reading, route.kind, payload)
-        except (Refused, *DECODE_ERRORS) as error:
-            reading.refuse(error)
-            adapter.rescue(reading, route.kind, payload)
+        _require_size(payload)
+        adapter.read(reading, kind, payload)
+    except (Refused, *DECODE_ERRORS) as error:
+        reading.refuse(error)
+        _rescue(adapter, kind, reading, payload)
     except Exception:  # noqa: BLE001 -- one message must not end the gateway, again and again
         reading.refuse(_FAILED)
+        _rescue(adapter, kind, reading, payload)
     if reading.is_empty:
         reading.refuse(_FAILED)
 
 
-_UNKNOWN_TOPIC = Refused(Code.UNKNOWN_TOPIC, "No report is expected on this topic.")
-_BAD_DEVICE = Refused(Code.BAD_DEVICE, "The topic does not hold the id of a device.")
+def _rescue(adapter: Adapter, kind: str, reading: Reading, payload: bytes) -> None:
+    """Has what must not be lost taken from a message that was refused."""
+    if reading.has_reports:
+        return
+    try:
+        adapter.rescue(reading, kind, payload)
+    except Exception:  # noqa: BLE001 -- as above
+        reading.refuse(_FAILED)
+
+
 _FAILED = Refused(
     Code.ADAPTER_FAILED,
     "The service could not read this, which is a fault of the service: report it with the message.",

@@ -21,6 +21,7 @@ MAX_FIXES = 500
 MAX_PAYLOAD_BYTES = 256 * 1024
 """Payload of one message. 500 fixes with every field need about 130 KiB."""
 
+MAX_DEVICE_CHARS = 64
 MAX_DETAIL_BYTES = 4 * 1024
 MAX_DETAIL_DEPTH = 8
 MAX_ANSWER_CHARS = 2_000

@@ -69,6 +69,11 @@ class Reading:
         return not self._reports and not self._refused
 
     @property
+    def has_reports(self) -> bool:
+        """Whether a row has come of the message."""
+        return self._reports > 0
+
+    @property
     def reasons(self) -> list[str]:
         """Why parts of it, or all, were refused so far."""
         return [explanation.reason for _, explanation in self._refused]

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from ingest.formats.contract import Adapter, Route
+from functools import lru_cache
+from typing import NamedTuple
+
+from ingest import native
+from ingest.formats.contract import Adapter
 from ingest.formats.cordon import CordonAdapter
 from ingest.formats.owntracks import OwnTracksAdapter
 from ingest.formats.traccar import TraccarAdapter
+from ingest.refusals import Code, Refused
 
 ADAPTERS: tuple[Adapter, ...] = (CordonAdapter(), OwnTracksAdapter(), TraccarAdapter())
 """In the order in which they are asked; no topic belongs to two of them."""
@@ -14,10 +19,41 @@ TOPIC_FILTERS = tuple(text for adapter in ADAPTERS for text in adapter.filters)
 """What the gateway subscribes to."""
 
 
-def find(topic: str) -> tuple[Adapter, Route] | None:
-    """The adapter for a topic and what the topic says; None where no report is expected."""
+TOPICS_REMEMBERED = 20_000
+REMEMBERED_CHARS = 128
+"""Devices speak on the same few topics again and again; longer ones are looked at anew each time."""
+
+
+class Address(NamedTuple):
+    """Whose a message is and who reads it.
+
+    Attributes:
+        adapter: None where no report is expected.
+        device: As far as the topic says it, cut to what an id may have.
+        refusal: Why nothing on this topic can be accepted; None where it can.
+    """
+
+    adapter: Adapter | None
+    kind: str
+    device: str
+    refusal: Refused | None
+
+
+def find(topic: str) -> Address:
+    """What a topic says, for any text at all."""
+    return _remembered(topic) if len(topic) <= REMEMBERED_CHARS else _found(topic)
+
+
+def _found(topic: str) -> Address:
     for adapter in ADAPTERS:
         route = adapter.route(topic)
         if route is not None:
-            return adapter, route
-    return None
+            possible = route.device is None or native.is_device_id(route.device)
+            device = (route.device or "")[: native.MAX_DEVICE_CHARS]
+            return Address(adapter, route.kind, device, None if possible else _BAD_DEVICE)
+    return Address(None, "", "", _UNKNOWN_TOPIC)
+
+
+_remembered = lru_cache(TOPICS_REMEMBERED)(_found)
+_UNKNOWN_TOPIC = Refused(Code.UNKNOWN_TOPIC, "No report is expected on this topic.")
+_BAD_DEVICE = Refused(Code.BAD_DEVICE, "The topic does not hold the id of a device.")
