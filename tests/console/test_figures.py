@@ -10,7 +10,7 @@ from playwright.async_api import expect
 from console.views import PartView, RefusalView, UnassignedView
 from devices.instants import MICROSECONDS, to_iso
 from tests.console.desk import Desk, lane
-from tests.console.fake import alert, device, service, watch
+from tests.console.fake import alert, device, panic, service, watch
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -100,6 +100,14 @@ async def test_devices_that_nobody_carries_stand_below_the_refusals(desk: Desk) 
     await expect(pane.get_by_role("heading", name="Not assigned")).to_be_visible()
     row = pane.get_by_role("row").filter(has_text="jane__phone")
     await expect(row.get_by_role("cell").nth(1)).to_have_text("12")
+
+
+async def test_a_time_that_is_that_of_arrival_says_so(desk: Desk) -> None:
+    page = await desk.open()
+    desk.publish(panic("p1", onset_doubted=True))
+    await expect(lane(page, "Needs action")).to_contain_text("Panic")
+    await page.keyboard.press("j")
+    await expect(page.get_by_label("Selected")).to_contain_text("when it arrived, as the device")
 
 
 async def test_the_service_and_its_troubles_are_shown(desk: Desk) -> None:
