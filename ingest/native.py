@@ -53,7 +53,6 @@ _TOPIC = re.compile(r"cordon/v1/([^/]*)/(fix|event|status|receipt)")
 
 Kind = Literal["fix", "event", "status", "receipt"]
 KINDS: tuple[Kind, ...] = ("fix", "event", "status", "receipt")
-TOPIC_FILTERS = tuple(f"cordon/v1/+/{kind}" for kind in KINDS)
 
 Time = Annotated[datetime, msgspec.Meta(tz=True)]
 Seq = Annotated[int, msgspec.Meta(ge=0, le=_INT64_MAX)]
@@ -116,6 +115,11 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 def topic(device: str, kind: Kind) -> str:
     """Where a device publishes reports of this kind."""
     return f"cordon/v1/{device}/{kind}"
+
+
+def topic_filter(kind: Kind) -> str:
+    """What to subscribe to for the reports of this kind of all devices."""
+    return topic("+", kind)
 
 
 def parse_topic(text: str) -> tuple[str, Kind] | None:

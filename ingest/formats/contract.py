@@ -22,15 +22,20 @@ class Route(NamedTuple):
 class Adapter(Protocol):
     """Reads the messages of one format.
 
-    Whatever arrives on the topics of `filters` comes to exactly one adapter. It may raise what
+    Whatever arrives on the topics of its filters comes to exactly one adapter. It may raise what
     stands in `ingest.refusals.DECODE_ERRORS`, and `Refused`: then the message is refused as a whole
     and kept with the reason. It does no I/O, reads no clock and remembers nothing.
 
     Attributes:
-        filters: MQTT topic filters to subscribe to.
+        event_filters: MQTT topic filters on which events come, perhaps beside others. Whoever takes
+            messages in lanes keeps these apart, so that no flood of positions delays a panic.
+        position_filters: Topic filters for everything else.
+        urgent_kinds: Kinds of its topics on which a panic may come.
     """
 
-    filters: tuple[str, ...]
+    event_filters: tuple[str, ...]
+    position_filters: tuple[str, ...]
+    urgent_kinds: frozenset[str]
 
     def route(self, topic: str) -> Route | None:
         """What the topic says; None when it is not of this format."""

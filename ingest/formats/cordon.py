@@ -19,7 +19,11 @@ from ingest.refusals import Code, Explanation, Refused
 class CordonAdapter:
     """Reads the native format."""
 
-    filters: tuple[str, ...] = native.TOPIC_FILTERS
+    event_filters: tuple[str, ...] = tuple(
+        native.topic_filter(kind) for kind in native.KINDS if kind != "fix"
+    )
+    position_filters: tuple[str, ...] = (native.topic_filter("fix"),)
+    urgent_kinds = frozenset(("event",))
 
     def route(self, topic: str) -> Route | None:
         """See `Adapter.route`."""

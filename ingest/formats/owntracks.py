@@ -83,7 +83,9 @@ class _Rest(msgspec.Struct, frozen=True):
 class OwnTracksAdapter:
     """Reads what the OwnTracks apps publish over MQTT."""
 
-    filters: tuple[str, ...] = ("owntracks/+/+", "owntracks/+/+/+")
+    event_filters: tuple[str, ...] = ()
+    position_filters: tuple[str, ...] = ("owntracks/+/+", "owntracks/+/+/+")
+    urgent_kinds: frozenset[str] = frozenset()
 
     def __init__(self) -> None:
         self._message = msgspec.json.Decoder(_Message)

@@ -15,7 +15,9 @@ from ingest.refusals import Code, Refused
 ADAPTERS: tuple[Adapter, ...] = (CordonAdapter(), OwnTracksAdapter(), TraccarAdapter())
 """In the order in which they are asked; no topic belongs to two of them."""
 
-TOPIC_FILTERS = tuple(text for adapter in ADAPTERS for text in adapter.filters)
+EVENT_FILTERS = tuple(text for adapter in ADAPTERS for text in adapter.event_filters)
+POSITION_FILTERS = tuple(text for adapter in ADAPTERS for text in adapter.position_filters)
+TOPIC_FILTERS = EVENT_FILTERS + POSITION_FILTERS
 """What the gateway subscribes to."""
 
 
@@ -29,13 +31,16 @@ class Address(NamedTuple):
 
     Attributes:
         adapter: None where no report is expected.
-        device: As far as the topic says it, cut to what an id may have.
+        device: As far as the topic says it, cut to what an id may have; empty where only the
+            payload does, so that the topic is shared by many devices.
+        urgent: A panic may come on this topic.
         refusal: Why nothing on this topic can be accepted; None where it can.
     """
 
     adapter: Adapter | None
     kind: str
     device: str
+    urgent: bool
     refusal: Refused | None
 
 
@@ -50,8 +55,10 @@ def _found(topic: str) -> Address:
         if route is not None:
             possible = route.device is None or native.is_device_id(route.device)
             device = (route.device or "")[: native.MAX_DEVICE_CHARS]
-            return Address(adapter, route.kind, device, None if possible else _BAD_DEVICE)
-    return Address(None, "", "", _UNKNOWN_TOPIC)
+            urgent = route.kind in adapter.urgent_kinds
+            refusal = None if possible else _BAD_DEVICE
+            return Address(adapter, route.kind, device, urgent, refusal)
+    return Address(None, "", "", urgent=False, refusal=_UNKNOWN_TOPIC)
 
 
 _remembered = lru_cache(TOPICS_REMEMBERED)(_found)

@@ -31,6 +31,8 @@ from ingest.rows import believable_us
 
 TOPIC = "cordon/v1/forward/traccar"
 
+KIND = "forwarded"
+
 KNOT = 1852 / 3600
 """Metres per second, by definition."""
 
@@ -102,7 +104,9 @@ class _Rest(msgspec.Struct, frozen=True):
 class TraccarAdapter:
     """Reads what a Traccar server forwards."""
 
-    filters: tuple[str, ...] = (TOPIC,)
+    event_filters: tuple[str, ...] = (TOPIC,)
+    position_filters: tuple[str, ...] = ()
+    urgent_kinds = frozenset((KIND,))
 
     def __init__(self) -> None:
         self._document = msgspec.json.Decoder(_Document)
@@ -113,7 +117,7 @@ class TraccarAdapter:
 
     def route(self, topic: str) -> Route | None:
         """See `Adapter.route`; whose position it is stands in the payload."""
-        return Route(None, "") if topic == TOPIC else None
+        return Route(None, KIND) if topic == TOPIC else None
 
     def read(self, reading: Reading, kind: str, payload: bytes) -> None:  # noqa: ARG002 -- one kind
         """See `Adapter.read`."""

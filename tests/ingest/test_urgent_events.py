@@ -92,12 +92,14 @@ def test_everything_wrong_at_once_is_said_part_by_part() -> None:
     event = the_event(batch)
     assert event.time_us == NOW_US
     assert event.time_doubted
-    assert sorted(refusal.reason.split(":")[0] for refusal in batch.refusals) == [
-        "$.detail",
-        "$.peer",
-        "$.seq",
-        "$.time",
-    ]
+    said = {refusal.reason.split(":")[0]: refusal.code for refusal in batch.refusals}
+    assert len(batch.refusals) == len(said)
+    assert said == {
+        "$.detail": "wrong_type",
+        "$.peer": "wrong_type",
+        "$.seq": "wrong_type",
+        "$.time": "bad_time",
+    }
 
 
 @pytest.mark.parametrize(
