@@ -39,8 +39,13 @@ def watch_episode_id(watch: str, onset_us: int, number: int | None = None) -> st
 
 
 def event_episode_id(event: Event) -> str:
-    """Names what an event of a device began."""
-    return str(uuid.uuid5(EPISODES, f"event/{event.device}/{event.type}/{event.seq}"))
+    """Names what an event of a device began.
+
+    A device whose clock cannot be believed may have begun to count anew, too: then the time of
+    arrival tells this event from an older one with the same number.
+    """
+    tail = f"@{event.time_us}" if event.time_doubted else ""
+    return str(uuid.uuid5(EPISODES, f"event/{event.device}/{event.type}/{event.seq}{tail}"))
 
 
 def anomaly_episode_id(change: AnomalyChange, number: int | None = None) -> str:
@@ -134,6 +139,7 @@ def alert_of_event(event: Event, bearer: Bearer, profile: Profile, now_us: int) 
         "device": event.device,
         "decided_at": to_iso(now_us),
         "onset": to_iso(event.time_us),
+        "onset_doubted": event.time_doubted,
         "raised_at": to_iso(now_us),
         "notify": tag_free,
         "profile": profile.version,

@@ -53,6 +53,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
         highest_level: The worst level of the episode, `level` included.
         state: Whether the condition still holds.
         onset: Fix time or event time that began the episode.
+        onset_doubted: The event's own time cannot be right; `onset` is when it arrived.
         acknowledged_by, acknowledged_at: Holds for the tier it was given at: both are None again
             when the tier gets worse.
         transition: Number of the engine's transition that was applied last; 0 for events. For an
@@ -121,6 +122,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     companion: str = ""
     quantity: float | None = None
     count: int = 0
+    onset_doubted: bool = False
 
     @property
     def subject(self) -> str:

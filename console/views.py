@@ -115,6 +115,20 @@ class RefusalView(msgspec.Struct, frozen=True, kw_only=True):
     item: int | None = None
 
 
+class UnassignedView(msgspec.Struct, frozen=True, kw_only=True):
+    """A device that reports and that nobody carries. Contains no coordinate.
+
+    Attributes:
+        reports: Fixes and events of the last week, up to a limit.
+        first_time, last_time: When the first and the last of these were received.
+    """
+
+    device: str
+    reports: int
+    first_time: str
+    last_time: str
+
+
 class PartView(msgspec.Struct, frozen=True, kw_only=True):
     """One part of the service: how it is, and what an operator should know about it."""
 

@@ -7,7 +7,7 @@ import asyncio
 from alerts.desk import Desk
 from alerts.model import Alert, AlertChange
 from console.backend import NotAvailableError
-from console.views import Health, PartView, Picture, RefusalView, ServiceView
+from console.views import Health, PartView, Picture, RefusalView, ServiceView, UnassignedView
 from cordon.parts import Parts
 from cordon.picture import Heard, device_views, watch_views, zone_views
 from devices.instants import Clock, to_iso
@@ -121,6 +121,31 @@ class ServiceBackend:
                 count=row.count,
                 last_time=to_iso(row.last_us),
                 item=row.item,
+            )
+            for row in rows
+        ]
+
+    async def unassigned(self, limit: int) -> list[UnassignedView]:
+        """Devices heard of late that nobody carries.
+
+        Raises:
+            NotAvailableError: The database is away.
+        """
+        bearers = self._parts.worker.partition.compiled.bearers
+        carried = [device for device, bearer in bearers.items() if bearer.person is not None]
+        try:
+            rows = await self._parts.history.unassigned(carried, self._clock(), limit)
+        except HistoryUnavailableError as error:
+            raise NotAvailableError(
+                "Devices that nobody carries cannot be shown: the database does not answer. What "
+                "they send is kept in the journal meanwhile."
+            ) from error
+        return [
+            UnassignedView(
+                device=row.device,
+                reports=row.reports,
+                first_time=to_iso(row.first_us),
+                last_time=to_iso(row.last_us),
             )
             for row in rows
         ]

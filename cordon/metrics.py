@@ -42,10 +42,12 @@ class _PartsCollector(Collector):
         yield from _counters("gateway", "Gateway, since its start", parts.gateway.counts)
         yield _labelled(
             "cordon_refused_messages",
-            "Messages refused and kept, by reason",
+            "Messages refused and kept, or not used, by reason",
             "reason",
             parts.gateway.counts.refusals + Counter(_closed_by_broker(parts)),
         )
+        if parts.forwarder is not None:
+            yield from _counters("forwarding", "Posted positions", parts.forwarder.counts)
         if parts.watch is not None:
             yield from _counters("broker_watch", "Watch on the broker", parts.watch.counts)
         yield from _counters("journal", "Journal writer, since its start", parts.journal.counts)
@@ -59,6 +61,11 @@ class _PartsCollector(Collector):
             yield from _counters(f"channel_{channel}", f"Deliveries to {channel}", lane)
         yield from _counters("evidence", "Rows stored", parts.writer.counts.written)
         yield from _counters("console", "Live streams of the console", parts.hub.counts)
+        yield CounterMetricFamily(
+            "cordon_unassigned_reports",
+            "Reports of devices that nobody carries, since the start",
+            parts.strangers.reports,
+        )
         yield _labelled(
             "cordon_part_restarts",
             "Times a part had to be started again",
@@ -79,6 +86,9 @@ class _PartsCollector(Collector):
         )
         yield _gauge(
             "worker_journal_position", "Journal position applied", worker.partition.position
+        )
+        yield _gauge(
+            "unassigned_devices", "Devices heard that nobody carries", parts.strangers.devices
         )
         yield _gauge("watches", "Watches in force", len(worker.partition.compiled.watches))
         yield _gauge(

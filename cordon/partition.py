@@ -23,7 +23,7 @@ from cordon.outgoing import Outgoing
 from devices.caseload import Caseload, Condition
 from devices.compiler import NO_SENSITIVITIES, compile_caseload
 from devices.instants import MICROSECONDS
-from devices.reports import BEACONS, Batch, Event
+from devices.reports import BEACONS, Batch, Event, positions
 from devices.watches import Bearer, Compiled
 from geofence.anomaly_changes import AnomalyChange, ended_by
 from geofence.engine import Engine, Mark, Rules
@@ -219,7 +219,7 @@ class Partition:
             self.engine.listen_from(batch.received_us)
 
     def _take_fixes(self, batch: Batch) -> None:
-        fixes = batch.fixes
+        fixes = positions(batch.fixes)
         if not len(fixes):
             return
         index = {device: i for i, device in enumerate(self.compiled.plan.tracks)}

@@ -8,8 +8,10 @@ from alerts.profile import Profiles
 from console.hub import Hub
 from cordon.broker_watch import BrokerWatch
 from cordon.caseload_feed import CaseloadFeed
+from cordon.forwarding import Forwarder
 from cordon.heartbeat import Heartbeat
 from cordon.outgoing import Outgoing
+from cordon.strangers import Strangers
 from cordon.supervision import Supervisor
 from cordon.worker import Worker
 from evidence.reader import Reader
@@ -24,6 +26,7 @@ class Parts:
     """Everything that runs in one process of the service.
 
     Attributes:
+        forwarder: None where the settings name no port for it.
         watch: None where the settings give no system rights at the broker.
     """
 
@@ -39,4 +42,6 @@ class Parts:
     supervisor: Supervisor
     heartbeat: Heartbeat
     profiles: Profiles
+    strangers: Strangers
+    forwarder: Forwarder | None
     watch: BrokerWatch | None

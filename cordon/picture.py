@@ -27,7 +27,7 @@ from devices.caseload import (
 from devices.compiler import rings_m
 from devices.geometry import read_line, read_zone
 from devices.instants import to_iso
-from devices.reports import MISSING, Batch
+from devices.reports import MISSING, ORDINARY, Batch
 from devices.watches import Bearer, Watch
 from geofence.levels import UNKNOWN_TIME_US, Level
 from geofence.picture import TrackPicture, WatchPicture
@@ -80,7 +80,8 @@ class Heard:
     """What devices said besides where they are: battery and presence, the newest of each.
 
     Attributes:
-        refused: Messages and items refused, since the start of the process.
+        refused: Messages and items refused, since the start of the process; without `ORDINARY`
+            ones.
     """
 
     def __init__(self) -> None:
@@ -90,11 +91,14 @@ class Heard:
 
     def note(self, batch: Batch) -> None:
         """Take in a batch."""
-        self.refused += len(batch.refusals)
+        self.refused += sum(refusal.code not in ORDINARY for refusal in batch.refusals)
         for row in batch.fixes[batch.fixes["battery_pct"] != MISSING]:
             device = batch.devices[row["device"]]
             if device in self.battery_pct or len(self.battery_pct) < MAX_DEVICES_HEARD:
                 self.battery_pct[device] = int(row["battery_pct"])
+        for device in batch.devices:  # phones say when they go, and not that they are back
+            if device in self.online:
+                self.online[device] = True
         for status in batch.statuses:
             if status.device in self.online or len(self.online) < MAX_DEVICES_HEARD:
                 self.online[status.device] = status.online

@@ -31,6 +31,7 @@ from cordon.caseload_feed import CaseloadFeed
 from cordon.connections import Endpoints, connect_nats, while_open
 from cordon.console_memory import SessionFile, bind_console
 from cordon.errors import CordonError
+from cordon.forwarding import forwarder_of
 from cordon.heartbeat import Heartbeat
 from cordon.keep import Keep
 from cordon.metrics import Metrics
@@ -39,6 +40,7 @@ from cordon.partition import Partition
 from cordon.parts import Parts
 from cordon.picture import Heard, read_basemap
 from cordon.settings import Settings
+from cordon.strangers import Strangers
 from cordon.streams_source import source_factory
 from cordon.supervision import Supervisor
 from cordon.worker import Worker
@@ -203,6 +205,12 @@ class Service:
         def bearer_of(device: str) -> Bearer | None:
             return partition.compiled.bearers.get(device)
 
+        def is_carried(device: str) -> bool:
+            bearer = bearer_of(device)
+            return bearer is not None and bearer.person is not None
+
+        strangers = Strangers(is_carried)
+
         def show(change: AlertChange) -> None:
             hub.publish_alert(change.data, change.kind)
 
@@ -210,7 +218,7 @@ class Service:
         partition = Partition(
             lambda: Desk(profiles, rules=rules.version, build=BUILD),
             outgoing,
-            _Observer(heard, hub, self._replanned),
+            _Observer(heard, strangers, hub, self._replanned),
             clock(),
             tick_s=settings.engine.sweep_interval_s,
             build=BUILD,
@@ -243,6 +251,8 @@ class Service:
             supervisor=Supervisor(),
             heartbeat=Heartbeat(nc, gateway_nc),
             profiles=profiles,
+            strangers=strangers,
+            forwarder=forwarder_of(settings.forwarding, broker),
             watch=watch if ends.system_url else None,
         )
 
@@ -260,6 +270,8 @@ class Service:
             "evidence": parts.writer.run,
             "caseload": parts.feed.run,
         }
+        if parts.forwarder is not None:
+            runs["forwarding"] = parts.forwarder.run
         if parts.watch is not None:
             runs["broker-watch"] = parts.watch.run
         if self._bound is not None:
@@ -305,13 +317,17 @@ class Service:
 class _Observer:
     """Passes on what the worker has taken in."""
 
-    def __init__(self, heard: Heard, hub: Hub, plan_changed: asyncio.Event) -> None:
+    def __init__(
+        self, heard: Heard, strangers: Strangers, hub: Hub, plan_changed: asyncio.Event
+    ) -> None:
         self._heard = heard
+        self._strangers = strangers
         self._plan_changed = plan_changed
         self._hub = hub
 
     def applied(self, batch: Batch) -> None:
         self._heard.note(batch)
+        self._strangers.note(batch)
 
     def replanned(self) -> None:
         self._plan_changed.set()

@@ -98,7 +98,7 @@ function drawAlert(alert) {
     [inDoubt(alert) ? "Old fixes" : "Last fixes", fixAgesText(alert)],
     ["When decided", now.live && !unknown ? figures(alert.condition, decided(alert)) : ""],
     ["Fixes used", Object.entries(alert.fix_times ?? {}).map(([device, time]) => `${device} ${localTime(time)}`).join(", ")],
-    ["Began", bothTimes(alert.onset)],
+    ["Began", bothTimes(alert.onset) + (alert.onset_doubted ? "; this is when it arrived, as the device gave no time that can be right" : "")],
     ["Raised", bothTimes(alert.raised_at)],
     ["In hand", alert.acknowledged_at ? `${alert.acknowledged_by ?? ""}, ${bothTimes(alert.acknowledged_at)}` : ""],
     ["Agency", alert.agency],

@@ -179,7 +179,8 @@ accounts {{
       {{ user: {self.service_user}, password: "{self.service_password}" }}
       {{ user: device, password: "{self._memory.device_password}", permissions: {{
           publish: [
-            "cordon.v1.*.fix", "cordon.v1.*.event", "cordon.v1.*.status", "cordon.v1.*.receipt"
+            "cordon.v1.*.fix", "cordon.v1.*.event", "cordon.v1.*.status", "cordon.v1.*.receipt",
+            "owntracks.*.*", "owntracks.*.*.*"
           ]
           subscribe: ["cordon.v1.*.command"]
       }} }}

@@ -95,6 +95,7 @@ def test_an_alert_change_is_the_cloud_event_of_the_contract() -> None:
             "companion": "",
             "quantity": None,
             "count": 0,
+            "onset_doubted": False,
         },
     }
 

@@ -10,13 +10,26 @@ import pytest
 from alerts.decisions import decode_decisions, encode_decisions
 from devices import migrations
 from devices.instants import from_datetime
-from devices.reports import Batch, Event, Message, Refusal, Status, no_fixes
+from devices.reports import (
+    Batch,
+    Event,
+    Message,
+    Refusal,
+    Signature,
+    Status,
+    decode_batch,
+    encode_batch,
+    no_fixes,
+)
 from evidence.decided import AlertEntry, DecisionEntry, read_alert_entry
 from evidence.rows import EARLIEST_US, LATEST_US, UnstorableError
 from evidence.sources import Stream
 from evidence.store import Break, Damaged, Store
 from geofence.anomaly_state import Anomaly
 from geofence.levels import Cause, Level
+from ingest.decoder import Decoder
+from ingest.signatures import DeviceKeys, KeyRing
+from simulators.wire import Key, seal
 from tests.conftest import Database
 from tests.evidence.conftest import Probe
 from tests.evidence.samples import (
@@ -27,6 +40,8 @@ from tests.evidence.samples import (
     change_of,
     decision_of,
 )
+from tests.ingest.reports import NOW_US as REPORTED_US
+from tests.ingest.reports import fix, payload
 
 
 def alert_entries(*documents: tuple[int, bytes]) -> list[AlertEntry]:
@@ -283,6 +298,41 @@ async def test_anomalies_are_kept_among_the_decisions(store: Store, probe: Probe
     assert rows[1][-1] == rows[2][-1] == 51_234.5
 
 
+async def test_signatures_and_doubted_times_are_kept(store: Store, probe: Probe) -> None:
+    messages = tuple(
+        Message(NOW_US + n, "cordon/v1/tag-1/event", b"x", signature)
+        for n, signature in enumerate(Signature)
+    )
+    events = (
+        Event(0, "tag-1", 1, NOW_US, "panic", None, {}),
+        Event(1, "tag-1", 2, NOW_US + 1, "panic", None, {}, time_doubted=True),
+    )
+    batch = decode_batch(encode_batch(batch_of(1, messages=messages, events=events)))
+    await store.write_journal([(1, batch)])
+    rows = probe.ask("SELECT signature FROM evidence.message ORDER BY item")
+    assert [Signature(value) for (value,) in rows] == list(Signature)
+    rows = probe.ask("SELECT seq, time_doubted FROM evidence.event ORDER BY seq")
+    assert rows == [(1, False), (2, True)]
+
+
+async def test_a_signed_message_sent_again_is_a_duplicate(store: Store, probe: Probe) -> None:
+    body = seal(Key(secret=bytes(32)), "cordon/v1/tag-1/fix", 7, payload([fix(seq=None)] * 3))
+    decoder = Decoder(KeyRing({"tag-1": DeviceKeys({0: bytes(32)}, required=True)}))
+    batches = [
+        decoder.decode(
+            [Message(REPORTED_US + number, "cordon/v1/tag-1/fix", body)],
+            gateway="gw",
+            number=number,
+            received_us=REPORTED_US + number,
+        )
+        for number in (1, 2)
+    ]
+    written = await store.write_journal(list(enumerate(batches, 1)))
+    assert (written.fixes, written.duplicate_fixes) == (3, 3)
+    assert probe.ask("SELECT seq FROM evidence.fix ORDER BY seq") == [(7,), (8,), (9,)]
+    assert probe.count("message") == 2
+
+
 async def test_a_database_of_the_version_before_is_brought_up_to_date(
     database: Database, probe: Probe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -305,7 +355,7 @@ async def test_a_database_of_the_version_before_is_brought_up_to_date(
         )
     monkeypatch.undo()
     store = Store(database.dsn)
-    assert await store.migrate() == ["0002_causes_and_anomalies.sql"]
+    assert (await store.migrate())[0] == "0002_causes_and_anomalies.sql"
     [row] = probe.ask("SELECT watch, cause, sigma_m, closest_at FROM evidence.decision")
     assert row == ("w", None, None, None)
     await store.write_decisions([(1, [anomaly_of(1)])])
