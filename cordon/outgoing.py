@@ -10,7 +10,12 @@ from nats.js import JetStreamContext
 from alerts.channels import MqttPublisher
 from alerts.channels.agency import AgencyChannel
 from alerts.channels.handset import HandsetChannel
-from alerts.decisions import AnomalyDecision, Decision, encode_anomalies, encode_decisions
+from alerts.decisions import (
+    Decision,
+    Finding,
+    encode_decisions,
+    encode_found,
+)
 from alerts.deliveries import BearerOf, DeliveryRecord, encode_entry
 from alerts.dispatcher import Dispatcher
 from alerts.model import AlertChange
@@ -18,6 +23,7 @@ from alerts.outbox import Outbox
 from alerts.profile import Profiles
 from cordon.appender import Appender
 from cordon.checkpoint import Recorded
+from devices.health_changes import HealthChange
 from devices.instants import Clock
 from devices.reports import Receipt
 from ingest.streams import alert_subject, decision_subject
@@ -85,14 +91,16 @@ class Outgoing:
             name = f"{first.watch}/{first.number}/{first.decided_at_us}"
             self.decisions.append(name, encode_decisions(record))
 
-    def noted(self, anomalies: Sequence[AnomalyDecision]) -> None:
-        """The engine found anomalies of devices to begin or end."""
-        for start in range(0, len(anomalies), DECISIONS_PER_RECORD):
-            record = anomalies[start : start + DECISIONS_PER_RECORD]
+    def noted(self, found: Sequence[Finding]) -> None:
+        """One or more things began or ended to be wrong with devices, all of one kind."""
+        for start in range(0, len(found), DECISIONS_PER_RECORD):
+            record = found[start : start + DECISIONS_PER_RECORD]
             first = record[0].change
+            about = "health" if isinstance(first, HealthChange) else "anomaly"
             step = f"{first.number}{'+' if first.began else '-'}"
-            name = f"anomaly:{first.key}/{step}/{first.decided_at_us}"
-            self.decisions.append(name, encode_anomalies(record))
+            self.decisions.append(
+                f"{about}:{first.key}/{step}/{first.decided_at_us}", encode_found(record)
+            )
 
     def changed(self, changes: Sequence[AlertChange]) -> None:
         """Alerts changed: record them, tell those concerned, show them."""

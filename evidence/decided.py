@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from alerts.decisions import AnomalyDecision, Decision
+from alerts.decisions import AnomalyDecision, Decision, Found, HealthDecision
 from alerts.deliveries import DeliveryRecord, decode_entry
 from alerts.model import AlertChange
 from devices.instants import from_iso, to_datetime
@@ -75,6 +75,28 @@ ANOMALY = Table(
 )
 
 
+DEVICE_HEALTH = Table(
+    "device_health",
+    (
+        ("decided_at", "timestamptz"),
+        ("stream_position", "int8"),
+        ("number", "int8"),
+        ("onset_at", "timestamptz"),
+        ("quantity", "float8"),
+        ("after_position", "int8"),
+        ("began", "bool"),
+        ("kind", "text"),
+        ("cause", "text"),
+        ("device", "text"),
+        ("person", "text"),
+        ("role", "text"),
+        ("agency", "text"),
+        ("build", "text"),
+        ("caseload_version", "text"),
+    ),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class AlertEntry:
     """An entry of the alerts stream, at its place, with the JSON as it was written."""
@@ -85,8 +107,8 @@ class AlertEntry:
     document: str
 
 
-DecisionEntry = tuple[int, Sequence[Decision] | Sequence[AnomalyDecision]]
-"""Position in the stream, and the decisions or the anomalies that stand there."""
+DecisionEntry = tuple[int, Found]
+"""Position in the stream, and what was decided or found there."""
 
 _ALERT_KEY = (("time", "timestamptz"), ("stream_position", "int8"))
 
@@ -208,6 +230,37 @@ def anomaly_rows(entries: Sequence[DecisionEntry]) -> list[Row]:
         for one in found
         if isinstance(one, AnomalyDecision)
     ]
+
+
+def health_rows(entries: Sequence[DecisionEntry]) -> list[Row]:
+    """Rows of `DEVICE_HEALTH`; others have none."""
+    return [
+        _health_row(position, one)
+        for position, found in entries
+        for one in found
+        if isinstance(one, HealthDecision)
+    ]
+
+
+def _health_row(position: int, decision: HealthDecision) -> Row:
+    change = decision.change
+    return (
+        to_datetime(change.decided_at_us),
+        position,
+        change.number,
+        to_datetime(change.onset_us),
+        change.quantity,
+        decision.after_position,
+        change.began,
+        change.kind,
+        change.cause,
+        clean(change.device),
+        clean_optional(decision.person),
+        decision.role,
+        clean(decision.agency),
+        clean(decision.build),
+        clean(decision.caseload_version),
+    )
 
 
 def _anomaly_row(position: int, decision: AnomalyDecision) -> Row:

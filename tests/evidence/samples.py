@@ -9,9 +9,10 @@ import msgspec
 import numpy as np
 from hypothesis import strategies as st
 
-from alerts.decisions import AnomalyDecision, Decision
+from alerts.decisions import AnomalyDecision, Decision, HealthDecision
 from alerts.deliveries import DeliveryRecord, DeliveryState
 from alerts.model import Alert, AlertChange
+from devices.health_changes import HealthChange
 from devices.instants import to_iso
 from devices.reports import (
     ALTITUDE_MISSING,
@@ -117,6 +118,28 @@ def anomaly_of(number: int, *, began: bool = True, **changes: Any) -> AnomalyDec
         role="wearer",
         agency="centre",
         rules="r1",
+        build="b1",
+        caseload_version="v1",
+        after_position=number,
+    )
+
+
+def health_of(number: int, *, began: bool = True, **changes: Any) -> HealthDecision:
+    change = HealthChange(
+        device="tag-1",
+        kind="silent",
+        began=began,
+        onset_us=NOW_US - 240_000_000,
+        decided_at_us=NOW_US + number,
+        cause="offline",
+        quantity=240.0,
+        number=number,
+    )
+    return HealthDecision(
+        change=msgspec.structs.replace(change, **changes),
+        person="w1",
+        role="wearer",
+        agency="centre",
         build="b1",
         caseload_version="v1",
         after_position=number,

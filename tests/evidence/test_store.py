@@ -26,6 +26,7 @@ from tests.evidence.samples import (
     batch_of,
     change_of,
     decision_of,
+    health_of,
 )
 
 
@@ -256,6 +257,31 @@ async def test_decisions_say_why(store: Store, probe: Probe) -> None:
     assert third == (None,) * 5
 
 
+async def test_the_health_of_devices_is_kept_among_the_decisions(
+    store: Store, probe: Probe
+) -> None:
+    began = health_of(1)
+    ended = health_of(1, began=False, decided_at_us=NOW_US + 40 * DAY_US)
+    many = health_of(1, kind="fleet_silent", device="", agency="centre", quantity=math.nan)
+    group: list[DecisionEntry] = [(1, [decision_of(1)]), (2, [began, many]), (3, [ended])]
+    written = await store.write_decisions(group)
+    assert (written.decisions, written.device_health, written.entries) == (1, 3, 3)
+    assert (await store.write_decisions(group)).skipped == 3
+    republished = await store.write_decisions([(9, [began, ended, many])])
+    assert (republished.device_health, republished.entries) == (0, 1)
+    rows = probe.ask(
+        "SELECT kind, began, number, evidence.us(onset_at), cause, device, person, role, agency"
+        " FROM evidence.device_health ORDER BY decided_at, kind DESC"
+    )
+    onset_us = NOW_US - 240_000_000
+    whose = ("w1", "wearer", "centre")
+    assert rows == [
+        ("silent", True, 1, onset_us, "offline", "tag-1", *whose),
+        ("fleet_silent", True, 1, onset_us, "offline", "", *whose),
+        ("silent", False, 1, onset_us, "offline", "tag-1", *whose),
+    ]
+
+
 async def test_anomalies_are_kept_among_the_decisions(store: Store, probe: Probe) -> None:
     began = anomaly_of(1, quantity=math.nan)
     ended = anomaly_of(1, began=False, decided_at_us=NOW_US + 40 * DAY_US)
@@ -305,7 +331,7 @@ async def test_a_database_of_the_version_before_is_brought_up_to_date(
         )
     monkeypatch.undo()
     store = Store(database.dsn)
-    assert await store.migrate() == ["0002_causes_and_anomalies.sql"]
+    assert await store.migrate() == ["0002_causes_and_anomalies.sql", "0003_devices.sql"]
     [row] = probe.ask("SELECT watch, cause, sigma_m, closest_at FROM evidence.decision")
     assert row == ("w", None, None, None)
     await store.write_decisions([(1, [anomaly_of(1)])])
