@@ -15,6 +15,7 @@ from typing import Any, Literal
 import msgspec
 
 from devices.health_changes import HealthChange
+from devices.sequence_changes import GapChange
 from geofence.anomaly_changes import AnomalyChange
 from geofence.levels import Transition
 
@@ -87,14 +88,32 @@ class HealthDecision(msgspec.Struct, frozen=True, kw_only=True):
     after_position: int
 
 
+class GapDecision(msgspec.Struct, frozen=True, kw_only=True):
+    """Numbers of a device's reports are missing, or are followed no longer.
+
+    Attributes:
+        change: What was found.
+        build, after_position: As in `Decision`.
+    """
+
+    change: GapChange
+    build: str
+    after_position: int
+
+
 class DecisionFormatError(ValueError):
     """Bytes that are not decisions of a layout this version reads."""
 
 
-Finding = AnomalyDecision | HealthDecision
+Finding = AnomalyDecision | HealthDecision | GapDecision
 """Something that begins or ends with devices."""
 
-Found = Sequence[Decision] | Sequence[AnomalyDecision] | Sequence[HealthDecision]
+Found = (
+    Sequence[Decision]
+    | Sequence[AnomalyDecision]
+    | Sequence[HealthDecision]
+    | Sequence[GapDecision]
+)
 """What a message of the decisions stream holds: all of one kind."""
 
 _FORMAT = b"CD2"  # Cordon decisions, layout 2: `Decision` and `Transition`.
@@ -105,6 +124,7 @@ _decoder = msgspec.msgpack.Decoder(tuple[Decision, ...])
 _LAYOUTS: dict[type, bytes] = {
     AnomalyDecision: b"CN1",  # Cordon anomalies, layout 1, with `AnomalyChange`
     HealthDecision: b"CV1",  # Cordon vitals, layout 1, with `HealthChange`
+    GapDecision: b"CG1",  # Cordon gaps, layout 1, with `GapChange`
 }
 _others: dict[bytes, msgspec.msgpack.Decoder[Any]] = {
     layout: msgspec.msgpack.Decoder(tuple[kind, ...])  # type: ignore[valid-type]

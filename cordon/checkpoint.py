@@ -36,6 +36,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
     desk: bytes
     outgoing: bytes
     health: bytes = b""
+    sequences: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

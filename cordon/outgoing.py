@@ -23,9 +23,9 @@ from alerts.outbox import Outbox
 from alerts.profile import Profiles
 from cordon.appender import Appender
 from cordon.checkpoint import Recorded
-from devices.health_changes import HealthChange
 from devices.instants import Clock
 from devices.reports import Receipt
+from geofence.anomaly_changes import AnomalyChange
 from ingest.streams import alert_subject, decision_subject
 
 DECISIONS_PER_RECORD = 256
@@ -95,12 +95,7 @@ class Outgoing:
         """One or more things began or ended to be wrong with devices, all of one kind."""
         for start in range(0, len(found), DECISIONS_PER_RECORD):
             record = found[start : start + DECISIONS_PER_RECORD]
-            first = record[0].change
-            about = "health" if isinstance(first, HealthChange) else "anomaly"
-            step = f"{first.number}{'+' if first.began else '-'}"
-            self.decisions.append(
-                f"{about}:{first.key}/{step}/{first.decided_at_us}", encode_found(record)
-            )
+            self.decisions.append(_name_of(record[0]), encode_found(record))
 
     def changed(self, changes: Sequence[AlertChange]) -> None:
         """Alerts changed: record them, tell those concerned, show them."""
@@ -141,3 +136,11 @@ class Outgoing:
 
     def _record(self, record: DeliveryRecord) -> None:
         self.alerts.append(record.id, encode_entry(record))
+
+
+def _name_of(finding: Finding) -> str:
+    change = finding.change
+    if not isinstance(change, AnomalyChange):
+        return change.name
+    step = f"{change.number}{'+' if change.began else '-'}"
+    return f"anomaly:{change.key}/{step}/{change.decided_at_us}"

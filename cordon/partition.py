@@ -19,7 +19,7 @@ from alerts.model import AlertChange
 from cordon.checkpoint import Checkpoint, Recorded
 from cordon.keep import KeptCaseload
 from cordon.outgoing import Outgoing
-from cordon.records import MadeWith, anomaly_record, decision_record, health_record
+from cordon.records import MadeWith, anomaly_record, decision_record, gap_record, health_record
 from devices.caseload import Caseload, Condition
 from devices.compiler import NO_SENSITIVITIES, compile_caseload
 from devices.health import Health, HealthStateError
@@ -27,6 +27,8 @@ from devices.health_changes import HEALTH_EVENTS, HealthChange
 from devices.health_reports import take_reports
 from devices.instants import MICROSECONDS
 from devices.reports import BEACONS, Batch, Event
+from devices.sequence_changes import GapChange
+from devices.sequences import Sequences, SequenceStateError
 from devices.watches import Bearer, Compiled
 from geofence.anomaly_changes import AnomalyChange, ended_by
 from geofence.engine import Engine, Mark, Rules
@@ -110,6 +112,7 @@ class Partition:
         self.compiled: Compiled = self._compile(self.kept, now_us)
         self.engine = Engine(self.compiled.plan, now_us=now_us, rules=rules)
         self.health = Health(now_us)
+        self.sequences = Sequences()
         self.ticked_us = 0
         self.position = 0
         self._gateway = ""
@@ -142,13 +145,14 @@ class Partition:
         at_us = min(checkpoint.ticked_us or now_us, now_us) if checkpoint else now_us
         self.compiled = self._compile(self.kept, at_us)
         self.engine = Engine(self.compiled.plan, now_us=now_us, rules=self._rules)
-        self.health = Health(at_us)
+        self.health, self.sequences = Health(at_us), Sequences()
         self.desk = self._new_desk()
         self.position, self.ticked_us, self._gateway = 0, 0, ""
         if checkpoint:
             self._load_engine(checkpoint, now_us)
-            self._load_health(checkpoint)
+            self._load_devices(checkpoint)
         self.health.plan(self.compiled.bearers, at_us)
+        self.sequences.plan(self.compiled.bearers)
         loaded = checkpoint is not None and self._load_desk(checkpoint)
         self._observer.replanned()
         return loaded
@@ -163,11 +167,15 @@ class Partition:
             self.position, self.ticked_us = checkpoint.journal_position, checkpoint.ticked_us
             self._gateway = checkpoint.gateway
 
-    def _load_health(self, checkpoint: Checkpoint) -> None:
+    def _load_devices(self, checkpoint: Checkpoint) -> None:
         try:
             self.health = Health.restore(checkpoint.health)
         except HealthStateError as error:
             self._refuse("health", error)
+        try:
+            self.sequences = Sequences.restore(checkpoint.sequences)
+        except SequenceStateError as error:
+            self._refuse("sequences", error)
 
     def _load_desk(self, checkpoint: Checkpoint) -> bool:
         try:
@@ -215,6 +223,7 @@ class Partition:
             desk=self.desk.snapshot(),
             outgoing=self._outgoing.snapshot(),
             health=self.health.snapshot(),
+            sequences=self.sequences.snapshot(),
         )
 
     # -- batches ----------------------------------------------------------------------------
@@ -228,6 +237,7 @@ class Partition:
         self.tick_until(batch.received_us)
         self._take_fixes(batch)
         self._note_health(take_reports(self.health, batch), batch.received_us)
+        self._note_gaps(self.sequences.take(batch))
         for event in batch.events:
             self.counts.events += 1
             self._take_event(event, batch.received_us)
@@ -312,6 +322,12 @@ class Partition:
         for change, bearer in told:
             self._outgoing.changed(self.desk.on_health(change, bearer, now_us=now_us))
 
+    def _note_gaps(self, changes: Sequence[GapChange]) -> None:
+        """Keep what is missing of devices' reports, and what came late."""
+        if changes:
+            made = self._made
+            self._outgoing.noted([gap_record(change, made) for change in changes])
+
     def _bearer(self, device: str) -> Bearer:
         return self.compiled.bearers.get(device) or stranger(device)
 
@@ -334,6 +350,7 @@ class Partition:
                 self._replan(self.kept, tick_us)
             self._decide(self.engine.sweep(tick_us), tick_us)
             self._note_health(self.health.advance(tick_us), tick_us)
+            self._note_gaps(self.sequences.advance(tick_us))
             self.ticked_us = tick_us
 
     def put_in_force(self, kept: KeptCaseload, now_us: int) -> None:
@@ -357,6 +374,7 @@ class Partition:
         self._note(ended, now_us)
         # Whoever gives a device back is told of in his own name.
         self._note_health(self.health.plan(after.bearers, now_us), now_us)
+        self.sequences.plan(after.bearers)
         # What closes a watch that is no longer there is told in the terms it was raised in.
         watches = {**before.watches, **after.watches}
         self.kept = kept

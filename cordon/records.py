@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from alerts.decisions import AnomalyDecision, Decision, HealthDecision
+from alerts.decisions import AnomalyDecision, Decision, GapDecision, HealthDecision
 from devices.health_changes import HealthChange
+from devices.sequence_changes import GapChange
 from devices.watches import Bearer, Watch
 from geofence.anomaly_changes import AnomalyChange
 from geofence.levels import Transition
@@ -71,3 +72,8 @@ def health_record(change: HealthChange, bearer: Bearer, made: MadeWith) -> Healt
         caseload_version=made.caseload_version,
         after_position=made.after_position,
     )
+
+
+def gap_record(change: GapChange, made: MadeWith) -> GapDecision:
+    """The record of missing numbers, or of their end."""
+    return GapDecision(change=change, build=made.build, after_position=made.after_position)

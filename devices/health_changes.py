@@ -64,6 +64,12 @@ class HealthChange(msgspec.Struct, frozen=True, kw_only=True):
         """Names what it is about: ``kind/device``, or ``fleet_silent/agency``."""
         return health_key(self.kind, self.device or self.agency)
 
+    @property
+    def name(self) -> str:
+        """Names this record: the same one made again has the same name."""
+        step = f"{self.number}{'+' if self.began else '-'}"
+        return f"health:{self.key}/{step}/{self.decided_at_us}"
+
 
 def health_key(kind: str, about: str) -> str:
     """Names what a spell is about, whichever spell of it."""

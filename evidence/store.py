@@ -63,6 +63,7 @@ class Written:
     decisions: int = 0
     anomalies: int = 0
     device_health: int = 0
+    sequence_steps: int = 0
     alert_changes: int = 0
     deliveries: int = 0
     damaged: int = 0
@@ -182,7 +183,7 @@ class Store:
             async with connection.transaction():
                 after = await claim(connection, stream, partition)
                 late = [entry for entry in entries if entry[0] > after]
-                decisions, anomalies, health = [
+                decisions, anomalies, health, gaps = [
                     await insert(connection, table, rows_of(late)) for table, rows_of in _DECIDED
                 ]
                 written = Written(
@@ -191,6 +192,7 @@ class Store:
                     decisions=decisions,
                     anomalies=anomalies,
                     device_health=health,
+                    sequence_steps=gaps,
                 )
                 if late:
                     await set_position(connection, stream, partition, late[-1][0])
@@ -338,6 +340,7 @@ _DECIDED = (
     (decided.DECISION, decided.decision_rows),
     (decided.ANOMALY, decided.anomaly_rows),
     (decided.DEVICE_HEALTH, decided.health_rows),
+    (decided.SEQUENCE_STEP, decided.gap_rows),
 )
 """Tables that are filled from the decisions stream."""
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from alerts.decisions import AnomalyDecision, Decision, Finding, HealthDecision
+from alerts.decisions import AnomalyDecision, Decision, Finding, GapDecision, HealthDecision
 from alerts.desk import Desk
 from alerts.model import AlertChange
 from alerts.profile import Profiles, load_profiles
@@ -34,6 +34,7 @@ class Recorder:
     decisions: list[Decision] = field(default_factory=list)
     anomalies: list[AnomalyDecision] = field(default_factory=list)
     health: list[HealthDecision] = field(default_factory=list)
+    gaps: list[GapDecision] = field(default_factory=list)
     changes: list[AlertChange] = field(default_factory=list)
     alerts_position: int = 0
 
@@ -43,6 +44,7 @@ class Recorder:
     def noted(self, found: Sequence[Finding]) -> None:
         self.anomalies += [one for one in found if isinstance(one, AnomalyDecision)]
         self.health += [one for one in found if isinstance(one, HealthDecision)]
+        self.gaps += [one for one in found if isinstance(one, GapDecision)]
 
     def changed(self, changes: Sequence[AlertChange]) -> None:
         self.changes += changes

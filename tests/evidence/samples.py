@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from hypothesis import strategies as st
 
-from alerts.decisions import AnomalyDecision, Decision, HealthDecision
+from alerts.decisions import AnomalyDecision, Decision, GapDecision, HealthDecision
 from alerts.deliveries import DeliveryRecord, DeliveryState
 from alerts.model import Alert, AlertChange
 from devices.health_changes import HealthChange
@@ -25,6 +25,7 @@ from devices.reports import (
     Refusal,
     Status,
 )
+from devices.sequence_changes import GapChange, GapState
 from geofence.anomaly_changes import AnomalyChange
 from geofence.anomaly_state import Anomaly
 from geofence.levels import UNKNOWN_TIME_US, Level, Transition
@@ -143,6 +144,22 @@ def health_of(number: int, *, began: bool = True, **changes: Any) -> HealthDecis
         build="b1",
         caseload_version="v1",
         after_position=number,
+    )
+
+
+def gap_of(number: int, state: GapState = "opened", **changes: Any) -> GapDecision:
+    change = GapChange(
+        device="tag-1",
+        number=number,
+        first_seq=4712,
+        last_seq=4719,
+        state=state,
+        missing=8,
+        opened_us=NOW_US - 60_000_000,
+        decided_at_us=NOW_US + number,
+    )
+    return GapDecision(
+        change=msgspec.structs.replace(change, **changes), build="b1", after_position=number
     )
 
 

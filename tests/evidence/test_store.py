@@ -26,6 +26,7 @@ from tests.evidence.samples import (
     batch_of,
     change_of,
     decision_of,
+    gap_of,
     health_of,
 )
 
@@ -279,6 +280,25 @@ async def test_the_health_of_devices_is_kept_among_the_decisions(
         ("silent", True, 1, onset_us, "offline", "tag-1", *whose),
         ("fleet_silent", True, 1, onset_us, "offline", "", *whose),
         ("silent", False, 1, onset_us, "offline", "tag-1", *whose),
+    ]
+
+
+async def test_gaps_are_kept_with_the_times_they_opened_and_closed(
+    store: Store, probe: Probe
+) -> None:
+    filled = gap_of(1, "filled", missing=0, decided_at_us=NOW_US + 40 * DAY_US)
+    group: list[DecisionEntry] = [(1, [gap_of(1), gap_of(2)]), (2, [filled])]
+    assert (await store.write_decisions(group)).sequence_steps == 3
+    assert (await store.write_decisions([(9, [gap_of(1), filled])])).sequence_steps == 0
+    rows = probe.ask(
+        "SELECT number, first_seq, last_seq, evidence.us(opened_at), evidence.us(told_at),"
+        " evidence.us(closed_at), state, missing FROM evidence.sequence_gap ORDER BY number"
+    )
+    opened_us = NOW_US - 60_000_000
+    closed_us = NOW_US + 40 * DAY_US
+    assert rows == [
+        (1, 4712, 4719, opened_us, NOW_US + 1, closed_us, "filled", 0),
+        (2, 4712, 4719, opened_us, NOW_US + 2, None, "opened", 8),
     ]
 
 
