@@ -29,6 +29,7 @@ class DeviceView(msgspec.Struct, frozen=True, kw_only=True):
         fix_interval_s: How often it is expected to report; three times that without a fix and
             the page draws it as stale.
         online: What the broker last said; None when it has said nothing yet.
+        health: What is wrong with it now: names of `devices.health_changes.HealthKind`.
     """
 
     id: str
@@ -43,6 +44,7 @@ class DeviceView(msgspec.Struct, frozen=True, kw_only=True):
     fix_interval_s: float = 60.0
     battery_pct: int | None = None
     online: bool | None = None
+    health: tuple[str, ...] = ()
 
 
 class WatchView(msgspec.Struct, frozen=True, kw_only=True):

@@ -44,10 +44,12 @@ class ServiceBackend:
         engine, compiled = partition.engine.picture(), partition.compiled
         keys, watches, conditions = compiled.plan.watch_keys, compiled.watches, partition.conditions
         people = {person.id: person for person in partition.kept.caseload.people}
-        tracks = compiled.plan.tracks
+        tracks, health = compiled.plan.tracks, partition.health.devices
         return Picture(
             server_time=to_iso(self._clock()),
-            devices=device_views(engine.tracks, tracks, compiled.bearers, people, self._heard),
+            devices=device_views(
+                engine.tracks, tracks, compiled.bearers, people, self._heard, health
+            ),
             watches=watch_views(engine.watches, keys, watches, conditions),
             zones=zone_views(engine.watches, keys, watches, conditions),
             alerts=partition.desk.open_alerts(),

@@ -11,6 +11,7 @@ import click
 from cordon import __version__
 from cordon.added_commands import GroupWithAdded
 from cordon.caseload_commands import caseload
+from cordon.device_health_commands import health
 from cordon.errors import CordonError
 from cordon.settings import Settings, describe, load_settings
 from cordon.simulate_commands import simulate
@@ -174,6 +175,12 @@ def operator(name: str) -> None:
     )
 
 
+@cordon.group()
+def device() -> None:
+    """Tags and handsets."""
+
+
+device.add_command(health)
 cordon.add_command(caseload)
 cordon.add_command(simulate)
 

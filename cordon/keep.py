@@ -75,6 +75,18 @@ class Keep:
         await _sweep(js, store)
         return cls(js, store)
 
+    @classmethod
+    async def look(cls, js: JetStreamContext) -> Keep | None:
+        """Open the bucket to read, whoever works with it meanwhile; None when there is none.
+
+        Raises:
+            nats.errors.Error: The broker does not answer.
+        """
+        try:
+            return cls(js, await js.object_store(BUCKET))
+        except NotFoundError:
+            return None
+
     async def put(self, name: str, data: bytes) -> None:
         """Keep `data` under `name`.
 

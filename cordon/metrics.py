@@ -54,6 +54,9 @@ class _PartsCollector(Collector):
         yield from _counters("worker", "Worker, since its start", parts.worker.counts)
         partition = parts.worker.partition
         yield from _counters("engine", "Engine, since the start", partition.counts)
+        yield from _counters(
+            "reports", "Order of what devices send, since the start", partition.sequences.counts
+        )
         yield from _counters("desk", "Alert desk, since its start", partition.desk.counts)
         yield from _counters("outbox", "Deliveries, since the start", parts.outgoing.outbox.counts)
         yield from _counters("profiles", "Jurisdiction profiles", parts.profiles.counts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -26,6 +27,7 @@ from devices.caseload import (
 )
 from devices.compiler import rings_m
 from devices.geometry import read_line, read_zone
+from devices.health_state import DeviceHealth
 from devices.instants import to_iso
 from devices.reports import MISSING, ORDINARY, Batch
 from devices.watches import Bearer, Watch
@@ -35,6 +37,8 @@ from geofence.picture import TrackPicture, WatchPicture
 CIRCLE_CORNERS = 64
 MAX_DEVICES_HEARD = 100_000
 """Devices whose battery and presence are remembered; more than any console can draw."""
+
+NO_HEALTH: Mapping[str, DeviceHealth] = MappingProxyType({})
 
 _geod = Geod(ellps="WGS84")
 
@@ -110,6 +114,7 @@ def device_views(
     bearers: Mapping[str, Bearer],
     people: Mapping[str, Person],
     heard: Heard,
+    health: Mapping[str, DeviceHealth] = NO_HEALTH,
 ) -> list[DeviceView]:
     """Every device that somebody carries or that has a place, in the order of their ids."""
     index = {device: i for i, device in enumerate(tracks)}
@@ -134,6 +139,7 @@ def device_views(
                 fix_interval_s=bearer.fix_interval_s,
                 battery_pct=heard.battery_pct.get(device),
                 online=heard.online.get(device),
+                health=tuple(health[device].spells) if device in health else (),
             )
         )
     return views

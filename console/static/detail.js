@@ -131,6 +131,7 @@ function deviceRows(device) {
     ["Last fix", device.fix_time ? `${roughly(age)} ago, ${bothTimes(device.fix_time)}` : "none yet"],
     ["Accuracy", device.fix_time ? accuracy : ""],
     ["Contact", { true: "online", false: "offline" }[device.online] ?? "not known"],
+    ["Trouble", (device.health ?? []).map((kind) => levelText("device", kind)).join("; ")],
     ["Battery", device.battery_pct == null ? "not known" : `${device.battery_pct} %`],
     ["State", isStale(device) ? "stale: this may not be where the device is" : "reporting"],
   ];

@@ -223,6 +223,18 @@ class _Memory:
         fresh.replace(file)
 
 
+def url_of_running(directory: Path) -> str | None:
+    """Address, with the service's credentials, of the broker that runs or ran last in a directory.
+
+    None where none ever has.
+    """
+    file = directory / "broker.json"
+    if not file.exists():
+        return None
+    memory = _Memory.load(file)
+    return f"nats://{SERVICE_USER}:{memory.password}@{HOST}:{memory.port}"
+
+
 def _program() -> str:
     """The nats-server of this environment's wheel, else one on the path."""
     own = Path(sysconfig.get_path("scripts")) / "nats-server"

@@ -39,6 +39,8 @@ from tests.evidence.samples import (
     batch_of,
     change_of,
     decision_of,
+    gap_of,
+    health_of,
 )
 from tests.ingest.reports import NOW_US as REPORTED_US
 from tests.ingest.reports import fix, payload
@@ -271,6 +273,50 @@ async def test_decisions_say_why(store: Store, probe: Probe) -> None:
     assert third == (None,) * 5
 
 
+async def test_the_health_of_devices_is_kept_among_the_decisions(
+    store: Store, probe: Probe
+) -> None:
+    began = health_of(1)
+    ended = health_of(1, began=False, decided_at_us=NOW_US + 40 * DAY_US)
+    many = health_of(1, kind="fleet_silent", device="", agency="centre", quantity=math.nan)
+    group: list[DecisionEntry] = [(1, [decision_of(1)]), (2, [began, many]), (3, [ended])]
+    written = await store.write_decisions(group)
+    assert (written.decisions, written.device_health, written.entries) == (1, 3, 3)
+    assert (await store.write_decisions(group)).skipped == 3
+    republished = await store.write_decisions([(9, [began, ended, many])])
+    assert (republished.device_health, republished.entries) == (0, 1)
+    rows = probe.ask(
+        "SELECT kind, began, number, evidence.us(onset_at), cause, device, person, role, agency"
+        " FROM evidence.device_health ORDER BY decided_at, kind DESC"
+    )
+    onset_us = NOW_US - 240_000_000
+    whose = ("w1", "wearer", "centre")
+    assert rows == [
+        ("silent", True, 1, onset_us, "offline", "tag-1", *whose),
+        ("fleet_silent", True, 1, onset_us, "offline", "", *whose),
+        ("silent", False, 1, onset_us, "offline", "tag-1", *whose),
+    ]
+
+
+async def test_gaps_are_kept_with_the_times_they_opened_and_closed(
+    store: Store, probe: Probe
+) -> None:
+    filled = gap_of(1, "filled", missing=0, decided_at_us=NOW_US + 40 * DAY_US)
+    group: list[DecisionEntry] = [(1, [gap_of(1), gap_of(2)]), (2, [filled])]
+    assert (await store.write_decisions(group)).sequence_steps == 3
+    assert (await store.write_decisions([(9, [gap_of(1), filled])])).sequence_steps == 0
+    rows = probe.ask(
+        "SELECT number, first_seq, last_seq, evidence.us(opened_at), evidence.us(told_at),"
+        " evidence.us(closed_at), state, missing FROM evidence.sequence_gap ORDER BY number"
+    )
+    opened_us = NOW_US - 60_000_000
+    closed_us = NOW_US + 40 * DAY_US
+    assert rows == [
+        (1, 4712, 4719, opened_us, NOW_US + 1, closed_us, "filled", 0),
+        (2, 4712, 4719, opened_us, NOW_US + 2, None, "opened", 8),
+    ]
+
+
 async def test_anomalies_are_kept_among_the_decisions(store: Store, probe: Probe) -> None:
     began = anomaly_of(1, quantity=math.nan)
     ended = anomaly_of(1, began=False, decided_at_us=NOW_US + 40 * DAY_US)
@@ -355,7 +401,11 @@ async def test_a_database_of_the_version_before_is_brought_up_to_date(
         )
     monkeypatch.undo()
     store = Store(database.dsn)
-    assert (await store.migrate())[0] == "0002_causes_and_anomalies.sql"
+    assert await store.migrate() == [
+        "0002_causes_and_anomalies.sql",
+        "0003_devices.sql",
+        "0004_signatures.sql",
+    ]
     [row] = probe.ask("SELECT watch, cause, sigma_m, closest_at FROM evidence.decision")
     assert row == ("w", None, None, None)
     await store.write_decisions([(1, [anomaly_of(1)])])
