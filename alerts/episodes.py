@@ -37,9 +37,10 @@ def watch_episode_id(watch: str, onset_us: int, number: int | None = None) -> st
     return str(uuid.uuid5(EPISODES, f"watch/{watch}@{onset_us}{tail}"))
 
 
-def event_episode_id(event: Event) -> str:
-    """Names what an event of a device began."""
-    return str(uuid.uuid5(EPISODES, f"event/{event.device}/{event.type}/{event.seq}"))
+def event_episode_id(event: Event, person: str = "") -> str:
+    """Names what an event of a device began; `person` where it is told of a second one, too."""
+    tail = f"/{person}" if person else ""
+    return str(uuid.uuid5(EPISODES, f"event/{event.device}/{event.type}/{event.seq}{tail}"))
 
 
 def alert_id(episode_id: str) -> str:
@@ -106,7 +107,8 @@ def alert_of_event(event: Event, bearer: Bearer, profile: Profile, now_us: int) 
     agency is answerable for it.
     """
     rule = profile.events[event.type]
-    episode_id = event_episode_id(event)
+    was_anothers = event.time_us < bearer.since_us
+    episode_id = event_episode_id(event, (bearer.person or "") if was_anothers else "")
     tag_free = tuple(handset for handset in bearer.notify if _may_be_told(handset, bearer))
     return {
         "alert_id": alert_id(episode_id),

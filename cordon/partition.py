@@ -29,7 +29,8 @@ from devices.instants import MICROSECONDS
 from devices.reports import BEACONS, Batch, Event
 from devices.sequence_changes import GapChange
 from devices.sequences import Sequences, SequenceStateError
-from devices.watches import Bearer, Compiled
+from devices.watches import Compiled
+from devices.wearing import Wearing
 from geofence.anomaly_changes import AnomalyChange, ended_by
 from geofence.engine import Engine, Mark, Rules
 from geofence.levels import Transition
@@ -109,7 +110,7 @@ class Partition:
         self.desk = new_desk()
         self.kept = KeptCaseload("", Caseload())
         self._sensitivities = sensitivities
-        self.compiled: Compiled = self._compile(self.kept, now_us)
+        self.compiled = self._compile(self.kept, now_us)
         self.engine = Engine(self.compiled.plan, now_us=now_us, rules=rules)
         self.health = Health(now_us)
         self.sequences = Sequences()
@@ -122,6 +123,16 @@ class Partition:
         self._tick_us = int(tick_s * MICROSECONDS)
         self._build = build
         self._rules = rules
+
+    @property
+    def compiled(self) -> Compiled:
+        """The caseload as it is in force now."""
+        return self._compiled
+
+    @compiled.setter
+    def compiled(self, compiled: Compiled) -> None:
+        self._compiled = compiled
+        self.wearing = Wearing(self.kept.caseload, compiled)
 
     @property
     def conditions(self) -> dict[str, Condition]:
@@ -151,6 +162,9 @@ class Partition:
         if checkpoint:
             self._load_engine(checkpoint, now_us)
             self._load_devices(checkpoint)
+        # The caseload may have changed while nobody looked.
+        held = {name: one.person for name, one in self.health.devices.items()}
+        self.engine.forget(self.wearing.moved(held), now_us=now_us)
         self.health.plan(self.compiled.bearers, at_us)
         self.sequences.plan(self.compiled.bearers)
         loaded = checkpoint is not None and self._load_desk(checkpoint)
@@ -255,15 +269,12 @@ class Partition:
         fixes = batch.fixes
         if not len(fixes):
             return
-        index = {device: i for i, device in enumerate(self.compiled.plan.tracks)}
-        track_of = np.array([index.get(device, -1) for device in batch.devices], np.int64)
+        columns = (
+            fixes[column].astype(np.int64)
+            for column in ("time_us", "lat_e7", "lon_e7", "accuracy_cm")
+        )
         update = self.engine.update(
-            track_of[fixes["device"]],
-            *(
-                fixes[column].astype(np.int64)
-                for column in ("time_us", "lat_e7", "lon_e7", "accuracy_cm")
-            ),
-            now_us=batch.received_us,
+            self.wearing.tracks_of(batch), *columns, now_us=batch.received_us
         )
         self.counts.fixes += len(fixes)
         self.counts.fixes_unused += int(np.count_nonzero(np.isin(update.marks, _UNUSED)))
@@ -277,9 +288,10 @@ class Partition:
         An encounter that a beacon shows is then one alert, that of the pair, whatever the
         profile says about beacons. What speaks of a device's health was heard there.
         """
+        wearing = self.wearing
         if event.type in HEALTH_EVENTS and event.device in self.health.devices:
             return
-        if event.peer is not None and event.type in BEACONS:
+        if event.peer is not None and event.type in BEACONS and wearing.is_of_the_present(event):
             pairs = self.compiled.pairs_of(event.device, event.peer)
             for key in pairs:
                 lost = event.type == "beacon_lost"
@@ -287,8 +299,8 @@ class Partition:
                 self._decide(self.engine.sight(key, at_us, by=by, lost=lost, now_us=now_us), now_us)
             if pairs:
                 return
-        bearer = self._bearer(event.device)
-        self._outgoing.changed(self.desk.on_event(event, bearer, now_us=now_us))
+        for bearer in wearing.bearers_of(event, now_us):
+            self._outgoing.changed(self.desk.on_event(event, bearer, now_us=now_us))
 
     def _decide(self, transitions: Sequence[Transition], now_us: int) -> None:
         if not transitions:
@@ -305,7 +317,7 @@ class Partition:
         if not anomalies:
             return
         self.counts.anomalies += sum(change.began for change in anomalies)
-        told = [(one, self._bearer(one.track)) for one in anomalies]
+        told = [(one, self.wearing.bearer(one.track)) for one in anomalies]
         made = self._made
         self._outgoing.noted([anomaly_record(*one, made) for one in told])
         for change, bearer in told:
@@ -316,7 +328,7 @@ class Partition:
         if not changes:
             return
         self.counts.troubles += sum(change.began for change in changes)
-        told = [(one, self._bearer(one.device)) for one in changes]
+        told = [(one, self.wearing.bearer(one.device)) for one in changes]
         made = self._made
         self._outgoing.noted([health_record(*one, made) for one in told])
         for change, bearer in told:
@@ -327,9 +339,6 @@ class Partition:
         if changes:
             made = self._made
             self._outgoing.noted([gap_record(change, made) for change in changes])
-
-    def _bearer(self, device: str) -> Bearer:
-        return self.compiled.bearers.get(device) or stranger(device)
 
     @property
     def _made(self) -> MadeWith:
@@ -369,7 +378,9 @@ class Partition:
         """Compile a caseload for this instant and go on with the state there is."""
         before = self.compiled
         after = self._compile(kept, now_us)
-        ended = ended_by(self.engine.anomalies(now_us), after.plan, now_us)
+        moved = Wearing(kept.caseload, after).moved(self.wearing.persons)
+        ended = ended_by(self.engine.anomalies(now_us), after.plan, now_us, moved)
+        self.engine.forget(moved, now_us=now_us)
         closing = self.engine.swap(after.plan, now_us=now_us)
         self._note(ended, now_us)
         # Whoever gives a device back is told of in his own name.
@@ -383,8 +394,3 @@ class Partition:
         self.compiled = after
         self.counts.replans += 1
         self._observer.replanned()
-
-
-def stranger(device: str) -> Bearer:
-    """A device that is in no caseload. Its panic is told all the same."""
-    return Bearer(device=device, kind="handset", person=None, role=None, fix_interval_s=60.0)
