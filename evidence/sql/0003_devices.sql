@@ -39,6 +39,23 @@ CREATE TABLE evidence.sequence_step (
     build text NOT NULL,
     PRIMARY KEY (device, opened_at, number, state, decided_at)
 );
+
+-- Every command on how often a device is to report: issued (and why), received, or unanswered. The
+-- reason is for the file; a device is never told.
+CREATE TABLE evidence.command (
+    decided_at timestamptz NOT NULL,
+    stream_position bigint NOT NULL,
+    issued_at timestamptz NOT NULL,
+    interval_s double precision NOT NULL,
+    after_position bigint NOT NULL,
+    device text NOT NULL,
+    command_id text NOT NULL,
+    state text NOT NULL,
+    reason text NOT NULL,
+    build text NOT NULL,
+    PRIMARY KEY (command_id, state, decided_at)
+);
+SELECT evidence.cut_by_time('command', 'decided_at', 28);
 SELECT evidence.cut_by_time('device_health', 'decided_at', 28);
 SELECT evidence.cut_by_time('sequence_step', 'decided_at', 28);
 
