@@ -83,7 +83,12 @@ class Room:
     """A partition, what it gave, and a hand to bring it batches."""
 
     def __init__(
-        self, caseload: Caseload, profiles: Profiles = PROFILES, *, secret: bytes = b"of the test"
+        self,
+        caseload: Caseload,
+        profiles: Profiles = PROFILES,
+        *,
+        secret: bytes = b"of the test",
+        tick_s: float = 0.2,
     ) -> None:
         self.out = Recorder()
         rules = Rules()
@@ -92,7 +97,7 @@ class Room:
             cast("Outgoing", self.out),
             _Silent(),
             START_US,
-            tick_s=0.2,
+            tick_s=tick_s,
             build="test",
             rules=rules,
             secret=secret,
