@@ -4,8 +4,9 @@ The book changes only by `Book.apply`, in a live run and in a rebuild alike. Tha
 rebuilt from its changes equals the one that made them.
 
 Two marks of the past outlive an alert. Per subject (a watch of the engine, or an anomaly of a
-device), the number of the last transition and the newest onset: what the engine decides again after a crash is known by them. Per device and type of
-event, the newest sequence number and time: an event delivered again raises nothing again.
+device), the number of the last transition and the newest onset: what the engine decides again after
+a crash is known by them. Per device, bearer and type of event, the newest sequence number and time:
+an event delivered again raises nothing again, and a device that changed hands begins anew.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ SUBJECTS_REMEMBERED = 500_000
 """Subjects whose last transition is kept. Beyond it the one longest unchanged is forgotten."""
 
 EVENTS_REMEMBERED = 500_000
-"""Pairs of device and event type whose newest event is kept. Beyond it, as above."""
+"""Devices in one person's hands, and event types, whose newest event is kept. Beyond it, as above."""
 
 
 class Passed(msgspec.Struct, frozen=True, array_like=True):
@@ -106,7 +107,7 @@ class _Pages(msgspec.Struct):
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 
-_FORMAT = b"CA1"  # Cordon alerts, layout 1: `_Pages` as MessagePack.
+_FORMAT = b"CA2"  # Cordon alerts, layout 2: `_Pages` as MessagePack.
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_Pages)
 
@@ -143,9 +144,9 @@ class Book:
         """The active alerts of watches and anomalies."""
         return [self._entries[found] for found in self._by_subject.values()]
 
-    def of_event(self, device: str, event_type: str) -> Entry | None:
-        """The alert about this type of event of a device, active or returned."""
-        found = self._by_event.get(device, {}).get(event_type)
+    def of_event(self, held: str, event_type: str) -> Entry | None:
+        """The alert about this type of event, active or returned; `held` as `device_held`."""
+        found = self._by_event.get(held, {}).get(event_type)
         return None if found is None else self._entries[found]
 
     def oldest_returned(self, at_least_tier: int) -> Entry | None:
@@ -165,10 +166,10 @@ class Book:
         passed = self._passed.get(subject)
         return passed is None or onset_us > passed.onset_us
 
-    def has_seen(self, event: Event) -> bool:
+    def has_seen(self, event: Event, held: str) -> bool:
         """Whether an event, or a newer one of its kind, belonged to an alert known here."""
-        entry = self.of_event(event.device, event.type)
-        mark = self._marks.get((event.device, event.type))
+        entry = self.of_event(held, event.type)
+        mark = self._marks.get((held, event.type))
         if entry is not None and entry.mark is not None:
             mark = entry.mark
         return mark is not None and mark.has(event.seq, event.time_us)
@@ -197,14 +198,14 @@ class Book:
         """Whether an alert that is not open was open once: a change that came twice."""
         if alert.subject:
             return self.has_passed(alert.subject, alert.transition, from_iso(alert.onset))
-        known = self._marks.get((alert.device, alert.level))
+        known = self._marks.get((_held(alert), alert.level))
         mark = _mark_of(alert)
         return known is not None and mark is not None and known.has(mark.seq, mark.time_us)
 
     def _remember(self, alert: Alert, entry: Entry | None) -> None:
         mark = _mark_of(alert)
         if mark is not None:
-            key = (alert.device, alert.level)
+            key = (_held(alert), alert.level)
             known = self._marks.pop(key, mark)
             self._marks[key] = known.with_(mark.seq, mark.time_us)
             _forget_oldest(self._marks, EVENTS_REMEMBERED)
@@ -225,7 +226,7 @@ class Book:
 
     def _put_in(self, alert: Alert) -> None:
         if not alert.subject:
-            self._by_event.setdefault(alert.device, {})[alert.level] = alert.alert_id
+            self._by_event.setdefault(_held(alert), {})[alert.level] = alert.alert_id
         elif alert.state == "active":
             self._by_subject[alert.subject] = alert.alert_id
         if alert.state == "returned":
@@ -233,10 +234,10 @@ class Book:
 
     def _take_out(self, alert: Alert) -> None:
         if not alert.subject:
-            types = self._by_event[alert.device]
+            types = self._by_event[_held(alert)]
             del types[alert.level]
             if not types:
-                del self._by_event[alert.device]
+                del self._by_event[_held(alert)]
         elif self._by_subject.get(alert.subject) == alert.alert_id:
             del self._by_subject[alert.subject]
         self._returned[alert.tier - 1].pop(alert.alert_id, None)
@@ -246,7 +247,7 @@ class Book:
         pages = _Pages(
             entries=list(self._entries.values()),
             passed=list(self._passed.items()),
-            marks=[(device, kind, mark) for (device, kind), mark in self._marks.items()],
+            marks=[(held, kind, mark) for (held, kind), mark in self._marks.items()],
         )
         return _FORMAT + _encoder.encode(pages)
 
@@ -268,11 +269,20 @@ class Book:
             raise DeskStateError(f"damaged snapshot of the alerts: {error}") from error
         book = cls()
         book._passed = dict(pages.passed)
-        book._marks = {(device, kind): mark for device, kind, mark in pages.marks}
+        book._marks = {(held, kind): mark for held, kind, mark in pages.marks}
         for entry in pages.entries:
             book._entries[entry.alert.alert_id] = entry
             book._put_in(entry.alert)
         return book
+
+
+def device_held(device: str, person: str | None) -> str:
+    """Names a device in one person's hands. No id has a slash in it."""
+    return f"{device}/{person or ''}"
+
+
+def _held(alert: Alert) -> str:
+    return device_held(alert.device, alert.wearer or alert.protected)
 
 
 def _mark_of(alert: Alert) -> Mark | None:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from devices.command_changes import CommandChange
 from devices.health_changes import HealthChange
 from devices.sequence_changes import GapChange
 from geofence.anomaly_changes import AnomalyChange
@@ -101,11 +102,24 @@ class GapDecision(msgspec.Struct, frozen=True, kw_only=True):
     after_position: int
 
 
+class CommandDecision(msgspec.Struct, frozen=True, kw_only=True):
+    """A command was issued to a device, answered, or not answered in time.
+
+    Attributes:
+        change: What became of it.
+        build, after_position: As in `Decision`.
+    """
+
+    change: CommandChange
+    build: str
+    after_position: int
+
+
 class DecisionFormatError(ValueError):
     """Bytes that are not decisions of a layout this version reads."""
 
 
-Finding = AnomalyDecision | HealthDecision | GapDecision
+Finding = AnomalyDecision | HealthDecision | GapDecision | CommandDecision
 """Something that begins or ends with devices."""
 
 Found = (
@@ -113,6 +127,7 @@ Found = (
     | Sequence[AnomalyDecision]
     | Sequence[HealthDecision]
     | Sequence[GapDecision]
+    | Sequence[CommandDecision]
 )
 """What a message of the decisions stream holds: all of one kind."""
 
@@ -125,6 +140,7 @@ _LAYOUTS: dict[type, bytes] = {
     AnomalyDecision: b"CN1",  # Cordon anomalies, layout 1, with `AnomalyChange`
     HealthDecision: b"CV1",  # Cordon vitals, layout 1, with `HealthChange`
     GapDecision: b"CG1",  # Cordon gaps, layout 1, with `GapChange`
+    CommandDecision: b"CC1",  # Cordon commands, layout 1, with `CommandChange`
 }
 _others: dict[bytes, msgspec.msgpack.Decoder[Any]] = {
     layout: msgspec.msgpack.Decoder(tuple[kind, ...])  # type: ignore[valid-type]

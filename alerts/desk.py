@@ -24,7 +24,7 @@ from typing import Any
 
 import msgspec
 
-from alerts.book import Book, Entry
+from alerts.book import Book, Entry, device_held
 from alerts.desk_counts import DeskCounts
 from alerts.episodes import (
     alert_of_event,
@@ -200,10 +200,7 @@ class Desk:
         return self._take(spell_of_anomaly(change, bearer, rules, now_us), now_us)
 
     def on_health(self, change: HealthChange, bearer: Bearer, *, now_us: int) -> list[AlertChange]:
-        """Take in what begins or ends to be wrong with a device, or with the way to very many.
-
-        As `on_anomaly`, but there is always a rule. For very many the bearer stands for none.
-        """
+        """As `on_anomaly`, but there is always a rule. For very many the bearer stands for none."""
         rules = self._profiles.find(bearer.profile)
         return self._take(spell_of_health(change, bearer, rules, now_us), now_us)
 
@@ -225,13 +222,12 @@ class Desk:
     def on_event(self, event: Event, bearer: Bearer, *, now_us: int) -> list[AlertChange]:
         """Take in one event of a device.
 
-        An event that arrives after the one that ended its trouble (it was buffered) raises an
-        alert all the same, since the desk keeps no events but those of its alerts. Reading the
-        journal again ends it; otherwise a person does.
+        One that arrives after the event that ended its trouble raises an alert all the same: the
+        desk keeps no events but those of its alerts.
 
         Args:
             event: One that was taken in before changes nothing.
-            bearer: The device as it is assigned now.
+            bearer: The device as it was assigned when the event happened.
             now_us: The present instant.
 
         Returns:
@@ -239,23 +235,26 @@ class Desk:
         """
         profile = self._profiles.find(bearer.profile)
         cleared = profile.cleared_by(event.type)
-        ended = self._clear_by(event, cleared, now_us)
+        held = device_held(event.device, bearer.person)
+        ended = self._clear_by(event, held, cleared, now_us)
         if event.type not in profile.events:
             self.counts.unmapped += 0 if cleared else 1
             return ended
-        if self._book.has_seen(event):
+        if self._book.has_seen(event, held):
             self.counts.replayed += 1
             return ended
-        entry = self._book.of_event(event.device, event.type)
+        entry = self._book.of_event(held, event.type)
         if entry is None:
             fields = alert_of_event(event, bearer, profile, now_us)
             return ended + self._raise(fields, now_us)
         return ended + self._repeat(entry, event, now_us)
 
-    def _clear_by(self, event: Event, types: Iterable[str], now_us: int) -> list[AlertChange]:
+    def _clear_by(
+        self, event: Event, held: str, types: Iterable[str], now_us: int
+    ) -> list[AlertChange]:
         changes: list[AlertChange] = []
         for name in types:
-            entry = self._book.of_event(event.device, name)
+            entry = self._book.of_event(held, name)
             if entry is None or entry.mark is None or entry.alert.state == "returned":
                 continue
             if entry.mark.has(event.seq, event.time_us):

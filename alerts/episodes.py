@@ -37,13 +37,14 @@ def watch_episode_id(watch: str, onset_us: int, number: int | None = None) -> st
     return str(uuid.uuid5(EPISODES, f"watch/{watch}@{onset_us}{tail}"))
 
 
-def event_episode_id(event: Event) -> str:
-    """Names what an event of a device began.
+def event_episode_id(event: Event, person: str = "") -> str:
+    """Names what an event of a device began; `person` where it is told of a second one, too.
 
     A device whose clock cannot be believed may have begun to count anew, too: then the time of
     arrival tells this event from an older one with the same number.
     """
     tail = f"@{event.time_us}" if event.time_doubted else ""
+    tail += f"/{person}" if person else ""
     return str(uuid.uuid5(EPISODES, f"event/{event.device}/{event.type}/{event.seq}{tail}"))
 
 
@@ -111,7 +112,8 @@ def alert_of_event(event: Event, bearer: Bearer, profile: Profile, now_us: int) 
     agency is answerable for it.
     """
     rule = profile.events[event.type]
-    episode_id = event_episode_id(event)
+    was_anothers = event.time_us < bearer.since_us
+    episode_id = event_episode_id(event, (bearer.person or "") if was_anothers else "")
     tag_free = tuple(handset for handset in bearer.notify if _may_be_told(handset, bearer))
     return {
         "alert_id": alert_id(episode_id),

@@ -44,7 +44,7 @@ class ServiceBackend:
         engine, compiled = partition.engine.picture(), partition.compiled
         keys, watches, conditions = compiled.plan.watch_keys, compiled.watches, partition.conditions
         people = {person.id: person for person in partition.kept.caseload.people}
-        tracks, health = compiled.plan.tracks, partition.health.devices
+        tracks, health = compiled.plan.tracks, partition.care.health.devices
         return Picture(
             server_time=to_iso(self._clock()),
             devices=device_views(

@@ -37,6 +37,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
     outgoing: bytes
     health: bytes = b""
     sequences: bytes = b""
+    commands: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

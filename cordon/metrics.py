@@ -55,8 +55,14 @@ class _PartsCollector(Collector):
         partition = parts.worker.partition
         yield from _counters("engine", "Engine, since the start", partition.counts)
         yield from _counters(
-            "reports", "Order of what devices send, since the start", partition.sequences.counts
+            "reports",
+            "Order of what devices send, since the start",
+            partition.care.sequences.counts,
         )
+        yield from _counters(
+            "commands", "Command desk, since the start", partition.care.commands.counts
+        )
+        yield from _counters("command_lane", "Commands sent", parts.outgoing.commands.counts)
         yield from _counters("desk", "Alert desk, since its start", partition.desk.counts)
         yield from _counters("outbox", "Deliveries, since the start", parts.outgoing.outbox.counts)
         yield from _counters("profiles", "Jurisdiction profiles", parts.profiles.counts)

@@ -23,6 +23,8 @@ from alerts.outbox import Outbox
 from alerts.profile import Profiles
 from cordon.appender import Appender
 from cordon.checkpoint import Recorded
+from cordon.command_lane import CommandLane
+from devices.command_desk import Sending
 from devices.instants import Clock
 from devices.reports import Receipt
 from geofence.anomaly_changes import AnomalyChange
@@ -67,6 +69,7 @@ class Outgoing:
             self._record,
             clock,
         )
+        self.commands = CommandLane(publisher, bearer_of, clock)
         self._on_change = on_change
         self._clock = clock
 
@@ -76,6 +79,7 @@ class Outgoing:
             group.create_task(self.decisions.run(), name="append-decisions")
             group.create_task(self.alerts.run(), name="append-alerts")
             group.create_task(self.dispatcher.run(), name="deliveries")
+            group.create_task(self.commands.run(), name="commands")
 
     @property
     def alerts_position(self) -> int:
@@ -96,6 +100,10 @@ class Outgoing:
         for start in range(0, len(found), DECISIONS_PER_RECORD):
             record = found[start : start + DECISIONS_PER_RECORD]
             self.decisions.append(_name_of(record[0]), encode_found(record))
+
+    def commanded(self, sendings: Sequence[Sending]) -> None:
+        """Commands are to be sent to devices now."""
+        self.commands.put(sendings)
 
     def changed(self, changes: Sequence[AlertChange]) -> None:
         """Alerts changed: record them, tell those concerned, show them."""

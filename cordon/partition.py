@@ -17,22 +17,27 @@ from alerts.desk import Desk
 from alerts.errors import DeskStateError
 from alerts.model import AlertChange
 from cordon.checkpoint import Checkpoint, Recorded
+from cordon.device_care import DeviceCare, Noticed
 from cordon.keep import KeptCaseload
 from cordon.outgoing import Outgoing
-from cordon.records import MadeWith, anomaly_record, decision_record, gap_record, health_record
+from cordon.records import (
+    MadeWith,
+    anomaly_record,
+    command_record,
+    decision_record,
+    gap_record,
+    health_record,
+)
 from devices.caseload import Caseload, Condition
 from devices.compiler import NO_SENSITIVITIES, compile_caseload
-from devices.health import Health, HealthStateError
-from devices.health_changes import HEALTH_EVENTS, HealthChange
-from devices.health_reports import take_reports
+from devices.health_changes import HEALTH_EVENTS
 from devices.instants import MICROSECONDS
 from devices.reports import BEACONS, Batch, Event, positions
-from devices.sequence_changes import GapChange
-from devices.sequences import Sequences, SequenceStateError
-from devices.watches import Bearer, Compiled
+from devices.watches import Compiled
+from devices.wearing import Wearing
 from geofence.anomaly_changes import AnomalyChange, ended_by
 from geofence.engine import Engine, Mark, Rules
-from geofence.levels import Transition
+from geofence.levels import Level, Transition
 from geofence.sensitivity import Sensitivity
 from geofence.snapshot import SnapshotError
 
@@ -90,6 +95,7 @@ class Partition:
         tick_s: Interval of the sweeps.
         build: Version of the code, for decisions.
         rules: The engine's parameters.
+        secret: Of the command desk, where no checkpoint holds one.
         sensitivities: By jurisdiction profile, how readily levels are entered and left.
     """
 
@@ -103,16 +109,16 @@ class Partition:
         tick_s: float,
         build: str,
         rules: Rules,
+        secret: bytes = b"",
         sensitivities: Mapping[str, Sensitivity] = NO_SENSITIVITIES,
     ) -> None:
         self.counts = PartitionCounts()
         self.desk = new_desk()
         self.kept = KeptCaseload("", Caseload())
         self._sensitivities = sensitivities
-        self.compiled: Compiled = self._compile(self.kept, now_us)
+        self.compiled = self._compile(self.kept, now_us)
         self.engine = Engine(self.compiled.plan, now_us=now_us, rules=rules)
-        self.health = Health(now_us)
-        self.sequences = Sequences()
+        self.care = DeviceCare(secret, now_us)
         self.ticked_us = 0
         self.position = 0
         self._gateway = ""
@@ -122,6 +128,17 @@ class Partition:
         self._tick_us = int(tick_s * MICROSECONDS)
         self._build = build
         self._rules = rules
+        self._secret = secret
+
+    @property
+    def compiled(self) -> Compiled:
+        """The caseload as it is in force now."""
+        return self._compiled
+
+    @compiled.setter
+    def compiled(self, compiled: Compiled) -> None:
+        self._compiled = compiled
+        self.wearing = Wearing(self.kept.caseload, compiled)
 
     @property
     def conditions(self) -> dict[str, Condition]:
@@ -145,14 +162,16 @@ class Partition:
         at_us = min(checkpoint.ticked_us or now_us, now_us) if checkpoint else now_us
         self.compiled = self._compile(self.kept, at_us)
         self.engine = Engine(self.compiled.plan, now_us=now_us, rules=self._rules)
-        self.health, self.sequences = Health(at_us), Sequences()
+        self.care = DeviceCare(self._secret, at_us)
         self.desk = self._new_desk()
         self.position, self.ticked_us, self._gateway = 0, 0, ""
         if checkpoint:
             self._load_engine(checkpoint, now_us)
-            self._load_devices(checkpoint)
-        self.health.plan(self.compiled.bearers, at_us)
-        self.sequences.plan(self.compiled.bearers)
+            for part, error in self.care.load(checkpoint):
+                self._refuse(part, error)
+        # The caseload may have changed while nobody looked.
+        self.engine.forget(self.wearing.moved(self.care.persons), now_us=now_us)
+        self.care.plan(self.compiled.bearers, at_us)
         loaded = checkpoint is not None and self._load_desk(checkpoint)
         self._observer.replanned()
         return loaded
@@ -166,16 +185,6 @@ class Partition:
         else:
             self.position, self.ticked_us = checkpoint.journal_position, checkpoint.ticked_us
             self._gateway = checkpoint.gateway
-
-    def _load_devices(self, checkpoint: Checkpoint) -> None:
-        try:
-            self.health = Health.restore(checkpoint.health)
-        except HealthStateError as error:
-            self._refuse("health", error)
-        try:
-            self.sequences = Sequences.restore(checkpoint.sequences)
-        except SequenceStateError as error:
-            self._refuse("sequences", error)
 
     def _load_desk(self, checkpoint: Checkpoint) -> bool:
         try:
@@ -204,13 +213,14 @@ class Partition:
         """
         self._listen_from(now_us)
         anomalies = [anomaly.key for anomaly in self.engine.anomalies(now_us)]
-        troubles = [trouble.key for trouble in self.health.going_on(now_us)]
+        troubles = [trouble.key for trouble in self.care.health.going_on(now_us)]
         watches = self.compiled.watches.keys()
+        self.care.keep_near(self._not_clear())
         self._outgoing.changed(self.desk.retire(watches, anomalies, troubles, now_us=now_us))
 
     def _listen_from(self, now_us: int) -> None:
         self.engine.listen_from(now_us)
-        self.health.listen_from(now_us)
+        self.care.listen_from(now_us)
 
     def checkpoint(self) -> Checkpoint:
         """The present state, to begin from."""
@@ -222,8 +232,9 @@ class Partition:
             engine=self.engine.snapshot(),
             desk=self.desk.snapshot(),
             outgoing=self._outgoing.snapshot(),
-            health=self.health.snapshot(),
-            sequences=self.sequences.snapshot(),
+            health=self.care.health.snapshot(),
+            sequences=self.care.sequences.snapshot(),
+            commands=self.care.commands.snapshot(),
         )
 
     # -- batches ----------------------------------------------------------------------------
@@ -231,13 +242,12 @@ class Partition:
     def apply(self, batch: Batch) -> None:
         """Take in a batch: first the time that has passed, then its fixes, then the rest."""
         if not self.ticked_us:  # a journal read from its start: begin with the plan of then
-            self.health = Health(batch.received_us)
+            self.care = DeviceCare(self._secret, batch.received_us)
             self._replan(self.kept, batch.received_us)
         self._note_start(batch)
         self.tick_until(batch.received_us)
         self._take_fixes(batch)
-        self._note_health(take_reports(self.health, batch), batch.received_us)
-        self._note_gaps(self.sequences.take(batch))
+        self._note_devices(self.care.take(batch, self.wearing), batch.received_us)
         for event in batch.events:
             self.counts.events += 1
             self._take_event(event, batch.received_us)
@@ -255,15 +265,12 @@ class Partition:
         fixes = positions(batch.fixes)
         if not len(fixes):
             return
-        index = {device: i for i, device in enumerate(self.compiled.plan.tracks)}
-        track_of = np.array([index.get(device, -1) for device in batch.devices], np.int64)
+        columns = (
+            fixes[column].astype(np.int64)
+            for column in ("time_us", "lat_e7", "lon_e7", "accuracy_cm")
+        )
         update = self.engine.update(
-            track_of[fixes["device"]],
-            *(
-                fixes[column].astype(np.int64)
-                for column in ("time_us", "lat_e7", "lon_e7", "accuracy_cm")
-            ),
-            now_us=batch.received_us,
+            self.wearing.tracks_of(batch.devices, fixes), *columns, now_us=batch.received_us
         )
         self.counts.fixes += len(fixes)
         self.counts.fixes_unused += int(np.count_nonzero(np.isin(update.marks, _UNUSED)))
@@ -277,9 +284,10 @@ class Partition:
         An encounter that a beacon shows is then one alert, that of the pair, whatever the
         profile says about beacons. What speaks of a device's health was heard there.
         """
-        if event.type in HEALTH_EVENTS and event.device in self.health.devices:
+        wearing = self.wearing
+        if event.type in HEALTH_EVENTS and event.device in self.care.health.devices:
             return
-        if event.peer is not None and event.type in BEACONS:
+        if event.peer is not None and event.type in BEACONS and wearing.is_of_the_present(event):
             pairs = self.compiled.pairs_of(event.device, event.peer)
             for key in pairs:
                 lost = event.type == "beacon_lost"
@@ -287,8 +295,8 @@ class Partition:
                 self._decide(self.engine.sight(key, at_us, by=by, lost=lost, now_us=now_us), now_us)
             if pairs:
                 return
-        bearer = self._bearer(event.device)
-        self._outgoing.changed(self.desk.on_event(event, bearer, now_us=now_us))
+        for bearer in wearing.bearers_of(event, now_us):
+            self._outgoing.changed(self.desk.on_event(event, bearer, now_us=now_us))
 
     def _decide(self, transitions: Sequence[Transition], now_us: int) -> None:
         if not transitions:
@@ -298,6 +306,7 @@ class Partition:
         told = [(transition, watches[transition.watch]) for transition in transitions]
         self._outgoing.decided([decision_record(*one, made) for one in told])
         for transition, watch in told:
+            self.care.approach(transition, watch, now_us)
             self._outgoing.changed(self.desk.on_transition(transition, watch, now_us=now_us))
 
     def _note(self, anomalies: Sequence[AnomalyChange], now_us: int) -> None:
@@ -305,31 +314,33 @@ class Partition:
         if not anomalies:
             return
         self.counts.anomalies += sum(change.began for change in anomalies)
-        told = [(one, self._bearer(one.track)) for one in anomalies]
+        told = [(one, self.wearing.bearer(one.track)) for one in anomalies]
         made = self._made
         self._outgoing.noted([anomaly_record(*one, made) for one in told])
         for change, bearer in told:
             self._outgoing.changed(self.desk.on_anomaly(change, bearer, now_us=now_us))
 
-    def _note_health(self, changes: Sequence[HealthChange], now_us: int) -> None:
-        """Keep and tell what began or ended to be wrong with devices."""
-        if not changes:
-            return
-        self.counts.troubles += sum(change.began for change in changes)
-        told = [(one, self._bearer(one.device)) for one in changes]
+    def _note_devices(self, noticed: Noticed, now_us: int) -> None:
+        """Keep and tell what was noticed of devices, and have commands sent to them."""
         made = self._made
-        self._outgoing.noted([health_record(*one, made) for one in told])
+        told = [(one, self.wearing.bearer(one.device)) for one in noticed.troubles]
+        self.counts.troubles += sum(change.began for change in noticed.troubles)
+        for found in (
+            [health_record(*one, made) for one in told],
+            [gap_record(change, made) for change in noticed.gaps],
+            [command_record(change, made) for change in noticed.commands],
+        ):
+            if found:
+                self._outgoing.noted(found)
         for change, bearer in told:
             self._outgoing.changed(self.desk.on_health(change, bearer, now_us=now_us))
+        self._outgoing.commanded(noticed.sendings)
 
-    def _note_gaps(self, changes: Sequence[GapChange]) -> None:
-        """Keep what is missing of devices' reports, and what came late."""
-        if changes:
-            made = self._made
-            self._outgoing.noted([gap_record(change, made) for change in changes])
-
-    def _bearer(self, device: str) -> Bearer:
-        return self.compiled.bearers.get(device) or stranger(device)
+    def _not_clear(self) -> set[str]:
+        """Keys of the watches by which somebody may be near."""
+        levels = self.engine.picture().watches.level
+        keys = self.compiled.plan.watch_keys
+        return {key for key, level in zip(keys, levels, strict=True) if level != Level.CLEAR}
 
     @property
     def _made(self) -> MadeWith:
@@ -349,8 +360,7 @@ class Partition:
             if valid_until_us is not None and tick_us >= valid_until_us:
                 self._replan(self.kept, tick_us)
             self._decide(self.engine.sweep(tick_us), tick_us)
-            self._note_health(self.health.advance(tick_us), tick_us)
-            self._note_gaps(self.sequences.advance(tick_us))
+            self._note_devices(self.care.advance(tick_us), tick_us)
             self.ticked_us = tick_us
 
     def put_in_force(self, kept: KeptCaseload, now_us: int) -> None:
@@ -369,12 +379,13 @@ class Partition:
         """Compile a caseload for this instant and go on with the state there is."""
         before = self.compiled
         after = self._compile(kept, now_us)
-        ended = ended_by(self.engine.anomalies(now_us), after.plan, now_us)
+        moved = Wearing(kept.caseload, after).moved(self.wearing.persons)
+        ended = ended_by(self.engine.anomalies(now_us), after.plan, now_us, moved)
+        self.engine.forget(moved, now_us=now_us)
         closing = self.engine.swap(after.plan, now_us=now_us)
         self._note(ended, now_us)
         # Whoever gives a device back is told of in his own name.
-        self._note_health(self.health.plan(after.bearers, now_us), now_us)
-        self.sequences.plan(after.bearers)
+        self._note_devices(self.care.plan(after.bearers, now_us), now_us)
         # What closes a watch that is no longer there is told in the terms it was raised in.
         watches = {**before.watches, **after.watches}
         self.kept = kept
@@ -383,8 +394,3 @@ class Partition:
         self.compiled = after
         self.counts.replans += 1
         self._observer.replanned()
-
-
-def stranger(device: str) -> Bearer:
-    """A device that is in no caseload. Its panic is told all the same."""
-    return Bearer(device=device, kind="handset", person=None, role=None, fix_interval_s=60.0)

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from alerts.decisions import AnomalyDecision, Decision, GapDecision, HealthDecision
+from alerts.decisions import (
+    AnomalyDecision,
+    CommandDecision,
+    Decision,
+    GapDecision,
+    HealthDecision,
+)
+from devices.command_changes import CommandChange
 from devices.health_changes import HealthChange
 from devices.sequence_changes import GapChange
 from devices.watches import Bearer, Watch
@@ -77,3 +84,8 @@ def health_record(change: HealthChange, bearer: Bearer, made: MadeWith) -> Healt
 def gap_record(change: GapChange, made: MadeWith) -> GapDecision:
     """The record of missing numbers, or of their end."""
     return GapDecision(change=change, build=made.build, after_position=made.after_position)
+
+
+def command_record(change: CommandChange, made: MadeWith) -> CommandDecision:
+    """The record of what became of a command."""
+    return CommandDecision(change=change, build=made.build, after_position=made.after_position)

@@ -223,6 +223,7 @@ class Service:
             tick_s=settings.engine.sweep_interval_s,
             build=BUILD,
             rules=rules,
+            secret=secrets.token_bytes(32),
             sensitivities=profiles.sensitivities,
         )
         worker = Worker(

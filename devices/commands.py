@@ -20,6 +20,9 @@ MAX_TEXT = 500
 MAX_COMMAND_BYTES = 8_192
 """A longer command is a mistake of ours; small devices have small buffers."""
 
+TAG_COMMAND_BYTES = 256
+"""Every command to a tag is filled up with spaces to this size: its length tells nothing."""
+
 _Title = Annotated[str, msgspec.Meta(max_length=MAX_TITLE)]
 _Body = Annotated[str, msgspec.Meta(max_length=MAX_TEXT)]
 
@@ -142,14 +145,19 @@ def to_handset(address: HandsetAddress, command: HandsetCommand) -> Outgoing:
 
 
 def encode_for_tag(command: TagCommand) -> bytes:
-    """The JSON payload of a command that a tag may get.
+    """The JSON payload of a command that a tag may get, in `TAG_COMMAND_BYTES`.
 
     Raises:
         TypeError: It is none of those, whatever a type checker was told.
+        CommandFormatError: It does not fit.
     """
     if type(command) not in {FixInterval, Locate}:
         raise TypeError(f"a {type(command).__name__} must never be sent to a tag")
-    return _checked(command)
+    payload = _checked(command)
+    if len(payload) > TAG_COMMAND_BYTES:
+        limit = f"a command for a tag may have {TAG_COMMAND_BYTES}"
+        raise CommandFormatError(f"{len(payload):,} bytes; {limit}, so shorten its id")
+    return payload.ljust(TAG_COMMAND_BYTES)
 
 
 def encode_for_handset(command: HandsetCommand) -> bytes:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
 
@@ -57,6 +57,7 @@ class _Present:
     Attributes:
         orders: In force, by id.
         carrier: Person by device.
+        since_us: From when on, by device.
         tags: Tags by wearer, sorted.
         handsets: Handsets by protected person, sorted. Never a wearer's.
         companions: Handsets by the wearer who carries them, sorted.
@@ -65,6 +66,7 @@ class _Present:
 
     orders: list[Order]
     carrier: dict[str, str]
+    since_us: dict[str, int]
     tags: dict[str, list[str]]
     handsets: dict[str, list[str]]
     companions: dict[str, list[str]]
@@ -161,7 +163,8 @@ def _period(item: Assignment | Order) -> tuple[int, int | None]:
 def _present(caseload: Caseload, at_us: int, sensitivities: Mapping[str, Sensitivity]) -> _Present:
     role = {person.id: person.role for person in caseload.people}
     kind = {device.id: device.kind for device in caseload.devices}
-    carrier = {a.device: a.person for a in caseload.assignments if _holds(a, at_us)}
+    in_force = [a for a in caseload.assignments if _holds(a, at_us)]
+    carrier = {a.device: a.person for a in in_force}
     tags: dict[str, list[str]] = defaultdict(list)
     handsets: dict[str, list[str]] = defaultdict(list)
     companions: dict[str, list[str]] = defaultdict(list)
@@ -178,6 +181,7 @@ def _present(caseload: Caseload, at_us: int, sensitivities: Mapping[str, Sensiti
     return _Present(
         orders=orders,
         carrier=carrier,
+        since_us={a.device: from_datetime(a.from_) for a in in_force},
         tags=dict(tags),
         handsets=dict(handsets),
         companions=dict(companions),
@@ -314,8 +318,20 @@ def _bearers(caseload: Caseload, present: _Present) -> dict[str, Bearer]:
             # Several orders may name different profiles: the first by id, so that it is stable.
             profile=orders[0].profile if orders else DEFAULT_PROFILE,
             notify=tuple(sorted(notify)),
+            since_us=present.since_us.get(device.id, 0),
         )
     return bearers
+
+
+def bearer_at(caseload: Caseload, device: str, at_us: int, now_us: int) -> Bearer | None:
+    """Who carried a device at an instant of the past, under the orders of then.
+
+    Those to be told are told by the handsets they have now: hers of then may be another's today.
+    None for a device that is in no caseload.
+    """
+    then = _present(caseload, at_us, NO_SENSITIVITIES)
+    now = _present(caseload, now_us, NO_SENSITIVITIES)
+    return _bearers(caseload, replace(then, handsets=now.handsets)).get(device)
 
 
 def _valid_until_us(caseload: Caseload, orders: list[Order], at_us: int) -> int | None:

@@ -94,7 +94,10 @@ class Health:
         for name, bearer in wanted.items():
             if name not in self.devices:
                 has_place = bearer.kind != "home_unit"
-                self.devices[name] = DeviceHealth(bearer.person or "", (), 0.0, has_place, now_us)
+                self.devices[name] = DeviceHealth(
+                    bearer.person or "", (), 0.0, has_place, bearer.since_us, now_us
+                )
+            self.devices[name].worn_us = bearer.since_us
             self.devices[name].agencies = bearer.agencies
             self.devices[name].interval_s = bearer.fix_interval_s
         self._lay_out_time()
@@ -138,12 +141,12 @@ class Health:
         self, name: str, pct: int, charging: int, time_us: int, now_us: int
     ) -> list[HealthChange]:
         """A fix says how full the battery is; as in `FIX_DTYPE`, `MISSING` where it does not."""
-        device = self.devices.get(name)
+        device = self._worn(name, time_us)
         return [] if device is None else take_battery(name, device, pct, charging, time_us, now_us)
 
     def position(self, name: str, time_us: int, now_us: int) -> list[HealthChange]:
         """The device knows where it is, or was at this time of its own."""
-        device = self.devices.get(name)
+        device = self._worn(name, time_us)
         if device is None:
             return []
         changes = take_position(name, device, time_us, now_us)
@@ -153,8 +156,13 @@ class Health:
 
     def event(self, name: str, kind: str, time_us: int, now_us: int) -> list[HealthChange]:
         """The device reports one of `devices.health_changes.HEALTH_EVENTS`."""
-        device = self.devices.get(name)
+        device = self._worn(name, time_us)
         return [] if device is None else take_event(name, device, kind, time_us, now_us)
+
+    def _worn(self, name: str, time_us: int) -> DeviceHealth | None:
+        """The device, if the one who carries it now carried it then."""
+        device = self.devices.get(name)
+        return None if device is None or time_us < device.worn_us else device
 
     def status(self, name: str, time_us: int, now_us: int, *, online: bool) -> list[HealthChange]:
         """The device says that it is there, or the broker that it has lost it."""

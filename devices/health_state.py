@@ -54,6 +54,7 @@ class DeviceHealth(msgspec.Struct, array_like=True):
         agencies: Of the orders that concern the person.
         interval_s: How often it is expected to report.
         has_place: It reports positions; a home unit does not.
+        worn_us: From when on this person carries it: what it reports of before is another's.
         since_us: From when on it can be blamed for silence: it was assigned, or came back.
         heard_us: Arrival of its last word; `NEVER_US` before the first.
         placed_us: Arrival of its newest position.
@@ -74,6 +75,7 @@ class DeviceHealth(msgspec.Struct, array_like=True):
     agencies: tuple[str, ...]
     interval_s: float
     has_place: bool
+    worn_us: int
     since_us: int
     heard_us: int = NEVER_US
     placed_us: int = NEVER_US

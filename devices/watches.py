@@ -47,9 +47,10 @@ class Watch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Bearer(msgspec.Struct, frozen=True, kw_only=True):
-    """A device as it is assigned now.
+    """A device as it is assigned now, or was at an instant.
 
     Attributes:
+        since_us: From when on this person carries it; 0 when nobody does.
         agencies: Agencies of all orders that concern the person.
         notify: For a wearer's device, the handsets of those protected from him; for a protected
             person's device, her own handsets. Never a wearer's device.
@@ -63,6 +64,7 @@ class Bearer(msgspec.Struct, frozen=True, kw_only=True):
     agencies: tuple[str, ...] = ()
     profile: str = DEFAULT_PROFILE
     notify: tuple[str, ...] = ()
+    since_us: int = 0
 
     @property
     def own_handsets(self) -> tuple[str, ...]:

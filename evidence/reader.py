@@ -127,6 +127,13 @@ class TrackFix:
 
 
 @dataclass(frozen=True, slots=True)
+class PersonFix(TrackFix):
+    """A fix of a person: made by whichever device the person carried then."""
+
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
 class AlertStep:
     """A change of an alert, or an attempt to tell someone of it.
 
@@ -233,15 +240,30 @@ class Reader:
             HistoryLimitError: The window is longer than `TRACK_SPAN_US`, or holds more than
                 `TRACK_LIMIT` fixes: an answer cut short would look like silence.
         """
+        return await self._track(TrackFix, _TRACK, device, from_us, to_us)
+
+    async def person_track(self, person: str, from_us: int, to_us: int) -> list[PersonFix]:
+        """The fixes a person made, by the assignments as they are known now; else as `track`.
+
+        A fix belongs to whoever carried its device at its own time, however late it came.
+
+        Raises:
+            HistoryLimitError: As `track`.
+        """
+        return await self._track(PersonFix, _PERSON_TRACK, person, from_us, to_us)
+
+    async def _track(
+        self, kind: type[RowT], query: str, of: str, from_us: int, to_us: int
+    ) -> list[RowT]:
         if to_us - from_us > TRACK_SPAN_US:
             raise HistoryLimitError("a track is read for at most 31 days at a time")
         values = {
-            "device": clean(device),
+            "of": clean(of),
             "from": to_datetime(from_us),
             "to": to_datetime(to_us),
             "limit": TRACK_LIMIT + 1,
         }
-        fixes = await self._read(TrackFix, _TRACK, values)
+        fixes = await self._read(kind, query, values)
         if len(fixes) > TRACK_LIMIT:
             raise HistoryLimitError(
                 f"more than {TRACK_LIMIT} fixes in this window; ask for a shorter one"
@@ -343,13 +365,21 @@ _REFUSALS_BY_DEVICE = """
     ORDER BY max(received_at) DESC, device, code, reason LIMIT %(limit)s
 """
 
-_TRACK = """
-    SELECT evidence.us(time) AS time_us, seq, evidence.us(received_at) AS received_us, lat_e7, lon_e7,
+_FIX = """evidence.us(time) AS time_us, seq, evidence.us(received_at) AS received_us, lat_e7, lon_e7,
         accuracy_cm, speed_cms, course_cdeg, altitude_dm, satellites, hdop_c, kind, battery_pct,
-        charging, buffered
-    FROM evidence.fix WHERE device = %(device)s AND time >= %(from)s AND time < %(to)s
+        charging, buffered"""
+
+_TRACK = """
+    SELECT <fix>
+    FROM evidence.fix WHERE device = %(of)s AND time >= %(from)s AND time < %(to)s
     ORDER BY time, seq LIMIT %(limit)s
-"""
+""".replace("<fix>", _FIX)
+
+_PERSON_TRACK = """
+    SELECT <fix>, device
+    FROM evidence.fixes_of(%(of)s, %(from)s, %(to)s)
+    ORDER BY time, device, seq LIMIT %(limit)s
+""".replace("<fix>", _FIX)
 
 _ALERT_HISTORY = """
     SELECT evidence.us(time) AS time_us, kind, document::text AS document

@@ -17,7 +17,7 @@ from typing import Literal, Self
 import numpy as np
 
 from devices.instants import to_datetime
-from evidence import decided, rows
+from evidence import decided, device_rows, rows
 from evidence.database import Database
 from evidence.decided import AlertEntry, DecisionEntry
 from evidence.fixes import JournalEntry, pack_fixes
@@ -64,6 +64,7 @@ class Written:
     anomalies: int = 0
     device_health: int = 0
     sequence_steps: int = 0
+    commands: int = 0
     alert_changes: int = 0
     deliveries: int = 0
     damaged: int = 0
@@ -183,7 +184,7 @@ class Store:
             async with connection.transaction():
                 after = await claim(connection, stream, partition)
                 late = [entry for entry in entries if entry[0] > after]
-                decisions, anomalies, health, gaps = [
+                decisions, anomalies, health, gaps, commands = [
                     await insert(connection, table, rows_of(late)) for table, rows_of in _DECIDED
                 ]
                 written = Written(
@@ -193,6 +194,7 @@ class Store:
                     anomalies=anomalies,
                     device_health=health,
                     sequence_steps=gaps,
+                    commands=commands,
                 )
                 if late:
                     await set_position(connection, stream, partition, late[-1][0])
@@ -339,8 +341,9 @@ async def _store_batches(
 _DECIDED = (
     (decided.DECISION, decided.decision_rows),
     (decided.ANOMALY, decided.anomaly_rows),
-    (decided.DEVICE_HEALTH, decided.health_rows),
-    (decided.SEQUENCE_STEP, decided.gap_rows),
+    (device_rows.DEVICE_HEALTH, device_rows.health_rows),
+    (device_rows.SEQUENCE_STEP, device_rows.gap_rows),
+    (device_rows.COMMAND, device_rows.command_rows),
 )
 """Tables that are filled from the decisions stream."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import msgspec
 
@@ -49,11 +49,15 @@ def anomaly_key(label: str, track: str, companion: str) -> str:
     return "/".join(part for part in (label, track, companion) if part)
 
 
-def ended_by(active: Iterable[AnomalyChange], plan: Plan, now_us: int) -> list[AnomalyChange]:
-    """The ends of those anomalies whose devices a plan no longer follows."""
+def ended_by(
+    active: Iterable[AnomalyChange], plan: Plan, now_us: int, moved: Collection[str] = ()
+) -> list[AnomalyChange]:
+    """The ends of those anomalies whose devices a plan no longer follows, or others carry now."""
     pairs, tracks = set(plan.companion_keys), set(plan.tracks)
 
     def is_followed(change: AnomalyChange) -> bool:
+        if change.track in moved or change.companion in moved:
+            return False
         if change.companion:
             return (change.track, change.companion) in pairs
         return change.track in tracks

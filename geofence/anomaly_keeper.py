@@ -118,6 +118,13 @@ class AnomalyKeeper:
         carry(companions, pairs, self._companions, self._plan.companion_keys)
         return self
 
+    def forget(self, tracks: list[int]) -> None:
+        """Begin anew with these devices of the plan, and with every pair one of them is in."""
+        self._state[tracks] = new_anomalies(len(tracks))
+        worn, carried = self._plan.companions.worn, self._plan.companions.carried
+        pairs = np.flatnonzero(np.isin(worn, tracks) | np.isin(carried, tracks))
+        self._companions[pairs] = new_companions(pairs.size)
+
     def _named(self, row: Any, now_us: int) -> AnomalyChange:
         pair = int(row["companion"])
         return AnomalyChange(

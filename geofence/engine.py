@@ -13,7 +13,7 @@ threads at once.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -210,6 +210,16 @@ class Engine:
             return take_plan(*self._arrays(), changed, now_us, start, self._changes)
 
         return closing + self._run(step, self._watches.size, now_us, swept=True)
+
+    def forget(self, devices: Collection[str], *, now_us: int) -> None:
+        """Others carry these devices from now on: where they were says nothing of them.
+
+        Devices that are not in the plan are passed over. For the instant before a `swap`, which
+        ends the watches of those who carried them.
+        """
+        index = [i for i, name in enumerate(self._plan.tracks) if name in devices]
+        self._tracks[index] = new_tracks(len(index), listening_us=now_us)
+        self._keeper.forget(index)
 
     def snapshot(self) -> bytes:
         """The state as bytes, for `restore`."""

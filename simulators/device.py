@@ -1,8 +1,8 @@
 """A tag or a handset that speaks MQTT, as the real ones must.
 
 It publishes with QoS 1 and keeps every fix until PUBACK; reconnects with growing pauses, with a new
-client each time; numbers its messages so that no number ever repeats; says that it is there, and
-leaves a last will for when it is not. A handset also listens for commands and answers them.
+client each time; numbers its messages so that no number ever repeats; says that it is there, and leaves a
+last will for when it is not. It listens for commands and answers them; only a handset shows any.
 
 Commands are subscribed to with QoS 0: at QoS 1 the broker would keep a consumer of its own for
 every device. What makes them reliable is the receipt, without which the sender repeats them.
@@ -20,7 +20,14 @@ import aiomqtt
 import msgspec
 import structlog
 
-from devices.commands import CommandFormatError, HandsetCommand, Notify, Text, decode_command
+from devices.commands import (
+    CommandFormatError,
+    FixInterval,
+    HandsetCommand,
+    Notify,
+    Text,
+    decode_command,
+)
 from devices.instants import Clock, from_iso, to_iso
 from simulators import wire
 from simulators.outbox import WINDOW, Item, Outbox, Parcel
@@ -88,13 +95,15 @@ class SimulatedDevice:
         name: Device id.
         broker: Where it connects.
         clock: Gives the instant, for its status, receipts and first sequence number.
-        handset: Listens for commands.
+        handset: Shows notices and messages.
+        interval_s: Reports a position so often, however often it is told one, until a command
+            says otherwise; None: each one.
         observer: Is told of fixes and commands.
         key: Signs with it all it sends; without one it signs nothing.
 
     Attributes:
         online: Set while there is a connection that the broker has accepted.
-        counts, outbox: For reading only.
+        counts, outbox, interval_s: For reading only.
     """
 
     def __init__(
@@ -104,11 +113,13 @@ class SimulatedDevice:
         *,
         clock: Clock,
         handset: bool = False,
+        interval_s: float | None = None,
         observer: Observer | None = None,
         key: wire.Key | None = None,
     ) -> None:
         self.name = name
         self.handset = handset
+        self.interval_s = interval_s
         self.online = asyncio.Event()
         self.counts = DeviceCounts()
         self.outbox = Outbox()
@@ -120,6 +131,8 @@ class SimulatedDevice:
         # on above all it used before, as long as it reports less than a million times a second.
         self._next_seq = clock()
         self._wake = asyncio.Event()
+        self._reported_us: int | None = None
+        self._interval_of = ""  # time of the command that set the interval
         self._closing = False
         self._time_is_up = asyncio.Event()
         self._commands: dict[str, int] = {}  # by id: 1 if it was shown
@@ -136,7 +149,9 @@ class SimulatedDevice:
         speed_mps: float = float("nan"),
         course_deg: float = float("nan"),
     ) -> int:
-        """Report a position; NaN is unknown. Returns its sequence number."""
+        """Report a position; NaN is unknown. Returns its sequence number; -1 when it is not due."""
+        if not self._is_due(time_us):
+            return -1
         buffered = not self.online.is_set()
         message = wire.FixMessage(
             seq=self._next_seq,
@@ -151,6 +166,14 @@ class SimulatedDevice:
         self.counts.fixes += 1
         self.counts.buffered += buffered
         return self._post("fix", message, time_us)
+
+    def _is_due(self, time_us: int) -> bool:
+        known = self.interval_s is not None and self._reported_us is not None
+        # A receiver's seconds are not exact: what is nearly due is due.
+        if known and time_us - (self._reported_us or 0) < (self.interval_s or 0) * 950_000:
+            return False
+        self._reported_us = time_us
+        return True
 
     def event(self, kind: str, time_us: int, *, peer: str | None = None) -> int:
         """Report an event, for example ``panic``. Returns its sequence number."""
@@ -226,8 +249,7 @@ class SimulatedDevice:
 
     async def _session(self, client: aiomqtt.Client) -> None:
         """One connection's life. Returns when the device is closed; raises when it is lost."""
-        if self.handset:
-            await client.subscribe(wire.topic(self.name, "command"), qos=0)
+        await client.subscribe(wire.topic(self.name, "command"), qos=0)
         await self._say(client, online=True, time_us=self._connection_us, timeout_s=PUBACK_LIMIT_S)
         self.counts.connects += 1
         self.online.set()
@@ -290,7 +312,7 @@ class SimulatedDevice:
         return wire.seal(self._key, wire.topic(self.name, name), number, payload)
 
     async def _read(self, client: aiomqtt.Client) -> None:
-        """Reads commands. A tag reads too, though it has none: this is where a loss shows."""
+        """Reads commands. This is also where a lost connection shows."""
         async for message in client.messages:
             try:
                 self._obey(decode_command(message.payload))
@@ -309,6 +331,8 @@ class SimulatedDevice:
             self.counts.repeated_commands += 1
         else:
             shown = not expired and self._show(command)
+            if not expired and isinstance(command, FixInterval):
+                self._set_interval(command)
             _remember(self._commands, command.id, int(shown))
             self.counts.commands += 1
             self.counts.expired_commands += expired
@@ -317,8 +341,15 @@ class SimulatedDevice:
         if self._commands[command.id]:
             self._receipt(command.id, "shown", now_us)
 
+    def _set_interval(self, command: FixInterval) -> None:
+        """Report so often from now on, unless a later command has come before this one."""
+        if command.time > self._interval_of:
+            self._interval_of, self.interval_s = command.time, command.interval_s
+
     def _show(self, command: HandsetCommand) -> bool:
         """Whether the command is for the eye, and not older than what is shown of its alert."""
+        if not self.handset:
+            return False
         if isinstance(command, Text):
             return True
         if not isinstance(command, Notify):

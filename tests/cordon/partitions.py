@@ -9,7 +9,14 @@ from typing import Any, cast
 
 import numpy as np
 
-from alerts.decisions import AnomalyDecision, Decision, Finding, GapDecision, HealthDecision
+from alerts.decisions import (
+    AnomalyDecision,
+    CommandDecision,
+    Decision,
+    Finding,
+    GapDecision,
+    HealthDecision,
+)
 from alerts.desk import Desk
 from alerts.model import AlertChange
 from alerts.profile import Profiles, load_profiles
@@ -17,6 +24,7 @@ from cordon.keep import KeptCaseload
 from cordon.outgoing import Outgoing
 from cordon.partition import Partition
 from devices.caseload import Caseload
+from devices.command_desk import Sending
 from devices.instants import from_iso
 from devices.reports import FIX_DTYPE, MISSING, Batch, Event, Message, Receipt
 from geofence.engine import Rules
@@ -35,6 +43,8 @@ class Recorder:
     anomalies: list[AnomalyDecision] = field(default_factory=list)
     health: list[HealthDecision] = field(default_factory=list)
     gaps: list[GapDecision] = field(default_factory=list)
+    commands: list[CommandDecision] = field(default_factory=list)
+    sendings: list[Sending] = field(default_factory=list)
     changes: list[AlertChange] = field(default_factory=list)
     alerts_position: int = 0
 
@@ -45,6 +55,10 @@ class Recorder:
         self.anomalies += [one for one in found if isinstance(one, AnomalyDecision)]
         self.health += [one for one in found if isinstance(one, HealthDecision)]
         self.gaps += [one for one in found if isinstance(one, GapDecision)]
+        self.commands += [one for one in found if isinstance(one, CommandDecision)]
+
+    def commanded(self, sendings: Sequence[Sending]) -> None:
+        self.sendings += sendings
 
     def changed(self, changes: Sequence[AlertChange]) -> None:
         self.changes += changes
@@ -68,7 +82,14 @@ class _Silent:
 class Room:
     """A partition, what it gave, and a hand to bring it batches."""
 
-    def __init__(self, caseload: Caseload, profiles: Profiles = PROFILES) -> None:
+    def __init__(
+        self,
+        caseload: Caseload,
+        profiles: Profiles = PROFILES,
+        *,
+        secret: bytes = b"of the test",
+        tick_s: float = 0.2,
+    ) -> None:
         self.out = Recorder()
         rules = Rules()
         self.partition = Partition(
@@ -76,9 +97,10 @@ class Room:
             cast("Outgoing", self.out),
             _Silent(),
             START_US,
-            tick_s=0.2,
+            tick_s=tick_s,
             build="test",
             rules=rules,
+            secret=secret,
             sensitivities=profiles.sensitivities,
         )
         self.partition.put_in_force(KeptCaseload("1", caseload), START_US)

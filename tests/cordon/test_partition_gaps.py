@@ -46,12 +46,12 @@ def test_a_gap_is_recorded_and_closed_by_what_comes_days_later() -> None:
     again.partition.go_live(room.now_us(170))
     bring(again, 3 * 86_400, range(11, 51), made_s=51)
     assert steps(again) == [("filled", 11, 50)]
-    assert again.partition.sequences.counts.later == 40
+    assert again.partition.care.sequences.counts.later == 40
 
 
 def test_a_batch_that_comes_twice_changes_nothing_but_the_count() -> None:
     room = Room(one_pair())
     bring(room, 10, range(1, 11))
     bring(room, 20, range(1, 11), made_s=10)
-    assert room.partition.sequences.devices["tag-1"].duplicates == 10
+    assert room.partition.care.sequences.devices["tag-1"].duplicates == 10
     assert steps(room) == []

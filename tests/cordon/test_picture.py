@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from pyproj import Geod
 from shapely.geometry import shape
 
-from cordon.partition import stranger
 from cordon.picture import Heard, circle_geometry, device_views, watch_views, zone_geometry
 from devices.caseload import Circle, Corridor, Exclusion, Proximity
 from devices.reports import FIX_DTYPE, MISSING, Batch, Message, Status
 from devices.watches import Bearer, Watch
+from devices.wearing import stranger
 from geofence.levels import UNKNOWN_TIME_US, Level
 from geofence.picture import TrackPicture, WatchPicture
 

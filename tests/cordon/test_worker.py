@@ -155,7 +155,9 @@ async def _checkpoint_of_two_panics(site: Site) -> Checkpoint:
     return msgspec.msgpack.decode(data, type=Checkpoint)
 
 
-@pytest.mark.parametrize("broken", ["all", "engine", "desk", "outgoing"])
+@pytest.mark.parametrize(
+    "broken", ["all", "engine", "desk", "outgoing", "health", "sequences", "commands"]
+)
 async def test_a_checkpoint_of_another_version_is_not_the_end(site: Site, broken: str) -> None:
     good = await _checkpoint_of_two_panics(site)
     other = b"\xc1\x00" if broken == "all" else b""

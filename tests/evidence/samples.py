@@ -9,9 +9,16 @@ import msgspec
 import numpy as np
 from hypothesis import strategies as st
 
-from alerts.decisions import AnomalyDecision, Decision, GapDecision, HealthDecision
+from alerts.decisions import (
+    AnomalyDecision,
+    CommandDecision,
+    Decision,
+    GapDecision,
+    HealthDecision,
+)
 from alerts.deliveries import DeliveryRecord, DeliveryState
 from alerts.model import Alert, AlertChange
+from devices.command_changes import CommandChange, CommandState
 from devices.health_changes import HealthChange
 from devices.instants import to_iso
 from devices.reports import (
@@ -159,6 +166,21 @@ def gap_of(number: int, state: GapState = "opened", **changes: Any) -> GapDecisi
         decided_at_us=NOW_US + number,
     )
     return GapDecision(
+        change=msgspec.structs.replace(change, **changes), build="b1", after_position=number
+    )
+
+
+def command_of(number: int, state: CommandState = "issued", **changes: Any) -> CommandDecision:
+    change = CommandChange(
+        device="tag-1",
+        command_id=f"command-{number}",
+        state=state,
+        reason="random",
+        interval_s=15.0,
+        issued_us=NOW_US - 60_000_000,
+        decided_at_us=NOW_US + number,
+    )
+    return CommandDecision(
         change=msgspec.structs.replace(change, **changes), build="b1", after_position=number
     )
 

@@ -38,6 +38,7 @@ from tests.evidence.samples import (
     anomaly_of,
     batch_of,
     change_of,
+    command_of,
     decision_of,
     gap_of,
     health_of,
@@ -314,6 +315,24 @@ async def test_gaps_are_kept_with_the_times_they_opened_and_closed(
     assert rows == [
         (1, 4712, 4719, opened_us, NOW_US + 1, closed_us, "filled", 0),
         (2, 4712, 4719, opened_us, NOW_US + 2, None, "opened", 8),
+    ]
+
+
+async def test_commands_are_kept_with_their_reasons(store: Store, probe: Probe) -> None:
+    received = command_of(1, "received", decided_at_us=NOW_US + 5)
+    group: list[DecisionEntry] = [(1, [command_of(1), command_of(2, reason="near")])]
+    group.append((2, [received]))
+    assert (await store.write_decisions(group)).commands == 3
+    assert (await store.write_decisions([(9, [command_of(1), received])])).commands == 0
+    rows = probe.ask(
+        "SELECT command_id, state, reason, device, interval_s, evidence.us(issued_at)"
+        " FROM evidence.command ORDER BY decided_at"
+    )
+    rest = ("tag-1", 15.0, NOW_US - 60_000_000)
+    assert rows == [
+        ("command-1", "issued", "random", *rest),
+        ("command-2", "issued", "near", *rest),
+        ("command-1", "received", "random", *rest),
     ]
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from cordon.clock import wall_clock_us
 from cordon.embedded.broker import EmbeddedBroker
-from devices.commands import Locate, Notify, Text
+from devices.commands import FixInterval, Locate, Notify, Text
 from devices.instants import to_iso
 from simulators.device import SimulatedDevice
 from simulators.score import Ledger
@@ -163,12 +163,43 @@ async def test_a_handset_answers_commands_and_shows_each_once(broker: EmbeddedBr
     assert ledger.alerts_raised == 1
 
 
-async def test_a_tag_does_not_listen(broker: EmbeddedBroker) -> None:
-    async with listening(broker) as listener, alive(device(broker)) as tag:
+def every(interval_s: float, number: int, *, at_us: int = 0) -> FixInterval:
+    now_us = at_us or wall_clock_us()
+    return FixInterval(
+        id=f"command-{number}",
+        time=to_iso(now_us),
+        expires=to_iso(now_us + 60_000_000),
+        interval_s=interval_s,
+    )
+
+
+async def test_a_tag_obeys_and_answers_but_shows_nothing(broker: EmbeddedBroker) -> None:
+    start_us = wall_clock_us()
+    tag = SimulatedDevice("tag-1", address(broker), clock=wall_clock_us, interval_s=60)
+    async with listening(broker) as listener, alive(tag):
+
+        def walk(from_s: int) -> list[int]:
+            """A position each second for two minutes; the seconds that were reported."""
+            seconds = range(from_s, from_s + 120)
+            return [s for s in seconds if tag.fix(start_us + s * 1_000_000, 54, 4) >= 0]
+
+        assert walk(0) == [0, 57, 114]
         await listener.send("tag-1", notify(1, 1))
-        tag.event("panic", wall_clock_us())
-        await until(lambda: len(listener.reports("event")) == 1, "what came later has arrived")
-        assert tag.counts.commands == 0
+        await listener.send("tag-1", every(15, 2, at_us=start_us + 2))
+        await listener.send("tag-1", every(60, 3, at_us=start_us + 1))  # overtaken: it is older
+        await until(lambda: len(listener.reports("receipt")) == 3, "it answers each")
+        assert tag.interval_s == 15
+        assert walk(200)[:4] == [200, 215, 230, 245]
+    states = {(receipt["id"], receipt["state"]) for receipt in listener.reports("receipt")}
+    assert states == {(f"command-{n}", "received") for n in (1, 2, 3)}
+
+
+async def test_an_expired_interval_is_not_obeyed(broker: EmbeddedBroker) -> None:
+    tag = SimulatedDevice("tag-1", address(broker), clock=wall_clock_us, interval_s=60)
+    async with listening(broker) as listener, alive(tag):
+        await listener.send("tag-1", every(15, 1, at_us=1_000_000))
+        await until(lambda: len(listener.reports("receipt")) == 1, "it answers")
+        assert (tag.interval_s, tag.counts.expired_commands) == (60, 1)
 
 
 async def test_closing_without_a_broker_ends_in_time() -> None:
