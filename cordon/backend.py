@@ -164,6 +164,10 @@ class ServiceBackend:
         parts = self._parts
         connected = parts.gateway.ready.is_set() and parts.publisher.connected
         if connected and not parts.heartbeat.silent:
+            if parts.devices_open:
+                return PartView(state="degraded", detail="open: anybody may speak for any device")
+            if parts.doorkeeper is not None and parts.doorkeeper.copy.registry is None:
+                return PartView(state="degraded", detail="lets no device in yet: no registry")
             return PartView(state="up")
         return PartView(state="down", detail="no answer; devices keep their fixes")
 

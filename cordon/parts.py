@@ -6,9 +6,13 @@ from dataclasses import dataclass
 
 from alerts.profile import Profiles
 from console.hub import Hub
+from cordon.broker_refusals import BrokerRefusals
 from cordon.broker_watch import BrokerWatch
 from cordon.caseload_feed import CaseloadFeed
 from cordon.heartbeat import Heartbeat
+from cordon.identity.doorkeeper import Doorkeeper
+from cordon.identity.registry_feed import RegistryFeed
+from cordon.identity.violations import Violations
 from cordon.outgoing import Outgoing
 from cordon.supervision import Supervisor
 from cordon.worker import Worker
@@ -25,6 +29,9 @@ class Parts:
 
     Attributes:
         watch: None where the settings give no system rights at the broker.
+        violations: None where the broker's log is not on this machine.
+        doorkeeper: None where the broker lets devices in by its own rules.
+        devices_open: Whoever reaches the MQTT port may speak for any device.
     """
 
     gateway: Gateway
@@ -40,3 +47,8 @@ class Parts:
     heartbeat: Heartbeat
     profiles: Profiles
     watch: BrokerWatch | None
+    refusals: BrokerRefusals
+    violations: Violations | None
+    credentials: RegistryFeed
+    doorkeeper: Doorkeeper | None
+    devices_open: bool

@@ -26,12 +26,17 @@ from console.hub import Hub
 from console.server import bind, serve_console
 from cordon import __version__
 from cordon.backend import ServiceBackend
+from cordon.broker_refusals import BrokerRefusals
 from cordon.broker_watch import BrokerWatch
 from cordon.caseload_feed import CaseloadFeed
 from cordon.connections import Endpoints, connect_nats, while_open
 from cordon.console_memory import SessionFile, bind_console
 from cordon.errors import CordonError
 from cordon.heartbeat import Heartbeat
+from cordon.identity.doorkeeper import Doorkeeper
+from cordon.identity.registry_feed import RegistryFeed
+from cordon.identity.tokens import TokenError
+from cordon.identity.violations import Violations
 from cordon.keep import Keep
 from cordon.metrics import Metrics
 from cordon.outgoing import Outgoing
@@ -42,6 +47,7 @@ from cordon.settings import Settings
 from cordon.streams_source import source_factory
 from cordon.supervision import Supervisor
 from cordon.worker import Worker
+from devices.credential_store import CredentialStore
 from devices.instants import Clock
 from devices.reports import Batch
 from devices.store import CaseloadStore
@@ -75,6 +81,7 @@ class Service:
         clock: The time.
         basemap: GeoJSON beneath the map; None takes the settings' file.
         headless: No console.
+        nameless: Device that a connection without a name may speak for, in a demonstration.
     """
 
     def __init__(
@@ -85,7 +92,9 @@ class Service:
         *,
         basemap: bytes | None = None,
         headless: bool = False,
+        nameless: str = "",
     ) -> None:
+        self._nameless = nameless
         self._endpoints = endpoints
         self._settings = settings
         self._clock = clock
@@ -133,6 +142,11 @@ class Service:
             self._replanned.clear()
             await self._replanned.wait()
 
+    async def wait_for_credentials(self, version: int) -> None:
+        """Wait until this version of the credentials opens the door."""
+        if self.parts.doorkeeper is not None:
+            await self.parts.doorkeeper.copy.wait_for(version)
+
     async def run(self) -> None:
         """Run until cancelled.
 
@@ -143,6 +157,8 @@ class Service:
             await self._run()
         except StreamsError as error:
             raise CordonError(str(error)) from error
+        except TokenError as error:
+            raise CordonError(f"broker.issuer_seed in the settings: {error}.") from error
         except nats.errors.Error as error:
             raise CordonError(
                 f"The broker does not let the service in: {error}. Check broker.nats_url in the "
@@ -193,7 +209,11 @@ class Service:
         ends, settings, clock = self._endpoints, self._settings, self._clock
         js = nc.jetstream()
         broker = MqttBroker(
-            ends.mqtt_host, ends.mqtt_port, ends.mqtt_user or None, ends.mqtt_password or None
+            ends.mqtt_host,
+            ends.mqtt_port,
+            ends.mqtt_user or None,
+            ends.mqtt_password or None,
+            ends.mqtt_tls,
         )
         publisher = Publisher(broker, identifier="cordon-alerts-0")
         profiles = load_profiles()
@@ -229,7 +249,7 @@ class Service:
         )
         journal = JournalWriter(gateway_nc)
         gateway = Gateway(broker, journal, clock)
-        watch = BrokerWatch(ends.system_url, journal, clock, gateway=gateway.name)
+        refusals = BrokerRefusals(journal, clock, name=f"{gateway.name}.watch")
         return Parts(
             gateway=gateway,
             journal=journal,
@@ -243,8 +263,27 @@ class Service:
             supervisor=Supervisor(),
             heartbeat=Heartbeat(nc, gateway_nc),
             profiles=profiles,
-            watch=watch if ends.system_url else None,
+            refusals=refusals,
+            watch=BrokerWatch(
+                ends.system_url, refusals, told_by_others=bool(ends.authorization_url)
+            )
+            if ends.system_url
+            else None,
+            violations=self._violations(refusals),
+            credentials=RegistryFeed(CredentialStore(ends.dsn), keep, nc),
+            doorkeeper=Doorkeeper(ends, keep, nc, refusals, clock, nameless=self._nameless)
+            if ends.authorization_url
+            else None,
+            devices_open=ends.devices_open,
         )
+
+    def _violations(self, refusals: BrokerRefusals) -> Violations | None:
+        """The watch on the broker's log, where there is one on this machine."""
+        if self._endpoints.broker_log is None:
+            return None
+        file, from_byte = self._endpoints.broker_log
+        memory = self._home / "broker-log.json"
+        return Violations(file, from_byte, memory, self._endpoints.system_url, refusals)
 
     def _runs(self, parts: Parts, heard: Heard) -> dict[str, Callable[[], Awaitable[None]]]:
         """What is kept running, by name."""
@@ -259,7 +298,13 @@ class Service:
             "heartbeat": parts.heartbeat.run,
             "evidence": parts.writer.run,
             "caseload": parts.feed.run,
+            "broker-refusals": parts.refusals.run,
+            "credentials": parts.credentials.run,
         }
+        if parts.doorkeeper is not None:
+            runs |= parts.doorkeeper.runs()
+        if parts.violations is not None:
+            runs["violations"] = parts.violations.run
         if parts.watch is not None:
             runs["broker-watch"] = parts.watch.run
         if self._bound is not None:
