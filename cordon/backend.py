@@ -140,6 +140,9 @@ class ServiceBackend:
             reasons.append("the worker is still reading the journal: alerts may be late")
         if not self._parts.publisher.connected:
             reasons.append("alerts cannot be sent: no connection to the broker")
+        door = self._parts.doorkeeper
+        if door is not None and door.closed:
+            reasons.append(f"no device can connect anew: {door.closed}")
         return Health(live=True, ready=not reasons, reasons=tuple(reasons))
 
     def service(self) -> ServiceView:
@@ -166,8 +169,8 @@ class ServiceBackend:
         if connected and not parts.heartbeat.silent:
             if parts.devices_open:
                 return PartView(state="degraded", detail="open: anybody may speak for any device")
-            if parts.doorkeeper is not None and parts.doorkeeper.copy.registry is None:
-                return PartView(state="degraded", detail="lets no device in yet: no registry")
+            if parts.doorkeeper is not None and parts.doorkeeper.closed:
+                return PartView(state="degraded", detail=parts.doorkeeper.closed)
             return PartView(state="up")
         return PartView(state="down", detail="no answer; devices keep their fixes")
 

@@ -75,6 +75,15 @@ class Keep:
         await _sweep(js, store)
         return cls(js, store)
 
+    @classmethod
+    async def found(cls, js: JetStreamContext) -> Keep:
+        """The bucket that is there, only to read from.
+
+        Raises:
+            nats.js.errors.NotFoundError: There is none.
+        """
+        return cls(js, await js.object_store(BUCKET))
+
     async def put(self, name: str, data: bytes) -> None:
         """Keep `data` under `name`.
 

@@ -16,10 +16,18 @@ import structlog
 
 from cordon.clock import wall_clock_us
 from cordon.connections import Endpoints
+from cordon.database_access import START_FIRST
 from cordon.embedded.broker import BrokerLimits, EmbeddedBroker
+from cordon.embedded.broker_memory import FILE, SERVICE_USER, BrokerMemory
 from cordon.embedded.postgres import EmbeddedPostgres
 from cordon.errors import CordonError, ServerStartError
-from cordon.identity.listener import prepare_listener, service_tls
+from cordon.identity.listener import (
+    ca_file_of,
+    known_service_tls,
+    local_address,
+    prepare_listener,
+    service_tls,
+)
 from cordon.settings import Broker, Settings
 
 log = structlog.get_logger("servers")
@@ -120,6 +128,37 @@ def named_endpoints(named: Broker, dsn: str, mqtt_tls: ssl.SSLContext | None) ->
         mqtt_tls=mqtt_tls,
         mqtt_ca=Path(named.mqtt_ca) if named.mqtt_ca else None,
         broker_log=(Path(named.log_file), None) if named.log_file else None,
+    )
+
+
+def known_endpoints(settings: Settings) -> Endpoints:
+    """Those that a service with these settings works with, for a process beside it.
+
+    Raises:
+        CordonError: The embedded broker has never been started here, or a file cannot be used.
+    """
+    home, broker = Path(settings.state_directory).resolve(), settings.broker
+    dsn = settings.database.url or EmbeddedPostgres(home / "postgres").dsn
+    if broker.nats_url:
+        return named_endpoints(broker, dsn, service_tls(broker))
+    if not (home / "broker" / FILE).exists():
+        raise CordonError(f"There is no broker in {home}. {START_FIRST}")
+    memory = BrokerMemory.load(home / "broker" / FILE)
+    host, port = local_address(settings)
+    registered = broker.devices == "registered"
+    return Endpoints(
+        nats_url=memory.nats_url,
+        system_url=memory.system_url,
+        mqtt_host=host,
+        mqtt_port=port,
+        mqtt_user=SERVICE_USER,
+        mqtt_password=memory.password,
+        dsn=dsn,
+        authorization_url=memory.authorization_url if registered else "",
+        issuer_seed=memory.issuer_seed if registered else "",
+        devices_open=not registered,
+        mqtt_tls=known_service_tls(settings),
+        mqtt_ca=ca_file_of(settings),
     )
 
 

@@ -135,6 +135,8 @@ class Service:
         await self.parts.gateway.ready.wait()
         await self.parts.worker.caught_up.wait()
         await self.parts.publisher.ready.wait()
+        if self.parts.doorkeeper is not None:
+            await self.parts.doorkeeper.wait_ready()
 
     async def wait_for_caseload(self, version: str) -> None:
         """Wait until a version of the caseload is in force."""

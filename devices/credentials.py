@@ -26,7 +26,10 @@ HASH_BYTES = 32
 MAX_CREDENTIALS = 200_000
 """Credentials in one registry, revoked ones included; some 100 MB in memory."""
 
-RESERVED = frozenset({"service", "system", "authorizer", "device", "healthcheck"})
+HEALTH_CHECK = "healthcheck"
+"""The name under which it is tried whether somebody answers at the door: always refused."""
+
+RESERVED = frozenset({"service", "system", "authorizer", "device", HEALTH_CHECK})
 """Names that the broker's own users have, so no device may."""
 
 SERVICE_CLIENT_PREFIX = "cordon-"

@@ -40,16 +40,17 @@ class BrokerMemory:
             ServerStartError: The file is damaged.
         """
         try:
-            return cls(**json.loads(file.read_text()))._completed()
+            return cls(**json.loads(file.read_text())).completed()
         except FileNotFoundError:
-            return cls()._completed()
+            return cls().completed()
         except (ValueError, TypeError) as error:
             raise ServerStartError(
                 f"{file} is damaged ({error}). Delete it: new passwords will be made, the data "
                 "beside it is kept."
             ) from error
 
-    def _completed(self) -> BrokerMemory:
+    def completed(self) -> BrokerMemory:
+        """With what is missing made: all of it at first, some after an update."""
         fresh = secrets.token_urlsafe
         return replace(
             self,

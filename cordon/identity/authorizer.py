@@ -7,6 +7,7 @@ comes in after the broker's limit of 5 s; who is in stays in.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from dataclasses import dataclass
 
@@ -14,13 +15,14 @@ import msgspec
 import structlog
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+from nats.aio.client import Client as NatsClient
 from nats.aio.msg import Msg
 
 from cordon.broker_refusals import BrokerRefusals
-from cordon.connections import connect_nats, while_open
+from cordon.connections import CONNECT_TIMEOUT_S, connect_nats, while_open
 from cordon.identity.registry_feed import RegistryCopy
 from cordon.identity.tokens import Issuer, Question, TokenError, read_question
-from devices.credentials import Admitted, Login, Refused, rights_of
+from devices.credentials import HEALTH_CHECK, Admitted, Login, Refused, rights_of
 from devices.instants import MICROSECONDS, Clock
 
 log = structlog.get_logger("authorizer")
@@ -71,6 +73,7 @@ class Authorizer:
 
     Attributes:
         counts: See `AuthorizerCounts`.
+        ready: Set while it answers.
     """
 
     def __init__(
@@ -90,14 +93,18 @@ class Authorizer:
         self._clock = clock
         self._nameless = nameless
         self.counts = AuthorizerCounts()
+        self.ready = asyncio.Event()
 
     async def run(self) -> None:
         """Answer until cancelled."""
         nc = await connect_nats(self._url, "authorizer")
         try:
             await nc.subscribe(QUESTIONS, queue=QUEUE, cb=self._answer)
+            await _echo(nc)
+            self.ready.set()
             await while_open(nc)
         finally:
+            self.ready.clear()
             await nc.close()
 
     async def _answer(self, message: Msg) -> None:
@@ -119,6 +126,8 @@ class Authorizer:
         if registry is None:
             self.counts.not_ready += 1
             return self._issuer.refuse(question, reason="no registry at hand yet", now_s=now_s)
+        if question.user == HEALTH_CHECK:
+            return self._issuer.refuse(question, reason="a health check", now_s=now_s)
         login = _login(question)
         if question.client.type not in MQTT:
             return self._turn_away(
@@ -163,6 +172,19 @@ class Authorizer:
             msgspec.json.encode(seen),
         )
         return self._issuer.refuse(question, reason=code, now_s=now_s)
+
+
+async def _echo(nc: NatsClient) -> None:
+    """Returns when the server has taken in all that was said before. Not by `flush`: see heartbeat.
+
+    Raises:
+        nats.errors.Error: It does not answer.
+    """
+    inbox = nc.new_inbox()
+    subscription = await nc.subscribe(inbox)
+    await nc.publish(inbox, b"")
+    await subscription.next_msg(timeout=CONNECT_TIMEOUT_S)
+    await subscription.unsubscribe()
 
 
 def _login(question: Question) -> Login:

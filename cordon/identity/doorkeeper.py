@@ -59,6 +59,18 @@ class Doorkeeper:
             Sessions(system_url, self.copy, clock, nameless=nameless) if system_url else None
         )
 
+    @property
+    def closed(self) -> str:
+        """Why no device can come in now; empty: it can."""
+        if not any(authorizer.ready.is_set() for authorizer in self.authorizers):
+            return "nobody answers the broker when a device knocks"
+        return "" if self.copy.registry else "no registry of credentials has been read yet"
+
+    async def wait_ready(self) -> None:
+        """Wait until the broker is answered."""
+        for authorizer in self.authorizers:
+            await authorizer.ready.wait()
+
     def runs(self) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
         """What is to be kept running, by name."""
         runs: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {"registry": self.copy.run}

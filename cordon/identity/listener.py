@@ -9,8 +9,8 @@ from pathlib import Path
 
 import structlog
 
-from cordon.embedded.broker import BrokerAccess, ListenerTls
-from cordon.embedded.broker_memory import HOST, SERVICE_USER
+from cordon.embedded.broker import BrokerAccess, ListenerTls, reached_at
+from cordon.embedded.broker_memory import FILE, HOST, SERVICE_USER, BrokerMemory
 from cordon.errors import CordonError
 from cordon.identity.certificates import (
     RENEW_DAYS,
@@ -93,6 +93,26 @@ def service_tls(broker: Broker) -> ssl.SSLContext | None:
         raise CordonError(str(error)) from error
 
 
+def known_service_tls(settings: Settings) -> ssl.SSLContext | None:
+    """With what a process beside the service comes to its embedded broker; None: in clear.
+
+    Raises:
+        CordonError: A file cannot be used.
+    """
+    ca_file, shown = ca_file_of(settings), authority_folder(settings) / "service.crt"
+    if not settings.broker.mqtt_tls or ca_file is None:
+        return None
+    named = settings.broker.mqtt_service_certificate
+    certificate = named or (str(shown) if shown.exists() else "")
+    key = settings.broker.mqtt_service_key or (
+        str(shown.with_suffix(".key")) if certificate and not named else ""
+    )
+    try:
+        return client_context(str(ca_file), certificate, key)
+    except TlsFilesError as error:
+        raise CordonError(str(error)) from error
+
+
 def _listener_tls(settings: Settings, host: str, now_us: int) -> ListenerTls:
     broker = settings.broker
     if broker.mqtt_certificate:
@@ -125,6 +145,34 @@ def own_authority(settings: Settings, now_us: int) -> Authority:
     if not (folder / "ca.crt").exists() and not (folder / "ca.key").exists():
         return Authority.create(folder, AUTHORITY_NAME, now_us)
     return Authority(folder)
+
+
+def ca_file_of(settings: Settings) -> Path | None:
+    """The CA that clients of the MQTT listener trust; None: not known here, or in clear."""
+    if not settings.broker.mqtt_tls:
+        return None
+    if settings.broker.mqtt_ca:
+        return Path(settings.broker.mqtt_ca)
+    own = authority_folder(settings) / "ca.crt"
+    return own if own.exists() and not settings.broker.nats_url else None
+
+
+def device_address(settings: Settings) -> str:
+    """Where devices reach the MQTT listener, ``host:port``, as far as is known here."""
+    if settings.broker.public_address:
+        return settings.broker.public_address
+    host, port = local_address(settings)
+    return f"{host}:{port}"
+
+
+def local_address(settings: Settings) -> tuple[str, int]:
+    """Where programs of this machine reach the MQTT listener."""
+    broker = settings.broker
+    if broker.nats_url:
+        return broker.mqtt_host, broker.mqtt_port
+    host, port = split_address(broker.mqtt_listen)
+    memory = BrokerMemory.load(Path(settings.state_directory).resolve() / "broker" / FILE)
+    return reached_at(host), port or memory.mqtt_port
 
 
 def _service_tls(settings: Settings, tls: ListenerTls, now_us: int) -> ssl.SSLContext:

@@ -130,6 +130,8 @@ async def door(
     }
     tasks = {name: asyncio.create_task(run(), name=name) for name, run in runs.items()}
     try:
+        await asyncio.wait_for(keeper.wait_ready(), LIMIT_S)
+        await asyncio.wait_for(keeper.copy.wait_for(0), LIMIT_S)
         yield Door(broker, endpoints, keeper, nc, tasks)
         for task in tasks.values():
             assert not task.done() or task.cancelled(), task

@@ -25,8 +25,12 @@ from devices.credentials import (
 DEVICES = ("tag-1", "tag-2", "Tag-1")
 NOW_US = 1_000
 ids = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", fullmatch=True)
-odd_ids = ids | st.text(max_size=70) | st.sampled_from(
-    ["", "*", ">", "a.b", "tag-1.fix", "tag/1", "tag-1\n", "$SYS", "a b", "\x00", "é", "a" * 65]
+odd_ids = (
+    ids
+    | st.text(max_size=70)
+    | st.sampled_from(
+        ["", "*", ">", "a.b", "tag-1.fix", "tag/1", "tag-1\n", "$SYS", "a b", "\x00", "é", "a" * 65]
+    )
 )
 
 
@@ -47,7 +51,10 @@ def made(
         return Credential(kind="certificate", fingerprint=finger(secret), **common)  # type: ignore[arg-type]
     salt = secret.to_bytes(16, "big")
     return Credential(
-        kind="password", salt=salt, hash=password_hash(password(secret), salt), **common  # type: ignore[arg-type]
+        kind="password",
+        salt=salt,
+        hash=password_hash(password(secret), salt),
+        **common,  # type: ignore[arg-type]
     )
 
 
@@ -156,18 +163,14 @@ def test_nobody_takes_over_the_session_of_another(client_id: str) -> None:
         [made(d, i, kind="password", valid=(0, None), revoked=None) for i, d in enumerate(DEVICES)],
         1,
     )
-    found = registry.admit(
-        Login(user="tag-1", password=password(0), client_id=client_id), NOW_US
-    )
+    found = registry.admit(Login(user="tag-1", password=password(0), client_id=client_id), NOW_US)
     assert isinstance(found, Refused)
     assert found.code == "other_client_id"
 
 
 @pytest.mark.parametrize("client_id", ["", "tag-1", "tag-1/app", "mosq-1x", "tag-11"])
 def test_a_client_id_of_nobody_is_anybodys(client_id: str) -> None:
-    registry = Registry(
-        [made("tag-1", 1, kind="password", valid=(0, None), revoked=None)], 1
-    )
+    registry = Registry([made("tag-1", 1, kind="password", valid=(0, None), revoked=None)], 1)
     shown = Login(user="tag-1", password=password(1), client_id=client_id)
     assert registry.admit(shown, NOW_US) == Admitted("tag-1", None)
 
