@@ -259,7 +259,11 @@ def adopt(context: click.Context, name: str | None, kind: DeviceKind | None, by:
     """
     settings: Settings = context.obj
     if name is None:
-        for found in _strangers(settings):
+        heard = _strangers(settings)
+        if not heard:
+            click.echo("Nobody was heard in the last 30 days who is not in the caseload.")
+            return
+        for found in heard:
             click.echo(
                 f"{found.device:32} not let in or refused {found.refused} times, "
                 f"{found.reports} fixes stored, {to_iso(found.first_us)} to {to_iso(found.last_us)}"

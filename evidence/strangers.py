@@ -44,7 +44,7 @@ _STRANGERS = """
         SELECT device, 0, count(*), min(received_at), max(received_at)
         FROM evidence.fix WHERE received_at >= %(since)s GROUP BY device
     ) heard
-    WHERE NOT device = ANY(%(known)s)
+    WHERE device <> '' AND NOT device = ANY(%(known)s)
     GROUP BY device ORDER BY max(last) DESC, device LIMIT %(limit)s
 """
 

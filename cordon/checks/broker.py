@@ -46,8 +46,10 @@ async def reachable(patient: Patient) -> Finding:
             "are no alerts.",
             "Is nats-server (or `cordon serve`) running? Are broker.nats_url, user and password right?",
         )
-    server = patient.broker.connected_server_version
-    return Finding("broker", "ok", f"nats-server {server} answers.")
+    version = patient.broker.connected_server_version
+    return Finding(
+        "broker", "ok", f"nats-server {version.major}.{version.minor}.{version.patch} answers."
+    )
 
 
 async def streams(patient: Patient) -> Finding:
@@ -138,9 +140,8 @@ async def _config(patient: Patient) -> _Config | None:
 
 
 def _unknown(name: str, why: str = "There is no connection to ask.") -> Finding:
-    return Finding(
-        name, "warn", f"Not known. {why}", "Set broker.system_url for a server of yours."
-    )
+    advice = "Bring the broker back; for a server of yours set broker.system_url."
+    return Finding(name, "warn", f"Not known. {why}", advice)
 
 
 CHECKS: tuple[Check, ...] = (reachable, streams, forced_to_disk, room_on_disk)

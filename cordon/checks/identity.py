@@ -89,7 +89,14 @@ async def tls(patient: Patient) -> Finding:
         certificate = await asyncio.wait_for(
             _shown(ends.mqtt_host, ends.mqtt_port, ends.mqtt_tls), TRY_S
         )
-    except (OSError, TimeoutError) as error:
+    except (ConnectionError, TimeoutError) as error:
+        return Finding(
+            "tls",
+            "fail",
+            f"Nothing answers at {ends.mqtt_host}:{ends.mqtt_port}: {error}",
+            "Is the broker running, and broker.mqtt_host and mqtt_port right?",
+        )
+    except OSError as error:
         return Finding(
             "tls",
             "fail",

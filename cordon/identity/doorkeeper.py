@@ -64,7 +64,9 @@ class Doorkeeper:
         """Why no device can come in now; empty: it can."""
         if not any(authorizer.ready.is_set() for authorizer in self.authorizers):
             return "nobody answers the broker when a device knocks"
-        return "" if self.copy.registry else "no registry of credentials has been read yet"
+        return (
+            "" if self.copy.registry is not None else "no registry of credentials has been read yet"
+        )
 
     async def wait_ready(self) -> None:
         """Wait until the broker is answered."""

@@ -46,7 +46,10 @@ _VIOLATION = re.compile(
     rf"\[ERR\] {_CONNECTION} - (?P<what>Publish|Subscription) Violation - "
     rf".*?Subject (?P<subject>{_QUOTED})"
 )
-_HANDSHAKE = re.compile(rf"\[ERR\] {_CONNECTION} - TLS handshake error: (?P<error>.*)")
+_HANDSHAKE = re.compile(
+    rf"\[ERR\] {_CONNECTION} - TLS handshake error: (?P<error>.*(?:tls:|x509:).*)"
+)
+"""A connection that just ends in the middle of it is somebody who looks whether the port is open."""
 
 
 @dataclass(frozen=True, slots=True)

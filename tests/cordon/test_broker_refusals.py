@@ -43,6 +43,7 @@ def test_a_failed_handshake_is_read_from_the_log() -> None:
     assert found is not None
     assert found.code == "tls_failed"
     assert "didn't provide a certificate" in found.reason
+    assert read_line(HANDSHAKE.replace("tls: client didn't provide a certificate", "EOF")) is None
 
 
 @given(st.text())

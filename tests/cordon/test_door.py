@@ -10,8 +10,11 @@ import aiomqtt
 import pytest
 from nats.aio.msg import Msg
 
+from cordon.clock import wall_clock_us
 from cordon.embedded.broker import EmbeddedBroker
 from cordon.embedded.postgres import EmbeddedPostgres
+from cordon.identity.provisioning import new_password
+from devices.credential_store import CredentialStore
 from tests.conftest import Database
 from tests.cordon.doors import LIMIT_S, Door, asking, door, until
 
@@ -177,6 +180,23 @@ async def test_a_device_comes_in_while_the_database_is_down(
         await assert_out(at.client("tag-1", passwords["tag-1"]))
         async with at.client("tag-1", renewed["tag-1"]):
             pass
+
+
+async def test_a_session_ends_with_its_credential(
+    asker: EmbeddedBroker, database: Database
+) -> None:
+    async with door(asker, database.dsn) as at:
+        made, password = new_password("tag-1", by="test", now_us=wall_clock_us(), days=4 / 86_400)
+        async with CredentialStore(database.dsn).open() as opened:
+            await opened.issue([made], replace=True)
+            version = await opened.version()
+        await at.keeper.copy.wait_for(version)
+        at.tasks["sessions"].cancel()  # the broker does it by itself
+        async with at.client("tag-1", password) as device:
+            with pytest.raises(aiomqtt.MqttError):
+                await asyncio.wait_for(anext(device.messages), LIMIT_S)
+        await assert_out(at.client("tag-1", password))
+        await at.refused("tag-1", "credential_expired")
 
 
 async def test_in_a_demonstration_who_gives_no_name_is_the_guest_and_no_more(
