@@ -14,6 +14,7 @@ from nats.aio.msg import Msg
 
 from cordon.broker_refusals import BrokerRefusals
 from cordon.connections import connect_nats
+from devices.credentials import RESERVED
 
 DISCONNECTS = "$SYS.ACCOUNT.*.DISCONNECT"
 TOPIC = "$broker/disconnect"
@@ -50,8 +51,8 @@ class BrokerWatch:
     Args:
         system_url: NATS address with system rights.
         refusals: Where they go.
-        told_by_others: Users' failures to sign in are left out, because who refuses them brings
-            them with the very reason; none: nobody else does.
+        told_by_others: Failures of devices to sign in are left out: who refuses them brings them
+            himself, with the very reason.
     """
 
     def __init__(
@@ -79,7 +80,7 @@ class BrokerWatch:
         client, reason = advisory.client, advisory.reason
         if client.client_type not in {"mqtt", "mqtt_websocket"} or reason not in NOTABLE:
             return
-        if reason == NOT_LET_IN and self._told_by_others:
+        if reason == NOT_LET_IN and self._told_by_others and client.user not in RESERVED:
             return
         said = f"The broker closed the connection: {NOTABLE[reason]} ({reason})."
         self._refusals.put(TOPIC, client.client_id, CODE, said, message.data)

@@ -210,13 +210,7 @@ class Service:
         """Make all parts; nothing runs yet."""
         ends, settings, clock = self._endpoints, self._settings, self._clock
         js = nc.jetstream()
-        broker = MqttBroker(
-            ends.mqtt_host,
-            ends.mqtt_port,
-            ends.mqtt_user or None,
-            ends.mqtt_password or None,
-            ends.mqtt_tls,
-        )
+        broker = self._mqtt_broker()
         publisher = Publisher(broker, identifier="cordon-alerts-0")
         profiles = load_profiles()
         hub = Hub(secrets.token_hex(8), clock, build=BUILD)
@@ -266,18 +260,33 @@ class Service:
             heartbeat=Heartbeat(nc, gateway_nc),
             profiles=profiles,
             refusals=refusals,
-            watch=BrokerWatch(
-                ends.system_url, refusals, told_by_others=bool(ends.authorization_url)
-            )
-            if ends.system_url
-            else None,
+            watch=self._watch(refusals),
             violations=self._violations(refusals),
             credentials=RegistryFeed(CredentialStore(ends.dsn), keep, nc),
-            doorkeeper=Doorkeeper(ends, keep, nc, refusals, clock, nameless=self._nameless)
-            if ends.authorization_url
-            else None,
+            doorkeeper=self._doorkeeper(keep, nc, refusals),
             devices_open=ends.devices_open,
         )
+
+    def _mqtt_broker(self) -> MqttBroker:
+        ends = self._endpoints
+        user, password = ends.mqtt_user or None, ends.mqtt_password or None
+        return MqttBroker(ends.mqtt_host, ends.mqtt_port, user, password, ends.mqtt_tls)
+
+    def _watch(self, refusals: BrokerRefusals) -> BrokerWatch | None:
+        """The watch on whom the broker closes, where there are rights to hear of it."""
+        ends = self._endpoints
+        if not ends.system_url:
+            return None
+        asked = bool(ends.authorization_url)
+        return BrokerWatch(ends.system_url, refusals, told_by_others=asked)
+
+    def _doorkeeper(
+        self, keep: Keep, nc: NatsClient, refusals: BrokerRefusals
+    ) -> Doorkeeper | None:
+        """Who lets devices in, unless the broker does by its own rules."""
+        if not self._endpoints.authorization_url:
+            return None
+        return Doorkeeper(self._endpoints, keep, nc, refusals, self._clock, nameless=self._nameless)
 
     def _violations(self, refusals: BrokerRefusals) -> Violations | None:
         """The watch on the broker's log, where there is one on this machine."""

@@ -221,14 +221,20 @@ class Registry:
             )
         else:
             shown = self._by_password(login, now_us)
-        if isinstance(shown, Admitted) and not self._may_call_itself(shown.device, login.client_id):
-            return Refused(
-                shown.device,
-                "other_client_id",
-                f"Its MQTT client id {login.client_id[:80]!r} belongs to somebody else, whose "
-                "session it would take over. Use the device's own id.",
-            )
-        return shown
+        return self.under_name(shown, login.client_id) if isinstance(shown, Admitted) else shown
+
+    def under_name(self, found: Admitted, client_id: str) -> Admitted | Refused:
+        """Let in, unless the MQTT client id is somebody else's: his session would be taken over."""
+        named = _AFTER_THE_ID.split(client_id, maxsplit=1)[0]
+        is_ours = client_id.startswith(SERVICE_CLIENT_PREFIX)
+        if not is_ours and (named == found.device or named not in self._of_device):
+            return found
+        return Refused(
+            found.device,
+            "other_client_id",
+            f"Its MQTT client id {client_id[:80]!r} belongs to somebody else, whose session it "
+            "would take over. Use the device's own id.",
+        )
 
     def may_stay(self, device: str, since_us: int, now_us: int) -> bool:
         """Whether a session of this device, open since an instant, may go on.
@@ -270,13 +276,6 @@ class Registry:
             return Refused(login.user, "wrong_password", "Its password is wrong.")
         valid = [c for c in right if c.valid(now_us)]
         return Admitted(login.user, valid[0].valid_to_us) if valid else _out_of_force(right[-1])
-
-    def _may_call_itself(self, device: str, client_id: str) -> bool:
-        """Whether a client id is nobody else's: a session belongs to whoever names it last."""
-        if client_id.startswith(SERVICE_CLIENT_PREFIX):
-            return False
-        named = _AFTER_THE_ID.split(client_id, maxsplit=1)[0]
-        return named == device or named not in self._of_device
 
 
 def _out_of_force(credential: Credential) -> Refused:

@@ -138,7 +138,7 @@ class Authorizer:
                 now_s,
             )
         if self._nameless and not login.user and not login.fingerprint:
-            found: Admitted | Refused = Admitted(self._nameless, None)
+            found = registry.under_name(Admitted(self._nameless, None), login.client_id)
         else:
             found = registry.admit(login, now_us)
         if isinstance(found, Refused):

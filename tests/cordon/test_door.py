@@ -205,6 +205,7 @@ async def test_in_a_demonstration_who_gives_no_name_is_the_guest_and_no_more(
     async with door(asker, database.dsn, nameless="tag-guest") as at:
         await at.give("tag-1")
         messages = await heard(at)
+        await assert_out(at.client(None, identifier="cordon-gateway-0"))
         async with at.client(None, identifier="mosq-abc") as guest:
             await guest.publish("cordon/v1/tag-1/fix", b"not mine", qos=1)
             await guest.publish("cordon/v1/tag-guest/fix", b"mine", qos=1)
