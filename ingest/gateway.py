@@ -25,6 +25,7 @@ from ingest.ending import end_if_told
 from ingest.journal import JournalUnavailableError
 from ingest.mqtt import BACKOFF_FIRST_S, BACKOFF_MOST_S, AckClient, Incoming, MqttBroker
 from ingest.native import TOPIC_FILTERS
+from ingest.tls import explained
 
 MAX_BATCH_MESSAGES = 500
 MAX_BATCH_BYTES = 512 * 1024
@@ -121,7 +122,7 @@ class Gateway:
             try:
                 await self._serve()
             except* (aiomqtt.MqttError, JournalUnavailableError) as group:
-                reasons = [str(error) for error in group.exceptions]
+                reasons = [explained(error) for error in group.exceptions]
                 log.warning("gateway_disconnected", reasons=reasons, retry_s=self._backoff_s)
             finally:
                 self.ready.clear()

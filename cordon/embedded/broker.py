@@ -249,7 +249,7 @@ jetstream {{
   limits {{ default_max_consumers: 100000 }}
 }}
 mqtt {{
-  listen: {json.dumps(f"{self.access.host}:{self.mqtt_port}")}
+  listen: {json.dumps(_address(self.access.host, self.mqtt_port))}
   {"no_auth_user: device" if is_open else ""}
   js_api_timeout: "2s"
   ack_wait: "{ACK_WAIT_S}s"
@@ -271,6 +271,10 @@ accounts {{
 system_account: SYS
 {"" if is_open else _callout(Issuer.from_seed(self._memory.issuer_seed).public)}
 """
+
+
+def _address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def reached_at(listened: str) -> str:

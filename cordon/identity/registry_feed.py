@@ -92,6 +92,12 @@ class RegistryFeed:
             log.error("credential_database_is_empty", meaning="the kept registry stays in force")
             await asyncio.sleep(REFUSED_RETRY_S)
             return
+        if self._version is not None and version < self._version:
+            log.error(
+                "credential_database_is_older",
+                meaning="a backup was restored: what was revoked since opens the door again",
+                what_to_do="look at `cordon device list`, and revoke it again",
+            )
         credentials, version = await database.load()
         await self._keep.put(KEPT, msgspec.msgpack.encode(KeptRegistry(version, credentials)))
         await self._nc.publish(CHANGED, str(version).encode())

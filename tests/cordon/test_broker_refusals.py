@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+
+import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -84,6 +89,43 @@ def test_what_is_no_seed_is_refused(text: str) -> None:
         Issuer.from_seed(text)
     with pytest.raises(TokenError):
         Issuer.from_seed(Issuer(bytes(32)).public)
+
+
+def asked(**more: object) -> bytes:
+    """A question as a server signs it."""
+    key = Ed25519PrivateKey.from_private_bytes(bytes(32))
+    raw = bytes([13 << 3]) + key.public_key().public_bytes_raw()
+    server = base64.b32encode(raw + binascii.crc_hqx(raw, 0).to_bytes(2, "little")).decode()
+    claims = {
+        "iss": server.rstrip("="),
+        "aud": "nats-authorization-request",
+        "exp": 5,
+        "nats": {
+            "user_nkey": "U",
+            "client_info": {"type": "mqtt", "mqtt_id": "tag-1", "id": 7},
+            "connect_opts": {"user": "tag-1", "pass": "secret"},
+        },
+    }
+    parts = [msgspec.json.encode({"alg": "ed25519-nkey"}), msgspec.json.encode(claims | more)]
+    signed = b".".join(base64.urlsafe_b64encode(part).rstrip(b"=") for part in parts)
+    return signed + b"." + base64.urlsafe_b64encode(key.sign(signed)).rstrip(b"=")
+
+
+def test_a_servers_question_is_read() -> None:
+    question = read_question(asked())
+    assert (question.user, question.password, question.expires_s) == ("tag-1", "secret", 5)
+    assert (question.client.mqtt_id, question.client.id) == ("tag-1", 7)
+    assert question.certificate_pem == ""
+    with pytest.raises(TokenError):
+        read_question(asked(aud="something else"))
+
+
+@given(st.integers(0, len(asked()) - 2), st.integers(1, 255))
+def test_a_question_that_was_changed_on_the_way_is_refused(at: int, by: int) -> None:
+    token = bytearray(asked())
+    token[at] ^= by
+    with pytest.raises(TokenError):
+        read_question(bytes(token))
 
 
 @given(st.binary(max_size=200))

@@ -135,6 +135,17 @@ async def test_with_mutual_tls_a_certificate_is_the_credential(
                 await device.publish("cordon/v1/tag-1/fix", b"mine", qos=1)
                 await device.publish("cordon/v1/tag-2/fix", b"not mine", qos=1)
                 await at.refused("tag-1", "not_its_topic")
+            simulated = DeviceBroker(
+                port=broker.mqtt_port,
+                ca_file=str(ours.certificate_file),
+                certificates=str(tmp_path / "devices"),
+            )
+            issued.write(tmp_path / "devices" / "tag-1.crt", tmp_path / "devices" / "tag-1.key")
+            one = SimulatedDevice("tag-1", simulated, clock=wall_clock_us)
+            one.fix(wall_clock_us(), 54.0, 4.0)
+            one.close(10)
+            await one.run()
+            assert len(one.outbox) == 0
             await why_not(at.client("tag-2", identifier="tag-2", tls=good))
             await at.refused("tag-2", "other_identity")
             await why_not(at.client("tag-1", tls=shown(tmp_path, other, "tag-1", ours)))
