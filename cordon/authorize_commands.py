@@ -16,6 +16,7 @@ from cordon.clock import wall_clock_us
 from cordon.connections import Endpoints, connect_nats, while_open
 from cordon.errors import CordonError
 from cordon.identity.doorkeeper import Doorkeeper
+from cordon.identity.registry_feed import RegistryFeed
 from cordon.identity.tokens import Issuer, TokenError
 from cordon.keep import Keep
 from cordon.logs import configure_logs
@@ -23,6 +24,7 @@ from cordon.servers import known_endpoints
 from cordon.settings import Settings
 from cordon.signals import ended, stopping_on_signals, unless_stopped
 from cordon.supervision import Supervisor
+from devices.credential_store import CredentialStore
 from ingest.journal import JournalWriter
 
 log = structlog.get_logger("authorize")
@@ -37,7 +39,8 @@ def authorize(settings: Settings, *, new_key: bool) -> None:
     """Let devices in beside the service, until told to stop.
 
     The service does so itself. With this one running too, devices that reconnect are let in while
-    the service is being restarted. Needs no database.
+    the service is being restarted. Works without the database; with it, changes made meanwhile are
+    taken over too.
     """
     if new_key:
         issuer = Issuer(secrets.token_bytes(32))
@@ -70,6 +73,8 @@ async def _authorize(endpoints: Endpoints) -> None:
         refusals = BrokerRefusals(JournalWriter(nc), wall_clock_us, name=name)
         door = Doorkeeper(endpoints, keep, nc, refusals, wall_clock_us)
         runs = door.runs() | {"broker-refusals": refusals.run}
+        if endpoints.dsn:  # so that revoking works while the service is away
+            runs["credentials"] = RegistryFeed(CredentialStore(endpoints.dsn), keep, nc).run
         async with stopping_on_signals() as stop:
             running = asyncio.create_task(_run(nc, runs), name="authorize")
             log.info("authorizing", name=name)

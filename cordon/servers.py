@@ -134,11 +134,14 @@ def named_endpoints(named: Broker, dsn: str, mqtt_tls: ssl.SSLContext | None) ->
 def known_endpoints(settings: Settings) -> Endpoints:
     """Those that a service with these settings works with, for a process beside it.
 
+    `dsn` is empty where there is no database on this machine and none is named.
+
     Raises:
         CordonError: The embedded broker has never been started here, or a file cannot be used.
     """
     home, broker = Path(settings.state_directory).resolve(), settings.broker
-    dsn = settings.database.url or EmbeddedPostgres(home / "postgres").dsn
+    own = home / "postgres"
+    dsn = settings.database.url or (EmbeddedPostgres(own).dsn if own.exists() else "")
     if broker.nats_url:
         return named_endpoints(broker, dsn, service_tls(broker))
     if not (home / "broker" / FILE).exists():

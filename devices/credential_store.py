@@ -29,10 +29,10 @@ _SELECT = """
         (extract(epoch from revoked_at) * 1000000)::bigint as revoked_us
     from caseload.credential order by credential_no
 """
-_INSERT = """
-    insert into caseload.credential
+_COPY = """
+    copy caseload.credential
     (device, kind, salt, hash, fingerprint, valid_from, valid_to, issued_at, issued_by)
-    values (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+    from stdin
 """
 _REVOKE = """
     update caseload.credential set revoked_at = %s, revoked_by = %s, revoked_reason = %s
@@ -54,8 +54,11 @@ class CredentialStore:
         self._dsn = dsn
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[OpenCredentials]:
-        """A connection, with the tables brought up to date.
+    async def open(self, *, update: bool = True) -> AsyncIterator[OpenCredentials]:
+        """A connection.
+
+        Args:
+            update: Bring the tables up to date first.
 
         Raises:
             devices.migrations.MigrationError: The database belongs to another version.
@@ -64,7 +67,8 @@ class CredentialStore:
             self._dsn, autocommit=True, connect_timeout=CONNECT_LIMIT_S
         ) as conn:
             await conn.execute(_SESSION.encode())
-            await migrate(conn, SCHEMA, MIGRATIONS)
+            if update:
+                await migrate(conn, SCHEMA, MIGRATIONS)
             yield OpenCredentials(conn)
 
 
@@ -109,16 +113,17 @@ class OpenCredentials:
                     by=credentials[0].issued_by,
                     reason="replaced by a new credential",
                 )
-            for c in credentials:
-                ends = None if c.valid_to_us is None else to_datetime(c.valid_to_us)
-                await self._conn.execute(
-                    _INSERT,
-                    [
-                        *(c.device, c.kind, c.salt, c.hash, c.fingerprint),
-                        *(to_datetime(c.valid_from_us), ends),
-                        *(to_datetime(c.issued_us), c.issued_by),
-                    ],
-                )
+            # One statement, however many: each counts as a change.
+            async with self._conn.cursor() as cursor, cursor.copy(_COPY) as copy:
+                for c in credentials:
+                    ends = None if c.valid_to_us is None else to_datetime(c.valid_to_us)
+                    await copy.write_row(
+                        (
+                            *(c.device, c.kind, c.salt, c.hash, c.fingerprint),
+                            *(to_datetime(c.valid_from_us), ends),
+                            *(to_datetime(c.issued_us), c.issued_by),
+                        )
+                    )
 
     async def revoke(self, devices: Sequence[str], *, now_us: int, by: str, reason: str) -> int:
         """Revoke every credential of these devices; how many were in force."""

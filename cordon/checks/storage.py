@@ -6,14 +6,28 @@ import psycopg
 
 from cordon.checks.findings import Check, Finding, Patient
 from devices.credential_store import CredentialStore
-from devices.migrations import MigrationError
 
 
 async def database(patient: Patient) -> Finding:
     """Does the database answer, with the tables of this version?"""
+    dsn = patient.endpoints.dsn
+    if not dsn:
+        return Finding(
+            "database",
+            "warn",
+            "No database is named, and none is on this machine.",
+            "Set database.url to look at it from here.",
+        )
     try:
-        async with CredentialStore(patient.endpoints.dsn).open() as opened:
+        async with CredentialStore(dsn).open(update=False) as opened:
             count = len(await opened.registry())
+    except psycopg.errors.UndefinedTable:
+        return Finding(
+            "database",
+            "warn",
+            "The database answers, but has not been set up for this version.",
+            "Start the service: it makes and updates its tables.",
+        )
     except psycopg.OperationalError as error:
         return Finding(
             "database",
@@ -22,8 +36,6 @@ async def database(patient: Patient) -> Finding:
             "the journal, changes of caseload and credentials wait too.",
             "Bring it back; is database.url right?",
         )
-    except MigrationError as error:
-        return Finding("database", "fail", f"The database does not fit: {error}", "See the text.")
     return Finding("database", "ok", f"It answers; {count} devices have been given credentials.")
 
 

@@ -118,3 +118,8 @@ def test_the_code_on_a_sheet_says_all_that_is_needed() -> None:
         "ca_sha256": "00" * 32,
     }
     assert "tag-<1>" not in sheet([setup])
+
+
+def test_a_doctor_that_finds_no_broker_says_what_to_do(given: Give) -> None:
+    with pytest.raises(CordonError, match="Start the service first"):
+        given("doctor")
