@@ -1,7 +1,7 @@
 """How a decision of the engine is written down: the form that travels and that evidence keeps.
 
-A message of the decisions stream holds the decisions of one engine pass, in their order, or the
-anomalies of devices that one pass found to begin or end: three bytes of format, then MessagePack.
+A message of the decisions stream holds the decisions of one engine pass, in their order, or what
+one pass found to begin or end with devices: three bytes of format, then MessagePack.
 MessagePack and not JSON, because a transition may carry NaN
 (there was nothing to measure) and infinity (they are not closing), which JSON does not have, and
 because its 64-bit floats come back bit for bit, which a replay is compared by.
@@ -10,10 +10,12 @@ because its 64-bit floats come back bit for bit, which a replay is compared by.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
+from devices.health_changes import HealthChange
+from devices.sequence_changes import GapChange
 from geofence.anomaly_changes import AnomalyChange
 from geofence.levels import Transition
 
@@ -68,16 +70,66 @@ class AnomalyDecision(msgspec.Struct, frozen=True, kw_only=True):
     after_position: int
 
 
+class HealthDecision(msgspec.Struct, frozen=True, kw_only=True):
+    """Something is wrong with a device, or with the way to very many, or no longer is.
+
+    Attributes:
+        change: What was found, with its numbers.
+        person, role, agency: As in `AnomalyDecision`.
+        build, caseload_version, after_position: As in `Decision`.
+    """
+
+    change: HealthChange
+    person: str | None
+    role: Literal["wearer", "protected"] | None
+    agency: str
+    build: str
+    caseload_version: str
+    after_position: int
+
+
+class GapDecision(msgspec.Struct, frozen=True, kw_only=True):
+    """Numbers of a device's reports are missing, or are followed no longer.
+
+    Attributes:
+        change: What was found.
+        build, after_position: As in `Decision`.
+    """
+
+    change: GapChange
+    build: str
+    after_position: int
+
+
 class DecisionFormatError(ValueError):
     """Bytes that are not decisions of a layout this version reads."""
 
 
+Finding = AnomalyDecision | HealthDecision | GapDecision
+"""Something that begins or ends with devices."""
+
+Found = (
+    Sequence[Decision]
+    | Sequence[AnomalyDecision]
+    | Sequence[HealthDecision]
+    | Sequence[GapDecision]
+)
+"""What a message of the decisions stream holds: all of one kind."""
+
 _FORMAT = b"CD2"  # Cordon decisions, layout 2: `Decision` and `Transition`.
 _UNEXPLAINED = b"CD1"  # the same from versions that did not say why
-_ANOMALIES = b"CN1"  # Cordon anomalies, layout 1: `AnomalyDecision` and `AnomalyChange`.
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(tuple[Decision, ...])
-_anomaly_decoder = msgspec.msgpack.Decoder(tuple[AnomalyDecision, ...])
+
+_LAYOUTS: dict[type, bytes] = {
+    AnomalyDecision: b"CN1",  # Cordon anomalies, layout 1, with `AnomalyChange`
+    HealthDecision: b"CV1",  # Cordon vitals, layout 1, with `HealthChange`
+    GapDecision: b"CG1",  # Cordon gaps, layout 1, with `GapChange`
+}
+_others: dict[bytes, msgspec.msgpack.Decoder[Any]] = {
+    layout: msgspec.msgpack.Decoder(tuple[kind, ...])  # type: ignore[valid-type]
+    for kind, layout in _LAYOUTS.items()
+}
 
 
 def encode_decisions(decisions: Sequence[Decision]) -> bytes:
@@ -85,23 +137,25 @@ def encode_decisions(decisions: Sequence[Decision]) -> bytes:
     return _FORMAT + _encoder.encode(tuple(decisions))
 
 
-def encode_anomalies(anomalies: Sequence[AnomalyDecision]) -> bytes:
-    """The anomalies that one engine pass found to begin or end, as the bytes of one message."""
-    return _ANOMALIES + _encoder.encode(tuple(anomalies))
+def encode_found(found: Sequence[Finding]) -> bytes:
+    """What one pass found to begin or end, one or more of one kind, as one message's bytes."""
+    return _LAYOUTS[type(found[0])] + _encoder.encode(tuple(found))
 
 
-def decode_entry(data: bytes) -> tuple[Decision, ...] | tuple[AnomalyDecision, ...]:
+def decode_entry(data: bytes) -> Found:
     """What a message of the decisions stream holds.
 
     Raises:
         DecisionFormatError: Unknown layout or damaged bytes.
     """
-    if data[:3] != _ANOMALIES:
+    decoder = _others.get(bytes(data[:3]))
+    if decoder is None:
         return decode_decisions(data)
     try:
-        return _anomaly_decoder.decode(memoryview(data)[3:])
+        found: Found = decoder.decode(memoryview(data)[3:])
     except (msgspec.MsgspecError, ValueError) as error:
-        raise DecisionFormatError(f"damaged anomalies: {error}") from error
+        raise DecisionFormatError(f"damaged findings: {error}") from error
+    return found
 
 
 def decode_decisions(data: bytes) -> tuple[Decision, ...]:

@@ -27,14 +27,10 @@ import msgspec
 from alerts.book import Book, Entry
 from alerts.desk_counts import DeskCounts
 from alerts.episodes import (
-    alert_of_anomaly,
     alert_of_event,
     alert_of_watch,
-    anomaly_episode_id,
-    anomaly_fields,
     decision_fields,
     is_clear,
-    step_of,
     tier_of,
     watch_episode_id,
     worse,
@@ -46,9 +42,12 @@ from alerts.model import (
     AlertChange,
     ChangeKind,
     subject_of_anomaly,
+    subject_of_health,
 )
 from alerts.profile import Profiles
+from alerts.spells import Spell, spell_of_anomaly, spell_of_health
 from alerts.steps import may_acknowledge, may_resolve, seen_by
+from devices.health_changes import HealthChange
 from devices.instants import to_iso
 from devices.reports import Event
 from devices.watches import Bearer, Watch
@@ -153,9 +152,14 @@ class Desk:
         return self._made_by | {"rules": watch.decided_by(self._made_by["rules"])}
 
     def retire(
-        self, watches: Collection[str], anomalies: Collection[str] = (), *, now_us: int
+        self,
+        watches: Collection[str],
+        anomalies: Collection[str] = (),
+        health: Collection[str] = (),
+        *,
+        now_us: int,
     ) -> list[AlertChange]:
-        """Let alerts return whose watch is watched no longer, or whose anomaly is not going on.
+        """Let alerts return whose watch is watched no longer, or what is not going on.
 
         For the start of the service: what vanished from the caseload while it was down gives no
         transition that would end its episode.
@@ -163,9 +167,10 @@ class Desk:
         Args:
             watches: Keys of all watches of the present plan.
             anomalies: Keys of all anomalies that go on.
+            health: Keys of all that is wrong with devices.
             now_us: The present instant.
         """
-        present = {*watches, *map(subject_of_anomaly, anomalies)}
+        present = {*watches, *map(subject_of_anomaly, anomalies), *map(subject_of_health, health)}
         gone = [entry for entry in self._book.of_the_engine() if entry.alert.subject not in present]
         return [change for entry in gone for change in self._retire(entry, now_us)]
 
@@ -191,23 +196,29 @@ class Desk:
             bearer: The device as it is assigned now.
             now_us: The present instant.
         """
-        subject, number = subject_of_anomaly(change.key), step_of(change)
-        if self._book.has_passed(subject, number, change.onset_us):
+        rules = self._profiles.find(bearer.profile)
+        return self._take(spell_of_anomaly(change, bearer, rules, now_us), now_us)
+
+    def on_health(self, change: HealthChange, bearer: Bearer, *, now_us: int) -> list[AlertChange]:
+        """Take in what begins or ends to be wrong with a device, or with the way to very many.
+
+        As `on_anomaly`, but there is always a rule. For very many the bearer stands for none.
+        """
+        rules = self._profiles.find(bearer.profile)
+        return self._take(spell_of_health(change, bearer, rules, now_us), now_us)
+
+    def _take(self, spell: Spell, now_us: int) -> list[AlertChange]:
+        if self._book.has_passed(spell.subject, spell.number, spell.onset_us):
             self.counts.replayed += 1
             return []
-        entry = self._book.of_subject(subject)
+        entry = self._book.of_subject(spell.subject)
         if entry is not None:
-            fields = anomaly_fields(change)
-            return [] if change.began else self._return(entry, fields, now_us)
-        profile = self._profiles.find(bearer.profile)
-        if change.kind.label not in profile.anomalies:
-            self.counts.unmapped += 1
+            return [] if spell.began else self._return(entry, spell.fields, now_us)
+        self.counts.unmapped += not spell.has_rule
+        if not spell.has_rule or not spell.began:
             return []
-        if not change.began:
-            return []
-        is_new = self._book.onset_is_new(subject, change.onset_us)
-        episode_id = anomaly_episode_id(change, None if is_new else number)
-        return self._raise(alert_of_anomaly(change, bearer, profile, episode_id, now_us), now_us)
+        is_new = self._book.onset_is_new(spell.subject, spell.onset_us)
+        return self._raise(spell.new(None if is_new else spell.number), now_us)
 
     # What devices notice
 

@@ -15,7 +15,6 @@ from alerts.profile import Profile
 from devices.instants import to_iso
 from devices.reports import Event
 from devices.watches import Bearer, Watch
-from geofence.anomaly_changes import AnomalyChange
 from geofence.levels import UNKNOWN_TIME_US, Cause, Level, Transition
 
 EPISODES = uuid.uuid5(uuid.NAMESPACE_URL, "urn:cordon:episode")
@@ -39,19 +38,13 @@ def watch_episode_id(watch: str, onset_us: int, number: int | None = None) -> st
 
 
 def event_episode_id(event: Event) -> str:
-    """Names what an event of a device began."""
-    return str(uuid.uuid5(EPISODES, f"event/{event.device}/{event.type}/{event.seq}"))
+    """Names what an event of a device began.
 
-
-def anomaly_episode_id(change: AnomalyChange, number: int | None = None) -> str:
-    """Names the spell of an anomaly that began at a fix time; `number` as in `watch_episode_id`."""
-    tail = "" if number is None else f"#{number}"
-    return str(uuid.uuid5(EPISODES, f"anomaly/{change.key}@{change.onset_us}{tail}"))
-
-
-def step_of(change: AnomalyChange) -> int:
-    """Counts the beginnings and ends of an anomaly from 1, as transitions of a watch are."""
-    return 2 * change.number - int(change.began)
+    A device whose clock cannot be believed may have begun to count anew, too: then the time of
+    arrival tells this event from an older one with the same number.
+    """
+    tail = f"@{event.time_us}" if event.time_doubted else ""
+    return str(uuid.uuid5(EPISODES, f"event/{event.device}/{event.type}/{event.seq}{tail}"))
 
 
 def alert_id(episode_id: str) -> str:
@@ -73,16 +66,16 @@ def decision_fields(transition: Transition, watch: Watch) -> dict[str, Any]:
     t = transition
     return {
         "level": t.level.label,
-        "distance_m": _finite(t.distance_m),
-        "distance_low_m": _finite(t.distance_low_m),
-        "distance_high_m": _finite(t.distance_high_m),
-        "probability": _finite(t.probability),
-        "time_to_contact_s": _finite(t.time_to_contact_s),
+        "distance_m": finite(t.distance_m),
+        "distance_low_m": finite(t.distance_low_m),
+        "distance_high_m": finite(t.distance_high_m),
+        "probability": finite(t.probability),
+        "time_to_contact_s": finite(t.time_to_contact_s),
         "fix_times": _fix_times(t, watch),
         "decided_at": to_iso(t.decided_at_us),
         "transition": t.number,
         "cause": t.cause.label,
-        "closest_m": _finite(t.closest_m) if t.cause == Cause.PATH else None,
+        "closest_m": finite(t.closest_m) if t.cause == Cause.PATH else None,
         "closest_at": _known(t.closest_us) if t.cause == Cause.PATH else None,
         "notify": tuple(handset for handset in watch.notify if handset != watch.tag),
     }
@@ -134,49 +127,12 @@ def alert_of_event(event: Event, bearer: Bearer, profile: Profile, now_us: int) 
         "device": event.device,
         "decided_at": to_iso(now_us),
         "onset": to_iso(event.time_us),
+        "onset_doubted": event.time_doubted,
         "raised_at": to_iso(now_us),
         "notify": tag_free,
         "profile": profile.version,
         "last_event_seq": event.seq,
         "last_event_at": to_iso(event.time_us),
-    }
-
-
-def anomaly_fields(change: AnomalyChange) -> dict[str, Any]:
-    """The fields of an alert that come anew with the beginning and the end of an anomaly."""
-    return {
-        "decided_at": to_iso(change.decided_at_us),
-        "transition": step_of(change),
-        "quantity": _finite(change.quantity),
-        "count": change.count,
-    }
-
-
-def alert_of_anomaly(
-    change: AnomalyChange, bearer: Bearer, profile: Profile, episode_id: str, now_us: int
-) -> dict[str, Any]:
-    """All fields of a new alert for an anomaly but those the desk itself gives.
-
-    No handset is told: it is a matter between the agency and whoever looks after the devices.
-    """
-    label = change.kind.label
-    return anomaly_fields(change) | {
-        "alert_id": alert_id(episode_id),
-        "episode_id": episode_id,
-        "condition_id": "",
-        "condition": "device",
-        "tier": profile.anomalies[label].tier,
-        "level": label,
-        "highest_level": label,
-        "agency": bearer.agencies[0] if bearer.agencies else "",
-        "wearer": bearer.person if bearer.role == "wearer" else None,
-        "protected": bearer.person if bearer.role == "protected" else None,
-        "device": change.track,
-        "anomaly": label,
-        "companion": change.companion,
-        "onset": to_iso(change.onset_us),
-        "raised_at": to_iso(now_us),
-        "profile": profile.version,
     }
 
 
@@ -196,7 +152,8 @@ def _may_be_told(handset: str, bearer: Bearer) -> bool:
     return handset != bearer.device or bearer.role == "protected"
 
 
-def _finite(value: float) -> float | None:
+def finite(value: float) -> float | None:
+    """The value; None where it is infinite or NaN, which JSON does not have."""
     return value if math.isfinite(value) else None
 
 

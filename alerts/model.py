@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from devices.health_changes import health_key
 from geofence.anomaly_changes import anomaly_key
 
 ConditionName = Literal["proximity", "exclusion", "inclusion", "device", "panic", "tamper"]
@@ -37,8 +38,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         alert_id: Derived from `episode_id`; the same after any restart or replay.
         episode_id: Derived from the watch and the fix time that began the episode, or from the
-            device and sequence number of the event, or the device, the kind of anomaly and the fix
-            time that began it.
+            device and sequence number of the event, or the device, what is wrong with it and the
+            instant that began it.
         condition_id: Of the order's condition; empty for events of devices.
         tier: 1 critical, 2 high, 3 warning, 4 technical.
         level: `geofence.levels.Level.label`, or for panic, tamper and device the event type or
@@ -53,10 +54,11 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
         highest_level: The worst level of the episode, `level` included.
         state: Whether the condition still holds.
         onset: Fix time or event time that began the episode.
+        onset_doubted: The event's own time cannot be right; `onset` is when it arrived.
         acknowledged_by, acknowledged_at: Holds for the tier it was given at: both are None again
             when the tier gets worse.
         transition: Number of the engine's transition that was applied last; 0 for events. For an
-            anomaly, beginnings and ends count.
+            anomaly and for a device's health, beginnings and ends count.
         watch: Key of the engine's watch; empty for events and anomalies.
         device: The device an event came from or an anomaly is of; empty for watches.
         notify: Handsets of the protected people concerned. Never a wearer's device.
@@ -73,7 +75,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
             cause.
         anomaly: `geofence.anomaly_state.Anomaly.label`; empty for everything else.
         companion: The wearer's own device that an anomaly of two devices compares with.
-        quantity, count: What `Anomaly` says of each kind.
+        health: `devices.health_changes.HealthKind`; empty for everything else.
+        quantity, count: What `Anomaly`, or `HealthChange`, says of each kind.
     """
 
     alert_id: str
@@ -119,8 +122,10 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     closest_at: str | None = None
     anomaly: str = ""
     companion: str = ""
+    health: str = ""
     quantity: float | None = None
     count: int = 0
+    onset_doubted: bool = False
 
     @property
     def subject(self) -> str:
@@ -130,12 +135,19 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
         """
         if self.anomaly:
             return subject_of_anomaly(anomaly_key(self.anomaly, self.device, self.companion))
+        if self.health:
+            return subject_of_health(health_key(self.health, self.device or self.agency))
         return self.watch
 
 
 def subject_of_anomaly(key: str) -> str:
     """The subject of an anomaly (see `geofence.anomaly_changes.anomaly_key`)."""
     return f"anomaly:{key}"
+
+
+def subject_of_health(key: str) -> str:
+    """The subject of a device's health (see `devices.health_changes.health_key`)."""
+    return f"health:{key}"
 
 
 class AlertChange(msgspec.Struct, frozen=True, kw_only=True):

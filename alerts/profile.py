@@ -25,6 +25,7 @@ import msgspec
 from alerts.errors import ProfileError
 from alerts.model import Alert
 from devices.caseload import DEFAULT_PROFILE
+from devices.health_changes import HEALTH_KINDS
 from devices.reports import EventType
 from geofence.anomaly_state import Anomaly
 from geofence.sensitivity import PARAMETERS, Sensitivity
@@ -34,6 +35,9 @@ RETURNED = "returned"
 """Key of the words for "it is over", beside the levels' names."""
 
 DEFAULT_LANGUAGE = "en"
+
+TECHNICAL = 4
+"""Tier of trouble with a device for which the profile has no rule: protection is weaker."""
 
 WATCHED: tuple[str, ...] = ("proximity", "exclusion", "inclusion")
 LEVELS: tuple[str, ...] = ("pre_alert", "alert", "contact", "unknown")
@@ -106,6 +110,12 @@ class AnomalyRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tier: Tier
 
 
+class HealthRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one kind of trouble with a device means that no event of a device speaks of."""
+
+    tier: Tier = TECHNICAL
+
+
 class Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a handset shows."""
 
@@ -125,6 +135,8 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         levels: Condition -> level -> rule; every level of every condition is there.
         events: Event type -> rule.
         anomalies: Kind of anomaly -> rule.
+        health: Kind of trouble with a device -> rule. What devices tell of themselves, too (a low
+            battery, say), has its rule under `events`.
         engine: How readily levels are entered and left: parameters of
             `geofence.sensitivity.Sensitivity`; those that are not there keep their default.
     """
@@ -135,6 +147,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     levels: dict[str, dict[str, LevelRule]]
     events: dict[str, EventRule]
     anomalies: dict[str, AnomalyRule] = {}
+    health: dict[str, HealthRule] = {}
     engine: dict[str, Any] = {}
     texts: Texts
 
@@ -152,6 +165,11 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     def cleared_by(self, event_type: str) -> tuple[str, ...]:
         """The event types whose condition ends with this event."""
         return tuple(name for name, rule in self.events.items() if event_type in rule.cleared_by)
+
+    def health_tier(self, kind: str) -> int:
+        """The tier of a kind of `devices.health_changes.HealthKind`."""
+        rule = self.health.get(kind) or self.events.get(kind)
+        return TECHNICAL if rule is None else rule.tier
 
     def tells(self, alert: Alert) -> bool:
         """Whether handsets are told of an active alert at its present level."""
@@ -199,6 +217,7 @@ def _problems(profile: Profile) -> Iterator[str]:
     for name in REQUIRED_ANOMALIES:
         if name not in profile.anomalies:
             yield f"anomalies.{name}: is missing; no policy may leave it without an alert"
+    yield from _unknown("health", profile.health, set(HEALTH_KINDS) - EVENTS)
     yield from _engine_problems(profile)
     yield from _text_problems(profile)
 

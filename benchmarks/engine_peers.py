@@ -67,11 +67,11 @@ def shapely_per_fix(town: Town, batches: Sequence[Columns], most: int) -> Second
     for columns in batches:
         who, lat_deg, lon_deg = _points(columns)
         rows = list(zip(who.tolist(), lat_deg.tolist(), lon_deg.tolist(), strict=True))[:most]
-        places = last.tolist()
+        places, partner = last.tolist(), town.partner.tolist()
         began_s = time.thread_time()
         for track, lat, lon in rows:
             places[track] = (lat, lon)
-            other_lat, other_lon = places[track ^ 1]
+            other_lat, other_lon = places[partner[track]]
             _WGS84.inv(lon, lat, other_lon, other_lat)
             point = shapely.Point(lon, lat)
             for area in areas[track]:
@@ -90,7 +90,7 @@ def shapely_arrays(town: Town, batches: Sequence[Columns]) -> Seconds:
         began_s = time.thread_time()
         who, lat_deg, lon_deg = _points(columns)
         last[who] = np.stack([lat_deg, lon_deg], axis=1)
-        partner = last[who ^ 1]
+        partner = last[town.partner[who]]
         _WGS84.inv(lon_deg, lat_deg, partner[:, 1], partner[:, 0])
         shapely.contains_xy(areas[who], lon_deg[:, None], lat_deg[:, None])
         seconds.append(time.thread_time() - began_s)
@@ -124,7 +124,7 @@ def redis_geo(town: Town, batches: Sequence[Columns]) -> Seconds:
             call(placed[start : start + _PIPELINE])
         seconds: Seconds = []
         for columns in batches:
-            asked = _geo_commands(columns)
+            asked = _geo_commands(town, columns)
             began_s = time.perf_counter()
             for start in range(0, len(asked), 3 * _PIPELINE):
                 call(asked[start : start + 3 * _PIPELINE])
@@ -132,7 +132,7 @@ def redis_geo(town: Town, batches: Sequence[Columns]) -> Seconds:
         return seconds
 
 
-def _geo_commands(columns: Columns) -> list[tuple[str, ...]]:
+def _geo_commands(town: Town, columns: Columns) -> list[tuple[str, ...]]:
     commands: list[tuple[str, ...]] = []
     who, lat_deg, lon_deg = _points(columns)
     for track, lat, lon in zip(who.tolist(), lat_deg.tolist(), lon_deg.tolist(), strict=True):
@@ -140,7 +140,7 @@ def _geo_commands(columns: Columns) -> list[tuple[str, ...]]:
         near = ("FROMLONLAT", *at, "BYRADIUS", str(_SEARCH_M), "m")
         commands += [
             ("GEOADD", "people", *at, str(track)),
-            ("GEODIST", "people", str(track), str(track ^ 1), "m"),
+            ("GEODIST", "people", str(track), str(town.partner[track]), "m"),
             ("GEOSEARCH", "zones", *near),
         ]
     return commands
@@ -237,7 +237,7 @@ def postgis(town: Town, batches: Sequence[Columns], dsn: str) -> Seconds:
         if connection.execute(found).fetchone() is None:
             raise LookupError("the database has no extension postgis")
         connection.execute(_TABLES)
-        ends = ((track, track ^ 1) for track in range(town.count))
+        ends = enumerate(town.partner.tolist())
         _copy(connection, "pair (a, b)", ends)
         areas = areas_of(town.plan.zones)
         texts = zip(town.plan.zones.track.tolist(), shapely.to_wkt(areas).tolist(), strict=True)

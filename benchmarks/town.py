@@ -72,7 +72,7 @@ class _Places:
 
 
 class Town:
-    """`count` devices, the even ones each paired with the one after; `zoned`: with zones.
+    """`count` devices, half of them paired with the other half.
 
     Args:
         count: Devices, an even number.
@@ -80,6 +80,9 @@ class Town:
         worst: Everybody is near everything.
         zoned: Without, there are pairs alone.
         seed: The same one makes the same town, and the same fixes.
+
+    Attributes:
+        partner: (count,) the other device of each one's pair.
     """
 
     def __init__(
@@ -96,8 +99,12 @@ class Town:
         self.count = count
         self.interval_s = interval_s
         self._random = np.random.default_rng(seed)
+        # Neither do caseloads hold the two devices of a pair side by side.
+        self._ends = self._random.permutation(count).reshape(2, -1)
+        self.partner = np.empty(count, np.int64)
+        self.partner[self._ends] = self._ends[::-1]
         self._places = self._worst_places() if worst else self._ordinary_places()
-        self.plan = _plan(self._places, zoned=zoned)
+        self.plan = _plan(self._places, self._ends, zoned=zoned)
         mode = self._random.choice(4, count, p=_MODES) if not worst else np.ones(count, np.int64)
         self._roam_m = _ROAM_M[mode] if not worst else np.full(count, 20.0)
         self._speed_mps = _SPEED_MPS[mode] * self._random.uniform(0.7, 1.3, count)
@@ -158,7 +165,7 @@ class Town:
     def _ordinary_places(self) -> _Places:
         count = self.count
         home_m = self._random.uniform(-_TOWN_M / 2, _TOWN_M / 2, (count, 2))
-        home_m[1::2] = home_m[::2] + self._away(count // 2, PARTNER_M)
+        home_m[self._ends[1]] = home_m[self._ends[0]] + self._away(count // 2, PARTNER_M)
         away_m = self._away(count * ZONES_EACH, ZONE_M).reshape(count, ZONES_EACH, 2)
         radius_m = self._random.uniform(100, 400, (count, ZONES_EACH))
         return _Places(home_m, home_m[:, None] + away_m, radius_m)
@@ -168,20 +175,20 @@ class Town:
         home_m = self._random.uniform(-_TOWN_M / 2, _TOWN_M / 2, (count, 2))
         course = self._random.uniform(0, 2 * np.pi, (count, 1 + ZONES_EACH))
         step = np.stack([np.cos(course), np.sin(course)], axis=2)
-        home_m[1::2] = home_m[::2] + ALERT_M * step[::2, 0]
+        home_m[self._ends[1]] = home_m[self._ends[0]] + ALERT_M * step[self._ends[0], 0]
         radius_m = self._random.uniform(100, 400, (count, ZONES_EACH))
         return _Places(home_m, home_m[:, None] + radius_m[:, :, None] * step[:, 1:], radius_m)
 
     def near(self) -> tuple[float, float]:
         """Shares of pairs whose homes, and of zones whose boundary from a home, are within 500 m."""
         places = self._places
-        apart_m = np.linalg.norm(places.home_m[::2] - places.home_m[1::2], axis=1)
+        apart_m = np.linalg.norm(np.subtract(*places.home_m[self._ends]), axis=1)
         to_middle_m = np.linalg.norm(places.zone_m - places.home_m[:, None], axis=2)
         to_edge_m = np.abs(to_middle_m - places.zone_radius_m)
         return float(np.mean(apart_m <= ALERT_M)), float(np.mean(to_edge_m <= ALERT_M))
 
 
-def _plan(places: _Places, *, zoned: bool) -> Plan:
+def _plan(places: _Places, ends: IntArray, *, zoned: bool) -> Plan:
     count = len(places.home_m)
     pairs = count // 2
     return Plan(
@@ -189,8 +196,8 @@ def _plan(places: _Places, *, zoned: bool) -> Plan:
         tuple(f"d{i}" for i in range(count)),
         Pairs(
             tuple(f"p{i}" for i in range(pairs)),
-            np.arange(0, count, 2),
-            np.arange(1, count, 2),
+            ends[0],
+            ends[1],
             np.full(pairs, CONTACT_M),
             np.full(pairs, ALERT_M),
             np.full(pairs, PRE_ALERT_M),

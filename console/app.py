@@ -33,7 +33,7 @@ from console.gate import (
 from console.hub import Hub
 from console.notices import SIGN_IN_TEXT, notice_page
 from console.problems import exception_handlers
-from console.views import Health, Picture, RefusalView, SessionView
+from console.views import Health, Picture, RefusalView, SessionView, UnassignedView
 
 log = structlog.get_logger("console")
 
@@ -105,6 +105,7 @@ def create_app(
             acknowledge,
             resolve,
             refusals,
+            unassigned,
             basemap,
             session,
             stream,
@@ -223,6 +224,14 @@ async def refusals(
 ) -> list[RefusalView]:
     """What was refused, from whom and why, newest first."""
     return await _console(request).backend.refusals(limit)
+
+
+@get("/api/v1/unassigned")
+async def unassigned(
+    request: AppRequest, limit: Annotated[int, QueryParameter(ge=1, le=REFUSALS_SHOWN)] = 100
+) -> list[UnassignedView]:
+    """Devices that report and that nobody carries, the one heard last first."""
+    return await _console(request).backend.unassigned(limit)
 
 
 @get("/api/v1/basemap", sync_to_thread=False, media_type=GEOJSON)

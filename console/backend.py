@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from alerts.model import Alert
-from console.views import Health, Picture, RefusalView
+from console.views import Health, Picture, RefusalView, UnassignedView
 
 
 class NotAvailableError(Exception):
@@ -38,6 +38,14 @@ class Backend(Protocol):
 
     async def refusals(self, limit: int) -> list[RefusalView]:
         """What was refused, newest first, at most `limit` rows.
+
+        Raises:
+            NotAvailableError: It cannot be looked up now.
+        """
+        ...
+
+    async def unassigned(self, limit: int) -> list[UnassignedView]:
+        """Devices heard of late that nobody carries, the one heard last first.
 
         Raises:
             NotAvailableError: It cannot be looked up now.

@@ -1,11 +1,11 @@
-"""Runs the application inside the event loop that is already there."""
+"""Runs applications inside the event loop that is already there."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import socket
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 import structlog
 import uvicorn
@@ -54,11 +54,31 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 async def serve_console(app: Litestar, bound: socket.socket) -> None:
-    """Serve until cancelled, then end within about `SHUTDOWN_S`, open pages or not.
+    """Serve the console until cancelled, then end within about `SHUTDOWN_S`, open pages or not.
 
     Args:
         app: From `create_app`.
         bound: From `bind`; closed at the end.
+    """
+    console = app.state["console"]
+    assert isinstance(console, Console)
+    await serve(app, bound, name="console", at_end=console.hub.close)
+
+
+async def serve(
+    app: Litestar,
+    bound: socket.socket,
+    *,
+    name: str,
+    at_end: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve an application until cancelled.
+
+    Args:
+        app: What to serve.
+        bound: From `bind`; closed at the end.
+        name: For the log.
+        at_end: Ends the streams that would go on for ever.
     """
     config = uvicorn.Config(
         app,
@@ -72,15 +92,13 @@ async def serve_console(app: Litestar, bound: socket.socket) -> None:
         ws="none",
     )
     server = _Server(config)
-    serving = asyncio.create_task(server.serve(sockets=[bound]), name="console")
+    serving = asyncio.create_task(server.serve(sockets=[bound]), name=name)
     host, port = bound.getsockname()[:2]
-    log.info("console_listening", host=host, port=port)
+    log.info("listening", what=name, host=host, port=port)
     try:
         await asyncio.shield(serving)
     finally:
-        console = app.state["console"]
-        assert isinstance(console, Console)
-        console.hub.close()
+        at_end()
         server.should_exit = True
         await serving
         bound.close()

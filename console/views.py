@@ -29,6 +29,7 @@ class DeviceView(msgspec.Struct, frozen=True, kw_only=True):
         fix_interval_s: How often it is expected to report; three times that without a fix and
             the page draws it as stale.
         online: What the broker last said; None when it has said nothing yet.
+        health: What is wrong with it now: names of `devices.health_changes.HealthKind`.
     """
 
     id: str
@@ -43,6 +44,7 @@ class DeviceView(msgspec.Struct, frozen=True, kw_only=True):
     fix_interval_s: float = 60.0
     battery_pct: int | None = None
     online: bool | None = None
+    health: tuple[str, ...] = ()
 
 
 class WatchView(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,6 +115,20 @@ class RefusalView(msgspec.Struct, frozen=True, kw_only=True):
     count: int
     last_time: str
     item: int | None = None
+
+
+class UnassignedView(msgspec.Struct, frozen=True, kw_only=True):
+    """A device that reports and that nobody carries. Contains no coordinate.
+
+    Attributes:
+        reports: Fixes and events of the last week, up to a limit.
+        first_time, last_time: When the first and the last of these were received.
+    """
+
+    device: str
+    reports: int
+    first_time: str
+    last_time: str
 
 
 class PartView(msgspec.Struct, frozen=True, kw_only=True):

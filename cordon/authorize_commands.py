@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Mapping
 import click
 import structlog
 from nats.aio.client import Client as NatsClient
-from nats.js.errors import NotFoundError
 
 from cordon.broker_refusals import BrokerRefusals
 from cordon.clock import wall_clock_us
@@ -63,12 +62,11 @@ def authorize(settings: Settings, *, new_key: bool) -> None:
 async def _authorize(endpoints: Endpoints) -> None:
     nc = await connect_nats(endpoints.nats_url, "authorize")
     try:
-        try:
-            keep = await Keep.found(nc.jetstream())
-        except NotFoundError as error:
+        keep = await Keep.look(nc.jetstream())
+        if keep is None:
             raise CordonError(
                 "The broker holds no registry yet: start the service once, it puts it there."
-            ) from error
+            )
         name = f"authorizer-{secrets.token_hex(4)}"
         refusals = BrokerRefusals(JournalWriter(nc), wall_clock_us, name=name)
         door = Doorkeeper(endpoints, keep, nc, refusals, wall_clock_us)

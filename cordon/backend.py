@@ -7,7 +7,7 @@ import asyncio
 from alerts.desk import Desk
 from alerts.model import Alert, AlertChange
 from console.backend import NotAvailableError
-from console.views import Health, PartView, Picture, RefusalView, ServiceView
+from console.views import Health, PartView, Picture, RefusalView, ServiceView, UnassignedView
 from cordon.parts import Parts
 from cordon.picture import Heard, device_views, watch_views, zone_views
 from devices.instants import Clock, to_iso
@@ -44,10 +44,12 @@ class ServiceBackend:
         engine, compiled = partition.engine.picture(), partition.compiled
         keys, watches, conditions = compiled.plan.watch_keys, compiled.watches, partition.conditions
         people = {person.id: person for person in partition.kept.caseload.people}
-        tracks = compiled.plan.tracks
+        tracks, health = compiled.plan.tracks, partition.health.devices
         return Picture(
             server_time=to_iso(self._clock()),
-            devices=device_views(engine.tracks, tracks, compiled.bearers, people, self._heard),
+            devices=device_views(
+                engine.tracks, tracks, compiled.bearers, people, self._heard, health
+            ),
             watches=watch_views(engine.watches, keys, watches, conditions),
             zones=zone_views(engine.watches, keys, watches, conditions),
             alerts=partition.desk.open_alerts(),
@@ -121,6 +123,31 @@ class ServiceBackend:
                 count=row.count,
                 last_time=to_iso(row.last_us),
                 item=row.item,
+            )
+            for row in rows
+        ]
+
+    async def unassigned(self, limit: int) -> list[UnassignedView]:
+        """Devices heard of late that nobody carries.
+
+        Raises:
+            NotAvailableError: The database is away.
+        """
+        bearers = self._parts.worker.partition.compiled.bearers
+        carried = [device for device, bearer in bearers.items() if bearer.person is not None]
+        try:
+            rows = await self._parts.history.unassigned(carried, self._clock(), limit)
+        except HistoryUnavailableError as error:
+            raise NotAvailableError(
+                "Devices that nobody carries cannot be shown: the database does not answer. What "
+                "they send is kept in the journal meanwhile."
+            ) from error
+        return [
+            UnassignedView(
+                device=row.device,
+                reports=row.reports,
+                first_time=to_iso(row.first_us),
+                last_time=to_iso(row.last_us),
             )
             for row in rows
         ]

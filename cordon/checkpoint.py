@@ -25,7 +25,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
     """The state of a worker, and how far in the journal and the alert stream it has come.
 
     It is written only when everything decided up to it is in the streams, so that what a restart
-    does not repeat is on disk.
+    does not repeat is on disk. What an older version did not write is empty.
     """
 
     journal_position: int
@@ -35,6 +35,8 @@ class Checkpoint(msgspec.Struct, frozen=True):
     engine: bytes
     desk: bytes
     outgoing: bytes
+    health: bytes = b""
+    sequences: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from cordon.authorize_commands import authorize
 from cordon.ca_commands import ca
 from cordon.caseload_commands import caseload
 from cordon.device_commands import device
+from cordon.device_health_commands import health
 from cordon.doctor_command import doctor
 from cordon.errors import CordonError
 from cordon.settings import Settings, describe, load_settings
@@ -179,6 +180,8 @@ def operator(name: str) -> None:
         f'operators = [{{ name = {json.dumps(name, ensure_ascii=False)}, token_sha256 = "{digest}" }}]'
     )
 
+
+device.add_command(health)
 
 cordon.add_command(authorize)
 cordon.add_command(ca)

@@ -81,8 +81,8 @@ class Endpoints:
         )
 
 
-async def connect_nats(url: str, name: str) -> NatsClient:
-    """A NATS connection that comes back by itself for as long as it takes.
+async def connect_nats(url: str, name: str, *, once: bool = False) -> NatsClient:
+    """A NATS connection that comes back by itself for as long as it takes; with `once`, not at all.
 
     Raises:
         nats.errors.Error: The first connection is refused.
@@ -110,6 +110,7 @@ async def connect_nats(url: str, name: str) -> NatsClient:
     await nc.connect(
         url,
         name=f"cordon-{name}",
+        allow_reconnect=not once,
         max_reconnect_attempts=-1,
         reconnect_time_wait=RECONNECT_WAIT_S,
         connect_timeout=CONNECT_TIMEOUT_S,

@@ -9,7 +9,6 @@ from typing import Literal
 
 import click
 import msgspec
-import psycopg
 
 from cordon.clock import wall_clock_us
 from cordon.database_access import dsn_of, run_on_database
@@ -30,7 +29,9 @@ from devices.credential_store import CredentialStore
 from devices.credentials import Credential, CredentialError
 from devices.instants import to_iso
 from devices.store import CaseloadStore
-from evidence.strangers import Stranger, strangers
+from evidence.reader import HistoryUnavailableError, Reader
+from evidence.strangers import Stranger
+from evidence.unassigned import MOST_LISTED, HeardDevice
 
 DeviceKind = Literal["tag", "handset", "home_unit"]
 NEW_FILE = click.Path(path_type=Path, dir_okay=False)
@@ -253,21 +254,17 @@ def _state(credential: Credential, now_us: int) -> str:
 @BY
 @click.pass_context
 def adopt(context: click.Context, name: str | None, kind: DeviceKind | None, by: str) -> None:
-    """List devices that were heard but are in no caseload, or adopt one of them.
+    """List devices that were heard but are nobody's, or adopt one of them.
 
     Adopting gives it a credential and puts it into the caseload, and says what is missing there.
     """
     settings: Settings = context.obj
     if name is None:
-        heard = _strangers(settings)
-        if not heard:
-            click.echo("Nobody was heard in the last 30 days who is not in the caseload.")
+        lines = _heard(settings)
+        if not lines:
+            click.echo("Nobody was heard of late whom nobody carries.")
             return
-        for found in heard:
-            click.echo(
-                f"{found.device:32} not let in or refused {found.refused} times, "
-                f"{found.reports} fixes stored, {to_iso(found.first_us)} to {to_iso(found.last_us)}"
-            )
+        click.echo("\n".join(lines))
         click.echo("Adopt one with: cordon device adopt DEVICE --kind tag|handset|home_unit")
         return
     if kind is None:
@@ -281,18 +278,27 @@ def adopt(context: click.Context, name: str | None, kind: DeviceKind | None, by:
     )
 
 
-def _strangers(settings: Settings) -> list[Stranger]:
-    dsn = dsn_of(settings)
-    store = CredentialStore(dsn)
+def _heard(settings: Settings) -> list[str]:
+    """A line for each device that knocked without being known, or reports and is carried by nobody."""
+    dsn, now_us = dsn_of(settings), wall_clock_us()
+    reader = Reader(dsn)
 
-    async def work() -> list[Stranger]:
-        async with store.open() as database:
-            known = list(await database.caseload_kinds())
-        return await strangers(dsn, known, wall_clock_us())
+    async def work() -> list[str]:
+        async with CredentialStore(dsn).open() as database:
+            known = await database.caseload_kinds()
+            carried = await database.carried(now_us)
+        knocked = [s for s in await reader.strangers(now_us) if s.device not in known]
+        reporting = await reader.unassigned(carried, now_us, MOST_LISTED)
+        return [
+            *(_line(s.device, f"not let in {s.refused} times", s) for s in knocked),
+            *(_line(h.device, f"{h.reports} reports kept, nobody's", h) for h in reporting),
+        ]
 
     try:
         return run_on_database(settings, work())
-    except psycopg.errors.UndefinedTable as error:
-        raise CordonError(
-            "There is no history in this database yet: start the service once."
-        ) from error
+    except HistoryUnavailableError as error:
+        raise CordonError(f"{error} Is there a history yet? Start the service once.") from error
+
+
+def _line(name: str, what: str, heard: Stranger | HeardDevice) -> str:
+    return f"{name:32} {what}, {to_iso(heard.first_us)} to {to_iso(heard.last_us)}"

@@ -76,13 +76,16 @@ class Keep:
         return cls(js, store)
 
     @classmethod
-    async def found(cls, js: JetStreamContext) -> Keep:
-        """The bucket that is there, only to read from.
+    async def look(cls, js: JetStreamContext) -> Keep | None:
+        """Open the bucket to read, whoever works with it meanwhile; None when there is none.
 
         Raises:
-            nats.js.errors.NotFoundError: There is none.
+            nats.errors.Error: The broker does not answer.
         """
-        return cls(js, await js.object_store(BUCKET))
+        try:
+            return cls(js, await js.object_store(BUCKET))
+        except NotFoundError:
+            return None
 
     async def put(self, name: str, data: bytes) -> None:
         """Keep `data` under `name`.

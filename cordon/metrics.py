@@ -41,16 +41,21 @@ class _PartsCollector(Collector):
         yield from _counters("gateway", "Gateway, since its start", parts.gateway.counts)
         yield _labelled(
             "cordon_refused_messages",
-            "Messages refused and kept, by reason",
+            "Messages refused and kept, or not used, by reason",
             "reason",
             parts.gateway.counts.refusals + parts.refusals.counts.seen,
         )
         yield from _counters("broker_refusals", "What the broker refused", parts.refusals.counts)
         yield from _of_the_door(parts)
+        if parts.forwarder is not None:
+            yield from _counters("forwarding", "Posted positions", parts.forwarder.counts)
         yield from _counters("journal", "Journal writer, since its start", parts.journal.counts)
         yield from _counters("worker", "Worker, since its start", parts.worker.counts)
         partition = parts.worker.partition
         yield from _counters("engine", "Engine, since the start", partition.counts)
+        yield from _counters(
+            "reports", "Order of what devices send, since the start", partition.sequences.counts
+        )
         yield from _counters("desk", "Alert desk, since its start", partition.desk.counts)
         yield from _counters("outbox", "Deliveries, since the start", parts.outgoing.outbox.counts)
         yield from _counters("profiles", "Jurisdiction profiles", parts.profiles.counts)
@@ -58,6 +63,11 @@ class _PartsCollector(Collector):
             yield from _counters(f"channel_{channel}", f"Deliveries to {channel}", lane)
         yield from _counters("evidence", "Rows stored", parts.writer.counts.written)
         yield from _counters("console", "Live streams of the console", parts.hub.counts)
+        yield CounterMetricFamily(
+            "cordon_unassigned_reports",
+            "Reports of devices that nobody carries, since the start",
+            parts.strangers.reports,
+        )
         yield _labelled(
             "cordon_part_restarts",
             "Times a part had to be started again",
@@ -78,6 +88,9 @@ class _PartsCollector(Collector):
         )
         yield _gauge(
             "worker_journal_position", "Journal position applied", worker.partition.position
+        )
+        yield _gauge(
+            "unassigned_devices", "Devices heard that nobody carries", parts.strangers.devices
         )
         yield _gauge("watches", "Watches in force", len(worker.partition.compiled.watches))
         yield _gauge(

@@ -10,7 +10,12 @@ from nats.js import JetStreamContext
 from alerts.channels import MqttPublisher
 from alerts.channels.agency import AgencyChannel
 from alerts.channels.handset import HandsetChannel
-from alerts.decisions import AnomalyDecision, Decision, encode_anomalies, encode_decisions
+from alerts.decisions import (
+    Decision,
+    Finding,
+    encode_decisions,
+    encode_found,
+)
 from alerts.deliveries import BearerOf, DeliveryRecord, encode_entry
 from alerts.dispatcher import Dispatcher
 from alerts.model import AlertChange
@@ -20,6 +25,7 @@ from cordon.appender import Appender
 from cordon.checkpoint import Recorded
 from devices.instants import Clock
 from devices.reports import Receipt
+from geofence.anomaly_changes import AnomalyChange
 from ingest.streams import alert_subject, decision_subject
 
 DECISIONS_PER_RECORD = 256
@@ -85,14 +91,11 @@ class Outgoing:
             name = f"{first.watch}/{first.number}/{first.decided_at_us}"
             self.decisions.append(name, encode_decisions(record))
 
-    def noted(self, anomalies: Sequence[AnomalyDecision]) -> None:
-        """The engine found anomalies of devices to begin or end."""
-        for start in range(0, len(anomalies), DECISIONS_PER_RECORD):
-            record = anomalies[start : start + DECISIONS_PER_RECORD]
-            first = record[0].change
-            step = f"{first.number}{'+' if first.began else '-'}"
-            name = f"anomaly:{first.key}/{step}/{first.decided_at_us}"
-            self.decisions.append(name, encode_anomalies(record))
+    def noted(self, found: Sequence[Finding]) -> None:
+        """One or more things began or ended to be wrong with devices, all of one kind."""
+        for start in range(0, len(found), DECISIONS_PER_RECORD):
+            record = found[start : start + DECISIONS_PER_RECORD]
+            self.decisions.append(_name_of(record[0]), encode_found(record))
 
     def changed(self, changes: Sequence[AlertChange]) -> None:
         """Alerts changed: record them, tell those concerned, show them."""
@@ -133,3 +136,11 @@ class Outgoing:
 
     def _record(self, record: DeliveryRecord) -> None:
         self.alerts.append(record.id, encode_entry(record))
+
+
+def _name_of(finding: Finding) -> str:
+    change = finding.change
+    if not isinstance(change, AnomalyChange):
+        return change.name
+    step = f"{change.number}{'+' if change.began else '-'}"
+    return f"anomaly:{change.key}/{step}/{change.decided_at_us}"

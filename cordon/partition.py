@@ -13,17 +13,22 @@ from typing import Protocol
 import numpy as np
 import structlog
 
-from alerts.decisions import AnomalyDecision, Decision
 from alerts.desk import Desk
 from alerts.errors import DeskStateError
 from alerts.model import AlertChange
 from cordon.checkpoint import Checkpoint, Recorded
 from cordon.keep import KeptCaseload
 from cordon.outgoing import Outgoing
+from cordon.records import MadeWith, anomaly_record, decision_record, gap_record, health_record
 from devices.caseload import Caseload, Condition
 from devices.compiler import NO_SENSITIVITIES, compile_caseload
+from devices.health import Health, HealthStateError
+from devices.health_changes import HEALTH_EVENTS, HealthChange
+from devices.health_reports import take_reports
 from devices.instants import MICROSECONDS
-from devices.reports import BEACONS, Batch, Event
+from devices.reports import BEACONS, Batch, Event, positions
+from devices.sequence_changes import GapChange
+from devices.sequences import Sequences, SequenceStateError
 from devices.watches import Bearer, Compiled
 from geofence.anomaly_changes import AnomalyChange, ended_by
 from geofence.engine import Engine, Mark, Rules
@@ -59,6 +64,7 @@ class PartitionCounts:
         fixes_unused: Late, doubled, blank or of devices not watched: they moved no track.
         fixes_odd: Implausible, damaged or blank (`geofence.anomaly_state.Oddity`).
         anomalies: Of devices, that began.
+        troubles: With the health of devices, that began.
         unreadable_parts: Of checkpoints; each began empty instead.
     """
 
@@ -66,6 +72,7 @@ class PartitionCounts:
     fixes_unused: int = 0
     fixes_odd: int = 0
     anomalies: int = 0
+    troubles: int = 0
     transitions: int = 0
     events: int = 0
     replans: int = 0
@@ -104,6 +111,8 @@ class Partition:
         self._sensitivities = sensitivities
         self.compiled: Compiled = self._compile(self.kept, now_us)
         self.engine = Engine(self.compiled.plan, now_us=now_us, rules=rules)
+        self.health = Health(now_us)
+        self.sequences = Sequences()
         self.ticked_us = 0
         self.position = 0
         self._gateway = ""
@@ -136,10 +145,14 @@ class Partition:
         at_us = min(checkpoint.ticked_us or now_us, now_us) if checkpoint else now_us
         self.compiled = self._compile(self.kept, at_us)
         self.engine = Engine(self.compiled.plan, now_us=now_us, rules=self._rules)
+        self.health, self.sequences = Health(at_us), Sequences()
         self.desk = self._new_desk()
         self.position, self.ticked_us, self._gateway = 0, 0, ""
         if checkpoint:
             self._load_engine(checkpoint, now_us)
+            self._load_devices(checkpoint)
+        self.health.plan(self.compiled.bearers, at_us)
+        self.sequences.plan(self.compiled.bearers)
         loaded = checkpoint is not None and self._load_desk(checkpoint)
         self._observer.replanned()
         return loaded
@@ -153,6 +166,16 @@ class Partition:
         else:
             self.position, self.ticked_us = checkpoint.journal_position, checkpoint.ticked_us
             self._gateway = checkpoint.gateway
+
+    def _load_devices(self, checkpoint: Checkpoint) -> None:
+        try:
+            self.health = Health.restore(checkpoint.health)
+        except HealthStateError as error:
+            self._refuse("health", error)
+        try:
+            self.sequences = Sequences.restore(checkpoint.sequences)
+        except SequenceStateError as error:
+            self._refuse("sequences", error)
 
     def _load_desk(self, checkpoint: Checkpoint) -> bool:
         try:
@@ -179,10 +202,15 @@ class Partition:
         Devices are accused of silence only for what follows, and alerts return whose watch
         vanished from the caseload while nobody looked.
         """
-        self.engine.listen_from(now_us)
-        going_on = [anomaly.key for anomaly in self.engine.anomalies(now_us)]
+        self._listen_from(now_us)
+        anomalies = [anomaly.key for anomaly in self.engine.anomalies(now_us)]
+        troubles = [trouble.key for trouble in self.health.going_on(now_us)]
         watches = self.compiled.watches.keys()
-        self._outgoing.changed(self.desk.retire(watches, going_on, now_us=now_us))
+        self._outgoing.changed(self.desk.retire(watches, anomalies, troubles, now_us=now_us))
+
+    def _listen_from(self, now_us: int) -> None:
+        self.engine.listen_from(now_us)
+        self.health.listen_from(now_us)
 
     def checkpoint(self) -> Checkpoint:
         """The present state, to begin from."""
@@ -194,6 +222,8 @@ class Partition:
             engine=self.engine.snapshot(),
             desk=self.desk.snapshot(),
             outgoing=self._outgoing.snapshot(),
+            health=self.health.snapshot(),
+            sequences=self.sequences.snapshot(),
         )
 
     # -- batches ----------------------------------------------------------------------------
@@ -201,10 +231,13 @@ class Partition:
     def apply(self, batch: Batch) -> None:
         """Take in a batch: first the time that has passed, then its fixes, then the rest."""
         if not self.ticked_us:  # a journal read from its start: begin with the plan of then
+            self.health = Health(batch.received_us)
             self._replan(self.kept, batch.received_us)
         self._note_start(batch)
         self.tick_until(batch.received_us)
         self._take_fixes(batch)
+        self._note_health(take_reports(self.health, batch), batch.received_us)
+        self._note_gaps(self.sequences.take(batch))
         for event in batch.events:
             self.counts.events += 1
             self._take_event(event, batch.received_us)
@@ -216,10 +249,10 @@ class Partition:
         gateway = batch.gateway.partition(".")[0]  # behind a dot stands a piece of its work
         if gateway != self._gateway:
             self._gateway = gateway
-            self.engine.listen_from(batch.received_us)
+            self._listen_from(batch.received_us)
 
     def _take_fixes(self, batch: Batch) -> None:
-        fixes = batch.fixes
+        fixes = positions(batch.fixes)
         if not len(fixes):
             return
         index = {device: i for i, device in enumerate(self.compiled.plan.tracks)}
@@ -242,8 +275,10 @@ class Partition:
         """A beacon between the devices of a pair is the engine's affair, all else the desk's.
 
         An encounter that a beacon shows is then one alert, that of the pair, whatever the
-        profile says about beacons.
+        profile says about beacons. What speaks of a device's health was heard there.
         """
+        if event.type in HEALTH_EVENTS and event.device in self.health.devices:
+            return
         if event.peer is not None and event.type in BEACONS:
             pairs = self.compiled.pairs_of(event.device, event.peer)
             for key in pairs:
@@ -252,16 +287,17 @@ class Partition:
                 self._decide(self.engine.sight(key, at_us, by=by, lost=lost, now_us=now_us), now_us)
             if pairs:
                 return
-        bearer = self.compiled.bearers.get(event.device) or stranger(event.device)
+        bearer = self._bearer(event.device)
         self._outgoing.changed(self.desk.on_event(event, bearer, now_us=now_us))
 
     def _decide(self, transitions: Sequence[Transition], now_us: int) -> None:
         if not transitions:
             return
         self.counts.transitions += len(transitions)
-        self._outgoing.decided([self._decision(transition) for transition in transitions])
-        for transition in transitions:
-            watch = self.compiled.watches[transition.watch]
+        watches, made = self.compiled.watches, self._made
+        told = [(transition, watches[transition.watch]) for transition in transitions]
+        self._outgoing.decided([decision_record(*one, made) for one in told])
+        for transition, watch in told:
             self._outgoing.changed(self.desk.on_transition(transition, watch, now_us=now_us))
 
     def _note(self, anomalies: Sequence[AnomalyChange], now_us: int) -> None:
@@ -269,40 +305,36 @@ class Partition:
         if not anomalies:
             return
         self.counts.anomalies += sum(change.began for change in anomalies)
-        bearers = [self.compiled.bearers.get(one.track) or stranger(one.track) for one in anomalies]
-        found = zip(anomalies, bearers, strict=True)
-        self._outgoing.noted([self._finding(change, bearer) for change, bearer in found])
-        for change, bearer in zip(anomalies, bearers, strict=True):
+        told = [(one, self._bearer(one.track)) for one in anomalies]
+        made = self._made
+        self._outgoing.noted([anomaly_record(*one, made) for one in told])
+        for change, bearer in told:
             self._outgoing.changed(self.desk.on_anomaly(change, bearer, now_us=now_us))
 
-    def _finding(self, change: AnomalyChange, bearer: Bearer) -> AnomalyDecision:
-        return AnomalyDecision(
-            change=change,
-            person=bearer.person,
-            role=bearer.role,
-            agency=bearer.agencies[0] if bearer.agencies else "",
-            rules=self._rules.version,
-            build=self._build,
-            caseload_version=self.compiled.plan.version,
-            after_position=self.position,
-        )
+    def _note_health(self, changes: Sequence[HealthChange], now_us: int) -> None:
+        """Keep and tell what began or ended to be wrong with devices."""
+        if not changes:
+            return
+        self.counts.troubles += sum(change.began for change in changes)
+        told = [(one, self._bearer(one.device)) for one in changes]
+        made = self._made
+        self._outgoing.noted([health_record(*one, made) for one in told])
+        for change, bearer in told:
+            self._outgoing.changed(self.desk.on_health(change, bearer, now_us=now_us))
 
-    def _decision(self, transition: Transition) -> Decision:
-        watch = self.compiled.watches[transition.watch]
-        return Decision(
-            transition=transition,
-            condition_id=watch.condition_id,
-            order_id=watch.order_id,
-            agency=watch.agency,
-            wearer=watch.wearer,
-            protected=watch.protected,
-            tag=watch.tag,
-            handset=watch.handset,
-            rules=watch.decided_by(self._rules.version),
-            build=self._build,
-            caseload_version=self.compiled.plan.version,
-            after_position=self.position,
-        )
+    def _note_gaps(self, changes: Sequence[GapChange]) -> None:
+        """Keep what is missing of devices' reports, and what came late."""
+        if changes:
+            made = self._made
+            self._outgoing.noted([gap_record(change, made) for change in changes])
+
+    def _bearer(self, device: str) -> Bearer:
+        return self.compiled.bearers.get(device) or stranger(device)
+
+    @property
+    def _made(self) -> MadeWith:
+        version = self.compiled.plan.version
+        return MadeWith(self._rules.version, self._build, version, self.position)
 
     # -- time and plans ---------------------------------------------------------------------
 
@@ -317,6 +349,8 @@ class Partition:
             if valid_until_us is not None and tick_us >= valid_until_us:
                 self._replan(self.kept, tick_us)
             self._decide(self.engine.sweep(tick_us), tick_us)
+            self._note_health(self.health.advance(tick_us), tick_us)
+            self._note_gaps(self.sequences.advance(tick_us))
             self.ticked_us = tick_us
 
     def put_in_force(self, kept: KeptCaseload, now_us: int) -> None:
@@ -338,6 +372,9 @@ class Partition:
         ended = ended_by(self.engine.anomalies(now_us), after.plan, now_us)
         closing = self.engine.swap(after.plan, now_us=now_us)
         self._note(ended, now_us)
+        # Whoever gives a device back is told of in his own name.
+        self._note_health(self.health.plan(after.bearers, now_us), now_us)
+        self.sequences.plan(after.bearers)
         # What closes a watch that is no longer there is told in the terms it was raised in.
         watches = {**before.watches, **after.watches}
         self.kept = kept

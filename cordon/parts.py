@@ -9,11 +9,13 @@ from console.hub import Hub
 from cordon.broker_refusals import BrokerRefusals
 from cordon.broker_watch import BrokerWatch
 from cordon.caseload_feed import CaseloadFeed
+from cordon.forwarding import Forwarder
 from cordon.heartbeat import Heartbeat
 from cordon.identity.doorkeeper import Doorkeeper
 from cordon.identity.registry_feed import RegistryFeed
 from cordon.identity.violations import Violations
 from cordon.outgoing import Outgoing
+from cordon.strangers import Strangers
 from cordon.supervision import Supervisor
 from cordon.worker import Worker
 from evidence.reader import Reader
@@ -28,6 +30,7 @@ class Parts:
     """Everything that runs in one process of the service.
 
     Attributes:
+        forwarder: None where the settings name no port for it.
         watch: None where the settings give no system rights at the broker.
         violations: None where the broker's log is not on this machine.
         doorkeeper: None where the broker lets devices in by its own rules.
@@ -46,6 +49,8 @@ class Parts:
     supervisor: Supervisor
     heartbeat: Heartbeat
     profiles: Profiles
+    strangers: Strangers
+    forwarder: Forwarder | None
     watch: BrokerWatch | None
     refusals: BrokerRefusals
     violations: Violations | None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -26,8 +27,9 @@ from devices.caseload import (
 )
 from devices.compiler import rings_m
 from devices.geometry import read_line, read_zone
+from devices.health_state import DeviceHealth
 from devices.instants import to_iso
-from devices.reports import MISSING, Batch
+from devices.reports import MISSING, ORDINARY, Batch
 from devices.watches import Bearer, Watch
 from geofence.levels import UNKNOWN_TIME_US, Level
 from geofence.picture import TrackPicture, WatchPicture
@@ -35,6 +37,8 @@ from geofence.picture import TrackPicture, WatchPicture
 CIRCLE_CORNERS = 64
 MAX_DEVICES_HEARD = 100_000
 """Devices whose battery and presence are remembered; more than any console can draw."""
+
+NO_HEALTH: Mapping[str, DeviceHealth] = MappingProxyType({})
 
 _geod = Geod(ellps="WGS84")
 
@@ -80,7 +84,8 @@ class Heard:
     """What devices said besides where they are: battery and presence, the newest of each.
 
     Attributes:
-        refused: Messages and items refused, since the start of the process.
+        refused: Messages and items refused, since the start of the process; without `ORDINARY`
+            ones.
     """
 
     def __init__(self) -> None:
@@ -90,11 +95,14 @@ class Heard:
 
     def note(self, batch: Batch) -> None:
         """Take in a batch."""
-        self.refused += len(batch.refusals)
+        self.refused += sum(refusal.code not in ORDINARY for refusal in batch.refusals)
         for row in batch.fixes[batch.fixes["battery_pct"] != MISSING]:
             device = batch.devices[row["device"]]
             if device in self.battery_pct or len(self.battery_pct) < MAX_DEVICES_HEARD:
                 self.battery_pct[device] = int(row["battery_pct"])
+        for device in batch.devices:  # phones say when they go, and not that they are back
+            if device in self.online:
+                self.online[device] = True
         for status in batch.statuses:
             if status.device in self.online or len(self.online) < MAX_DEVICES_HEARD:
                 self.online[status.device] = status.online
@@ -106,6 +114,7 @@ def device_views(
     bearers: Mapping[str, Bearer],
     people: Mapping[str, Person],
     heard: Heard,
+    health: Mapping[str, DeviceHealth] = NO_HEALTH,
 ) -> list[DeviceView]:
     """Every device that somebody carries or that has a place, in the order of their ids."""
     index = {device: i for i, device in enumerate(tracks)}
@@ -130,6 +139,7 @@ def device_views(
                 fix_interval_s=bearer.fix_interval_s,
                 battery_pct=heard.battery_pct.get(device),
                 online=heard.online.get(device),
+                health=tuple(health[device].spells) if device in health else (),
             )
         )
     return views

@@ -32,6 +32,7 @@ from cordon.caseload_feed import CaseloadFeed
 from cordon.connections import Endpoints, connect_nats, while_open
 from cordon.console_memory import SessionFile, bind_console
 from cordon.errors import CordonError
+from cordon.forwarding import forwarder_of
 from cordon.heartbeat import Heartbeat
 from cordon.identity.doorkeeper import Doorkeeper
 from cordon.identity.registry_feed import RegistryFeed
@@ -44,6 +45,7 @@ from cordon.partition import Partition
 from cordon.parts import Parts
 from cordon.picture import Heard, read_basemap
 from cordon.settings import Settings
+from cordon.strangers import Strangers
 from cordon.streams_source import source_factory
 from cordon.supervision import Supervisor
 from cordon.worker import Worker
@@ -219,6 +221,12 @@ class Service:
         def bearer_of(device: str) -> Bearer | None:
             return partition.compiled.bearers.get(device)
 
+        def is_carried(device: str) -> bool:
+            bearer = bearer_of(device)
+            return bearer is not None and bearer.person is not None
+
+        strangers = Strangers(is_carried)
+
         def show(change: AlertChange) -> None:
             hub.publish_alert(change.data, change.kind)
 
@@ -226,7 +234,7 @@ class Service:
         partition = Partition(
             lambda: Desk(profiles, rules=rules.version, build=BUILD),
             outgoing,
-            _Observer(heard, hub, self._replanned),
+            _Observer(heard, strangers, hub, self._replanned),
             clock(),
             tick_s=settings.engine.sweep_interval_s,
             build=BUILD,
@@ -259,6 +267,8 @@ class Service:
             supervisor=Supervisor(),
             heartbeat=Heartbeat(nc, gateway_nc),
             profiles=profiles,
+            strangers=strangers,
+            forwarder=forwarder_of(settings.forwarding, broker),
             refusals=refusals,
             watch=self._watch(refusals),
             violations=self._violations(refusals),
@@ -316,6 +326,8 @@ class Service:
             runs |= parts.doorkeeper.runs()
         if parts.violations is not None:
             runs["violations"] = parts.violations.run
+        if parts.forwarder is not None:
+            runs["forwarding"] = parts.forwarder.run
         if parts.watch is not None:
             runs["broker-watch"] = parts.watch.run
         if self._bound is not None:
@@ -361,13 +373,17 @@ class Service:
 class _Observer:
     """Passes on what the worker has taken in."""
 
-    def __init__(self, heard: Heard, hub: Hub, plan_changed: asyncio.Event) -> None:
+    def __init__(
+        self, heard: Heard, strangers: Strangers, hub: Hub, plan_changed: asyncio.Event
+    ) -> None:
         self._heard = heard
+        self._strangers = strangers
         self._plan_changed = plan_changed
         self._hub = hub
 
     def applied(self, batch: Batch) -> None:
         self._heard.note(batch)
+        self._strangers.note(batch)
 
     def replanned(self) -> None:
         self._plan_changed.set()

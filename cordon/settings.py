@@ -164,6 +164,20 @@ class Console(_Section, frozen=True):
     ] = ""
 
 
+class Forwarding(_Section, frozen=True):
+    """Positions that another server posts over HTTP, such as Traccar."""
+
+    host: Annotated[str, Meta(description="Address to listen on.")] = "127.0.0.1"
+    port: Annotated[Port, Meta(description="0: there is no such listener.")] = 0
+    token_sha256: Annotated[
+        str,
+        Meta(
+            pattern="^([0-9a-f]{64})?$",
+            description="SHA-256 of the token that the other server sends; see `cordon operator`.",
+        ),
+    ] = ""
+
+
 class Logs(_Section, frozen=True):
     """What is written to standard error."""
 
@@ -185,6 +199,7 @@ class Settings(_Section, frozen=True):
     database: Database = msgspec.field(default_factory=Database)
     engine: Engine = msgspec.field(default_factory=Engine)
     console: Console = msgspec.field(default_factory=Console)
+    forwarding: Forwarding = msgspec.field(default_factory=Forwarding)
     logs: Logs = msgspec.field(default_factory=Logs)
 
 

@@ -132,6 +132,15 @@ class OpenCredentials:
         )
         return cursor.rowcount
 
+    async def carried(self, now_us: int) -> set[str]:
+        """Devices that somebody carries at an instant."""
+        cursor = await self._conn.execute(
+            "select d.id from caseload.device d join caseload.assignment a using (device_no)"
+            " where a.valid_from <= %s and (a.valid_to is null or a.valid_to > %s)",
+            [to_datetime(now_us)] * 2,
+        )
+        return {row[0] for row in await cursor.fetchall()}
+
     async def caseload_kinds(self) -> dict[str, str]:
         """Kind of every device in the caseload, by id."""
         cursor = await self._conn.execute("select id, kind from caseload.device order by id")

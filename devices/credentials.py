@@ -32,6 +32,10 @@ HEALTH_CHECK = "healthcheck"
 RESERVED = frozenset({"service", "system", "authorizer", "device", HEALTH_CHECK})
 """Names that the broker's own users have, so no device may."""
 
+OWNER_SEPARATOR = "__"
+"""Phones with OwnTracks give their owner's name alone: `jane` for `jane__phone`. Which of his phones it
+is, the password tells."""
+
 SERVICE_CLIENT_PREFIX = "cordon-"
 """MQTT client ids of the service begin so. Whoever could use one would take its session over."""
 
@@ -193,10 +197,14 @@ class Registry:
     def __init__(self, credentials: Iterable[Credential], version: int) -> None:
         self.version = version
         self._of_device: dict[str, list[Credential]] = {}
+        self._of_owner: dict[str, list[Credential]] = {}
         self._by_fingerprint: dict[bytes, Credential] = {}
         count = 0
         for credential in credentials:
             self._of_device.setdefault(credential.device, []).append(credential)
+            owner, separator, _ = credential.device.partition(OWNER_SEPARATOR)
+            if separator:
+                self._of_owner.setdefault(owner, []).append(credential)
             if credential.kind == "certificate":
                 self._by_fingerprint[credential.fingerprint] = credential
             count += 1
@@ -236,12 +244,12 @@ class Registry:
             "would take over. Use the device's own id.",
         )
 
-    def may_stay(self, device: str, since_us: int, now_us: int) -> bool:
-        """Whether a session of this device, open since an instant, may go on.
+    def may_stay(self, user: str, since_us: int, now_us: int) -> bool:
+        """Whether a session under this user name, open since an instant, may go on.
 
         A credential that is revoked ends every session that may have been opened with it.
         """
-        own = self._of_device.get(device, [])
+        own = self._under(user)
         revoked = any(c.revoked_us is not None and c.revoked_us >= since_us for c in own)
         return not revoked and any(c.valid(now_us) for c in own)
 
@@ -261,8 +269,8 @@ class Registry:
             return Refused(
                 login.client_id, "no_name", "It gives no user name: a device's is its id."
             )
-        own = self._of_device.get(login.user)
-        if own is None:
+        own = self._under(login.user)
+        if not own:
             return Refused(
                 login.user,
                 "unknown_device",
@@ -275,7 +283,13 @@ class Registry:
         if not right:
             return Refused(login.user, "wrong_password", "Its password is wrong.")
         valid = [c for c in right if c.valid(now_us)]
-        return Admitted(login.user, valid[0].valid_to_us) if valid else _out_of_force(right[-1])
+        if not valid:
+            return _out_of_force(right[-1])
+        return Admitted(valid[0].device, valid[0].valid_to_us)
+
+    def _under(self, user: str) -> list[Credential]:
+        """What may be shown with a user name: a device's id, or the owner's of several phones."""
+        return self._of_device.get(user, []) + self._of_owner.get(user, [])
 
 
 def _out_of_force(credential: Credential) -> Refused:

@@ -55,6 +55,12 @@ EventType = Literal[
 BEACONS = ("beacon_seen", "beacon_lost")
 """Events that name the other device as their peer."""
 
+URGENT = ("panic", "strap_cut", "case_open")
+"""Events that are taken in whenever their type can be read, whatever else is wrong with them."""
+
+ORDINARY = ("not_a_position", "not_used")
+"""Codes of refusals that are no fault: the message is of a kind that says nothing of use here."""
+
 FIX_DTYPE = np.dtype(
     [
         ("message", "<u4"),  # index into Batch.messages
@@ -81,12 +87,22 @@ FixArray = NDArray[np.void]
 """(n,) array of `FIX_DTYPE`."""
 
 
+class Signature(IntEnum):
+    """What became of the check of a message's signature. Stored: never renumber."""
+
+    UNSIGNED = 0
+    VALID = 1
+    INVALID = 2
+    UNKNOWN_KEY = 3
+
+
 class Message(msgspec.Struct, frozen=True, array_like=True):
-    """One MQTT message as it arrived."""
+    """One MQTT message as it arrived, its signature included."""
 
     received_us: int
     topic: str
     payload: bytes
+    signature: Signature = Signature.UNSIGNED
 
 
 class Event(msgspec.Struct, frozen=True, array_like=True):
@@ -100,6 +116,8 @@ class Event(msgspec.Struct, frozen=True, array_like=True):
         type: One of the names in the event contract.
         peer: The other device, for beacon events.
         detail: Whatever else the device sent, kept as it is.
+        time_doubted: `time_us` is when it arrived, as what the device said cannot be. Only of
+            `URGENT` ones; a refusal beside it says what was wrong.
     """
 
     message: int
@@ -109,6 +127,7 @@ class Event(msgspec.Struct, frozen=True, array_like=True):
     type: str
     peer: str | None
     detail: dict[str, Any]
+    time_doubted: bool = False
 
 
 class Refusal(msgspec.Struct, frozen=True, array_like=True):
@@ -119,7 +138,8 @@ class Refusal(msgspec.Struct, frozen=True, array_like=True):
         device: Device id from the topic, as far as it can be told.
         code: Short stable name of the reason, used as a metric label.
         reason: One sentence for the operator. Never contains a coordinate.
-        item: Position in an array of fixes, or None when the whole message is refused.
+        item: Position in an array of fixes; None when it is about the whole message, or about the
+            part of it that the reason names.
         size_bytes: Length of the payload as received.
         sha256: Of the payload as received, since an oversized one is kept cut.
     """
@@ -246,6 +266,16 @@ def _check_indices(batch: Batch) -> None:
         or any(not 0 <= item.message <= last for item in items)
     ):
         raise BatchFormatError("damaged journal entry: a row points outside its batch")
+
+
+def positions(fixes: FixArray) -> FixArray:
+    """The fixes that say where a device is: all but `FixKind.LAST_KNOWN`.
+
+    A last known position that is sent again, perhaps under a new time, is no news of where the
+    device is; it is kept, and moves nobody.
+    """
+    repeated = fixes["kind"] == FixKind.LAST_KNOWN
+    return fixes[~repeated] if repeated.any() else fixes
 
 
 def no_fixes() -> FixArray:

@@ -64,6 +64,11 @@ class Bearer(msgspec.Struct, frozen=True, kw_only=True):
     profile: str = DEFAULT_PROFILE
     notify: tuple[str, ...] = ()
 
+    @property
+    def own_handsets(self) -> tuple[str, ...]:
+        """Whom trouble with the device is told to: the handsets of a protected person herself."""
+        return self.notify if self.role == "protected" else ()
+
 
 @dataclass(frozen=True, slots=True)
 class Compiled:

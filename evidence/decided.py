@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from alerts.decisions import AnomalyDecision, Decision
+from alerts.decisions import AnomalyDecision, Decision, Found, GapDecision, HealthDecision
 from alerts.deliveries import DeliveryRecord, decode_entry
 from alerts.model import AlertChange
 from devices.instants import from_iso, to_datetime
@@ -75,6 +75,46 @@ ANOMALY = Table(
 )
 
 
+DEVICE_HEALTH = Table(
+    "device_health",
+    (
+        ("decided_at", "timestamptz"),
+        ("stream_position", "int8"),
+        ("number", "int8"),
+        ("onset_at", "timestamptz"),
+        ("quantity", "float8"),
+        ("after_position", "int8"),
+        ("began", "bool"),
+        ("kind", "text"),
+        ("cause", "text"),
+        ("device", "text"),
+        ("person", "text"),
+        ("role", "text"),
+        ("agency", "text"),
+        ("build", "text"),
+        ("caseload_version", "text"),
+    ),
+)
+
+
+SEQUENCE_STEP = Table(
+    "sequence_step",
+    (
+        ("decided_at", "timestamptz"),
+        ("stream_position", "int8"),
+        ("number", "int8"),
+        ("first_seq", "int8"),
+        ("last_seq", "int8"),
+        ("missing", "int8"),
+        ("opened_at", "timestamptz"),
+        ("after_position", "int8"),
+        ("state", "text"),
+        ("device", "text"),
+        ("build", "text"),
+    ),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class AlertEntry:
     """An entry of the alerts stream, at its place, with the JSON as it was written."""
@@ -85,8 +125,8 @@ class AlertEntry:
     document: str
 
 
-DecisionEntry = tuple[int, Sequence[Decision] | Sequence[AnomalyDecision]]
-"""Position in the stream, and the decisions or the anomalies that stand there."""
+DecisionEntry = tuple[int, Found]
+"""Position in the stream, and what was decided or found there."""
 
 _ALERT_KEY = (("time", "timestamptz"), ("stream_position", "int8"))
 
@@ -208,6 +248,64 @@ def anomaly_rows(entries: Sequence[DecisionEntry]) -> list[Row]:
         for one in found
         if isinstance(one, AnomalyDecision)
     ]
+
+
+def health_rows(entries: Sequence[DecisionEntry]) -> list[Row]:
+    """Rows of `DEVICE_HEALTH`; others have none."""
+    return [
+        _health_row(position, one)
+        for position, found in entries
+        for one in found
+        if isinstance(one, HealthDecision)
+    ]
+
+
+def _health_row(position: int, decision: HealthDecision) -> Row:
+    change = decision.change
+    return (
+        to_datetime(change.decided_at_us),
+        position,
+        change.number,
+        to_datetime(change.onset_us),
+        change.quantity,
+        decision.after_position,
+        change.began,
+        change.kind,
+        change.cause,
+        clean(change.device),
+        clean_optional(decision.person),
+        decision.role,
+        clean(decision.agency),
+        clean(decision.build),
+        clean(decision.caseload_version),
+    )
+
+
+def gap_rows(entries: Sequence[DecisionEntry]) -> list[Row]:
+    """Rows of `SEQUENCE_STEP`; others have none."""
+    return [
+        _gap_row(position, one)
+        for position, found in entries
+        for one in found
+        if isinstance(one, GapDecision)
+    ]
+
+
+def _gap_row(position: int, decision: GapDecision) -> Row:
+    change = decision.change
+    return (
+        to_datetime(change.decided_at_us),
+        position,
+        change.number,
+        change.first_seq,
+        change.last_seq,
+        change.missing,
+        to_datetime(change.opened_us),
+        decision.after_position,
+        change.state,
+        clean(change.device),
+        clean(decision.build),
+    )
 
 
 def _anomaly_row(position: int, decision: AnomalyDecision) -> Row:

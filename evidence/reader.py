@@ -7,7 +7,7 @@ makes it wait, and a restart of the server needs no care.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -15,7 +15,11 @@ import psycopg
 from psycopg.rows import class_row
 
 from devices.instants import to_datetime
+from devices.reports import ORDINARY
+from evidence import strangers, unassigned
+from evidence.strangers import Stranger
 from evidence.text import clean
+from evidence.unassigned import HeardDevice
 
 READS_AT_ONCE = 4
 READ_LIMIT_S = 10
@@ -194,14 +198,38 @@ class Reader:
         )
 
     async def refusals_by_device(self, limit: int = 100) -> list[DeviceRefusals]:
-        """The newest refusals by device and reason, the one met last first.
+        """The newest refusals by device and reason, the one met last first; no ordinary ones.
 
         Raises:
             HistoryLimitError: `limit` is not within 1 and `REFUSALS_LIMIT`.
         """
         _within("devices and reasons", limit, REFUSALS_LIMIT)
-        values = {"scanned": REFUSALS_SCANNED, "limit": limit}
+        values = {"scanned": REFUSALS_SCANNED, "limit": limit, "ordinary": list(ORDINARY)}
         return await self._read(DeviceRefusals, _REFUSALS_BY_DEVICE, values)
+
+    async def unassigned(
+        self, assigned: Collection[str], now_us: int, limit: int = 100
+    ) -> list[HeardDevice]:
+        """The devices heard of late that nobody carries, the one heard last first.
+
+        What they send is stored like everything else. A device of which nothing could be accepted
+        is not among them: it is among the refusals.
+
+        Args:
+            assigned: Ids of the devices that somebody carries.
+            now_us: The present instant.
+            limit: Most devices to list.
+
+        Raises:
+            HistoryLimitError: `limit` is not within 1 and `unassigned.MOST_LISTED`.
+        """
+        _within("devices", limit, unassigned.MOST_LISTED)
+        values = unassigned.values(assigned, now_us, limit)
+        return await self._read(HeardDevice, unassigned.QUERY, values)
+
+    async def strangers(self, now_us: int) -> list[Stranger]:
+        """Names under which somebody knocked of late and was not let in, the last one first."""
+        return await self._read(Stranger, strangers.QUERY, strangers.values(now_us))
 
     async def track(self, device: str, from_us: int, to_us: int) -> list[TrackFix]:
         """The fixes of a device from an instant to before another, by fix time.
@@ -313,7 +341,7 @@ _REFUSALS_BY_DEVICE = """
         (array_agg(array_item ORDER BY received_at DESC, journal_position DESC, item DESC))[1]
             AS item
     FROM (
-        SELECT * FROM evidence.refusal
+        SELECT * FROM evidence.refusal WHERE code <> ALL (%(ordinary)s)
         ORDER BY received_at DESC, journal_position DESC, item DESC LIMIT %(scanned)s
     ) newest
     GROUP BY device, code, reason

@@ -50,7 +50,14 @@ BATCH = Table(
     ),
 )
 MESSAGE = Table(
-    "message", (*_MESSAGE_KEY, ("device", "text"), ("topic", "text"), ("payload", "bytea"))
+    "message",
+    (
+        *_MESSAGE_KEY,
+        ("device", "text"),
+        ("topic", "text"),
+        ("payload", "bytea"),
+        ("signature", "int2"),
+    ),
 )
 EVENT = Table(
     "event",
@@ -64,6 +71,7 @@ EVENT = Table(
         ("type", "text"),
         ("peer", "text"),
         ("detail", "json"),
+        ("time_doubted", "bool"),
     ),
 )
 RECEIPT = Table(
@@ -195,6 +203,7 @@ def message_rows(position: int, batch: Batch) -> Iterator[Row]:
             devices.get(item),
             clean(message.topic),
             message.payload,
+            int(message.signature),
         )
 
 
@@ -221,6 +230,7 @@ def event_rows(position: int, batch: Batch) -> list[Row]:
             clean(event.type),
             clean_optional(event.peer),
             json_text(event.detail),
+            event.time_doubted,
         )
         for event in batch.events
     ]

@@ -62,6 +62,8 @@ class Written:
     refusals: int = 0
     decisions: int = 0
     anomalies: int = 0
+    device_health: int = 0
+    sequence_steps: int = 0
     alert_changes: int = 0
     deliveries: int = 0
     damaged: int = 0
@@ -174,20 +176,23 @@ class Store:
         stream: Stream = Stream.DECISIONS,
         partition: int = 0,
     ) -> Written:
-        """Store decisions and anomalies: positions, growing, and what was decided there."""
+        """Store decisions and findings: positions, growing, and what was decided there."""
         days = {day_of(at_us) for entry in entries for at_us in decided.decided_us(entry)}
         async with self._database.session() as connection:
-            await self._make_room(connection, {"decision": days, "anomaly": days})
+            await self._make_room(connection, {table.name: days for table, _ in _DECIDED})
             async with connection.transaction():
                 after = await claim(connection, stream, partition)
                 late = [entry for entry in entries if entry[0] > after]
+                decisions, anomalies, health, gaps = [
+                    await insert(connection, table, rows_of(late)) for table, rows_of in _DECIDED
+                ]
                 written = Written(
                     entries=len(late),
                     skipped=len(entries) - len(late),
-                    decisions=await insert(
-                        connection, decided.DECISION, decided.decision_rows(late)
-                    ),
-                    anomalies=await insert(connection, decided.ANOMALY, decided.anomaly_rows(late)),
+                    decisions=decisions,
+                    anomalies=anomalies,
+                    device_health=health,
+                    sequence_steps=gaps,
                 )
                 if late:
                     await set_position(connection, stream, partition, late[-1][0])
@@ -330,6 +335,14 @@ async def _store_batches(
         await copy(connection, rows.BATCH, batch_rows)
     return written
 
+
+_DECIDED = (
+    (decided.DECISION, decided.decision_rows),
+    (decided.ANOMALY, decided.anomaly_rows),
+    (decided.DEVICE_HEALTH, decided.health_rows),
+    (decided.SEQUENCE_STEP, decided.gap_rows),
+)
+"""Tables that are filled from the decisions stream."""
 
 _COPIED = (
     (rows.MESSAGE, rows.message_rows),

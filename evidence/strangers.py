@@ -1,69 +1,43 @@
-"""Devices that were heard and that the caseload does not know: for staff to adopt, or to shut out."""
+"""Who knocked and was not let in, by the name he gave: devices to adopt, or strangers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-
-import psycopg
-from psycopg.rows import class_row
+from typing import Any
 
 from devices.instants import to_datetime
 
-LOOKED_BACK_US = 30 * 86_400_000_000
-STRANGERS_LIMIT = 500
-CONNECT_LIMIT_S = 5
-READ_LIMIT_S = 20
+MOST_LISTED = 500
+SPAN_US = 30 * 86_400_000_000
+"""How long ago the last attempt may be for it to be listed."""
+
+CODE = "unknown_device"
+"""Code of such a refusal; see `devices.credentials`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stranger:
-    """A device that is in no caseload.
+    """A name under which somebody knocked.
 
     Attributes:
-        refused: Times it was not let in or something of it was refused, as far as that was kept.
-        reports: Fixes of it that were stored.
-        first_us: When it was heard first within the time looked at, `last_us` when last.
+        refused: Times that this was kept; it is kept once a minute.
+        first_us, last_us: When, within `SPAN_US`.
     """
 
     device: str
     refused: int
-    reports: int
     first_us: int
     last_us: int
 
 
-_STRANGERS = """
-    SELECT device, sum(refused)::bigint AS refused, sum(reports)::bigint AS reports,
-        evidence.us(min(first)) AS first_us, evidence.us(max(last)) AS last_us
-    FROM (
-        SELECT device, count(*) AS refused, 0 AS reports, min(received_at) AS first,
-            max(received_at) AS last
-        FROM evidence.refusal WHERE received_at >= %(since)s GROUP BY device
-        UNION ALL
-        SELECT device, 0, count(*), min(received_at), max(received_at)
-        FROM evidence.fix WHERE received_at >= %(since)s GROUP BY device
-    ) heard
-    WHERE device <> '' AND NOT device = ANY(%(known)s)
-    GROUP BY device ORDER BY max(last) DESC, device LIMIT %(limit)s
+def values(now_us: int) -> dict[str, Any]:
+    """The parameters of `QUERY`."""
+    return {"since": to_datetime(now_us - SPAN_US), "code": CODE, "limit": MOST_LISTED}
+
+
+QUERY = """
+    SELECT device, count(*) AS refused, evidence.us(min(received_at)) AS first_us,
+        evidence.us(max(received_at)) AS last_us
+    FROM evidence.refusal WHERE received_at >= %(since)s AND code = %(code)s
+    GROUP BY device ORDER BY max(received_at) DESC, device LIMIT %(limit)s
 """
-
-
-async def strangers(dsn: str, known: Sequence[str], now_us: int) -> list[Stranger]:
-    """Devices heard within `LOOKED_BACK_US` that are not known, those heard last first.
-
-    Raises:
-        psycopg.Error: The history cannot be read.
-    """
-    values = {
-        "since": to_datetime(now_us - LOOKED_BACK_US),
-        "known": list(known),
-        "limit": STRANGERS_LIMIT,
-    }
-    async with await psycopg.AsyncConnection.connect(
-        dsn, autocommit=True, connect_timeout=CONNECT_LIMIT_S
-    ) as connection:
-        await connection.execute(f"SET statement_timeout = '{READ_LIMIT_S}s'".encode())
-        async with connection.cursor(row_factory=class_row(Stranger)) as cursor:
-            await cursor.execute(_STRANGERS.encode(), values)
-            return await cursor.fetchall()

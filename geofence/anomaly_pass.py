@@ -19,6 +19,7 @@ from geofence.anomaly_state import KINDS, Anomaly, AnomalyArray
 from geofence.companions import CompanionArray, note_companions
 from geofence.distance import to_cartesian_m
 from geofence.kernel import kernel
+from geofence.memory import fetch
 from geofence.passes import MarkArray
 from geofence.plan import FloatArray, IntArray, Plan
 from geofence.proximity import SIGMAS_PER_R68
@@ -30,6 +31,10 @@ _OUTLIER = int(Mark.OUTLIER)
 _MOVED = int(Mark.MOVED)
 _STAYS_BEHIND = int(Anomaly.STAYS_BEHIND)
 _DEGREE_E7 = 1e7
+
+_AHEAD = 4
+_LINES = 3
+"""How many fixes ahead how many cache lines are fetched: what is read for every fix."""
 
 NO_COMPANION = -1
 
@@ -190,6 +195,9 @@ def take_oddities(
     """
     count = 0
     for i in range(start, track.size):
+        coming = track[min(i + _AHEAD, track.size - 1)]
+        if coming >= 0:
+            fetch(state, coming, _LINES)
         who = track[i]
         if who < 0:
             continue

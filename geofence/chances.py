@@ -33,10 +33,13 @@ _TURNING = 1
 
 
 @kernel
-def inside_soon(a: np.void, b: np.void, ring_m: float, ahead_s: float, limits: Limits) -> float:
+def inside_soon(
+    a: np.void, b: np.void, ring_m: float, ahead_s: float, sigmas: float, limits: Limits
+) -> float:
     """Probability that two tracks are within `ring_m` where they come nearest in `ahead_s`.
 
-    0 when they do not approach, or the ring is not there. Both must be placed at one instant.
+    0 when they do not approach, stay more than `sigmas` standard deviations outside, or the ring is
+    not there. Both must be placed at one instant.
     """
     if math.isnan(ring_m) or ahead_s <= 0.0:
         return 0.0
@@ -59,7 +62,10 @@ def inside_soon(a: np.void, b: np.void, ring_m: float, ahead_s: float, limits: L
         + velocity2 * t * t
         + 2.0 * limits.push[_TURNING] * t * t * t / 3.0
     )
-    return within_radius(distance_m, ring_m, math.sqrt(sigma2))
+    sigma_m = math.sqrt(sigma2)
+    if distance_m - ring_m > sigmas * sigma_m:
+        return 0.0
+    return within_radius(distance_m, ring_m, sigma_m)
 
 
 @kernel

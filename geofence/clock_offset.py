@@ -77,3 +77,13 @@ def note_delay(row: np.void, time_us: int, received_us: int, limits: AnomalyLimi
     ):
         _judge_window(row, limits)
         row["window_since_us"] = UNKNOWN_TIME_US
+
+
+def ahead_us(row: np.void) -> int | None:
+    """How far a device's clock is ahead, by the least delay of the newest windows; None: not known.
+
+    Below 0 it is behind, or nothing of it was ever faster than that.
+    """
+    delays = (int(row["window_delay_us"]), int(row["before_delay_us"]))
+    known = [delay_us for delay_us in delays if delay_us != UNKNOWN_TIME_US]
+    return -min(known) if known else None

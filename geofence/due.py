@@ -1,15 +1,17 @@
-"""When a watch must be looked at again although no fix has come.
+"""When a watch must be looked at again although no fix has come, and when a fix changes nothing.
 
 Most pairs are kilometres from every ring. Nothing can happen to them before somebody has had the
 time to come near, and until then a sweep passes them by: its cost goes with the pairs that are
-near, not with all. What stands here are bounds: whatever a sweep would find if it looked at
+near, not with all. And a fix of somebody far away is told to be one without bringing both devices
+up to the present instant. What stands here are bounds: whatever would be found by looking at
 everything must be found all the same (a test runs such an engine beside the ordinary one).
 
-Let D be the depth of a watch that is clear, w its widest ring, and k = `NEGLIGIBLE_SIGMAS`: what
-lies k standard deviations away has no probability. From now on the believed place of a device
-moves no faster than s, and its standard deviation grows no faster than g
-(`geofence.motion.fastest_mps`); both are summed over the devices of the watch. A depth changes by
-no more than the way gone, but for `STRETCH`. Then w cannot be entered
+Let D be the depth of a watch that is clear, w its widest ring, and k its `far_sigmas`: a place
+that lies k standard deviations outside a ring is inside it with less probability than it takes to
+enter, and is excluded by `Rules.reach_sigmas`. From now on the believed place of a device moves no
+faster than s, and its standard deviation grows no faster than g (`geofence.motion.fastest_mps`);
+both are summed over the devices of the watch. A depth changes by no more than the way gone, but
+for `STRETCH`. Then w cannot be entered
 
 - *now*, while D - k sigma > w; in a time t that shrinks by at most (s + k g) t;
 - *ahead*: A seconds from now at the most they come nearest. By then they are nearer by at most
@@ -25,6 +27,9 @@ no more than the way gone, but for `STRETCH`. Then w cannot be entered
 
 Between fixes nothing else counts, so the instant is set by every fix of a device, even one that
 is too old to decide anything, and by every look.
+
+All of this holds as well with D as it was by the last fixes, and the time since each of them in
+place of none (`settle_far`).
 """
 
 from __future__ import annotations
@@ -35,10 +40,8 @@ import numpy as np
 
 from geofence.kernel import kernel
 from geofence.layout import NO_ZONE
-from geofence.levels import UNKNOWN_TIME_US
 from geofence.plan import FloatArray
 from geofence.planes import MAX_RADIUS_M, REACH_M
-from geofence.proximity import NEGLIGIBLE_SIGMAS
 from geofence.rules import Limits
 from geofence.track import reach_m
 
@@ -55,10 +58,10 @@ _TURNING = 1
 
 
 @kernel
-def _counted_m(state: np.void, terms: np.void) -> float:
+def _counted_m(terms: np.void, depth_m: float) -> float:
     """What is counted of a depth, as a way to go."""
     far_m = PAIR_FAR_M if terms["zone"] == NO_ZONE else ZONE_FAR_M
-    return float(min(state["depth_m"], far_m) / STRETCH)
+    return min(depth_m, far_m) / STRETCH
 
 
 @kernel
@@ -68,74 +71,114 @@ def _apart_m(a_m: FloatArray, b_m: FloatArray) -> float:
 
 
 @kernel
-def _ahead_m(terms: np.void, a: np.void, b: np.void, limits: Limits) -> float:
-    """By how much nearer than now, errors included, a prediction may see a watch."""
-    if terms["zone"] != NO_ZONE:
-        return 0.0
-    ahead_s = max(terms["warn_ahead_s"], terms["contact_ahead_s"])
-    shrinking_mps = a["shrinking_mps"] + b["shrinking_mps"]
-    turned_m = math.sqrt(2.0 * limits.push[_TURNING] * ahead_s * ahead_s * ahead_s / 3.0)
-    return float(shrinking_mps * ahead_s + NEGLIGIBLE_SIGMAS * turned_m)
+def _since_s(track: np.void, at_us: int) -> float:
+    return float(max(0, at_us - track["time_us"]) / _SECOND_US)
 
 
 @kernel
-def _span_s(track: np.void, limits: Limits) -> float:
-    """Time between the last two fixes; 0 where the way between them is not looked at."""
-    span_us = track["time_us"] - track["before_us"]
-    if track["before_us"] == UNKNOWN_TIME_US or span_us > limits.path_limit_us:
-        return 0.0
-    return float(span_us / _SECOND_US)
+def _far_sigmas(terms: np.void, limits: Limits) -> float:
+    return float(max(terms["far_sigmas"], limits.reach_sigmas))
 
 
 @kernel
-def _off_m(track: np.void, until_us: int) -> float:
-    """No farther from where it is now was a track taken to be on the way, up to an instant."""
-    off_m = _apart_m(track["here_m"], track["xyz_m"])
-    if track["before_us"] != UNKNOWN_TIME_US:
-        off_m += _apart_m(track["here_m"], track["before_m"])
-    v = track["xyz_mps"]
-    speed_mps = math.sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2])
-    followed_us = max(track["at_us"] - track["time_us"], until_us - track["at_us"], 0)
-    return float(off_m + speed_mps * followed_us / _SECOND_US)
+def _shrinking_mps(track: np.void, sigmas: float) -> float:
+    """No faster does a depth shrink by one device, errors included."""
+    return float(track["moving_mps"] + sigmas * track["growing_mps"])
 
 
 @kernel
-def _worst_m2(track: np.void) -> float:
-    """Greatest variance of any place a track is taken to have been at on the way."""
-    sigma_m = max(track["sigma_m"], track["here_sigma_m"])
-    if track["before_us"] != UNKNOWN_TIME_US:
-        sigma_m = max(sigma_m, track["before_sigma_m"])
-    return float(sigma_m * sigma_m)
+def _turned_m(terms: np.void, limits: Limits) -> float:
+    """The error that turning adds to what is predicted, of a pair; 0 for a zone."""
+    ahead_s = terms["ahead_s"]
+    return math.sqrt(2.0 * limits.push[_TURNING] * ahead_s * ahead_s * ahead_s / 3.0)
 
 
 @kernel
-def _way_m(terms: np.void, a: np.void, b: np.void, limits: Limits) -> float:
-    """By how much nearer than now, errors included, the way since the fix before may lie."""
-    span_s = _span_s(a, limits)
-    off_m = _off_m(a, a["time_us"])
-    worst_m2 = _worst_m2(a)
-    push = limits.push[_TURNING]
-    if terms["zone"] == NO_ZONE:
-        span_s = max(span_s, _span_s(b, limits))
-        off_m = _off_m(a, b["time_us"]) + _off_m(b, a["time_us"])
-        worst_m2 += _worst_m2(b)
-        push *= 2.0
+def _way_m(
+    terms: np.void, mover: np.void, other: np.void, at_us: int, sigmas: float, limits: Limits
+) -> float:
+    """By how much nearer than at the fixes, errors included, the mover's way since the one before.
+
+    `at_us` is the instant that both are brought up to when that way is looked at.
+    """
+    span_s = mover["span_s"]
     if span_s == 0.0:
         return 0.0
-    bend_m2 = push * span_s * span_s * span_s / 48.0
-    return float(off_m + NEGLIGIBLE_SIGMAS * math.sqrt(worst_m2 + bend_m2))
+    off_m = mover["path_m"]
+    variance = mover["path_sigma_m"] * mover["path_sigma_m"]
+    push = limits.push[_TURNING]
+    if terms["zone"] == NO_ZONE:
+        since_s = _since_s(other, max(at_us, mover["time_us"]))
+        sigma_m = other["path_sigma_m"] + since_s * other["growing_mps"]
+        off_m += other["path_m"] + 2.0 * since_s * other["moving_mps"]
+        variance += sigma_m * sigma_m
+        push *= 2.0
+    variance += push * span_s * span_s * span_s / 48.0
+    return float(off_m + sigmas * math.sqrt(variance))
 
 
 @kernel
-def far_m(state: np.void, terms: np.void, a: np.void, b: np.void, limits: Limits) -> float:
-    """How much farther away a watch is than anything that could raise it now, metres.
+def settle_far(
+    state: np.void, terms: np.void, mover: np.void, other: np.void, now_us: int, limits: Limits
+) -> bool:
+    """Whether a fix of the mover cannot change a watch that is clear; then `due_us` is set.
 
-    Above 0, neither position nor prediction nor the way since the fix before speaks for any ring.
+    Args:
+        state: A record of `WATCH_DTYPE`; of a zone, one that has been measured once.
+        terms: The same watch's of `geofence.layout.TERMS_DTYPE`.
+        mover: The track with the new fix, brought up to that.
+        other: The other one; of a zone the same again.
+        now_us: When this is decided.
+        limits: Parameters.
+    """
+    pair = terms["zone"] == NO_ZONE
+    sigmas = _far_sigmas(terms, limits)
+    mover_s = _since_s(mover, now_us)
+    here_m2 = mover["here_sigma_m"] * mover["here_sigma_m"]
+    shrinking_mps = _shrinking_mps(mover, sigmas)
+    gone_m = shrinking_mps * mover_s
+    reaching_mps = max(mover["pace_mps"], limits.boarded_mps)
+    reached_m = reach_m(mover, now_us, limits)
+    if pair:
+        depth_m = _apart_m(mover["here_m"], other["here_m"])
+        here_m2 += other["here_sigma_m"] * other["here_sigma_m"]
+        other_mps = _shrinking_mps(other, sigmas)
+        gone_m += other_mps * _since_s(other, now_us)
+        shrinking_mps += other_mps
+        reaching_mps += max(other["pace_mps"], limits.boarded_mps)
+        reached_m += reach_m(other, now_us, limits)
+    else:
+        depth_m = state["depth_m"] - STRETCH * _apart_m(mover["here_m"], state["from_m"])
+    here_m = math.sqrt(here_m2)
+    free_m = _counted_m(terms, depth_m) - terms["widest_m"]
+    ahead_m = shrinking_mps * terms["ahead_s"] + sigmas * _turned_m(terms, limits)
+    seen_m = free_m - sigmas * here_m - gone_m - ahead_m
+    way_m = free_m - _way_m(terms, mover, other, now_us, sigmas, limits)
+    if not (seen_m > 0.0 and way_m > 0.0):
+        return False
+    silence_m = free_m - limits.reach_sigmas * here_m - reached_m
+    left_s = min(seen_m / shrinking_mps, silence_m / reaching_mps)
+    state["due_us"] = now_us + int(max(0.0, left_s) * _SECOND_US)
+    return True
+
+
+@kernel
+def cannot_see(state: np.void, terms: np.void, a: np.void, b: np.void, limits: Limits) -> bool:
+    """Whether neither position nor prediction can speak for any ring of a watch.
+
     It must have been measured at the instant that both tracks are placed at.
     """
-    now_m = NEGLIGIBLE_SIGMAS * state["sigma_m"] + _ahead_m(terms, a, b, limits)
-    nearer_m = max(now_m, _way_m(terms, a, b, limits))
-    return float(_counted_m(state, terms) - terms["widest_m"] - nearer_m)
+    return _seen_m(state, terms, a, b, limits) > 0.0
+
+
+@kernel
+def _seen_m(state: np.void, terms: np.void, a: np.void, b: np.void, limits: Limits) -> float:
+    """How much farther away a watch is than what position and prediction can see of a ring."""
+    sigmas = _far_sigmas(terms, limits)
+    shrinking_mps = _shrinking_mps(a, sigmas) + _shrinking_mps(b, sigmas)
+    ahead_m = shrinking_mps * terms["ahead_s"] + sigmas * _turned_m(terms, limits)
+    free_m = _counted_m(terms, state["depth_m"]) - terms["widest_m"]
+    return float(free_m - sigmas * state["sigma_m"] - ahead_m)
 
 
 @kernel
@@ -148,17 +191,17 @@ def next_due_us(
     """
     if state["held"] or state["unknown"] or math.isnan(state["depth_m"]):
         return now_us
-    shrinking_mps = a["shrinking_mps"]
+    sigmas = _far_sigmas(terms, limits)
+    shrinking_mps = _shrinking_mps(a, sigmas)
     reaching_mps = max(a["pace_mps"], limits.boarded_mps)
     reached_m = reach_m(a, now_us, limits) + _apart_m(a["here_m"], a["xyz_m"])
     here_m2 = a["here_sigma_m"] * a["here_sigma_m"]
     if terms["zone"] == NO_ZONE:
-        shrinking_mps += b["shrinking_mps"]
+        shrinking_mps += _shrinking_mps(b, sigmas)
         reaching_mps += max(b["pace_mps"], limits.boarded_mps)
         reached_m += reach_m(b, now_us, limits) + _apart_m(b["here_m"], b["xyz_m"])
         here_m2 += b["here_sigma_m"] * b["here_sigma_m"]
-    free_m = _counted_m(state, terms) - terms["widest_m"]
-    seen_m = free_m - NEGLIGIBLE_SIGMAS * state["sigma_m"]
-    seen_s = (seen_m - _ahead_m(terms, a, b, limits)) / shrinking_mps
-    silence_s = (free_m - reached_m - limits.reach_sigmas * math.sqrt(here_m2)) / reaching_mps
-    return now_us + int(max(0.0, min(seen_s, silence_s)) * _SECOND_US)
+    free_m = _counted_m(terms, state["depth_m"]) - terms["widest_m"]
+    silence_m = free_m - reached_m - limits.reach_sigmas * math.sqrt(here_m2)
+    left_s = min(_seen_m(state, terms, a, b, limits) / shrinking_mps, silence_m / reaching_mps)
+    return now_us + int(max(0.0, left_s) * _SECOND_US)

@@ -86,6 +86,7 @@ class Engine:
         self.rules = rules
         self._limits = rules.limits()
         self._plan = plan
+        self._keys = plan.watch_keys
         self._layout = lay_out(plan)
         self._asked = fingerprints(plan, self._layout)
         self._scratch = new_scratch()
@@ -197,6 +198,7 @@ class Engine:
         layout, keeper = lay_out(plan), self._keeper.moved_to(plan)
         held = self._state()
         self._plan, self._layout, self._keeper = plan, layout, keeper
+        self._keys = plan.watch_keys
         self._asked = fingerprints(plan, layout)
         gone, changed = self._adopt(held, now_us)
         ended = {key: one for key, one in gone.items() if one.level != Level.CLEAR}
@@ -245,7 +247,7 @@ class Engine:
 
     def picture(self) -> Picture:
         """How everything stands after the last call, as copies."""
-        return take_picture(self._tracks, self._watches, self._layout)
+        return take_picture(*self._arrays())
 
     def anomalies(self, now_us: int) -> list[AnomalyChange]:
         """The anomalies of devices that go on, as changes that began."""
@@ -283,7 +285,6 @@ class Engine:
             ],
             np.bool_,
         )
-        self._watches["from_depth_m"][changed] = np.nan
         self._watches["due_us"][changed] = 0
         measure_where(*self._arrays(), changed)
         self._retired = dict(held.retired)
@@ -320,11 +321,8 @@ class Engine:
         start = 0
         while start < size:
             start, count = step(start)
-            keys = self._plan.watch_keys
-            transitions += [
-                named_transition(row, keys, now_us, swept=swept)
-                for row in self._changes[:count].tolist()
-            ]
+            rows = self._changes[:count].tolist()
+            transitions += [named_transition(row, self._keys, now_us, swept=swept) for row in rows]
         return transitions
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geofence.durations import in_microseconds
+from geofence.memory import new_rows, on_lines
 from geofence.plan import FloatArray, IntArray, Pairs, Plan, ZoneKind, Zones
 from geofence.planes import Planes, lay_flat
+from geofence.proximity import RICE_ERROR
+from geofence.sensitivity import HOLDING
 
 RINGS = 3
 """Columns of the rings: pre-alert, alert, contact. Ring r belongs to level r + 1."""
@@ -18,32 +22,39 @@ ALERT_RING = 1
 CONTACT_RING = 2
 NO_ZONE = -1
 
-TERMS_DTYPE = np.dtype(
+TERMS_DTYPE = on_lines(
     [
+        # What tells that nothing is near comes first, close together.
         ("first", np.int64),  # track
         ("second", np.int64),  # track; of a zone the same as the first
         ("zone", np.int64),  # row of `Planes.zones`; NO_ZONE for a pair
+        ("widest_m", np.float64),  # of all rings: farther away, nothing is decided by the place
+        ("far_sigmas", np.float64),  # so many away from a ring, it is not entered,
+        ("ahead_s", np.float64),  # how far ahead is looked; 0 for a zone
+        ("overdue_us", np.int64),  # how long it may go without a decision
+        ("soon_sigmas", np.float64),  # nor does a prediction speak for it,
+        ("calm_sigmas", np.float64),  # and so many away from one that is held, it is calm
         ("depth_sign", np.float64),  # depth = sign times signed distance: -1 for an inclusion zone
         ("enter_m", np.float64, (RINGS,)),  # in terms of the depth; NaN: it has no such ring
         ("hold_m", np.float64, (RINGS,)),  # the same, widened for leaving
-        ("widest_m", np.float64),  # of both: farther away, nothing is decided by where they are
-        ("overdue_us", np.int64),  # how long it may go without a decision, at the least
         ("enter_probability", np.float64),  # as in `Sensitivity`
         ("sparse_probability", np.float64),
+        ("lasting_s", np.float64),
+        ("lasting_probability", np.float64),
+        ("sure_probability", np.float64),
         ("clear_probability", np.float64),
         ("clear_dwell_us", np.int64),
         ("warn_ahead_s", np.float64),
         ("contact_ahead_s", np.float64),
-    ],
-    align=True,
+    ]
 )
 """What a watch asks, in one place: of the devices it is about, of its rings, of its policy."""
 
 TermsArray = NDArray[np.void]
 """(W,) of `TERMS_DTYPE`."""
 
-_POLICY = ("enter_probability", "sparse_probability", "clear_probability", "warn_ahead_s",
-           "contact_ahead_s")  # fmt: skip
+_POLICY = ("enter_probability", "sparse_probability", "lasting_s", "lasting_probability",
+           "sure_probability", "clear_probability", "warn_ahead_s", "contact_ahead_s")  # fmt: skip
 """Taken from `Sensitivity` as they are."""
 
 
@@ -83,7 +94,7 @@ def lay_out(plan: Plan) -> Layout:
 def _terms(plan: Plan) -> TermsArray:
     pairs, zones = plan.pairs, plan.zones
     count, zone_count = pairs.a.size, zones.track.size
-    terms = np.zeros(count + zone_count, TERMS_DTYPE)
+    terms = new_rows(count + zone_count, TERMS_DTYPE)
     inclusion = np.concatenate([np.zeros(count, np.bool_), zones.kind == ZoneKind.INCLUSION])
     terms["first"] = np.concatenate([pairs.a, zones.track])
     terms["second"] = np.concatenate([pairs.b, zones.track])
@@ -92,6 +103,15 @@ def _terms(plan: Plan) -> TermsArray:
     sets, of_watch = plan.sensitivities, _policies(plan)
     for name in _POLICY:
         terms[name] = np.array([getattr(one, name) for one in sets])[of_watch]
+    for name, share, of_what in (
+        ("far_sigmas", 1.0, "sparse_probability"),
+        ("soon_sigmas", HOLDING, "sparse_probability"),
+        ("calm_sigmas", 1.0, "clear_probability"),
+    ):
+        sigmas = [_sigmas_outside(share * getattr(one, of_what)) for one in sets]
+        terms[name] = np.array(sigmas)[of_watch]
+    ahead_s = np.maximum(terms["warn_ahead_s"], terms["contact_ahead_s"])
+    terms["ahead_s"] = np.where(terms["zone"] == NO_ZONE, ahead_s, 0.0)
     dwell_us = np.array([in_microseconds(one.clear_dwell_s) for one in sets])
     stale_us = np.array([in_microseconds(one.stale_after_s) for one in sets])
     inclusion_us = np.array([in_microseconds(one.inclusion_stale_after_s) for one in sets])
@@ -105,6 +125,15 @@ def _terms(plan: Plan) -> TermsArray:
     terms["hold_m"][count:] += margin_m[:, None]
     terms["widest_m"] = np.fmax.reduce(terms["hold_m"], axis=1, initial=0.0)
     return terms
+
+
+def _sigmas_outside(probability: float) -> float:
+    """How far outside a ring, in standard deviations, being inside is less probable than this.
+
+    A disc lies within a half-plane, so it is at most as probable as that. What is reckoned may be
+    too large by `RICE_ERROR`.
+    """
+    return -NormalDist().inv_cdf(max(probability - 2.0 * RICE_ERROR, 1e-12))
 
 
 def _policies(plan: Plan) -> IntArray:

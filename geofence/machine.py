@@ -78,6 +78,8 @@ def _is_calm(terms: np.void, ring: int, depth_m: float, sigma_m: float, limits: 
         return True
     if not _excluded(depth_m, enter_m, sigma_m, limits):
         return False
+    if depth_m - terms["hold_m"][ring] > terms["calm_sigmas"] * sigma_m:
+        return True
     chance = inside(terms, depth_m, terms["hold_m"][ring], sigma_m)
     return bool(chance <= terms["clear_probability"])
 
@@ -141,7 +143,8 @@ def decide(
 ) -> None:  # fmt: skip
     """Apply a new fix to a watch that is measured at `now_us` and whose fixes are not too old."""
     time_us = oldest_us(a, b)
-    supported = look(state, terms, a, b, planes, now_us, mover, limits)
+    least = asked(terms, a, b)
+    supported = look(state, terms, a, b, planes, now_us, mover, least, limits)
     _note_calm(state, terms, supported, time_us, now_us, limits)
     _fall(state, terms, time_us, now_us)
     depth, sigma = state["depth_m"], state["sigma_m"]
@@ -149,7 +152,7 @@ def decide(
     blunt = False
     if terms["zone"] == NO_ZONE:
         best = 1.0 - math.exp(-0.5 * (alert_m / sigma) * (alert_m / sigma))
-        blunt = best < asked(terms, a, b)
+        blunt = best < least
     decisive = not blunt or _excluded(depth, alert_m, sigma, limits)
     if decisive:
         state["decided_us"] = max(state["decided_us"], time_us)
@@ -176,7 +179,8 @@ def glance(
     limits: Limits,
 ) -> None:
     """Apply what is predicted for this instant, without a new fix: it can raise, not lower."""
-    supported = look(state, terms, a, b, planes, now_us, NO_MOVER, limits)
+    least = asked(terms, a, b)
+    supported = look(state, terms, a, b, planes, now_us, NO_MOVER, least, limits)
     _note_calm(state, terms, supported, _NO_TIME_US, now_us, limits)
 
 

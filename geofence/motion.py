@@ -69,22 +69,39 @@ def ou_step(dt_s: float, memory_s: float) -> tuple[float, float, float, float, f
 
 
 @kernel
-def _stay(model: int, dt_s: float, limits: Limits) -> float:
-    """Probability that nothing made the person change over dt."""
-    memory_s = limits.driving_s if model == MODELS - 1 else limits.regime_s
-    return math.exp(-dt_s / memory_s)
+def _products(
+    state: np.void,
+) -> tuple[float, float, float, float, float, float, float, float, float]:
+    """Products of how far the second and the third model are from the first, over all axes.
 
-
-@kernel
-def _change(source: int, target: int, stay: float, limits: Limits) -> float:
-    """Probability of the target model after dt, from the source: stay, or be drawn afresh."""
-    fresh = limits.driving_share if target == MODELS - 1 else 0.5 * (1.0 - limits.driving_share)
-    return float((1.0 - stay) * fresh + (stay if source == target else 0.0))
+    Of places (11, 22, 12), of places with velocities (11, 22, 12 + 21), of velocities (11, 22, 12),
+    halved: there are three axes, but people move over a surface, in two. That is what the
+    differences are shared between.
+    """
+    mean_m, mean_mps = state["mean_m"], state["mean_mps"]
+    pp1 = pp2 = pp12 = pv1 = pv2 = pv12 = vv1 = vv2 = vv12 = 0.0
+    for axis in range(3):
+        x1, x2 = mean_m[1, axis] - mean_m[0, axis], mean_m[2, axis] - mean_m[0, axis]
+        v1, v2 = mean_mps[1, axis] - mean_mps[0, axis], mean_mps[2, axis] - mean_mps[0, axis]
+        pp1 += 0.5 * x1 * x1
+        pp2 += 0.5 * x2 * x2
+        pp12 += 0.5 * x1 * x2
+        pv1 += 0.5 * x1 * v1
+        pv2 += 0.5 * x2 * v2
+        pv12 += 0.5 * (x1 * v2 + x2 * v1)
+        vv1 += 0.5 * v1 * v1
+        vv2 += 0.5 * v2 * v2
+        vv12 += 0.5 * v1 * v2
+    return pp1, pp2, pp12, pv1, pv2, pv12, vv1, vv2, vv12
 
 
 @kernel
 def mix(state: np.void, dt_s: float, limits: Limits, out: FloatArray) -> None:
     """Blend the models' states for a change of model within dt, then predict each over dt.
+
+    With s1 and s2 the shares of the second and the third model in a blend, and p1 and p2 how far
+    they are from the first, the spread of the differences is s1 (1 - s1) p1^2 + s2 (1 - s2) p2^2
+    - 2 s1 s2 p1 p2.
 
     Args:
         state: A record with the fields of `MODEL_DTYPE_FIELDS`.
@@ -92,47 +109,38 @@ def mix(state: np.void, dt_s: float, limits: Limits, out: FloatArray) -> None:
         limits: Parameters.
         out: (3, `COLUMNS`) the predicted states.
     """
-    stay0 = _stay(0, dt_s, limits)
-    stay2 = _stay(MODELS - 1, dt_s, limits)
+    stay = math.exp(-dt_s / limits.regime_s)  # probability that nothing made the person change
+    drive_on = math.exp(-dt_s / limits.driving_s)
     weight, mean_m, mean_mps, spread = (
         state["weight"], state["mean_m"], state["mean_mps"], state["spread"],
     )  # fmt: skip
+    # Whoever changes is drawn afresh, whatever he did before.
+    changing0 = (1.0 - stay) * weight[0]
+    changing1 = (1.0 - stay) * weight[1]
+    changing2 = (1.0 - drive_on) * weight[2]
+    pp1, pp2, pp12, pv1, pv2, pv12, vv1, vv2, vv12 = _products(state)
     for target in range(MODELS):
-        share0 = _change(0, target, stay0, limits) * weight[0]
-        share1 = _change(1, target, stay0, limits) * weight[1]
-        share2 = _change(2, target, stay2, limits) * weight[2]
-        total = share0 + share1 + share2
-        share0 /= total
-        share1 /= total
-        share2 /= total
+        driving = target == MODELS - 1
+        fresh = limits.driving_share if driving else 0.5 * (1.0 - limits.driving_share)
+        same = (drive_on if driving else stay) * weight[target]
+        total = fresh * (changing0 + changing1 + changing2) + same
+        share1 = (fresh * changing1 + (same if target == 1 else 0.0)) / total
+        share2 = (fresh * changing2 + (same if driving else 0.0)) / total
+        share0 = 1.0 - share1 - share2
+        one, two, both = share1 * (1.0 - share1), share2 * (1.0 - share2), share1 * share2
         pp = share0 * spread[0, 0] + share1 * spread[1, 0] + share2 * spread[2, 0]
         pv = share0 * spread[0, 1] + share1 * spread[1, 1] + share2 * spread[2, 1]
         vv = share0 * spread[0, 2] + share1 * spread[1, 2] + share2 * spread[2, 2]
+        pp += one * pp1 + two * pp2 - 2.0 * both * pp12
+        pv += one * pv1 + two * pv2 - both * pv12
+        vv += one * vv1 + two * vv2 - 2.0 * both * vv12
         d, f, grow_pp, grow_pv, grow_vv = ou_step(dt_s, limits.memory_s[target])
         for axis in range(3):
+            # About the first model's place: Earth-centred coordinates are large, spreads small.
             x0, x1, x2 = mean_m[0, axis], mean_m[1, axis], mean_m[2, axis]
             v0, v1, v2 = mean_mps[0, axis], mean_mps[1, axis], mean_mps[2, axis]
-            # About the first model's place: Earth-centred coordinates are large, spreads small.
-            x = x0 + share1 * (x1 - x0) + share2 * (x2 - x0)
             v = share0 * v0 + share1 * v1 + share2 * v2
-            # How far the models differ counts as spread. There are three axes, but the people
-            # move over a surface, in two: that is what the differences are shared between.
-            pp += 0.5 * (
-                share0 * (x0 - x) * (x0 - x)
-                + share1 * (x1 - x) * (x1 - x)
-                + share2 * (x2 - x) * (x2 - x)
-            )
-            pv += 0.5 * (
-                share0 * (x0 - x) * (v0 - v)
-                + share1 * (x1 - x) * (v1 - v)
-                + share2 * (x2 - x) * (v2 - v)
-            )
-            vv += 0.5 * (
-                share0 * (v0 - v) * (v0 - v)
-                + share1 * (v1 - v) * (v1 - v)
-                + share2 * (v2 - v) * (v2 - v)
-            )
-            out[target, axis] = x + f * v
+            out[target, axis] = x0 + (share1 * (x1 - x0) + share2 * (x2 - x0) + f * v)
             out[target, 3 + axis] = d * v
         q = limits.push[target]
         out[target, 6] = pp + 2.0 * f * pv + f * f * vv + q * grow_pp
@@ -155,37 +163,36 @@ def blend(state: np.void, dt_s: float, limits: Limits, out: FloatArray) -> None:
     weight, mean_m, mean_mps, spread = (
         state["weight"], state["mean_m"], state["mean_mps"], state["spread"],
     )  # fmt: skip
-    steps = (
-        ou_step(dt_s, limits.memory_s[0]),
-        ou_step(dt_s, limits.memory_s[1]),
-        ou_step(dt_s, limits.memory_s[2]),
-    )
-    for column in range(9):
-        out[column] = 0.0
+    w0, w1, w2 = weight[0], weight[1], weight[2]
+    d0, f0, pp0, pv0, vv0 = ou_step(dt_s, limits.memory_s[0])
+    d1, f1, pp1, pv1, vv1 = ou_step(dt_s, limits.memory_s[1])
+    d2, f2, pp2, pv2, vv2 = ou_step(dt_s, limits.memory_s[2])
+    q0, q1, q2 = w0 * limits.push[0], w1 * limits.push[1], w2 * limits.push[2]
+    pp = q0 * pp0 + q1 * pp1 + q2 * pp2
+    pv = q0 * pv0 + q1 * pv1 + q2 * pv2
+    vv = q0 * vv0 + q1 * vv1 + q2 * vv2
+    for model, w, d, f in ((0, w0, d0, f0), (1, w1, d1, f1), (2, w2, d2, f2)):
+        own_pv, own_vv = spread[model, 1], spread[model, 2]
+        pp += w * (spread[model, 0] + 2.0 * f * own_pv + f * f * own_vv)
+        pv += w * d * (own_pv + f * own_vv)
+        vv += w * d * d * own_vv
     for axis in range(3):
-        out[axis] = mean_m[0, axis]
-    for model in range(MODELS):
-        w = weight[model]
-        d, f, grow_pp, grow_pv, grow_vv = steps[model]
-        q = limits.push[model]
-        pp, pv, vv = spread[model, 0], spread[model, 1], spread[model, 2]
-        out[6] += w * (pp + 2.0 * f * pv + f * f * vv + q * grow_pp)
-        out[7] += w * (d * (pv + f * vv) + q * grow_pv)
-        out[8] += w * (d * d * vv + q * grow_vv)
-        for axis in range(3):
-            v = mean_mps[model, axis]
-            out[axis] += w * (mean_m[model, axis] - mean_m[0, axis] + f * v)
-            out[3 + axis] += w * d * v
-    for model in range(MODELS):
-        w = weight[model]
-        d, f, _pp, _pv, _vv = steps[model]
-        for axis in range(3):
-            v = mean_mps[model, axis]
-            off_m = mean_m[model, axis] + f * v - out[axis]
-            off_mps = d * v - out[3 + axis]
-            out[6] += 0.5 * w * off_m * off_m
-            out[7] += 0.5 * w * off_m * off_mps
-            out[8] += 0.5 * w * off_mps * off_mps
+        # About the first model's place, as in `mix`; of the differences the mean square, less the
+        # square of the mean.
+        v0, v1, v2 = d0 * mean_mps[0, axis], d1 * mean_mps[1, axis], d2 * mean_mps[2, axis]
+        x0 = f0 * mean_mps[0, axis]
+        x1 = mean_m[1, axis] - mean_m[0, axis] + f1 * mean_mps[1, axis]
+        x2 = mean_m[2, axis] - mean_m[0, axis] + f2 * mean_mps[2, axis]
+        x = w0 * x0 + w1 * x1 + w2 * x2
+        v = w0 * v0 + w1 * v1 + w2 * v2
+        out[axis] = mean_m[0, axis] + x
+        out[3 + axis] = v
+        pp += 0.5 * (w0 * x0 * x0 + w1 * x1 * x1 + w2 * x2 * x2 - x * x)
+        pv += 0.5 * (w0 * x0 * v0 + w1 * x1 * v1 + w2 * x2 * v2 - x * v)
+        vv += 0.5 * (w0 * v0 * v0 + w1 * v1 * v1 + w2 * v2 * v2 - v * v)
+    out[6] = pp
+    out[7] = pv
+    out[8] = vv
 
 
 @kernel

@@ -8,22 +8,41 @@ from typing import Any
 import numpy as np
 
 from geofence.levels import UNKNOWN_TIME_US, Cause, Level, Transition
-from geofence.passes import CHANGE_DTYPE
 from geofence.snapshot import Retired
 
-_FIELDS = CHANGE_DTYPE.names or ()
+_LEVELS = tuple(Level)
+_CAUSES = tuple(Cause)
+"""By value: asking the classes for each change would take as long as deciding it."""
 
 
 def named_transition(
     row: tuple[Any, ...], keys: tuple[str, ...], now_us: int, *, swept: bool
 ) -> Transition:
     """A row of `CHANGE_DTYPE` with its names."""
-    change = dict(zip(_FIELDS, row, strict=True))
-    change["watch"] = keys[change["watch"]]
-    change["previous"] = Level(change["previous"])
-    change["level"] = Level(change["level"])
-    change["cause"] = Cause(change["cause"])
-    return Transition(**change, decided_at_us=now_us, swept=swept)
+    watch, number, previous, level, onset_us, *numbers = row
+    distance_m, low_m, high_m, probability, contact_s, a_us, b_us, cause, *rest = numbers
+    sigma_m, ring_m, closest_m, closest_us = rest
+    return Transition(
+        watch=keys[watch],
+        number=number,
+        previous=_LEVELS[previous],
+        level=_LEVELS[level],
+        onset_us=onset_us,
+        decided_at_us=now_us,
+        distance_m=distance_m,
+        distance_low_m=low_m,
+        distance_high_m=high_m,
+        probability=probability,
+        time_to_contact_s=contact_s,
+        fix_time_a_us=a_us,
+        fix_time_b_us=b_us,
+        swept=swept,
+        cause=_CAUSES[cause],
+        sigma_m=sigma_m,
+        ring_m=ring_m,
+        closest_m=closest_m,
+        closest_us=closest_us,
+    )
 
 
 def shown_level(state: np.void) -> Level:

@@ -12,11 +12,13 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from geofence.due import far_m, next_due_us
+from geofence.due import cannot_see, next_due_us, settle_far
+from geofence.fetching import TRACK_LINES, fetch_ahead
 from geofence.kernel import kernel
 from geofence.layout import NO_ZONE, Layout
 from geofence.levels import UNKNOWN_TIME_US, Cause, Level
 from geofence.machine import decide, elapse, glance
+from geofence.memory import borrowed, fetch
 from geofence.plan import FloatArray, IntArray
 from geofence.planes import Planes
 from geofence.rising import FIRST_MOVED, NO_MOVER, SECOND_MOVED, hear
@@ -28,9 +30,7 @@ from geofence.watch import (
     describe,
     level_of,
     measure,
-    measure_roughly,
     ring_in_question,
-    settled_depth_m,
     time_to_contact_s,
 )
 
@@ -70,20 +70,23 @@ ChangeArray = NDArray[np.void]
 
 MarkArray = NDArray[np.uint8]
 
+SWEPT_AHEAD = 8
+"""Watches that a sweep looks ahead."""
+
 
 @kernel
 def write_change(
-    row: np.void, state: np.void, terms: np.void, a: np.void, b: np.void, planes: Planes,
-    watch: int, previous: int,
+    row: np.void, state: np.void, terms: np.void, a: np.void, b: np.void, watch: int, previous: int
 ) -> None:  # fmt: skip
     """Fill a row of changes from the state of a watch."""
-    state["depth_m"] = settled_depth_m(state, terms, a, planes)
     row["watch"] = watch
     row["number"] = state["number"]
     row["previous"] = previous
     row["level"] = level_of(state)
     row["onset_us"] = state["onset_us"]
-    distance_m, low_m, high_m, probability = describe(state, terms, state["depth_m"])
+    distance_m, low_m, high_m, probability = describe(
+        state, terms, state["depth_m"], state["sigma_m"]
+    )
     row["distance_m"] = distance_m
     row["distance_low_m"] = low_m
     row["distance_high_m"] = high_m
@@ -105,8 +108,8 @@ def write_change(
 
 @kernel
 def _record(
-    row: np.void, state: np.void, terms: np.void, a: np.void, b: np.void, planes: Planes,
-    watch: int, previous: int, since_us: int,
+    row: np.void, state: np.void, terms: np.void, a: np.void, b: np.void, watch: int,
+    previous: int, since_us: int,
 ) -> int:  # fmt: skip
     """Write a change if the level is another than before; how many were written."""
     if level_of(state) == previous:
@@ -115,27 +118,23 @@ def _record(
     if previous == _CLEAR:
         # An episode cannot begin before the one that it follows, whatever a device's clock says.
         state["onset_us"] = max(since_us, state["onset_us"] + 1)
-    write_change(row, state, terms, a, b, planes, watch, previous)
+    write_change(row, state, terms, a, b, watch, previous)
     return 1
 
 
 @kernel
 def _passed_by(
-    state: np.void, terms: np.void, a: np.void, b: np.void, limits: Limits, scratch: Scratch,
-    now_us: int,
-) -> bool:  # fmt: skip
-    """`_take_evidence`, where neither position, prediction nor the way can reach a ring.
+    state: np.void, terms: np.void, mover: np.void, other: np.void, now_us: int, limits: Limits
+) -> bool:
+    """Whether a fix changes nothing, because everything is far away; then that is noted.
 
     Most watches end here. It takes no arrays: counting references to them is what would cost most.
     """
-    if state["held"] or state["unknown"] or not is_fresh(terms, a, b, now_us, limits):
+    if state["held"] or state["unknown"] or not is_fresh(terms, mover, other, now_us, limits):
         return False
-    if not measure_roughly(state, terms, a, b, now_us, limits, scratch):
+    if not settle_far(state, terms, mover, other, now_us, limits):
         return False
-    if not far_m(state, terms, a, b, limits) > 0.0:
-        return False
-    state["decided_us"] = max(state["decided_us"], oldest_us(a, b))
-    state["due_us"] = next_due_us(state, terms, a, b, now_us, limits)
+    state["decided_us"] = max(state["decided_us"], oldest_us(mover, other))
     return True
 
 
@@ -146,19 +145,23 @@ def _take_evidence(
 ) -> int:  # fmt: skip
     """Look at a watch for a new fix or a new plan; how many changes were written to the row."""
     measure(state, terms, a, b, planes, now_us, limits, scratch)
+    if terms["zone"] != NO_ZONE and _passed_by(state, terms, a, a, now_us, limits):
+        return 0  # it was only not known where the boundary is
     count = 0
     if is_fresh(terms, a, b, now_us, limits):
-        quiet = state["held"] == 0 and state["unknown"] == 0
-        if quiet and far_m(state, terms, a, b, limits) > 0.0:
-            state["decided_us"] = max(state["decided_us"], oldest_us(a, b))
-        else:
-            previous = level_of(state)
-            decide(state, terms, a, b, planes, now_us, mover, limits)
-            count = _record(row, state, terms, a, b, planes, watch, previous, since_us)
+        previous = level_of(state)
+        decide(state, terms, a, b, planes, now_us, mover, limits)
+        count = _record(row, state, terms, a, b, watch, previous, since_us)
     # Where it is not fresh it decides nothing, but what silence leaves possible counts from
     # another place now.
     state["due_us"] = next_due_us(state, terms, a, b, now_us, limits)
     return count
+
+
+@kernel
+def _borrowed_planes(layout: Layout) -> Planes:
+    planes = layout.planes
+    return Planes(borrowed(planes.zones), borrowed(planes.corridors), borrowed(planes.edges))
 
 
 @kernel
@@ -186,10 +189,12 @@ def take_fixes(
     Returns:
         The fix to go on with (n when done), and the number of changes written.
     """
-    terms, planes = layout.terms, layout.planes
-    track_start, track_watch = layout.track_start, layout.track_watch
+    terms, planes = borrowed(layout.terms), _borrowed_planes(layout)
+    track_start, track_watch = borrowed(layout.track_start), borrowed(layout.track_watch)
+    tracks, watches = borrowed(tracks), borrowed(watches)
     count = 0
     for i in range(start, track.size):
+        fetch_ahead(tracks, watches, terms, track_start, track_watch, track, i)
         who = track[i]
         if who < 0:
             marks[i] = _UNWATCHED
@@ -209,9 +214,9 @@ def take_fixes(
                 watch = track_watch[k]
                 one = terms[watch]
                 a, b = tracks[one["first"]], tracks[one["second"]]
-                if _passed_by(watches[watch], one, a, b, limits, scratch, now_us):
+                mover, other = (FIRST_MOVED, b) if one["first"] == who else (SECOND_MOVED, a)
+                if _passed_by(watches[watch], one, state, other, now_us, limits):
                     continue
-                mover = FIRST_MOVED if one["first"] == who else SECOND_MOVED
                 count += _take_evidence(
                     changes[count], watches[watch], one, a, b, planes, limits, scratch,
                     watch, mover, time_us[i], now_us,
@@ -235,9 +240,14 @@ def take_time(
 
     Only those are looked at that are due: for the others nothing can have changed.
     """
-    terms, planes = layout.terms, layout.planes
+    terms, planes = borrowed(layout.terms), _borrowed_planes(layout)
+    tracks, watches = borrowed(tracks), borrowed(watches)
     count = 0
     for watch in range(start, watches.size):
+        coming = min(watch + SWEPT_AHEAD, watches.size - 1)
+        if watches[coming]["due_us"] <= now_us:
+            fetch(tracks, terms[coming]["first"], TRACK_LINES)
+            fetch(tracks, terms[coming]["second"], TRACK_LINES)
         state = watches[watch]
         if state["due_us"] > now_us:
             continue
@@ -248,12 +258,14 @@ def take_time(
         previous = level_of(state)
         measure(state, one, a, b, planes, now_us, limits, scratch)
         since_us = now_us
-        if is_fresh(one, a, b, now_us, limits):
+        quiet = state["held"] == 0 and state["unknown"] == 0
+        unseen = quiet and cannot_see(state, one, a, b, limits)
+        if not unseen and is_fresh(one, a, b, now_us, limits):
             glance(state, one, a, b, planes, now_us, limits)
         elapsed_us = elapse(state, one, a, b, planes, now_us, limits)
         if previous == _CLEAR:
             since_us = min(since_us, elapsed_us)
-        count += _record(changes[count], state, one, a, b, planes, watch, previous, since_us)
+        count += _record(changes[count], state, one, a, b, watch, previous, since_us)
         state["due_us"] = max(
             next_due_us(state, one, a, b, now_us, limits),
             until_heard_us(state, one, a, b, now_us, limits),
@@ -357,4 +369,4 @@ def take_sighting(
     if not lost and now_us - at_us <= limits.beacon_hold_us:
         hear(state)
     state["due_us"] = now_us
-    return _record(changes[0], state, one, a, b, layout.planes, watch, previous, at_us)
+    return _record(changes[0], state, one, a, b, watch, previous, at_us)

@@ -11,7 +11,8 @@ from geofence.layout import Layout
 from geofence.levels import UNKNOWN_TIME_US, Level
 from geofence.plan import FloatArray, IntArray
 from geofence.proximity import SIGMAS_PER_R68
-from geofence.track import TrackArray
+from geofence.rules import Limits
+from geofence.track import Scratch, TrackArray
 from geofence.watch import WatchArray, describe_all
 
 
@@ -59,14 +60,16 @@ class Picture:
     watches: WatchPicture
 
 
-def take_picture(tracks: TrackArray, watches: WatchArray, layout: Layout) -> Picture:
+def take_picture(
+    tracks: TrackArray, watches: WatchArray, layout: Layout, limits: Limits, scratch: Scratch
+) -> Picture:
     """Copy the present state out of the engine's arrays."""
     seen = tracks["time_us"] != UNKNOWN_TIME_US
     x, y, z = tracks["here_m"].T
     # On the ellipsoid, where the track is to within metres of height, this is exact.
     lat_deg = np.degrees(np.arctan2(z, (1 - ECCENTRICITY2) * np.hypot(x, y)))
     numbers = np.empty((watches.size, 4))
-    describe_all(watches, tracks, layout, numbers)
+    describe_all(tracks, watches, layout, limits, scratch, numbers)
     level = np.where(watches["unknown"] != 0, int(Level.UNKNOWN), watches["held"])
     return Picture(
         TrackPicture(

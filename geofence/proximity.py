@@ -26,6 +26,9 @@ QUANTILE_975 = 1.959963984540054
 """Of the standard normal distribution: 2.5 % lie beyond it on each side."""
 
 NEGLIGIBLE_SIGMAS = 6.5
+RICE_ERROR = 1e-4
+"""No more is `within_radius` off."""
+
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(24)
 
 
@@ -45,7 +48,7 @@ def within_radius(distance_m: float, radius_m: float, sigma_m: float) -> float:
         phi((x - d) / sigma) / sigma  erf(sqrt(R^2 - x^2) / (sqrt 2 sigma))  dx.
 
     With x = R cos u this is smooth up to the edge, and 24 Gauss-Legendre nodes over the part that
-    matters give it within 1e-4 (tested against the series for Marcum's Q).
+    matters give it within `RICE_ERROR` (tested against the series for Marcum's Q).
 
     Args:
         distance_m: Measured distance, at least 0.

@@ -17,7 +17,7 @@ from geofence.levels import UNKNOWN_TIME_US, Cause, Level
 from geofence.planes import Planes
 from geofence.proximity import within_radius
 from geofence.rules import Limits
-from geofence.sensitivity import SPARSE_S
+from geofence.sensitivity import HOLDING, SPARSE_S
 from geofence.watch import inside
 
 _PRE_ALERT = constant(Level.PRE_ALERT)
@@ -34,40 +34,100 @@ SECOND_MOVED = constant(1)
 """Which track of a watch has a new fix."""
 
 _LOG_SPARSE = math.log(SPARSE_S)
-_HOLDING = 0.5
-"""What a prediction takes to keep a level from falling, as a share of what it takes to enter it."""
+_SECOND_US = 1e6
+
+
+@kernel
+def _sparsity(a: np.void, b: np.void) -> float:
+    """How far apart fixes are: 0 with one a second, 1 from `SPARSE_S` on."""
+    interval_s = max(a["interval_s"], b["interval_s"])
+    return float(min(1.0, math.log(max(1.0, interval_s)) / _LOG_SPARSE))
 
 
 @kernel
 def asked(terms: np.void, a: np.void, b: np.void) -> float:
-    """The probability that it takes to enter a level, by how often there are fixes."""
-    interval_s = max(a["interval_s"], b["interval_s"])
-    sparse = min(1.0, math.log(max(1.0, interval_s)) / _LOG_SPARSE)
+    """The probability that it takes to enter a level; of a pair, by how often there are fixes."""
     often = terms["enter_probability"]
-    return float(often + sparse * (terms["sparse_probability"] - often))
+    if terms["zone"] != NO_ZONE:
+        return float(often)
+    return float(often + _sparsity(a, b) * (terms["sparse_probability"] - often))
 
 
 @kernel
-def _by_position(terms: np.void, depth_m: float, sigma_m: float, least: float) -> tuple[int, float]:
-    """The highest level whose ring is probably entered, 0 for none; and how probably."""
-    for ring in range(RINGS - 1, -1, -1):
-        chance = inside(terms, depth_m, terms["enter_m"][ring], sigma_m)
+def _by_position(
+    terms: np.void, rings: int, depth_m: float, sigma_m: float, least: float
+) -> tuple[int, float]:
+    """The highest level, of the first `rings`, whose ring is probably entered; and how probably.
+
+    0 where there is none.
+    """
+    reach_m = terms["far_sigmas"] * sigma_m
+    for ring in range(rings - 1, -1, -1):
+        ring_m = terms["enter_m"][ring]
+        if depth_m - ring_m > reach_m:
+            continue
+        chance = inside(terms, depth_m, ring_m, sigma_m)
         if chance >= least:
             return ring + 1, chance
     return 0, 0.0
 
 
 @kernel
+def _inside_lately(state: np.void, terms: np.void, a: np.void, at_us: int, limits: Limits) -> float:
+    """The mean probability of having been inside a zone lately, up to `at_us`.
+
+    It fades with `lasting_s`, less where fixes are farther apart. What counts is the present; in
+    the time between the last fix and this one there was nothing else to count. Beyond
+    `reach_sigmas` nothing is counted, so that fixes far away need not be looked at
+    (`geofence.due.settle_far`): they only made time pass, up to ``decided_us``.
+    """
+    chance = 0.0
+    ring_m = terms["enter_m"][ALERT_RING]
+    if state["depth_m"] - ring_m <= limits.reach_sigmas * state["sigma_m"]:
+        chance = inside(terms, state["depth_m"], ring_m, state["sigma_m"])
+    memory_us = _SECOND_US * terms["lasting_s"] * (1.0 - _sparsity(a, a))
+    since_us = max(state["decided_us"], state["lately_us"])
+    if since_us == UNKNOWN_TIME_US or memory_us <= 0.0:
+        return float(chance)
+    before = 0.0
+    if state["lately_us"] != UNKNOWN_TIME_US:
+        before = state["lately"] * math.exp((state["lately_us"] - since_us) / memory_us)
+    fading = math.exp(min(0, since_us - at_us) / memory_us)
+    return float(chance + fading * (before - chance))
+
+
+@kernel
+def _lasting(
+    state: np.void, terms: np.void, a: np.void, now_us: int, mover: int, level: int,
+    chance: float, least: float, limits: Limits,
+) -> bool:  # fmt: skip
+    """Whether somebody who is probably inside a zone is not only there for a moment.
+
+    With a new fix, what was seen lately is kept.
+    """
+    at_us = now_us if mover == NO_MOVER else a["time_us"]
+    lately = _inside_lately(state, terms, a, at_us, limits)
+    if mover != NO_MOVER:
+        state["lately"], state["lately_us"] = lately, at_us
+    if level < _ALERT or state["held"] >= _ALERT or chance >= terms["sure_probability"]:
+        return True
+    return bool(lately >= min(least, terms["lasting_probability"]))
+
+
+@kernel
 def _ahead(
-    terms: np.void, a: np.void, b: np.void, least: float, limits: Limits
+    terms: np.void, a: np.void, b: np.void, sigmas: float, least: float, limits: Limits
 ) -> tuple[int, float]:
-    """The level that what is predicted speaks for, 0 for none; and how probably."""
+    """The level that what is predicted speaks for, 0 for none; and how probably.
+
+    So many `sigmas` outside a ring, being inside it is less probable than `least`.
+    """
     contact_m = terms["enter_m"][CONTACT_RING]
-    chance = inside_soon(a, b, contact_m, terms["contact_ahead_s"], limits)
+    chance = inside_soon(a, b, contact_m, terms["contact_ahead_s"], sigmas, limits)
     if chance >= least:
         return _ALERT, chance
     alert_m = terms["enter_m"][ALERT_RING]
-    chance = inside_soon(a, b, alert_m, terms["warn_ahead_s"], limits)
+    chance = inside_soon(a, b, alert_m, terms["warn_ahead_s"], sigmas, limits)
     if chance >= least:
         return _PRE_ALERT, chance
     return 0, 0.0
@@ -75,20 +135,29 @@ def _ahead(
 
 @kernel
 def _on_the_way(
-    state: np.void, terms: np.void, mover: np.void, other: np.void, planes: Planes, least: float,
-    limits: Limits,
+    state: np.void, terms: np.void, mover: np.void, other: np.void, planes: Planes, supported: int,
+    least: float, limits: Limits,
 ) -> tuple[int, float]:  # fmt: skip
-    """The level that the way between the mover's last two fixes speaks for, and how probably."""
+    """The level that the way between the mover's last two fixes speaks for, and how probably.
+
+    Only levels above the one that is supported already are looked at.
+    """
     if terms["zone"] != NO_ZONE:
+        if supported >= _ALERT:
+            return 0, 0.0
         chance, depth_m, at_us = crossed(mover, terms, state["depth_m"], planes, limits)
         state["closest_m"], state["closest_us"] = depth_m, at_us
         return (_ALERT, chance) if chance >= least else (0, 0.0)
+    if supported >= _CONTACT:
+        return 0, 0.0
     distance_m, sigma_m, at_us = closest_on_path(mover, other, limits)
     state["closest_m"], state["closest_us"] = distance_m, at_us
-    if math.isnan(distance_m):
-        return 0, 0.0
-    for ring in range(RINGS - 1, -1, -1):
-        chance = within_radius(distance_m, terms["enter_m"][ring], sigma_m)
+    reach_m = terms["far_sigmas"] * sigma_m
+    for ring in range(RINGS - 1, supported - 1, -1):
+        ring_m = terms["enter_m"][ring]
+        if not distance_m - ring_m <= reach_m:
+            continue
+        chance = within_radius(distance_m, ring_m, sigma_m)
         if chance >= least:
             return ring + 1, chance
     return 0, 0.0
@@ -126,7 +195,7 @@ def hear(state: np.void) -> None:
 @kernel
 def look(
     state: np.void, terms: np.void, a: np.void, b: np.void, planes: Planes, now_us: int,
-    mover: int, limits: Limits,
+    mover: int, least: float, limits: Limits,
 ) -> int:  # fmt: skip
     """Raise a watch as far as positions, predictions, the way and beacons speak for it.
 
@@ -138,30 +207,43 @@ def look(
         planes: Of all zones.
         now_us: When this is decided.
         mover: Which of the two has a new fix: `NO_MOVER`, `FIRST_MOVED` or `SECOND_MOVED`.
+        least: What it takes to enter a level (see `asked`).
         limits: Parameters.
 
     Returns:
-        The level that something still speaks for; a prediction, at `_HOLDING` of what entering
+        The level that something still speaks for; a prediction, at `HOLDING` of what entering
         takes.
     """
-    least = asked(terms, a, b)
-    level, chance = _by_position(terms, state["depth_m"], state["sigma_m"], least)
+    depth_m, sigma_m = state["depth_m"], state["sigma_m"]
+    level, chance = _by_position(terms, RINGS, depth_m, sigma_m, least)
+    seen = level
+    if terms["zone"] != NO_ZONE and not _lasting(
+        state, terms, a, now_us, mover, level, chance, least, limits
+    ):
+        level, chance = _by_position(terms, ALERT_RING, depth_m, sigma_m, least)
     _rise(state, level, chance, _POSITION)
     supported = level
+    # A prediction speaks for an alert at the most; where that is supported anyway, it is of no
+    # use. Less than entering takes is asked only where there is a level to be kept.
     if terms["zone"] == NO_ZONE:
-        level, chance = _ahead(terms, a, b, _HOLDING * least, limits)
-        supported = max(supported, level)
-        if chance < least and level:
-            level, chance = _ahead(terms, a, b, least, limits)
-        _rise(state, level, chance, _AHEAD)
+        if supported < state["held"]:
+            level, chance = _ahead(terms, a, b, terms["soon_sigmas"], HOLDING * least, limits)
+            supported = max(supported, level)
+            if chance < least and level:
+                level, chance = _ahead(terms, a, b, terms["far_sigmas"], least, limits)
+            _rise(state, level, chance, _AHEAD)
+        elif supported < _ALERT:
+            level, chance = _ahead(terms, a, b, terms["far_sigmas"], least, limits)
+            supported = max(supported, level)
+            _rise(state, level, chance, _AHEAD)
         if heard(state, now_us, limits):
             _rise(state, _CONTACT, 1.0, _BEACON)
             supported = _CONTACT
     if mover != NO_MOVER:
-        if mover == FIRST_MOVED:
-            level, chance = _on_the_way(state, terms, a, b, planes, least, limits)
-        else:
-            level, chance = _on_the_way(state, terms, b, a, planes, least, limits)
+        one, other = (a, b) if mover == FIRST_MOVED else (b, a)
+        # Who is inside a zone now, but not for long enough, did not only cross it.
+        known = max(seen, supported)
+        level, chance = _on_the_way(state, terms, one, other, planes, known, least, limits)
         _rise(state, level, chance, _PATH)
         supported = max(supported, level)
     return supported

@@ -16,7 +16,7 @@ from geofence.anomaly_rules import DEFAULT_ANOMALY_RULES, AnomalyRules
 from geofence.durations import in_microseconds
 from geofence.proximity import SIGMAS_PER_R68
 
-MODEL = "three-models-1"
+MODEL = "three-models-2"
 """Names the method. Change it whenever the same parameters would decide differently."""
 
 MODELS = 3

@@ -9,6 +9,9 @@ import hashlib
 import math
 from dataclasses import astuple, dataclass, fields
 
+HOLDING = 0.5
+"""What a prediction takes to keep a level from falling, as a share of what it takes to enter it."""
+
 SPARSE_S = 15.0
 """Seconds between fixes from which `sparse_probability` is asked: the rate of a violation."""
 
@@ -21,9 +24,17 @@ class Sensitivity:
         enter_probability: A level is entered when being inside its ring is at least so probable:
             more likely than not. This is for devices that report about once a second.
         sparse_probability: Where fixes are farther apart, waiting for the next costs more, and
-            less is asked: this much at `SPARSE_S` seconds between fixes and beyond, and between
-            one second and that by the logarithm of the interval (chosen on the curve of missed
-            against false encounters, docs/engine.md).
+            less is asked of a pair: this much at `SPARSE_S` seconds between fixes and beyond, and
+            between one second and that by the logarithm of the interval (chosen on the curve of
+            missed against false encounters, docs/engine.md). Of a zone it is not: people stay in
+            zones, and none of the stays of 30 s is missed with a fix a minute.
+        lasting_s: Being inside a zone must last: what is asked of the mean probability, over about
+            so long, is `lasting_probability`. Walking along a boundary, an error that lasts for
+            some seconds puts anybody on its other side; a stay has time to show itself (chosen on
+            the wards of Oxford, docs/engine.md). The less, the farther apart the fixes are; from
+            `SPARSE_S` on, one will do.
+        lasting_probability: See there.
+        sure_probability: Somebody who is so probably inside a zone is inside at once.
         clear_probability: A level is left when being inside the widened ring is at most so
             probable.
         clear_factor: How much wider, for the rings of a pair.
@@ -41,7 +52,10 @@ class Sensitivity:
     """
 
     enter_probability: float = 0.5
-    sparse_probability: float = 0.35
+    sparse_probability: float = 0.3
+    lasting_s: float = 10.0
+    lasting_probability: float = 0.4
+    sure_probability: float = 0.98
     clear_probability: float = 0.1
     clear_factor: float = 1.1
     clear_margin_m: float = 10.0
@@ -60,6 +74,10 @@ class Sensitivity:
         if not 0 < self.clear_probability < self.sparse_probability <= self.enter_probability < 1:
             raise ValueError(
                 "need 0 < clear_probability < sparse_probability <= enter_probability < 1"
+            )
+        if not self.clear_probability < self.lasting_probability <= self.sure_probability <= 1:
+            raise ValueError(
+                "need clear_probability < lasting_probability <= sure_probability <= 1"
             )
         if not self.clear_factor >= 1:
             raise ValueError("clear_factor below 1 would clear inside the ring")

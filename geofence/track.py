@@ -24,8 +24,9 @@ from geofence.distance import to_cartesian_m
 from geofence.filter import FILTER_FIELDS, absorb, begin, lasting_m2, note_odd
 from geofence.kernel import kernel
 from geofence.levels import UNKNOWN_TIME_US
+from geofence.memory import new_rows, on_lines
 from geofence.motion import COLUMNS, MODEL_DTYPE_FIELDS, blend, fastest_mps, mix
-from geofence.proximity import NEGLIGIBLE_SIGMAS, SIGMAS_PER_R68
+from geofence.proximity import SIGMAS_PER_R68
 from geofence.rules import MODELS, Limits
 
 
@@ -59,32 +60,36 @@ _SECOND_US = 1e6
 _INTERVAL_GAIN = 0.2
 """The mean interval follows a change of rate within about five fixes."""
 
-TRACK_DTYPE = np.dtype(
+TRACK_DTYPE = on_lines(
     [
-        ("listening_us", np.int64),  # since when this device could be heard
+        # What others need of it, to tell that it is far from them, comes first, close together.
         ("time_us", np.int64),  # of the last fix used, or UNKNOWN_TIME_US
-        ("lat_e7", np.int64),  # that fix, as it was sent
-        ("lon_e7", np.int64),
+        ("here_m", np.float64, (3,)),  # what is believed at time_us
+        ("here_sigma_m", np.float64),
+        ("moving_mps", np.float64),  # no faster does the place move, or its error grow,
+        ("growing_mps", np.float64),  # until the next fix (see geofence.due)
+        ("pace_mps", np.float64),  # greatest plausible speed, by the movement last seen
+        ("path_m", np.float64),  # from the fix before; 0 where there is none
+        ("path_sigma_m", np.float64),  # the greater error of the two
+        ("span_s", np.float64),  # between the two; 0 where the way between is not looked at
         ("interval_s", np.float64),  # between fixes of late; 0 before the second
         # How often it reports: the lesser of the last interval and the mean before it. One gap
         # does not make a device one that reports rarely, two in a row do. 0 before the third fix.
         ("usual_s", np.float64),
-        *MODEL_DTYPE_FIELDS,
-        *FILTER_FIELDS,
-        ("here_m", np.float64, (3,)),  # what is believed at time_us
-        ("here_sigma_m", np.float64),
-        ("pace_mps", np.float64),  # greatest plausible speed, by the movement last seen
-        ("shrinking_mps", np.float64),  # no faster does a depth shrink by it (see geofence.due)
-        ("before_us", np.int64),  # the same at the fix before; UNKNOWN_TIME_US: there is none
-        ("before_m", np.float64, (3,)),
+        ("before_us", np.int64),  # of the fix before; UNKNOWN_TIME_US: there is none
+        ("listening_us", np.int64),  # since when this device could be heard
+        ("lat_e7", np.int64),  # the last fix used, as it was sent
+        ("lon_e7", np.int64),
+        ("before_m", np.float64, (3,)),  # what was believed at the fix before
         ("before_sigma_m", np.float64),
         ("at_us", np.int64),  # instant of what follows; never before time_us
         ("xyz_m", np.float64, (3,)),
         ("xyz_mps", np.float64, (3,)),
         ("sigma_m", np.float64),  # per axis, with what does not average out
         ("sigma_mps", np.float64),
-    ],
-    align=True,
+        *MODEL_DTYPE_FIELDS,
+        *FILTER_FIELDS,
+    ]
 )
 """State of one track."""
 
@@ -94,7 +99,7 @@ TrackArray = NDArray[np.void]
 
 def new_tracks(count: int, *, listening_us: int) -> TrackArray:
     """Tracks of devices not seen yet, which could be heard since `listening_us`."""
-    tracks = np.zeros(count, TRACK_DTYPE)
+    tracks = new_rows(count, TRACK_DTYPE)
     tracks["listening_us"] = listening_us
     for name in ("time_us", "before_us", "at_us"):
         tracks[name] = UNKNOWN_TIME_US
@@ -196,9 +201,28 @@ def advance(
         speed2 += state["xyz_mps"][axis] * state["xyz_mps"][axis]
     pace_mps = limits.reach_factor * math.sqrt(speed2) + 2.0 * state["sigma_mps"]
     state["pace_mps"] = min(limits.reach_most_mps, max(limits.reach_least_mps, pace_mps))
-    moving_mps, growing_mps = fastest_mps(state, limits)
-    state["shrinking_mps"] = moving_mps + NEGLIGIBLE_SIGMAS * growing_mps
+    state["moving_mps"], state["growing_mps"] = fastest_mps(state, limits)
+    _note_path(state, limits)
     return mark
+
+
+@kernel
+def _note_path(state: np.void, limits: Limits) -> None:
+    """Note how long, and how sure, the way since the fix before is."""
+    state["path_m"] = 0.0
+    state["span_s"] = 0.0
+    state["path_sigma_m"] = state["here_sigma_m"]
+    if state["before_us"] == UNKNOWN_TIME_US:
+        return
+    way2 = 0.0
+    for axis in range(3):
+        step_m = state["here_m"][axis] - state["before_m"][axis]
+        way2 += step_m * step_m
+    state["path_m"] = math.sqrt(way2)
+    state["path_sigma_m"] = max(state["here_sigma_m"], state["before_sigma_m"])
+    span_us = state["time_us"] - state["before_us"]
+    if span_us <= limits.path_limit_us:
+        state["span_s"] = span_us / _SECOND_US
 
 
 @kernel
@@ -223,11 +247,22 @@ def place(state: np.void, at_us: int, limits: Limits, scratch: Scratch) -> None:
     at_us = max(at_us, state["time_us"])
     if state["at_us"] == at_us or state["time_us"] == UNKNOWN_TIME_US:
         return
+    sigma_m = foresee(state, at_us, limits, scratch)
     out = scratch["placed"]
-    blend(state, (at_us - state["time_us"]) / _SECOND_US, limits, out)
     state["at_us"] = at_us
     for axis in range(3):
         state["xyz_m"][axis] = out[axis]
         state["xyz_mps"][axis] = out[3 + axis]
-    state["sigma_m"] = math.sqrt(out[6] + lasting_m2(state, limits))
+    state["sigma_m"] = sigma_m
     state["sigma_mps"] = math.sqrt(out[8])
+
+
+@kernel
+def foresee(state: np.void, at_us: int, limits: Limits, scratch: Scratch) -> float:
+    """Write what `blend` says of an instant to ``scratch["placed"]``, without keeping it.
+
+    Returns:
+        The error of the position per axis, with what does not average out.
+    """
+    blend(state, (at_us - state["time_us"]) / _SECOND_US, limits, scratch["placed"])
+    return math.sqrt(scratch["placed"][6] + lasting_m2(state, limits))

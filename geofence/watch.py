@@ -11,10 +11,10 @@ from geofence.distance import along_chord_m
 from geofence.kernel import kernel
 from geofence.layout import ALERT_RING, CONTACT_RING, NO_ZONE, RINGS, Layout
 from geofence.levels import UNKNOWN_TIME_US, Level
+from geofence.memory import new_rows, on_lines
 from geofence.plan import FloatArray
 from geofence.planes import Planes
 from geofence.proximity import (
-    NEGLIGIBLE_SIGMAS,
     QUANTILE_975,
     distance_interval_m,
     normal_cdf,
@@ -22,33 +22,34 @@ from geofence.proximity import (
     within_radius,
 )
 from geofence.rules import Limits
-from geofence.track import Scratch, TrackArray, place
+from geofence.track import Scratch, TrackArray, foresee, place
 from geofence.zones import zone_m
 
 _UNKNOWN = int(Level.UNKNOWN)
 
-WATCH_DTYPE = np.dtype(
+WATCH_DTYPE = on_lines(
     [
-        ("depth_m", np.float64),  # see Layout; NaN without a position
-        ("sigma_m", np.float64),
-        ("due_us", np.int64),  # nothing can change before this unless a fix comes
-        ("decided_us", np.int64),  # oldest fix of the last evidence that could decide
-        ("onset_us", np.int64),  # of the present or the last episode
-        ("number", np.int64),  # of the last transition
+        # What tells that nothing is near comes first, close together.
         ("held", np.int64),  # level by the rings alone
         ("unknown", np.int64),  # 1: cannot be excluded, whatever is held
+        ("due_us", np.int64),  # nothing can change before this unless a fix comes
+        ("decided_us", np.int64),  # oldest fix of the last evidence that could decide
+        ("depth_m", np.float64),  # see Layout; NaN without a position. Not kept up to date far away
+        ("from_m", np.float64, (3,)),  # a zone: where its depth was measured
+        ("sigma_m", np.float64),
+        ("onset_us", np.int64),  # of the present or the last episode
+        ("number", np.int64),  # of the last transition
         ("cause", np.int64),  # of the last rise: a value of Cause
         ("chance", np.float64),  # the probability it rests on
         ("closest_m", np.float64),  # of the last look at the way between two fixes
         ("closest_us", np.int64),
         ("beacon_us", np.int64, (2,)),  # when each device last heard the other, if it still does
         ("beacon_told_us", np.int64, (2,)),  # of the newest report of each, heard or lost
+        ("lately", np.float64),  # a zone: mean probability of being inside (see geofence.rising),
+        ("lately_us", np.int64),  # by the fix of this time
         ("calm_fix_us", np.int64, (RINGS,)),  # since when outside, by fix time
         ("calm_now_us", np.int64, (RINGS,)),  # and by the instant that was decided
-        ("from_m", np.float64, (3,)),  # a zone: where its depth was measured last
-        ("from_depth_m", np.float64),
-    ],
-    align=True,
+    ]
 )
 """State of one watch. Only rings of levels up to the one held are ever calm."""
 
@@ -58,8 +59,8 @@ WatchArray = NDArray[np.void]
 
 def new_watches(count: int) -> WatchArray:
     """Watches that have seen nothing: clear, at no distance."""
-    watches = np.zeros(count, WATCH_DTYPE)
-    for name in ("depth_m", "sigma_m", "chance", "closest_m", "from_m", "from_depth_m"):
+    watches = new_rows(count, WATCH_DTYPE)
+    for name in ("depth_m", "sigma_m", "chance", "closest_m", "from_m"):
         watches[name] = np.nan
     for name in WATCH_DTYPE.names or ():
         if name.endswith("_us") and name != "due_us":
@@ -91,44 +92,22 @@ def measure(
         limits: Parameters.
         scratch: Room to compute in.
     """
-    if not measure_roughly(state, terms, a, b, at_us, limits, scratch):
-        xyz = a["xyz_m"]
-        state["depth_m"] = zone_depth_m(terms, xyz[0], xyz[1], xyz[2], planes)
-        state["from_depth_m"] = state["depth_m"]
-        for axis in range(3):
-            state["from_m"][axis] = xyz[axis]
-
-
-@kernel
-def measure_roughly(
-    state: np.void, terms: np.void, a: np.void, b: np.void, at_us: int, limits: Limits,
-    scratch: Scratch,
-) -> bool:  # fmt: skip
-    """`measure` without looking at an outline; False where that is needed.
-
-    The distance to a boundary changes by no more than the way that was gone. As long as the last
-    one measured, less that way, is so great that the boundary decides nothing, it need not be
-    measured again: `depth_m` is then the bound, which lies nearer to the boundary than the truth.
-    """
     place(a, at_us, limits, scratch)
     if terms["zone"] == NO_ZONE:
         place(b, at_us, limits, scratch)
     if a["time_us"] == UNKNOWN_TIME_US or b["time_us"] == UNKNOWN_TIME_US:
         state["depth_m"] = math.nan
         state["sigma_m"] = math.nan
-        return True
+        return
     ax, bx = a["xyz_m"], b["xyz_m"]
     if terms["zone"] == NO_ZONE:
         state["depth_m"] = along_chord_m(ax[0] - bx[0], ax[1] - bx[1], ax[2] - bx[2])
         state["sigma_m"] = math.sqrt(a["sigma_m"] * a["sigma_m"] + b["sigma_m"] * b["sigma_m"])
-        return True
-    state["sigma_m"] = a["sigma_m"]
-    dx, dy, dz = ax[0] - state["from_m"][0], ax[1] - state["from_m"][1], ax[2] - state["from_m"][2]
-    # The plane shortens distances by at most 0.1 %.
-    way_m = 1.001 * math.sqrt(dx * dx + dy * dy + dz * dz)
-    left_m = abs(state["from_depth_m"]) - way_m
-    state["depth_m"] = math.copysign(left_m, state["from_depth_m"])
-    return bool(left_m > terms["widest_m"] + 2.0 * NEGLIGIBLE_SIGMAS * a["sigma_m"])
+    else:
+        state["depth_m"] = zone_depth_m(terms, ax[0], ax[1], ax[2], planes)
+        state["sigma_m"] = a["sigma_m"]
+        for axis in range(3):
+            state["from_m"][axis] = ax[axis]
 
 
 @kernel
@@ -193,22 +172,13 @@ def time_to_contact_s(state: np.void, terms: np.void, a: np.void, b: np.void) ->
 
 
 @kernel
-def settled_depth_m(state: np.void, terms: np.void, a: np.void, planes: Planes) -> float:
-    """The depth of a watch, for a zone the true one in place of a bound on it."""
-    depth_m: float = state["depth_m"]
-    if terms["zone"] == NO_ZONE or math.isnan(depth_m):
-        return depth_m
-    xyz = a["xyz_m"]
-    return zone_depth_m(terms, xyz[0], xyz[1], xyz[2], planes)
-
-
-@kernel
-def describe(state: np.void, terms: np.void, depth_m: float) -> tuple[float, float, float, float]:
+def describe(
+    state: np.void, terms: np.void, depth_m: float, sigma_m: float
+) -> tuple[float, float, float, float]:
     """Distance, lower and upper end of its 95 % interval (metres), and the probability.
 
     For a zone the distance is the signed one to its boundary, negative inside.
     """
-    sigma_m = state["sigma_m"]
     if math.isnan(depth_m):
         return math.nan, math.nan, math.nan, math.nan
     ring = terms["enter_m"][ring_in_question(state, terms)]
@@ -221,12 +191,38 @@ def describe(state: np.void, terms: np.void, depth_m: float) -> tuple[float, flo
 
 
 @kernel
-def describe_all(watches: WatchArray, tracks: TrackArray, layout: Layout, out: FloatArray) -> None:
-    """`describe` of every watch, written to the rows of `out` (W, 4); changes nothing else."""
+def _seen(
+    terms: np.void, a: np.void, b: np.void, planes: Planes, limits: Limits, scratch: Scratch
+) -> tuple[float, float]:
+    """Depth and sigma where the tracks were placed last, a pair's at the later instant."""
+    if a["time_us"] == UNKNOWN_TIME_US or b["time_us"] == UNKNOWN_TIME_US:
+        return math.nan, math.nan
+    xyz = a["xyz_m"]
+    if terms["zone"] != NO_ZONE:
+        return zone_depth_m(terms, xyz[0], xyz[1], xyz[2], planes), a["sigma_m"]
+    at_us = max(a["at_us"], b["at_us"])
+    place = scratch["placed"]
+    a_sigma_m = foresee(a, at_us, limits, scratch)
+    x, y, z = place[0], place[1], place[2]
+    b_sigma_m = foresee(b, at_us, limits, scratch)
+    depth_m = along_chord_m(x - place[0], y - place[1], z - place[2])
+    return depth_m, math.sqrt(a_sigma_m * a_sigma_m + b_sigma_m * b_sigma_m)
+
+
+@kernel
+def describe_all(
+    tracks: TrackArray, watches: WatchArray, layout: Layout, limits: Limits, scratch: Scratch,
+    out: FloatArray,
+) -> None:  # fmt: skip
+    """`describe` of every watch, written to the rows of `out` (W, 4); changes nothing else.
+
+    Everything is seen anew: the state of a watch that is far away is not kept up to date.
+    """
     planes = layout.planes
     for watch in range(watches.size):
         state, terms = watches[watch], layout.terms[watch]
-        depth_m = settled_depth_m(state, terms, tracks[terms["first"]], planes)
-        row = describe(state, terms, depth_m)
+        a, b = tracks[terms["first"]], tracks[terms["second"]]
+        depth_m, sigma_m = _seen(terms, a, b, planes, limits, scratch)
+        row = describe(state, terms, depth_m, sigma_m)
         for column in range(4):
             out[watch, column] = row[column]

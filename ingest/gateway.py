@@ -22,9 +22,10 @@ from devices.instants import Clock
 from devices.reports import Batch, Message
 from ingest.decoder import Decoder
 from ingest.ending import end_if_told
+from ingest.formats.registry import TOPIC_FILTERS
 from ingest.journal import JournalUnavailableError
 from ingest.mqtt import BACKOFF_FIRST_S, BACKOFF_MOST_S, AckClient, Incoming, MqttBroker
-from ingest.native import TOPIC_FILTERS
+from ingest.signatures import NO_KEYS, Keys
 from ingest.tls import explained
 
 MAX_BATCH_MESSAGES = 500
@@ -94,6 +95,7 @@ class Gateway:
         clock: Clock,
         *,
         identifier: str = IDENTIFIER,
+        keys: Keys = NO_KEYS,
     ) -> None:
         self.name = f"{identifier}-{secrets.token_hex(4)}"
         self.ready = asyncio.Event()
@@ -102,7 +104,7 @@ class Gateway:
         self._journal = journal
         self._clock = clock
         self._identifier = identifier
-        self._decoder = Decoder()
+        self._decoder = Decoder(keys)
         self._number = 0
         self._backoff_s = BACKOFF_FIRST_S
         self._unacked: dict[int, Incoming] = {}

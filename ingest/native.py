@@ -21,6 +21,7 @@ MAX_FIXES = 500
 MAX_PAYLOAD_BYTES = 256 * 1024
 """Payload of one message. 500 fixes with every field need about 130 KiB."""
 
+MAX_DEVICE_CHARS = 64
 MAX_DETAIL_BYTES = 4 * 1024
 MAX_DETAIL_DEPTH = 8
 MAX_ANSWER_CHARS = 2_000
@@ -52,10 +53,10 @@ _TOPIC = re.compile(r"cordon/v1/([^/]*)/(fix|event|status|receipt)")
 
 Kind = Literal["fix", "event", "status", "receipt"]
 KINDS: tuple[Kind, ...] = ("fix", "event", "status", "receipt")
-TOPIC_FILTERS = tuple(f"cordon/v1/+/{kind}" for kind in KINDS)
 
 Time = Annotated[datetime, msgspec.Meta(tz=True)]
 Seq = Annotated[int, msgspec.Meta(ge=0, le=_INT64_MAX)]
+FixSource = Literal["gnss", "network", "beacon", "last_known"]
 Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
 
 
@@ -79,7 +80,7 @@ class Fix(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     altitude_m: Annotated[float, msgspec.Meta(ge=MIN_ALTITUDE_M, le=MAX_ALTITUDE_M)] | None = None
     satellites: Annotated[int, msgspec.Meta(ge=0, le=MAX_SATELLITES)] | None = None
     hdop: Annotated[float, msgspec.Meta(ge=0, le=MAX_HDOP)] | None = None
-    kind: Literal["gnss", "network", "beacon", "last_known"] = "gnss"
+    kind: FixSource = "gnss"
     battery_pct: Percent | None = None
     charging: bool | None = None
     buffered: bool = False
@@ -114,6 +115,11 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 def topic(device: str, kind: Kind) -> str:
     """Where a device publishes reports of this kind."""
     return f"cordon/v1/{device}/{kind}"
+
+
+def topic_filter(kind: Kind) -> str:
+    """What to subscribe to for the reports of this kind of all devices."""
+    return topic("+", kind)
 
 
 def parse_topic(text: str) -> tuple[str, Kind] | None:

@@ -30,6 +30,13 @@ class Code(StrEnum):
     UNKNOWN_VALUE = "unknown_value"
     BAD_TIME = "bad_time"
     BAD_TEXT = "bad_text"
+    NOT_MSGPACK = "not_msgpack"
+    NOT_A_POSITION = "not_a_position"
+    NOT_USED = "not_used"
+    ENCRYPTED = "encrypted"
+    BAD_SIGNATURE = "bad_signature"
+    NOT_SIGNED = "not_signed"
+    ADAPTER_FAILED = "adapter_failed"
 
 
 class Refused(Exception):  # noqa: N818 -- a verdict on the input, not a fault of the program
@@ -59,7 +66,7 @@ def explain(error: BaseException) -> Explanation:
     if isinstance(error, Refused):
         return Explanation(error.code, error.reason)
     if isinstance(error, RecursionError):
-        return Explanation(Code.TOO_DEEP, "The JSON is nested too deeply.")
+        return Explanation(Code.TOO_DEEP, "The payload is nested too deeply.")
     if isinstance(error, UnicodeError):
         return Explanation(Code.BAD_TEXT, "A text is not valid UTF-8.")
     if isinstance(error, msgspec.ValidationError):

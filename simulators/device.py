@@ -91,6 +91,7 @@ class SimulatedDevice:
         clock: Gives the instant, for its status, receipts and first sequence number.
         handset: Listens for commands.
         observer: Is told of fixes and commands.
+        key: Signs with it all it sends; without one it signs nothing.
 
     Attributes:
         online: Set while there is a connection that the broker has accepted.
@@ -105,6 +106,7 @@ class SimulatedDevice:
         clock: Clock,
         handset: bool = False,
         observer: Observer | None = None,
+        key: wire.Key | None = None,
     ) -> None:
         self.name = name
         self.handset = handset
@@ -114,6 +116,7 @@ class SimulatedDevice:
         self._broker = broker
         self._tls = broker.tls_of(name)
         self._clock = clock
+        self._key = key
         self._observer = observer or Observer()
         # Numbers start at the instant in microseconds: a device that is started again later goes
         # on above all it used before, as long as it reports less than a million times a second.
@@ -214,7 +217,7 @@ class SimulatedDevice:
             clean_session=True,
             will=aiomqtt.Will(
                 wire.topic(self.name, "status"),
-                wire.status(False, self._connection_us),
+                self._signed("status", wire.status(False, self._connection_us)),
                 qos=1,
                 retain=True,
             ),
@@ -251,7 +254,8 @@ class SimulatedDevice:
     async def _say(
         self, client: aiomqtt.Client, *, online: bool, time_us: int, timeout_s: float
     ) -> None:
-        topic, payload = wire.topic(self.name, "status"), wire.status(online, time_us)
+        topic = wire.topic(self.name, "status")
+        payload = self._signed("status", wire.status(online, time_us))
         await client.publish(topic, payload, qos=1, retain=True, timeout=timeout_s)
 
     async def _pump(self, client: aiomqtt.Client, tasks: asyncio.TaskGroup) -> None:
@@ -275,11 +279,19 @@ class SimulatedDevice:
                 item.tried = True
                 self._observer.on_published(self.name, item, loop.time())
         topic = wire.topic(self.name, parcel.name)
-        await client.publish(topic, parcel.payload, qos=1, timeout=PUBACK_LIMIT_S)
+        payload = self._signed(parcel.name, parcel.payload, parcel.items[0].seq)
+        await client.publish(topic, payload, qos=1, timeout=PUBACK_LIMIT_S)
         self.outbox.acknowledge(parcel)
         for item in fixes:
             self._observer.on_acknowledged(self.name, item, loop.time())
         self._wake.set()
+
+    def _signed(self, name: str, payload: bytes, seq: int = -1) -> bytes:
+        """The payload, in an envelope if it has a key; what has no number takes the instant."""
+        if self._key is None:
+            return payload
+        number = seq if seq >= 0 else self._clock()
+        return wire.seal(self._key, wire.topic(self.name, name), number, payload)
 
     async def _read(self, client: aiomqtt.Client) -> None:
         """Reads commands. A tag reads too, though it has none: this is where a loss shows."""

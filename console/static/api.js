@@ -41,6 +41,7 @@ export const getPicture = () => request("/api/v1/picture");
 export const getSession = () => request("/api/v1/session");
 export const getBasemap = () => request("/api/v1/basemap");
 export const getRefusals = () => request("/api/v1/refusals?limit=100");
+export const getUnassigned = () => request("/api/v1/unassigned?limit=100");
 export const acknowledge = (alert) => post(alertPath(alert.alert_id, "acknowledge"), {
   version: alert.version,
 });

@@ -98,7 +98,7 @@ function drawAlert(alert) {
     [inDoubt(alert) ? "Old fixes" : "Last fixes", fixAgesText(alert)],
     ["When decided", now.live && !unknown ? figures(alert.condition, decided(alert)) : ""],
     ["Fixes used", Object.entries(alert.fix_times ?? {}).map(([device, time]) => `${device} ${localTime(time)}`).join(", ")],
-    ["Began", bothTimes(alert.onset)],
+    ["Began", bothTimes(alert.onset) + (alert.onset_doubted ? "; this is when it arrived, as the device gave no time that can be right" : "")],
     ["Raised", bothTimes(alert.raised_at)],
     ["In hand", alert.acknowledged_at ? `${alert.acknowledged_by ?? ""}, ${bothTimes(alert.acknowledged_at)}` : ""],
     ["Agency", alert.agency],
@@ -131,6 +131,7 @@ function deviceRows(device) {
     ["Last fix", device.fix_time ? `${roughly(age)} ago, ${bothTimes(device.fix_time)}` : "none yet"],
     ["Accuracy", device.fix_time ? accuracy : ""],
     ["Contact", { true: "online", false: "offline" }[device.online] ?? "not known"],
+    ["Trouble", (device.health ?? []).map((kind) => levelText("device", kind)).join("; ")],
     ["Battery", device.battery_pct == null ? "not known" : `${device.battery_pct} %`],
     ["State", isStale(device) ? "stale: this may not be where the device is" : "reporting"],
   ];

@@ -159,7 +159,7 @@ export function fixAgesText(alert) {
 }
 
 function factsText(alert) {
-  if (alert.anomaly) return [alert.device, anomalyText(alert)].filter(Boolean).join(": ");
+  if (alert.anomaly || alert.health) return [alert.device, anomalyText(alert)].filter(Boolean).join(": ");
   if (!alert.watch) return alert.device + (alert.repeats ? `, sent ${alert.repeats} times more` : "");
   if (isUnknown(alert)) return lastKnownText(alert);
   const { live, distance, low, high } = measured(alert);

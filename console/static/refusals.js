@@ -1,6 +1,7 @@
-// What devices sent and the service could not accept: from whom, why, how often.
+// What devices sent and the service could not accept: from whom, why, how often. Below it, which
+// devices report though nobody carries them.
 
-import { getRefusals } from "./api.js";
+import { getRefusals, getUnassigned } from "./api.js";
 import { byId, el, onPress } from "./dom.js";
 import { state } from "./state.js";
 import { localTime } from "./words.js";
@@ -24,8 +25,15 @@ const MEANINGS = {
   unknown_value: "A value is none of those known",
   bad_time: "The time is not possible: the device's clock is wrong, or the time is unreadable",
   bad_text: "A text cannot be read",
+  not_msgpack: "The message cannot be read",
+  encrypted: "Encrypted by the phone's app, with a key that is not known here",
+  bad_signature: "The signature does not fit: forged, or made with another key",
+  not_signed: "Not signed, though this device has to sign",
+  adapter_failed: "The service itself failed at it: report this with the message",
   broker_closed: "The connection was cut for what it sent; the message itself is lost",
 };
+
+const UNASSIGNED = ["Device", "Reports of the last week", "First", "Last"];
 
 const FIELDS = {
   lat: "latitude", lon: "longitude", accuracy_m: "accuracy", time: "time", type: "kind of event",
@@ -65,9 +73,9 @@ async function refresh() {
   let content;
   let key;
   try {
-    const rows = await getRefusals();
-    key = JSON.stringify(rows);
-    content = () => table(rows);
+    const [rows, strangers] = await Promise.all([getRefusals(), getUnassigned()]);
+    key = JSON.stringify([rows, strangers]);
+    content = () => [...table(rows), ...unassigned(strangers)];
   } catch (error) {
     key = error.message;
     content = () => [el("p", { class: "empty" }, error.message)];
@@ -83,6 +91,22 @@ function table(rows) {
   return [
     el("p", { class: "empty" }, "None of these was used for a decision. They are kept as evidence, as far as they arrived. Each device's maker or installer can tell from the small print what to mend."),
     el("table", {}, el("thead", {}, el("tr", {}, ...names)), el("tbody", {}, ...rows.map(line))),
+  ];
+}
+
+function unassigned(rows) {
+  if (rows.length === 0) return [];
+  const names = UNASSIGNED.map((name) => el("th", { scope: "col" }, name));
+  return [
+    el("h3", {}, "Not assigned"),
+    el("p", { class: "empty" }, "These devices report, and nobody carries them: they are in no caseload, or assigned to nobody now. What they send is kept; it moves nobody on the map."),
+    el("table", { class: "unassigned" }, el("thead", {}, el("tr", {}, ...names)), el("tbody", {}, ...rows.map((row) => el(
+      "tr", {},
+      el("td", { class: "device" }, row.device),
+      el("td", { class: "number" }, String(row.reports)),
+      el("td", { class: "when" }, localTime(row.first_time)),
+      el("td", { class: "when" }, localTime(row.last_time)),
+    )))),
   ];
 }
 

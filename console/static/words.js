@@ -28,7 +28,13 @@ const LEVELS = {
     contact: "Outside inclusion zone",
     unknown: "Absence cannot be excluded",
   },
-  device: { // anomalies; what devices tell of is said in their own words
+  device: { // anomalies and health; what else devices tell of is said in their own words
+    silent: "No word from the device",
+    gnss_lost: "Device has no position",
+    battery_low: "Battery is low",
+    battery_critical: "Battery is nearly empty",
+    permission_off: "Phone lacks a permission",
+    fleet_silent: "Very many devices silent at once",
     frozen: "Position stands still to the centimetre",
     speed: "Moves faster than possible",
     clone: "In two places at once",
@@ -47,6 +53,12 @@ const CAUSES = {
   silence: "silence: no fix that could exclude it",
   calm: "away for long enough",
   plan: "the caseload no longer asks for it",
+  no_word: "nothing has arrived from it",
+  offline: "the connection was lost, and nothing has arrived since",
+  no_fix: "it is heard, but reports no position",
+  event: "the device says so",
+  level: "by the level it reports",
+  many: "a network or a server is likely the cause",
 };
 
 // What the level rests on, in plain words.
@@ -66,10 +78,19 @@ const ANOMALIES = {
   stays_behind: (distance, which) => `${metres(distance)} apart; the ${which ? "phone" : "tag"} stands`,
 };
 
-// The numbers of an anomaly; empty where nothing was measured.
-export function anomalyText({ anomaly, companion, quantity, count }) {
-  if (quantity == null || !ANOMALIES[anomaly]) return "";
-  return ANOMALIES[anomaly](quantity, count) + (companion ? ` (${companion})` : "");
+const HEALTH = {
+  silent: (seconds) => `for ${roughly(seconds)} when this was raised`,
+  gnss_lost: (seconds) => (seconds ? `for ${roughly(seconds)} when this was raised` : ""),
+  battery_low: (share) => `${Math.round(share)}${SPACE}%`,
+  battery_critical: (share) => `${Math.round(share)}${SPACE}%`,
+  fleet_silent: (devices) => `${Math.round(devices)} when this was raised, and maybe more since`,
+};
+
+// The numbers of an anomaly or of a device's health; empty where nothing was measured.
+export function anomalyText({ anomaly, health, companion, quantity, count }) {
+  const say = ANOMALIES[anomaly] ?? HEALTH[health];
+  if (quantity == null || !say) return "";
+  return say(quantity, count) + (companion ? ` (${companion})` : "");
 }
 
 export function levelText(condition, level) {

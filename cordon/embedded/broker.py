@@ -286,7 +286,8 @@ def _any_device(password: str) -> str:
     """The user that everybody is who gives no name."""
     return f"""      {{ user: device, password: "{password}", permissions: {{
           publish: [
-            "cordon.v1.*.fix", "cordon.v1.*.event", "cordon.v1.*.status", "cordon.v1.*.receipt"
+            "cordon.v1.*.fix", "cordon.v1.*.event", "cordon.v1.*.status", "cordon.v1.*.receipt",
+            "owntracks.*.*", "owntracks.*.*.*"
           ]
           subscribe: ["cordon.v1.*.command"]
       }} }}"""
@@ -315,6 +316,15 @@ def _tls(tls: ListenerTls | None) -> str:
     min_version: "1.2"
     timeout: 5
   }}"""
+
+
+def url_of_running(directory: Path) -> str | None:
+    """Address, with the service's credentials, of the broker that runs or ran last in a directory.
+
+    None where none ever has.
+    """
+    file = directory / FILE
+    return BrokerMemory.load(file).nats_url if file.exists() else None
 
 
 def _program() -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from dataclasses import dataclass
 
 import msgspec
@@ -22,8 +23,16 @@ from cordon.broker_refusals import BrokerRefusals
 from cordon.connections import CONNECT_TIMEOUT_S, connect_nats, while_open
 from cordon.identity.registry_feed import RegistryCopy
 from cordon.identity.tokens import Issuer, Question, TokenError, read_question
-from devices.credentials import HEALTH_CHECK, Admitted, Login, Refused, rights_of
+from devices.credentials import (
+    HEALTH_CHECK,
+    Admitted,
+    Login,
+    Refused,
+    Rights,
+    rights_of,
+)
 from devices.instants import MICROSECONDS, Clock
+from ingest.formats import owntracks
 
 log = structlog.get_logger("authorizer")
 
@@ -32,6 +41,12 @@ QUEUE = "cordon-authorizers"
 TOPIC = "$broker/login"
 DEVICES_ACCOUNT = "CORDON"
 """The NATS account that devices come into; the service's own."""
+
+OWNTRACKS_KINDS = ("event", "waypoint", "waypoints", "dump", "status", "step", "card")
+"""What the app publishes below its own topic."""
+
+_PLAIN_TOPIC = re.compile(r"owntracks/[A-Za-z0-9_-]+/[A-Za-z0-9_-]+")
+"""Anything else means something else to nats-server: a dot, a star."""
 
 MQTT = ("mqtt", "mqtt_websocket")
 SESSION_S = 12 * 3600
@@ -148,7 +163,7 @@ class Authorizer:
             question,
             account=DEVICES_ACCOUNT,
             name=found.device,
-            rights=rights_of(found.device),
+            rights=all_rights(found.device),
             exp_s=_end_s(question.user_key, now_s, found.until_us),
             now_s=now_s,
         )
@@ -172,6 +187,19 @@ class Authorizer:
             msgspec.json.encode(seen),
         )
         return self._issuer.refuse(question, reason=code, now_s=now_s)
+
+
+def all_rights(device: str) -> Rights:
+    """What a device may do, in Cordon's own format and in that of OwnTracks if its id is such."""
+    rights = rights_of(device)
+    topic = owntracks.topic_of(device)
+    if topic is None or _PLAIN_TOPIC.fullmatch(topic) is None:
+        return rights
+    own = topic.replace("/", ".")
+    return Rights(
+        publish=(*rights.publish, own, *(f"{own}.{kind}" for kind in OWNTRACKS_KINDS)),
+        subscribe=(*rights.subscribe, f"{own}.cmd"),
+    )
 
 
 async def _echo(nc: NatsClient) -> None:

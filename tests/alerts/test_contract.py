@@ -93,8 +93,10 @@ def test_an_alert_change_is_the_cloud_event_of_the_contract() -> None:
             "closest_at": None,
             "anomaly": "",
             "companion": "",
+            "health": "",
             "quantity": None,
             "count": 0,
+            "onset_doubted": False,
         },
     }
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from alerts.errors import ProfileError
@@ -21,6 +22,7 @@ from alerts.profile import (
     load_profiles,
     parse_profile,
 )
+from devices.health_changes import HEALTH_KINDS
 from geofence.sensitivity import DEFAULT_SENSITIVITY
 from tests.alerts.builders import PROFILES
 
@@ -182,3 +184,30 @@ def test_the_engine_table_changes_what_it_names_and_nothing_else() -> None:
     assert own.sensitivity == replace(DEFAULT_SENSITIVITY, clear_dwell_s=30.0)
     assert own.sensitivity.version != DEFAULT_SENSITIVITY.version
     assert Profiles({"default": own}).sensitivities == {"default": own.sensitivity}
+
+
+def test_no_text_blames_her() -> None:
+    """Her handset is watched as closely as the tag, and nothing that goes wrong is her fault."""
+    blame = re.compile(
+        r"\b(fault|forgot\w*|fail\w*|careless\w*|neglect\w*|must|should have|your mistake|why did)\b",
+        re.IGNORECASE,
+    )
+    words = [
+        one
+        for profile in load_profiles().by_name.values()
+        for texts in profile.texts.values()
+        for kind in ("device", "panic")
+        for one in texts.get(kind, {}).values()
+    ]
+    assert len(words) >= 5
+    for one in words:
+        assert not blame.search(one.title + " " + one.text)
+
+
+def test_trouble_with_a_device_has_a_tier_in_every_profile() -> None:
+    default = load_profiles().by_name["default"]
+    bare = msgspec.structs.replace(default, health={})
+    assert {kind: default.health_tier(kind) for kind in HEALTH_KINDS} == {
+        kind: 2 if kind == "fleet_silent" else 4 for kind in HEALTH_KINDS
+    }
+    assert bare.health_tier("silent") == bare.health_tier("fleet_silent") == 4

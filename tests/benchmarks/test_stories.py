@@ -79,7 +79,7 @@ def test_what_is_asked_falls_with_the_interval() -> None:
     assert asked_at(1.0) == DEFAULT_SENSITIVITY.enter_probability
     assert asked_at(15.0) == pytest.approx(DEFAULT_SENSITIVITY.sparse_probability)
     assert asked_at(60.0) == pytest.approx(DEFAULT_SENSITIVITY.sparse_probability)
-    assert math.isclose(asked_at(math.sqrt(15.0)), 0.425)
+    assert math.isclose(asked_at(math.sqrt(15.0)), 0.4)
 
 
 def test_a_page_is_drawn(watched: Watched, tmp_path: Path) -> None:

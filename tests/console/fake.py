@@ -19,6 +19,7 @@ from console.views import (
     Picture,
     RefusalView,
     ServiceView,
+    UnassignedView,
     WatchView,
     ZoneView,
 )
@@ -176,6 +177,7 @@ class FakeBackend:
         ]
         self.service = service()
         self.rows: list[RefusalView] = []
+        self.strangers: list[UnassignedView] = []
         self.calls: list[tuple[str, ...]] = []
         self.map: bytes | None = None
         self.state = Health(live=True, ready=True)
@@ -234,6 +236,9 @@ class FakeBackend:
 
     async def refusals(self, limit: int) -> list[RefusalView]:
         return self.rows[:limit]
+
+    async def unassigned(self, limit: int) -> list[UnassignedView]:
+        return self.strangers[:limit]
 
     def basemap(self) -> bytes | None:
         return self.map

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 from litestar.testing import TestClient
 
@@ -11,7 +12,7 @@ from console.app import BODY_BYTES, create_app
 from console.backend import NotAvailableError
 from console.files import MAP_LIBRARY, read_static
 from console.gate import CSP
-from console.views import Health, RefusalView
+from console.views import Health, RefusalView, UnassignedView
 from tests.console.application import ORIGIN, SAME_ORIGIN, World
 from tests.console.fake import OPERATOR, TOKEN, alert, grid_town, make_hub, panic
 
@@ -30,7 +31,16 @@ def inside(world: World) -> World:
 
 
 def test_nothing_is_served_without_a_session(world: World) -> None:
-    for path in ("picture", "alerts", "refusals", "basemap", "stream", "session", "openapi.json"):
+    for path in (
+        "picture",
+        "alerts",
+        "refusals",
+        "unassigned",
+        "basemap",
+        "stream",
+        "session",
+        "openapi.json",
+    ):
         answer = world.client.get(f"/api/v1/{path}")
         assert answer.status_code == 401, path
         assert set(answer.json()) == {"error", "what_to_do"}
@@ -168,6 +178,21 @@ def test_refusals_that_cannot_be_looked_up_are_explained(inside: World) -> None:
     answer = inside.client.get("/api/v1/refusals")
     assert answer.status_code == 503
     assert "database is away" in answer.json()["error"]
+
+
+def test_devices_that_nobody_carries_and_their_limit(inside: World) -> None:
+    row = UnassignedView(
+        device="d9",
+        reports=3,
+        first_time="2026-11-23T00:00:00Z",
+        last_time="2026-11-23T00:01:00Z",
+    )
+    inside.backend.strangers = [row] * 5
+    assert inside.client.get("/api/v1/unassigned?limit=2").json() == [
+        msgspec.to_builtins(row),
+        msgspec.to_builtins(row),
+    ]
+    assert inside.client.get("/api/v1/unassigned?limit=501").status_code == 422
 
 
 def test_the_basemap_or_none(inside: World) -> None:

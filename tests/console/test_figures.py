@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from playwright.async_api import expect
 
-from console.views import PartView, RefusalView
+from console.views import PartView, RefusalView, UnassignedView
 from devices.instants import MICROSECONDS, to_iso
 from tests.console.desk import Desk, lane
-from tests.console.fake import alert, device, service, watch
+from tests.console.fake import alert, device, panic, service, watch
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -87,6 +87,27 @@ async def test_refusals_are_told_in_plain_words(desk: Desk) -> None:
     await expect(rows.nth(1).get_by_role("cell").nth(2)).to_have_text("3")
     await expect(rows.nth(2)).to_contain_text("The connection was cut")
     await expect(rows.nth(2)).to_contain_text("Too large.")
+
+
+async def test_devices_that_nobody_carries_stand_below_the_refusals(desk: Desk) -> None:
+    at = to_iso(desk.backend.time())
+    desk.backend.strangers = [
+        UnassignedView(device="jane__phone", reports=12, first_time=at, last_time=at)
+    ]
+    page = await desk.open()
+    await page.get_by_role("button", name="Refused").click()
+    pane = page.get_by_label("Refused messages")
+    await expect(pane.get_by_role("heading", name="Not assigned")).to_be_visible()
+    row = pane.get_by_role("row").filter(has_text="jane__phone")
+    await expect(row.get_by_role("cell").nth(1)).to_have_text("12")
+
+
+async def test_a_time_that_is_that_of_arrival_says_so(desk: Desk) -> None:
+    page = await desk.open()
+    desk.publish(panic("p1", onset_doubted=True))
+    await expect(lane(page, "Needs action")).to_contain_text("Panic")
+    await page.keyboard.press("j")
+    await expect(page.get_by_label("Selected")).to_contain_text("when it arrived, as the device")
 
 
 async def test_the_service_and_its_troubles_are_shown(desk: Desk) -> None:

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from alerts.decisions import AnomalyDecision, Decision
+from alerts.decisions import AnomalyDecision, Decision, Finding, GapDecision, HealthDecision
 from alerts.desk import Desk
 from alerts.model import AlertChange
 from alerts.profile import Profiles, load_profiles
@@ -18,7 +18,7 @@ from cordon.outgoing import Outgoing
 from cordon.partition import Partition
 from devices.caseload import Caseload
 from devices.instants import from_iso
-from devices.reports import FIX_DTYPE, Batch, Event, Message, Receipt
+from devices.reports import FIX_DTYPE, MISSING, Batch, Event, Message, Receipt
 from geofence.engine import Rules
 from tests.cordon.running import HOME, METRE_DEG
 
@@ -33,14 +33,18 @@ class Recorder:
 
     decisions: list[Decision] = field(default_factory=list)
     anomalies: list[AnomalyDecision] = field(default_factory=list)
+    health: list[HealthDecision] = field(default_factory=list)
+    gaps: list[GapDecision] = field(default_factory=list)
     changes: list[AlertChange] = field(default_factory=list)
     alerts_position: int = 0
 
     def decided(self, decisions: Sequence[Decision]) -> None:
         self.decisions += decisions
 
-    def noted(self, anomalies: Sequence[AnomalyDecision]) -> None:
-        self.anomalies += anomalies
+    def noted(self, found: Sequence[Finding]) -> None:
+        self.anomalies += [one for one in found if isinstance(one, AnomalyDecision)]
+        self.health += [one for one in found if isinstance(one, HealthDecision)]
+        self.gaps += [one for one in found if isinstance(one, GapDecision)]
 
     def changed(self, changes: Sequence[AlertChange]) -> None:
         self.changes += changes
@@ -117,6 +121,7 @@ class Room:
         now_us = self.now_us(at_s)
         devices = tuple(dict.fromkeys(device for device, *_ in fixes))
         table = np.zeros(len(fixes), FIX_DTYPE)
+        table["battery_pct"] = table["charging"] = MISSING
         for index, (device, made_s, lat_e7, lon_e7) in enumerate(fixes):
             self._seq += 1
             table[index]["device"] = devices.index(device)

@@ -95,7 +95,7 @@ def test_what_cannot_be_done_is_said(given: Give) -> None:
         (["revoke", "tag-1", "--reason", "x"], "credential in force"),
         (["revoke", "tag-1", "--reason", " "], "Say why"),
         (["adopt", "tag-1"], "Say what it is"),
-        (["adopt"], "no history"),
+        (["adopt"], "history yet"),
     ):
         with pytest.raises(CordonError, match=said):
             given("device", *arguments)

@@ -33,7 +33,7 @@ def anomalies(room: Room) -> list[tuple[str, bool]]:
 
 
 def device_alerts(room: Room) -> list[tuple[str, str]]:
-    return [(c.kind, c.data.level) for c in room.out.changes if c.data.condition == "device"]
+    return [(c.kind, c.data.level) for c in room.out.changes if c.data.anomaly]
 
 
 def test_a_clone_is_decided_on_and_told_once() -> None:

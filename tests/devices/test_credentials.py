@@ -193,3 +193,21 @@ def test_a_session_ends_when_what_may_have_opened_it_is_revoked() -> None:
 
 def test_a_password_is_never_shown() -> None:
     assert "geheim" not in repr(Login(user="tag-1", password="geheim"))
+
+
+def test_the_phone_of_an_owner_is_told_by_its_password() -> None:
+    phones = [
+        made("jane__phone", 1, kind="password", valid=(0, None), revoked=None),
+        made("jane__old", 2, kind="password", valid=(0, None), revoked=500),
+        made("janet__phone", 3, kind="password", valid=(0, None), revoked=None),
+    ]
+    registry = Registry(phones, 1)
+    for user in ("jane", "jane__phone"):
+        shown = Login(user=user, password=password(1), client_id="janephone")
+        assert registry.admit(shown, NOW_US) == Admitted("jane__phone", None)
+    for secret, code in ((2, "credential_revoked"), (3, "wrong_password")):
+        found = registry.admit(Login(user="jane", password=password(secret)), NOW_US)
+        assert isinstance(found, Refused)
+        assert found.code == code
+    assert registry.may_stay("jane", 501, NOW_US)
+    assert not registry.may_stay("jane", 499, NOW_US)  # it may be the old one

@@ -9,9 +9,10 @@ import msgspec
 import numpy as np
 from hypothesis import strategies as st
 
-from alerts.decisions import AnomalyDecision, Decision
+from alerts.decisions import AnomalyDecision, Decision, GapDecision, HealthDecision
 from alerts.deliveries import DeliveryRecord, DeliveryState
 from alerts.model import Alert, AlertChange
+from devices.health_changes import HealthChange
 from devices.instants import to_iso
 from devices.reports import (
     ALTITUDE_MISSING,
@@ -24,6 +25,7 @@ from devices.reports import (
     Refusal,
     Status,
 )
+from devices.sequence_changes import GapChange, GapState
 from geofence.anomaly_changes import AnomalyChange
 from geofence.anomaly_state import Anomaly
 from geofence.levels import UNKNOWN_TIME_US, Level, Transition
@@ -120,6 +122,44 @@ def anomaly_of(number: int, *, began: bool = True, **changes: Any) -> AnomalyDec
         build="b1",
         caseload_version="v1",
         after_position=number,
+    )
+
+
+def health_of(number: int, *, began: bool = True, **changes: Any) -> HealthDecision:
+    change = HealthChange(
+        device="tag-1",
+        kind="silent",
+        began=began,
+        onset_us=NOW_US - 240_000_000,
+        decided_at_us=NOW_US + number,
+        cause="offline",
+        quantity=240.0,
+        number=number,
+    )
+    return HealthDecision(
+        change=msgspec.structs.replace(change, **changes),
+        person="w1",
+        role="wearer",
+        agency="centre",
+        build="b1",
+        caseload_version="v1",
+        after_position=number,
+    )
+
+
+def gap_of(number: int, state: GapState = "opened", **changes: Any) -> GapDecision:
+    change = GapChange(
+        device="tag-1",
+        number=number,
+        first_seq=4712,
+        last_seq=4719,
+        state=state,
+        missing=8,
+        opened_us=NOW_US - 60_000_000,
+        decided_at_us=NOW_US + number,
+    )
+    return GapDecision(
+        change=msgspec.structs.replace(change, **changes), build="b1", after_position=number
     )
 
 

@@ -14,14 +14,16 @@ from alerts.decisions import (
     AnomalyDecision,
     Decision,
     DecisionFormatError,
+    HealthDecision,
     decode_decisions,
     decode_entry,
-    encode_anomalies,
     encode_decisions,
+    encode_found,
 )
+from devices.health_changes import HEALTH_KINDS
 from geofence.anomaly_state import Anomaly
 from geofence.levels import UNKNOWN_TIME_US, Cause, Level
-from tests.evidence.samples import anomaly_of, decision_of
+from tests.evidence.samples import anomaly_of, decision_of, health_of
 
 FLOATS = ("distance_m", "distance_low_m", "distance_high_m", "probability", "time_to_contact_s")
 
@@ -86,7 +88,7 @@ def test_what_the_version_before_wrote_is_read() -> None:
 
 
 @given(
-    quantities=st.lists(st.floats(), max_size=4),
+    quantities=st.lists(st.floats(), min_size=1, max_size=4),
     kind=st.sampled_from(Anomaly),
     began=st.booleans(),
     companion=st.text(max_size=8),
@@ -101,7 +103,7 @@ def test_anomalies_come_back_bit_for_bit(
         anomaly_of(number, kind=kind, began=began, companion=companion, quantity=quantity)
         for number, quantity in enumerate(quantities)
     ]
-    found = decode_entry(encode_anomalies(anomalies))
+    found = decode_entry(encode_found(anomalies))
     assert [type(one) for one in found] == [AnomalyDecision] * len(quantities)
     assert repr(found) == repr(tuple(anomalies))
 
@@ -109,8 +111,27 @@ def test_anomalies_come_back_bit_for_bit(
 def test_an_entry_says_what_it_holds() -> None:
     [decision] = decode_entry(encode_decisions([decision_of(1)]))
     assert isinstance(decision, Decision)
-    [anomaly] = decode_entry(encode_anomalies([anomaly_of(1)]))
+    [anomaly] = decode_entry(encode_found([anomaly_of(1)]))
     assert isinstance(anomaly, AnomalyDecision)
-    for damaged in (b"", b"CN1", b"CN1\xc1", b"CN9\x90", encode_anomalies([anomaly_of(1)])[:-3]):
+    for damaged in (b"", b"CN1", b"CN1\xc1", b"CN9\x90", encode_found([anomaly_of(1)])[:-3]):
         with pytest.raises(DecisionFormatError):
             decode_entry(damaged)
+
+
+@given(
+    quantities=st.lists(st.floats(), min_size=1, max_size=4),
+    kind=st.sampled_from(HEALTH_KINDS),
+    began=st.booleans(),
+)
+def test_health_comes_back_bit_for_bit(
+    quantities: list[float],
+    kind: str,
+    began: bool,  # noqa: FBT001
+) -> None:
+    health = [
+        health_of(number, kind=kind, began=began, quantity=quantity)
+        for number, quantity in enumerate(quantities)
+    ]
+    found = decode_entry(encode_found(health))
+    assert [type(one) for one in found] == [HealthDecision] * len(quantities)
+    assert repr(found) == repr(tuple(health))

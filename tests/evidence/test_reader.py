@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from alerts.deliveries import Entry, encode_entry
-from devices.reports import Message, Refusal
+from devices.reports import ORDINARY, Event, Message, Refusal
 from evidence.decided import read_alert_entry
 from evidence.reader import (
     PREVIEW_BYTES,
@@ -17,6 +17,7 @@ from evidence.reader import (
     RefusalCount,
 )
 from evidence.store import Store
+from evidence.unassigned import HeardDevice
 from geofence.anomaly_state import Anomaly
 from tests.conftest import Database
 from tests.evidence.samples import DAY_US, NOW_US, anomaly_of, batch_of, change_of, delivery_of
@@ -75,6 +76,51 @@ async def test_refusals_are_grouped_by_device_and_reason(
     assert await reader.refusals_by_device(limit=1) == [not_json]
     monkeypatch.setattr("evidence.reader.REFUSALS_SCANNED", 2)
     assert [found.count for found in await reader.refusals_by_device()] == [1, 1]
+
+
+async def test_what_is_ordinary_is_not_among_the_refusals(store: Store, reader: Reader) -> None:
+    refusals = tuple(
+        Refusal(0, "jane__phone", code, "An ordinary message.", None, 2, b"\1" * 32)
+        for code in (*ORDINARY, "encrypted")
+    )
+    message = Message(NOW_US, "owntracks/jane/phone", b"{}")
+    await store.write_journal([(1, batch_of(1, messages=(message,), refusals=refusals))])
+    assert [found.code for found in await reader.refusals_by_device()] == ["encrypted"]
+    assert len(await reader.recent_refusals()) == len(ORDINARY) + 1
+
+
+async def test_devices_that_nobody_carries_are_listed(store: Store, reader: Reader) -> None:
+    day = 86_400_000_000
+    panic = Event(0, "z-1", 1, NOW_US - 5, "panic", None, {})
+    group = [
+        (1, batch_of(1, [("a-1", 1, NOW_US - 2 * day), ("tag-1", 1, NOW_US - day)])),
+        (2, batch_of(2, [("a-1", 2, NOW_US - 9), ("m-1", 1, NOW_US - 30 * day)], events=(panic,))),
+        (3, batch_of(3, [("a-1", 3, NOW_US - 8), ("tag-1", 2, NOW_US - 7)])),
+    ]
+    await store.write_journal(group)
+    second = 1_000_000
+    found = await reader.unassigned(["tag-1", "tag-2"], NOW_US)
+    assert found == [
+        HeardDevice("a-1", 3, NOW_US + second, NOW_US + 3 * second),
+        HeardDevice("z-1", 1, NOW_US + 2 * second, NOW_US + 2 * second),
+    ]
+    assert await reader.unassigned(["tag-1"], NOW_US, limit=1) == found[:1]
+    everything = await reader.unassigned([], NOW_US)
+    assert {device.device for device in everything} == {"a-1", "tag-1", "z-1"}
+    assert await reader.unassigned([], NOW_US + 20 * day) == []
+
+
+async def test_a_device_that_reports_much_is_counted_to_a_limit(
+    store: Store, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fixes = [("a-1", seq, NOW_US - seq) for seq in range(20)]
+    await store.write_journal([(1, batch_of(1, fixes))])
+    monkeypatch.setattr("evidence.unassigned.REPORTS_COUNTED", 7)
+    assert [found.reports for found in await reader.unassigned([], NOW_US)] == [7]
+
+
+async def test_nobody_has_been_heard(store: Store, reader: Reader) -> None:  # noqa: ARG001 -- the tables are needed
+    assert await reader.unassigned([], NOW_US) == []
 
 
 async def test_a_track_is_ordered_by_fix_time(store: Store, reader: Reader) -> None:

@@ -10,13 +10,26 @@ import pytest
 from alerts.decisions import decode_decisions, encode_decisions
 from devices import migrations
 from devices.instants import from_datetime
-from devices.reports import Batch, Event, Message, Refusal, Status, no_fixes
+from devices.reports import (
+    Batch,
+    Event,
+    Message,
+    Refusal,
+    Signature,
+    Status,
+    decode_batch,
+    encode_batch,
+    no_fixes,
+)
 from evidence.decided import AlertEntry, DecisionEntry, read_alert_entry
 from evidence.rows import EARLIEST_US, LATEST_US, UnstorableError
 from evidence.sources import Stream
 from evidence.store import Break, Damaged, Store
 from geofence.anomaly_state import Anomaly
 from geofence.levels import Cause, Level
+from ingest.decoder import Decoder
+from ingest.signatures import DeviceKeys, KeyRing
+from simulators.wire import Key, seal
 from tests.conftest import Database
 from tests.evidence.conftest import Probe
 from tests.evidence.samples import (
@@ -26,7 +39,11 @@ from tests.evidence.samples import (
     batch_of,
     change_of,
     decision_of,
+    gap_of,
+    health_of,
 )
+from tests.ingest.reports import NOW_US as REPORTED_US
+from tests.ingest.reports import fix, payload
 
 
 def alert_entries(*documents: tuple[int, bytes]) -> list[AlertEntry]:
@@ -256,6 +273,50 @@ async def test_decisions_say_why(store: Store, probe: Probe) -> None:
     assert third == (None,) * 5
 
 
+async def test_the_health_of_devices_is_kept_among_the_decisions(
+    store: Store, probe: Probe
+) -> None:
+    began = health_of(1)
+    ended = health_of(1, began=False, decided_at_us=NOW_US + 40 * DAY_US)
+    many = health_of(1, kind="fleet_silent", device="", agency="centre", quantity=math.nan)
+    group: list[DecisionEntry] = [(1, [decision_of(1)]), (2, [began, many]), (3, [ended])]
+    written = await store.write_decisions(group)
+    assert (written.decisions, written.device_health, written.entries) == (1, 3, 3)
+    assert (await store.write_decisions(group)).skipped == 3
+    republished = await store.write_decisions([(9, [began, ended, many])])
+    assert (republished.device_health, republished.entries) == (0, 1)
+    rows = probe.ask(
+        "SELECT kind, began, number, evidence.us(onset_at), cause, device, person, role, agency"
+        " FROM evidence.device_health ORDER BY decided_at, kind DESC"
+    )
+    onset_us = NOW_US - 240_000_000
+    whose = ("w1", "wearer", "centre")
+    assert rows == [
+        ("silent", True, 1, onset_us, "offline", "tag-1", *whose),
+        ("fleet_silent", True, 1, onset_us, "offline", "", *whose),
+        ("silent", False, 1, onset_us, "offline", "tag-1", *whose),
+    ]
+
+
+async def test_gaps_are_kept_with_the_times_they_opened_and_closed(
+    store: Store, probe: Probe
+) -> None:
+    filled = gap_of(1, "filled", missing=0, decided_at_us=NOW_US + 40 * DAY_US)
+    group: list[DecisionEntry] = [(1, [gap_of(1), gap_of(2)]), (2, [filled])]
+    assert (await store.write_decisions(group)).sequence_steps == 3
+    assert (await store.write_decisions([(9, [gap_of(1), filled])])).sequence_steps == 0
+    rows = probe.ask(
+        "SELECT number, first_seq, last_seq, evidence.us(opened_at), evidence.us(told_at),"
+        " evidence.us(closed_at), state, missing FROM evidence.sequence_gap ORDER BY number"
+    )
+    opened_us = NOW_US - 60_000_000
+    closed_us = NOW_US + 40 * DAY_US
+    assert rows == [
+        (1, 4712, 4719, opened_us, NOW_US + 1, closed_us, "filled", 0),
+        (2, 4712, 4719, opened_us, NOW_US + 2, None, "opened", 8),
+    ]
+
+
 async def test_anomalies_are_kept_among_the_decisions(store: Store, probe: Probe) -> None:
     began = anomaly_of(1, quantity=math.nan)
     ended = anomaly_of(1, began=False, decided_at_us=NOW_US + 40 * DAY_US)
@@ -283,6 +344,41 @@ async def test_anomalies_are_kept_among_the_decisions(store: Store, probe: Probe
     assert rows[1][-1] == rows[2][-1] == 51_234.5
 
 
+async def test_signatures_and_doubted_times_are_kept(store: Store, probe: Probe) -> None:
+    messages = tuple(
+        Message(NOW_US + n, "cordon/v1/tag-1/event", b"x", signature)
+        for n, signature in enumerate(Signature)
+    )
+    events = (
+        Event(0, "tag-1", 1, NOW_US, "panic", None, {}),
+        Event(1, "tag-1", 2, NOW_US + 1, "panic", None, {}, time_doubted=True),
+    )
+    batch = decode_batch(encode_batch(batch_of(1, messages=messages, events=events)))
+    await store.write_journal([(1, batch)])
+    rows = probe.ask("SELECT signature FROM evidence.message ORDER BY item")
+    assert [Signature(value) for (value,) in rows] == list(Signature)
+    rows = probe.ask("SELECT seq, time_doubted FROM evidence.event ORDER BY seq")
+    assert rows == [(1, False), (2, True)]
+
+
+async def test_a_signed_message_sent_again_is_a_duplicate(store: Store, probe: Probe) -> None:
+    body = seal(Key(secret=bytes(32)), "cordon/v1/tag-1/fix", 7, payload([fix(seq=None)] * 3))
+    decoder = Decoder(KeyRing({"tag-1": DeviceKeys({0: bytes(32)}, required=True)}))
+    batches = [
+        decoder.decode(
+            [Message(REPORTED_US + number, "cordon/v1/tag-1/fix", body)],
+            gateway="gw",
+            number=number,
+            received_us=REPORTED_US + number,
+        )
+        for number in (1, 2)
+    ]
+    written = await store.write_journal(list(enumerate(batches, 1)))
+    assert (written.fixes, written.duplicate_fixes) == (3, 3)
+    assert probe.ask("SELECT seq FROM evidence.fix ORDER BY seq") == [(7,), (8,), (9,)]
+    assert probe.count("message") == 2
+
+
 async def test_a_database_of_the_version_before_is_brought_up_to_date(
     database: Database, probe: Probe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -305,7 +401,11 @@ async def test_a_database_of_the_version_before_is_brought_up_to_date(
         )
     monkeypatch.undo()
     store = Store(database.dsn)
-    assert await store.migrate() == ["0002_causes_and_anomalies.sql"]
+    assert await store.migrate() == [
+        "0002_causes_and_anomalies.sql",
+        "0003_devices.sql",
+        "0004_signatures.sql",
+    ]
     [row] = probe.ask("SELECT watch, cause, sigma_m, closest_at FROM evidence.decision")
     assert row == ("w", None, None, None)
     await store.write_decisions([(1, [anomaly_of(1)])])

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from structlog.testing import capture_logs
 
-from alerts.decisions import encode_anomalies, encode_decisions
+from alerts.decisions import encode_decisions, encode_found
 from alerts.deliveries import encode_entry
 from cordon.embedded.broker import EmbeddedBroker
 from cordon.embedded.postgres import EmbeddedPostgres
@@ -76,7 +76,7 @@ async def test_all_streams_are_stored(database: Database, probe: Probe) -> None:
     streams = FakeStreams()
     streams.add(Stream.JOURNAL, *map(journal_bytes, range(1, 8)))
     streams.add(Stream.DECISIONS, encode_decisions([decision_of(1), decision_of(2)]))
-    streams.add(Stream.DECISIONS, encode_anomalies([anomaly_of(1)]))
+    streams.add(Stream.DECISIONS, encode_found([anomaly_of(1)]))
     streams.add(Stream.ALERTS, encode_entry(change_of(1)), encode_entry(delivery_of(1, "sent")))
     async with running(database.dsn, streams) as writer:
         await until(lambda: all_stored(writer, streams))

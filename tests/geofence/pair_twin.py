@@ -10,7 +10,7 @@ import numpy as np
 from geofence.chances import closest_on_path, inside_soon
 from geofence.distance import ARC_RADIUS_M
 from geofence.levels import Cause
-from geofence.proximity import within_radius
+from geofence.proximity import NEGLIGIBLE_SIGMAS, within_radius
 from geofence.sensitivity import DEFAULT_SENSITIVITY, Sensitivity
 from geofence.track import reach_m
 from tests.geofence.watch_twin import ALERT, CONTACT, LEVELS, PRE_ALERT, Change, WatchTwin
@@ -61,7 +61,9 @@ class PairTwin(WatchTwin):
             (PRE_ALERT, ALERT, self.sensitivity.warn_ahead_s),
         ):
             if ring in self.rings:
-                chances[level] = inside_soon(a, b, self.rings[ring], ahead_s, self.limits)
+                chances[level] = inside_soon(
+                    a, b, self.rings[ring], ahead_s, NEGLIGIBLE_SIGMAS, self.limits
+                )
         return chances
 
     def chances_on_the_way(self, mover: int) -> dict[int, float]:

@@ -11,6 +11,7 @@ from geofence.chances import closest_on_path, inside_soon, path_variance_m2, whe
 from geofence.distance import ARC_RADIUS_M
 from geofence.levels import UNKNOWN_TIME_US
 from geofence.plan import FloatArray
+from geofence.proximity import NEGLIGIBLE_SIGMAS
 from geofence.rules import DEFAULT_RULES
 from geofence.track import new_tracks
 from tests.geofence.plans import NOW_US, S
@@ -60,7 +61,7 @@ def test_soon_is_the_nearest_point_of_both_courses(
     a: np.void, b: np.void, ring_m: float, ahead_s: float
 ) -> None:
     gap_m, velocity_mps = a["xyz_m"] - b["xyz_m"], a["xyz_mps"] - b["xyz_mps"]
-    found = inside_soon(a, b, ring_m, ahead_s, LIMITS)
+    found = inside_soon(a, b, ring_m, ahead_s, NEGLIGIBLE_SIGMAS, LIMITS)
     instants_s = np.linspace(0.0, ahead_s, 2001)
     distances_m = np.linalg.norm(gap_m + instants_s[:, None] * velocity_mps, axis=1)
     if gap_m @ velocity_mps >= 0:
@@ -79,8 +80,8 @@ def test_soon_is_the_nearest_point_of_both_courses(
 
 @given(placed_tracks(), placed_tracks())
 def test_nothing_is_soon_without_a_ring(a: np.void, b: np.void) -> None:
-    assert inside_soon(a, b, math.nan, 60.0, LIMITS) == 0.0
-    assert inside_soon(a, b, 100.0, 0.0, LIMITS) == 0.0
+    assert inside_soon(a, b, math.nan, 60.0, NEGLIGIBLE_SIGMAS, LIMITS) == 0.0
+    assert inside_soon(a, b, 100.0, 0.0, NEGLIGIBLE_SIGMAS, LIMITS) == 0.0
 
 
 def whereabouts_twin(track: np.void, at_us: int) -> tuple[FloatArray, float] | None:

@@ -122,8 +122,8 @@ def test_an_exclusion_zone_is_entered_and_left() -> None:
     transitions = walk(engine, [*way, *way[::-1]])
     assert levels(transitions) == ["pre_alert", "alert", "pre_alert", "clear"]
     assert transitions[0].distance_m == pytest.approx(100.0, abs=6.0)
-    assert transitions[1].distance_m == pytest.approx(0.0, abs=6.0)
-    assert transitions[1].distance_m <= 0.0 < transitions[1].distance_high_m
+    # At 5 m/s, a few metres go by until it is known to last.
+    assert -15.0 < transitions[1].distance_m <= 0.0
     assert {t.fix_time_b_us for t in transitions} == {-1}
     assert len({t.onset_us for t in transitions}) == 1
 
@@ -141,7 +141,7 @@ def test_a_circle_is_a_zone() -> None:
     engine = Engine(zone_plan(circle_zone("o", ZoneKind.EXCLUSION, radius_m=250.0)), now_us=NOW_US)
     transitions = walk(engine, np.arange(400.0, 200.0, -5.0))
     assert levels(transitions) == ["alert"]
-    assert transitions[0].distance_m == pytest.approx(0.0, abs=6.0)
+    assert -15.0 < transitions[0].distance_m <= 0.0
     assert engine.picture().watches.distance_m[0] == pytest.approx(205.0 - 250.0, abs=1.0)
 
 

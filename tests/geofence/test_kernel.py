@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -38,6 +39,19 @@ def test_compiled_code_is_kept_and_shared(tmp_path: Path) -> None:
     assert run(tmp_path / "cache", tmp_path / "a") == first
     assert kept
     assert kept == {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*.nb?")}
+
+
+def test_processes_that_begin_at_once_share_a_folder(tmp_path: Path) -> None:
+    copy_room(tmp_path / "a")
+    with ThreadPoolExecutor() as pool:
+        printed = set(pool.map(lambda _: run(tmp_path / "cache", tmp_path / "a"), range(3)))
+    assert len(printed) == 1
+    kept = {
+        path: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*") if path.is_file()
+    }
+    assert {path.suffix for path in kept} == {".nbi", ".nbc"}
+    assert {run(tmp_path / "cache", tmp_path / "a")} == printed
+    assert kept == {path: path.stat().st_mtime_ns for path in kept}
 
 
 def test_a_changed_room_never_runs_old_code(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ RINGS_M = st.sampled_from([(50.0, 500.0, 1000.0), (50.0, 100.0, 200.0), (0.0, 50
 SENSITIVITY = st.builds(
     Sensitivity,
     clear_factor=st.sampled_from([1.0, 1.1, 1.5]),
-    clear_probability=st.sampled_from([0.05, 0.1, 0.3]),
+    clear_probability=st.sampled_from([0.05, 0.1, 0.25]),
     clear_dwell_s=st.sampled_from([0.0, 10.0, 60.0]),
     warn_ahead_s=st.sampled_from([0.0, 60.0, 200.0]),
     stale_after_s=st.sampled_from([30.0, 120.0, 600.0]),

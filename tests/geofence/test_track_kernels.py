@@ -15,7 +15,7 @@ from geofence.filter import absorb, begin, lasting_m2, note_odd
 from geofence.levels import UNKNOWN_TIME_US
 from geofence.motion import blend, fastest_mps, mix
 from geofence.plan import FloatArray
-from geofence.proximity import NEGLIGIBLE_SIGMAS, SIGMAS_PER_R68
+from geofence.proximity import SIGMAS_PER_R68
 from geofence.rules import DEFAULT_RULES, Rules
 from geofence.track import (
     Mark,
@@ -144,7 +144,8 @@ def assert_is_twin(state: np.void, twin: TrackTwin) -> None:
     assert state["here_sigma_m"] == pytest.approx(twin.here[1])
     assert state["pace_mps"] == pytest.approx(twin.pace_mps)
     moving_mps, growing_mps = fastest_mps(twin.state, LIMITS)
-    assert state["shrinking_mps"] == pytest.approx(moving_mps + NEGLIGIBLE_SIGMAS * growing_mps)
+    assert state["moving_mps"] == pytest.approx(moving_mps)
+    assert state["growing_mps"] == pytest.approx(growing_mps)
     if twin.before is None:
         assert state["before_us"] == UNKNOWN_TIME_US
     else:

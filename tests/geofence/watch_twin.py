@@ -147,8 +147,7 @@ class WatchTwin(ABC):
 
     def _least(self) -> float:
         """What is asked: one value at a fix a second, another at one in 15, between by the log."""
-        interval_s = max(1.0, float(self.tracks["interval_s"].max()))
-        sparse = min(1.0, math.log(interval_s) / math.log(15.0))
+        sparse = self._sparsity()
         one, other = self.sensitivity.enter_probability, self.sensitivity.sparse_probability
         return (1 - sparse) * one + sparse * other
 
@@ -161,14 +160,29 @@ class WatchTwin(ABC):
         }
         ahead = self.chances_ahead()
         spoken = [CLEAR]
-        spoken += self._reach(by_place, least, Cause.POSITION)
+        lasting = self.lasting(by_place, least, now_us, mover)
+        spoken += self._reach(lasting, least, Cause.POSITION)
         self._reach(ahead, least, Cause.AHEAD)
         spoken += [level for level, chance in ahead.items() if not less(chance, least / 2)]
         if self.is_heard(now_us):
             spoken += self._reach({CONTACT: 1.0}, least, Cause.BEACON)
-        if mover is not None:
+        if mover is not None and lasting == by_place:
             spoken += self._reach(self.chances_on_the_way(mover), least, Cause.PATH)
         return max(spoken)
+
+    def lasting(
+        self,
+        by_place: dict[int, float],
+        least: float,  # noqa: ARG002 - for zones
+        now_us: int,  # noqa: ARG002
+        mover: int | None,  # noqa: ARG002
+    ) -> dict[int, float]:
+        """What is left of the chances by place where being there must last."""
+        return by_place
+
+    def _sparsity(self) -> float:
+        interval_s = max(1.0, float(self.tracks["interval_s"].max()))
+        return min(1.0, math.log(interval_s) / math.log(15.0))
 
     def _reach(self, chances: dict[int, float], least: float, cause: Cause) -> list[int]:
         reached = [level for level, chance in chances.items() if not less(chance, least)]

@@ -11,8 +11,8 @@ from geofence.plan import ZoneKind, Zones
 from geofence.sensitivity import DEFAULT_SENSITIVITY
 from geofence.track import reach_m
 from geofence.zones import zone_m
-from tests.geofence.plans import zone_plan
-from tests.geofence.watch_twin import ALERT, PRE_ALERT, WatchTwin
+from tests.geofence.plans import S, zone_plan
+from tests.geofence.watch_twin import ALERT, PRE_ALERT, WatchTwin, less
 
 
 def zone_twin(zones: Zones, listening_us: int) -> ZoneTwin:
@@ -38,6 +38,37 @@ def zone_twin(zones: Zones, listening_us: int) -> ZoneTwin:
 class ZoneTwin(WatchTwin):
     layout: Layout
     is_inclusion: bool
+    lately: float = 0.0
+    seen_us: int | None = None
+
+    def _least(self) -> float:
+        return self.sensitivity.enter_probability
+
+    def lasting(
+        self, by_place: dict[int, float], least: float, now_us: int, mover: int | None
+    ) -> dict[int, float]:
+        """Without the alert, where the mean of late is too low for that.
+
+        The mean is a low-pass filter of the first order, fed at each fix.
+        """
+        chance = by_place[ALERT]
+        sigma_m = self.sigma_m(at_fixes=False)
+        far = self.depth_m(at_fixes=False) > self.rules.reach_sigmas * sigma_m
+        time_us = now_us if mover is None else self.fix_times_us[0]
+        memory_s = self.sensitivity.lasting_s * (1 - self._sparsity())
+        weight = 1.0
+        if self.seen_us is not None and memory_s > 0:
+            weight = 1 - math.exp(-max(0, time_us - self.seen_us) / S / memory_s)
+        lately = (1 - weight) * self.lately + weight * (0.0 if far else chance)
+        if mover is not None:
+            self.lately, self.seen_us = lately, time_us
+        if self.held >= ALERT or less(chance, least):
+            return by_place
+        if not less(chance, self.sensitivity.sure_probability):
+            return by_place
+        if not less(lately, min(least, self.sensitivity.lasting_probability)):
+            return by_place
+        return {level: one for level, one in by_place.items() if level != ALERT}
 
     def depth_m(self, *, at_fixes: bool) -> float:
         x_m, y_m, z_m = self.tracks["here_m" if at_fixes else "xyz_m"][0].tolist()

@@ -118,7 +118,7 @@ def test_time_is_judged_against_the_arrival(offset_us: int, *, accepted: bool) -
     time = to_iso(NOW_US + offset_us)
     values = {
         "fix": fix(time=time),
-        "event": {"time": time, "type": "panic"},
+        "event": {"time": time, "type": "battery_low"},
         "receipt": {"id": "c1", "state": "shown", "time": time},
         "status": {"online": True, "time": time},
     }
@@ -201,7 +201,7 @@ def test_an_event_without_a_count_gets_one_from_its_content() -> None:
     ],
 )
 def test_detail_is_bounded(detail: Any, code: str) -> None:
-    value = {"time": "2026-11-23T18:04:05Z", "type": "panic", "detail": detail}
+    value = {"time": "2026-11-23T18:04:05Z", "type": "charging", "detail": detail}
     assert codes(decode(message(value, "event"))) == [code]
 
 

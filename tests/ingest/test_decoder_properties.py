@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from devices.instants import from_iso, to_iso
-from devices.reports import Message, decode_batch, encode_batch
+from devices.reports import URGENT, Message, decode_batch, encode_batch
 from ingest import native
-from tests.ingest.reports import NOW_US, decode, message, payload
+from tests.ingest.reports import NOW_US, codes, decode, message, payload
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
@@ -47,7 +47,7 @@ def nearly_valid(draw: st.DrawFn) -> Any:
         st.fixed_dictionaries(
             {},
             optional={
-                "type": st.sampled_from(["panic", "strap_cut"]),
+                "type": st.sampled_from(["panic", "strap_cut", "charging"]),
                 "peer": st.text(max_size=4),
                 "detail": json_values,
                 "id": st.text(max_size=3),
@@ -87,13 +87,18 @@ def test_whatever_arrives_is_decoded_or_refused_and_can_be_journaled(
 ) -> None:
     batch = decode(*messages)
     assert batch.messages == tuple(messages)
+    assert "adapter_failed" not in codes(batch)
+    # What is urgent is taken beside the refusal; test_urgent_events.py has it.
+    rescued = {e.message for e in batch.events if e.type in URGENT}
     whole = [r.message for r in batch.refusals if r.item is None]
     for index, arrived in enumerate(messages):
         fixes = int((batch.fixes["message"] == index).sum())
         items = [r.item for r in batch.refusals if r.message == index and r.item is not None]
         reports: tuple[Any, ...] = (*batch.events, *batch.receipts, *batch.statuses)
         rows = sum(report.message == index for report in reports)
-        if index in whole:
+        if index in rescued:
+            assert (fixes, rows, items) == (0, 1, [])
+        elif index in whole:
             assert (whole.count(index), fixes, rows, items) == (1, 0, 0, [])
         elif items or fixes > 1:
             assert fixes + len(items) == len(json.loads(arrived.payload.decode()))

@@ -111,3 +111,20 @@ def test_reasons_never_hold_what_the_device_sent() -> None:
     assert len(batch.refusals) == len(bodies)
     for refusal in batch.refusals:
         assert not any(mark in refusal.reason for mark in marks), refusal.reason
+
+
+def test_a_fault_of_the_service_costs_no_other_message_and_no_panic(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: Any) -> None:
+        raise KeyError("a fault in an adapter")
+
+    monkeypatch.setattr("ingest.formats.cordon._read_event", fail)
+    panic = {"seq": 3, "time": "2026-11-23T18:04:05Z", "type": "panic"}
+    batch = decode(message(fix(seq=1)), message(panic, "event"), message(fix(seq=2)))
+    assert batch.fixes["seq"].tolist() == [1, 2]
+    assert codes(batch) == ["adapter_failed"]
+    assert [(event.type, event.seq) for event in batch.events] == [("panic", 3)]
+    monkeypatch.setattr("ingest.formats.urgent.rescue", fail)
+    batch = decode(message(panic, "event"))
+    assert set(codes(batch)) == {"adapter_failed"}

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 import aiomqtt
+import msgspec
 import pytest
 from nats.aio.client import Client as NATS  # noqa: N814 -- the library's own usage
 from nats.js import JetStreamContext
@@ -21,6 +22,7 @@ from ingest.mqtt import MqttBroker
 from ingest.reader import StreamReader
 from ingest.streams import JOURNAL, journal_subject
 from tests.ingest.reports import NOW_US, fix, payload
+from tests.ingest.test_owntracks import LOCATION
 from tests.ingest.waiting import running, until
 
 TIME = "2026-11-23T18:04:05Z"
@@ -104,6 +106,26 @@ async def test_what_devices_publish_is_journaled_once_and_exactly(
     assert counts.batches == len(batches)
     assert len({batch.name for batch in batches}) == len(batches)
     assert not counts.refusals
+
+
+async def test_each_format_comes_through_the_broker(
+    broker: EmbeddedBroker, service: MqttBroker, nc: NATS, js: JetStreamContext
+) -> None:
+    arrivals = {
+        "cordon/v1/tag-1/fix": msgspec.msgpack.encode([fix(seq=1), fix(seq=2)]),
+        "owntracks/jane/my.phone": payload(LOCATION),
+        "owntracks/jane/my.phone/event": payload(LOCATION | {"_type": "transition"}),
+    }
+    async with serving(Gateway(service, JournalWriter(nc), clock)) as gateway:
+        for topic, body in arrivals.items():
+            await send(broker, body, topic=topic)
+        await until(lambda: gateway.counts.acked == 3, "all are acknowledged")
+    batches = await journaled(js, lambda got: sum(len(b.messages) for b in got) >= 3)
+    messages = {m.topic: m.payload for batch in batches for m in batch.messages}
+    assert messages == arrivals
+    assert [name for batch in batches for name in batch.devices] == ["tag-1", "jane__my_2Ephone"]
+    assert seqs(batches).total() == 3
+    assert gateway.counts.refusals == Counter(["not_a_position"])
 
 
 async def test_nonsense_hurts_nobody_and_is_kept_with_its_reason(

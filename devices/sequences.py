@@ -1,0 +1,190 @@
+"""Order and repetition of what devices send: gaps, duplicates, lateness. No I/O, no clock.
+
+Late reports are ordinary: devices keep what they cannot send, for days. So a gap is reported only
+when it has stayed open for a minute, and its end is reported when late reports fill it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection
+from dataclasses import dataclass, fields
+
+import msgspec
+import numpy as np
+
+from devices.instants import MICROSECONDS
+from devices.reports import Batch
+from devices.sequence_changes import GapChange
+from devices.sequence_state import DeviceSequence, change_of, take, take_run
+
+SETTLE_US = 60 * MICROSECONDS
+"""A gap that closes within this time was only reports overtaking each other."""
+
+LATE_US = 120 * MICROSECONDS
+"""A fix that arrives so long after it was made was kept back on the way."""
+
+LATENESS_S = (10, 60, 600, 3_600, 86_400)
+"""Bounds of the counts of lateness, seconds; the last count has what is later still."""
+
+
+@dataclass(slots=True)
+class SequenceCounts:
+    """Counted since the start of the process, over all devices.
+
+    Attributes:
+        gaps_opened, gaps_closed: Of those reported.
+        duplicates: Reports that came again.
+        filled: Reports that came late into a gap.
+        restarts: Devices that began to count anew.
+        within_10s, within_1m, within_10m, within_1h, within_1d, later: Fixes by how long after
+            they were made they arrived.
+    """
+
+    gaps_opened: int = 0
+    gaps_closed: int = 0
+    duplicates: int = 0
+    filled: int = 0
+    restarts: int = 0
+    within_10s: int = 0
+    within_1m: int = 0
+    within_10m: int = 0
+    within_1h: int = 0
+    within_1d: int = 0
+    later: int = 0
+
+
+_LATENESS = tuple(field.name for field in fields(SequenceCounts))[-len(LATENESS_S) - 1 :]
+
+
+class SequenceStateError(ValueError):
+    """Bytes that are not a state of a layout this version reads."""
+
+
+_FORMAT = b"CQ1"  # Cordon sequences, layout 1: `DeviceSequence` by device, as MessagePack.
+_decoder = msgspec.msgpack.Decoder(dict[str, DeviceSequence])
+
+
+class Sequences:
+    """The numbers of all devices of a caseload."""
+
+    def __init__(self) -> None:
+        self.devices: dict[str, DeviceSequence] = {}
+        self.counts = SequenceCounts()
+        self._untold: deque[tuple[int, str, int]] = deque()  # due, device, gap: by time
+
+    def plan(self, devices: Collection[str]) -> None:
+        """Follow these devices. What is known of others is forgotten."""
+        known = self.devices
+        self.devices = {name: known.get(name) or DeviceSequence() for name in sorted(devices)}
+
+    def take(self, batch: Batch) -> list[GapChange]:
+        """Take in the reports of a batch, in the order in which they stand in it.
+
+        The fixes of a device come before its events: one connection sends both, but they are kept
+        apart in a batch. A gap that this opens is closed by the same batch.
+        """
+        now_us = batch.received_us
+        changes = self.advance(now_us)
+        for index in np.unique(batch.fixes["device"]).tolist():
+            name = batch.devices[index]
+            device = self.devices.get(name)
+            if device is not None:
+                rows = batch.fixes[batch.fixes["device"] == index]
+                changes += self._take_fixes(name, device, rows["seq"], rows["time_us"], now_us)
+        for event in batch.events:
+            device = self.devices.get(event.device)
+            if device is not None:
+                before = _numbers(device)
+                changes += take(event.device, device, event.seq, event.time_us, now_us)
+                self._count(event.device, device, before, now_us)
+        return self._told(changes)
+
+    def _take_fixes(
+        self,
+        name: str,
+        device: DeviceSequence,
+        seqs: np.ndarray[tuple[int], np.dtype[np.int64]],
+        times_us: np.ndarray[tuple[int], np.dtype[np.int64]],
+        now_us: int,
+    ) -> list[GapChange]:
+        before = _numbers(device)
+        changes = None
+        if (np.diff(seqs) == 1).all():
+            last = int(seqs[-1])
+            changes = take_run(name, device, int(seqs[0]), last, int(times_us.max()), now_us)
+        if changes is None:
+            reports = zip(seqs.tolist(), times_us.tolist(), strict=True)
+            changes = [
+                one for seq, time_us in reports for one in take(name, device, seq, time_us, now_us)
+            ]
+        self._count(name, device, before, now_us)
+        late_us = now_us - times_us
+        device.late += int(np.count_nonzero(late_us > LATE_US))
+        device.latest_late_us = max(device.latest_late_us, int(late_us.max()))
+        places = np.searchsorted(np.array(LATENESS_S) * MICROSECONDS, late_us)
+        for place, count in zip(*np.unique(places, return_counts=True), strict=True):
+            counted = _LATENESS[int(place)]
+            setattr(self.counts, counted, getattr(self.counts, counted) + int(count))
+        return changes
+
+    def _count(
+        self, name: str, device: DeviceSequence, before: tuple[int, int, int, int], now_us: int
+    ) -> None:
+        opened, duplicates, filled, restarts = before
+        self.counts.duplicates += device.duplicates - duplicates
+        self.counts.filled += device.filled - filled
+        self.counts.restarts += device.restarts - restarts
+        fresh = range(opened + 1, device.opened + 1)
+        self._untold += [(now_us + SETTLE_US, name, gap) for gap in fresh if gap in device.gaps]
+
+    def advance(self, now_us: int) -> list[GapChange]:
+        """Let time pass: gaps that have stayed open are reported, as of when they had."""
+        changes: list[GapChange] = []
+        while self._untold and self._untold[0][0] <= now_us:
+            at_us, name, number = self._untold.popleft()
+            device = self.devices.get(name)
+            gap = None if device is None else device.gaps.get(number)
+            if gap is not None and not gap.told:
+                gap.told = True
+                self.counts.gaps_opened += 1
+                changes.append(change_of(name, gap, "opened", at_us))
+        return changes
+
+    def _told(self, changes: list[GapChange]) -> list[GapChange]:
+        self.counts.gaps_closed += sum(change.state != "opened" for change in changes)
+        return changes
+
+    def snapshot(self) -> bytes:
+        """The state as bytes, for `restore`. The counts over all devices are not in it."""
+        return _FORMAT + msgspec.msgpack.encode(self.devices)
+
+    @classmethod
+    def restore(cls, data: bytes) -> Sequences:
+        """The state that `snapshot` wrote.
+
+        Raises:
+            SequenceStateError: Another layout, or damaged bytes.
+        """
+        if data[:3] != _FORMAT:
+            raise SequenceStateError(
+                f"unknown layout {data[:3]!r} of the sequence numbers; this version reads"
+                f" {_FORMAT!r}"
+            )
+        sequences = cls()
+        try:
+            sequences.devices = _decoder.decode(memoryview(data)[3:])
+        except (msgspec.MsgspecError, ValueError) as error:
+            raise SequenceStateError(f"damaged sequence numbers: {error}") from error
+        waiting = [
+            (gap.opened_us + SETTLE_US, name, number)
+            for name, device in sequences.devices.items()
+            for number, gap in device.gaps.items()
+            if not gap.told
+        ]
+        sequences._untold = deque(sorted(waiting))
+        return sequences
+
+
+def _numbers(device: DeviceSequence) -> tuple[int, int, int, int]:
+    return device.opened, device.duplicates, device.filled, device.restarts
