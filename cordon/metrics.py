@@ -43,9 +43,11 @@ class _PartsCollector(Collector):
             "cordon_refused_messages",
             "Messages refused and kept, or not used, by reason",
             "reason",
-            parts.gateway.counts.refusals + parts.refusals.counts.seen,
+            parts.gateway.counts.refusals + parts.identity.refusals.counts.seen,
         )
-        yield from _counters("broker_refusals", "What the broker refused", parts.refusals.counts)
+        yield from _counters(
+            "broker_refusals", "What the broker refused", parts.identity.refusals.counts
+        )
         yield from _of_the_door(parts)
         if parts.forwarder is not None:
             yield from _counters("forwarding", "Posted positions", parts.forwarder.counts)
@@ -108,8 +110,10 @@ class _PartsCollector(Collector):
 
 def _of_the_door(parts: Parts) -> Iterator[Metric]:
     """How many were let in and put out."""
-    yield _gauge("devices_open", "Any device may be spoken for by anybody", parts.devices_open)
-    door = parts.doorkeeper
+    yield _gauge(
+        "devices_open", "Any device may be spoken for by anybody", parts.identity.devices_open
+    )
+    door = parts.identity.doorkeeper
     if door is None:
         return
     answers: Counter[str] = Counter()

@@ -6,14 +6,10 @@ from dataclasses import dataclass
 
 from alerts.profile import Profiles
 from console.hub import Hub
-from cordon.broker_refusals import BrokerRefusals
-from cordon.broker_watch import BrokerWatch
 from cordon.caseload_feed import CaseloadFeed
 from cordon.forwarding import Forwarder
 from cordon.heartbeat import Heartbeat
-from cordon.identity.doorkeeper import Doorkeeper
-from cordon.identity.registry_feed import RegistryFeed
-from cordon.identity.violations import Violations
+from cordon.identity.assembly import Identity
 from cordon.outgoing import Outgoing
 from cordon.strangers import Strangers
 from cordon.supervision import Supervisor
@@ -31,10 +27,6 @@ class Parts:
 
     Attributes:
         forwarder: None where the settings name no port for it.
-        watch: None where the settings give no system rights at the broker.
-        violations: None where the broker's log is not on this machine.
-        doorkeeper: None where the broker lets devices in by its own rules.
-        devices_open: Whoever reaches the MQTT port may speak for any device.
     """
 
     gateway: Gateway
@@ -51,9 +43,4 @@ class Parts:
     profiles: Profiles
     strangers: Strangers
     forwarder: Forwarder | None
-    watch: BrokerWatch | None
-    refusals: BrokerRefusals
-    violations: Violations | None
-    credentials: RegistryFeed
-    doorkeeper: Doorkeeper | None
-    devices_open: bool
+    identity: Identity

@@ -27,17 +27,14 @@ from console.server import bind, serve_console
 from cordon import __version__
 from cordon.backend import ServiceBackend
 from cordon.broker_refusals import BrokerRefusals
-from cordon.broker_watch import BrokerWatch
 from cordon.caseload_feed import CaseloadFeed
 from cordon.connections import Endpoints, connect_nats, while_open
 from cordon.console_memory import SessionFile, bind_console
 from cordon.errors import CordonError
 from cordon.forwarding import forwarder_of
 from cordon.heartbeat import Heartbeat
-from cordon.identity.doorkeeper import Doorkeeper
-from cordon.identity.registry_feed import RegistryFeed
+from cordon.identity.assembly import assemble_identity
 from cordon.identity.tokens import TokenError
-from cordon.identity.violations import Violations
 from cordon.keep import Keep
 from cordon.metrics import Metrics
 from cordon.outgoing import Outgoing
@@ -49,7 +46,6 @@ from cordon.strangers import Strangers
 from cordon.streams_source import source_factory
 from cordon.supervision import Supervisor
 from cordon.worker import Worker
-from devices.credential_store import CredentialStore
 from devices.instants import Clock
 from devices.reports import Batch
 from devices.store import CaseloadStore
@@ -137,8 +133,8 @@ class Service:
         await self.parts.gateway.ready.wait()
         await self.parts.worker.caught_up.wait()
         await self.parts.publisher.ready.wait()
-        if self.parts.doorkeeper is not None:
-            await self.parts.doorkeeper.wait_ready()
+        if self.parts.identity.doorkeeper is not None:
+            await self.parts.identity.doorkeeper.wait_ready()
 
     async def wait_for_caseload(self, version: str) -> None:
         """Wait until a version of the caseload is in force."""
@@ -148,8 +144,8 @@ class Service:
 
     async def wait_for_credentials(self, version: int) -> None:
         """Wait until this version of the credentials opens the door."""
-        if self.parts.doorkeeper is not None:
-            await self.parts.doorkeeper.copy.wait_for(version)
+        if self.parts.identity.doorkeeper is not None:
+            await self.parts.identity.doorkeeper.copy.wait_for(version)
 
     async def run(self) -> None:
         """Run until cancelled.
@@ -241,16 +237,7 @@ class Service:
             rules=rules,
             sensitivities=profiles.sensitivities,
         )
-        worker = Worker(
-            nc,
-            keep,
-            partition,
-            outgoing,
-            clock,
-            tick_s=settings.engine.sweep_interval_s,
-            checkpoint_s=settings.engine.checkpoint_interval_s,
-            journal_end=stream_ends[Stream.JOURNAL],
-        )
+        worker = self._worker(nc, keep, partition, outgoing, stream_ends)
         journal = JournalWriter(gateway_nc)
         gateway = Gateway(broker, journal, clock)
         refusals = BrokerRefusals(journal, clock, name=f"{gateway.name}.watch")
@@ -269,42 +256,35 @@ class Service:
             profiles=profiles,
             strangers=strangers,
             forwarder=forwarder_of(settings.forwarding, broker),
-            refusals=refusals,
-            watch=self._watch(refusals),
-            violations=self._violations(refusals),
-            credentials=RegistryFeed(CredentialStore(ends.dsn), keep, nc),
-            doorkeeper=self._doorkeeper(keep, nc, refusals),
-            devices_open=ends.devices_open,
+            identity=assemble_identity(
+                ends, self._home, keep, nc, refusals, clock, nameless=self._nameless
+            ),
+        )
+
+    def _worker(
+        self,
+        nc: NatsClient,
+        keep: Keep,
+        partition: Partition,
+        outgoing: Outgoing,
+        stream_ends: Mapping[Stream, int],
+    ) -> Worker:
+        engine = self._settings.engine
+        return Worker(
+            nc,
+            keep,
+            partition,
+            outgoing,
+            self._clock,
+            tick_s=engine.sweep_interval_s,
+            checkpoint_s=engine.checkpoint_interval_s,
+            journal_end=stream_ends[Stream.JOURNAL],
         )
 
     def _mqtt_broker(self) -> MqttBroker:
         ends = self._endpoints
         user, password = ends.mqtt_user or None, ends.mqtt_password or None
         return MqttBroker(ends.mqtt_host, ends.mqtt_port, user, password, ends.mqtt_tls)
-
-    def _watch(self, refusals: BrokerRefusals) -> BrokerWatch | None:
-        """The watch on whom the broker closes, where there are rights to hear of it."""
-        ends = self._endpoints
-        if not ends.system_url:
-            return None
-        asked = bool(ends.authorization_url)
-        return BrokerWatch(ends.system_url, refusals, told_by_others=asked)
-
-    def _doorkeeper(
-        self, keep: Keep, nc: NatsClient, refusals: BrokerRefusals
-    ) -> Doorkeeper | None:
-        """Who lets devices in, unless the broker does by its own rules."""
-        if not self._endpoints.authorization_url:
-            return None
-        return Doorkeeper(self._endpoints, keep, nc, refusals, self._clock, nameless=self._nameless)
-
-    def _violations(self, refusals: BrokerRefusals) -> Violations | None:
-        """The watch on the broker's log, where there is one on this machine."""
-        if self._endpoints.broker_log is None:
-            return None
-        file, from_byte = self._endpoints.broker_log
-        memory = self._home / "broker-log.json"
-        return Violations(file, from_byte, memory, self._endpoints.system_url, refusals)
 
     def _runs(self, parts: Parts, heard: Heard) -> dict[str, Callable[[], Awaitable[None]]]:
         """What is kept running, by name."""
@@ -319,17 +299,10 @@ class Service:
             "heartbeat": parts.heartbeat.run,
             "evidence": parts.writer.run,
             "caseload": parts.feed.run,
-            "broker-refusals": parts.refusals.run,
-            "credentials": parts.credentials.run,
+            **parts.identity.runs(),
         }
-        if parts.doorkeeper is not None:
-            runs |= parts.doorkeeper.runs()
-        if parts.violations is not None:
-            runs["violations"] = parts.violations.run
         if parts.forwarder is not None:
             runs["forwarding"] = parts.forwarder.run
-        if parts.watch is not None:
-            runs["broker-watch"] = parts.watch.run
         if self._bound is not None:
             runs["console"] = self._console(parts, self._bound)
             runs["positions"] = lambda: self._show_positions(parts)
