@@ -167,6 +167,9 @@ class ServiceBackend:
             reasons.append("the worker is still reading the journal: alerts may be late")
         if not self._parts.publisher.connected:
             reasons.append("alerts cannot be sent: no connection to the broker")
+        door = self._parts.identity.doorkeeper
+        if door is not None and door.closed:
+            reasons.append(f"no device can connect anew: {door.closed}")
         return Health(live=True, ready=not reasons, reasons=tuple(reasons))
 
     def service(self) -> ServiceView:
@@ -191,6 +194,10 @@ class ServiceBackend:
         parts = self._parts
         connected = parts.gateway.ready.is_set() and parts.publisher.connected
         if connected and not parts.heartbeat.silent:
+            if parts.identity.devices_open:
+                return PartView(state="degraded", detail="open: anybody may speak for any device")
+            if parts.identity.doorkeeper is not None and parts.identity.doorkeeper.closed:
+                return PartView(state="degraded", detail=parts.identity.doorkeeper.closed)
             return PartView(state="up")
         return PartView(state="down", detail="no answer; devices keep their fixes")
 

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import click
-import psycopg
 
 from alerts.profile import load_profiles
-from cordon.embedded.postgres import EmbeddedPostgres
+from cordon.database_access import dsn_of, run_on_database
 from cordon.errors import CordonError
 from cordon.settings import Settings
 from devices.caseload import Caseload
 from devices.loader import CaseloadError, read_caseload
 from devices.store import CaseloadStore
 
-_START_FIRST = (
-    "Start the service first: `cordon serve`, or `cordon demo`, whose state is in .cordon/demo "
-    "(cordon --state .cordon/demo caseload ...). Or name a database with CORDON_DATABASE_URL."
-)
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
@@ -99,11 +93,8 @@ def _warn_of_profiles(read: Caseload) -> None:
 
 
 def _with_store(settings: Settings, act: Callable[[CaseloadStore], Awaitable[None]]) -> None:
-    """Do something with the database that the settings name, or with the embedded one."""
-    directory = Path(settings.state_directory).resolve() / "postgres"
-    if not settings.database.url and not directory.exists():
-        raise CordonError(f"There is no database in {directory}. {_START_FIRST}")
-    dsn = settings.database.url or EmbeddedPostgres(directory).dsn
+    """Do something with the caseload of the database that the settings name."""
+    dsn = dsn_of(settings)
 
     async def run() -> None:
         store = CaseloadStore(dsn)
@@ -114,11 +105,6 @@ def _with_store(settings: Settings, act: Callable[[CaseloadStore], Awaitable[Non
             await store.close()
 
     try:
-        asyncio.run(run())
+        run_on_database(settings, run())
     except CaseloadError as error:
         raise CordonError(str(error)) from error
-    except psycopg.OperationalError as error:
-        what_to_do = (
-            "Check database.url in the settings." if settings.database.url else _START_FIRST
-        )
-        raise CordonError(f"The database cannot be reached: {error} {what_to_do}") from error

@@ -10,8 +10,12 @@ import click
 
 from cordon import __version__
 from cordon.added_commands import GroupWithAdded
+from cordon.authorize_commands import authorize
+from cordon.ca_commands import ca
 from cordon.caseload_commands import caseload
+from cordon.device_commands import device
 from cordon.device_health_commands import health
+from cordon.doctor_command import doctor
 from cordon.errors import CordonError
 from cordon.settings import Settings, describe, load_settings
 from cordon.simulate_commands import simulate
@@ -44,6 +48,8 @@ def cordon(
     See it work:            cordon demo
     Run it for real:        cordon serve
     Say who is protected:   cordon caseload check FILE, then: cordon caseload load FILE
+    Let a device in:        cordon device provision DEVICE
+    See what is wrong:      cordon doctor
     Play recorded tracks:   cordon simulate tracks FILE...
     See every setting:      cordon config
     Measure this version:   cordon bench encounters --file FILE
@@ -175,13 +181,13 @@ def operator(name: str) -> None:
     )
 
 
-@cordon.group()
-def device() -> None:
-    """Tags and handsets."""
-
-
 device.add_command(health)
+
+cordon.add_command(authorize)
+cordon.add_command(ca)
 cordon.add_command(caseload)
+cordon.add_command(device)
+cordon.add_command(doctor)
 cordon.add_command(simulate)
 
 

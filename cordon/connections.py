@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import structlog
@@ -31,6 +33,12 @@ class Endpoints:
     Attributes:
         system_url: NATS address with system rights, or empty: refused connections go unseen.
         dsn: Of the database.
+        authorization_url, issuer_seed: With which the service lets devices in; empty: it does not.
+        devices_open: Whoever reaches the MQTT port may speak for any device.
+        mqtt_tls: What MQTT clients of the service work with; None: in clear.
+        mqtt_ca: PEM file of the CA of the MQTT listener; None: not known, or in clear.
+        broker_log: The broker's log on this machine, and the byte from which it is of interest
+            (None: its end); None where there is none.
     """
 
     nats_url: str = field(repr=False)
@@ -40,18 +48,36 @@ class Endpoints:
     system_url: str = field(default="", repr=False)
     mqtt_user: str = ""
     mqtt_password: str = field(default="", repr=False)
+    authorization_url: str = field(default="", repr=False)
+    issuer_seed: str = field(default="", repr=False)
+    devices_open: bool = False
+    mqtt_tls: ssl.SSLContext | None = field(default=None, repr=False)
+    mqtt_ca: Path | None = None
+    broker_log: tuple[Path, int | None] | None = None
 
     @classmethod
-    def embedded(cls, broker: EmbeddedBroker, postgres: EmbeddedPostgres) -> Endpoints:
+    def embedded(
+        cls,
+        broker: EmbeddedBroker,
+        postgres: EmbeddedPostgres | None,
+        mqtt_tls: ssl.SSLContext | None = None,
+    ) -> Endpoints:
         """Those of our own embedded servers."""
+        registered = broker.access.devices == "registered"
         return cls(
             nats_url=broker.nats_url,
             system_url=broker.system_url,
-            mqtt_host=broker.host,
+            mqtt_host=broker.mqtt_host,
             mqtt_port=broker.mqtt_port,
             mqtt_user=broker.service_user,
             mqtt_password=broker.service_password,
-            dsn=postgres.dsn,
+            dsn=postgres.dsn if postgres else "",
+            authorization_url=broker.authorization_url if registered else "",
+            issuer_seed=broker.issuer_seed if registered else "",
+            devices_open=not registered,
+            mqtt_tls=mqtt_tls,
+            mqtt_ca=broker.access.tls.ca if broker.access.tls else None,
+            broker_log=broker.log,
         )
 
 

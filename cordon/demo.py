@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ import structlog
 from cordon.clock import wall_clock_us
 from cordon.connections import Endpoints
 from cordon.errors import CordonError
+from cordon.identity.provisioning import give_passwords
 from cordon.ledger import Ledger, Tally
 from cordon.logs import configure_logs
 from cordon.serve import announce, with_an_operator
@@ -28,6 +29,7 @@ from cordon.signals import ended, stopping_on_signals, unless_stopped
 from cordon.simulation import Simulation
 from cordon.terminal import Steps
 from devices.caseload import Assignment, Caseload, Device, Person
+from devices.credential_store import CredentialStore
 from devices.store import CaseloadStore
 from simulators.casting import tracks_caseload
 from simulators.run import Report, TownOptions, TracksOptions
@@ -122,7 +124,12 @@ async def _demo(
     endpoints = servers.endpoints
     basemap = None if options.tracks else build_town().basemap_geojson()
     service = Service(
-        endpoints, settings, wall_clock_us, basemap=basemap, headless=options.headless
+        endpoints,
+        settings,
+        wall_clock_us,
+        basemap=basemap,
+        headless=options.headless,
+        nameless=GUEST_TAG if scene.guest_at else "",
     )
     async with stopping_on_signals() as stop, contextlib.AsyncExitStack() as stack:
         steps.tell("Starting the service (the first start compiles the engine)")
@@ -135,14 +142,17 @@ async def _demo(
         steps.tell("Loading the caseload")
         version = await _load(endpoints, scene.caseload)
         await unless_stopped(service.wait_for_caseload(version), stop, running)
+        steps.tell("Giving the devices their passwords")
+        passwords, registered = await _provision(endpoints, scene.caseload)
+        await unless_stopped(service.wait_for_credentials(registered), stop, running)
         ledger = await Ledger.begin(endpoints)
         stack.push_async_callback(ledger.close)
         steps.tell("Starting the simulated devices")
-        async with Simulation(_simulation(options), endpoints) as simulation:
+        async with Simulation(_simulation(options), endpoints, passwords) as simulation:
             await unless_stopped(simulation.wait_connected(), stop, running)
             if not options.headless:
                 announce(steps, service, endpoints, token)
-                _invite(steps, endpoints, scene)
+                _invite(steps, endpoints, scene, passwords)
             await _show_until_the_end(simulation, stop, running, steps, options)
             report = await simulation.finish()
             return await _result(report, ledger, simulation, steps)
@@ -175,6 +185,18 @@ async def _load(endpoints: Endpoints, caseload: Caseload) -> str:
         return str((await store.save(caseload)).version)
     finally:
         await store.close()
+
+
+async def _provision(endpoints: Endpoints, caseload: Caseload) -> tuple[dict[str, str], int]:
+    """New passwords for all devices of this run; and the version of the registry that has them.
+
+    None for a broker that lets devices in by its own rules.
+    """
+    if not endpoints.authorization_url:
+        return {}, 0
+    devices = [device.id for device in caseload.devices]
+    async with CredentialStore(endpoints.dsn).open() as database:
+        return await give_passwords(database, devices, by="demo", now_us=wall_clock_us())
 
 
 async def _result(
@@ -211,7 +233,15 @@ def for_a_demo(settings: Settings, tracks: Sequence[Path]) -> Settings:
     if directory.name == DEMO_DIRECTORY:
         directory = directory.parent
     logs = msgspec.structs.replace(settings.logs, level="warning", format="text")
-    return msgspec.structs.replace(settings, state_directory=str(directory / name), logs=logs)
+    broker = settings.broker
+    if not broker.nats_url:
+        # In clear, so that any MQTT client at hand can join in; on 127.0.0.1 alone.
+        broker = msgspec.structs.replace(
+            broker, devices="registered", mqtt_tls=False, mqtt_listen="127.0.0.1:0"
+        )
+    return msgspec.structs.replace(
+        settings, state_directory=str(directory / name), logs=logs, broker=broker
+    )
 
 
 def _scene(options: DemoOptions) -> Scene:
@@ -266,7 +296,7 @@ def _simulation(options: DemoOptions) -> TownOptions | TracksOptions:
     )
 
 
-def _invite(steps: Steps, endpoints: Endpoints, scene: Scene) -> None:
+def _invite(steps: Steps, endpoints: Endpoints, scene: Scene, passwords: Mapping[str, str]) -> None:
     """Show how to be a device oneself."""
     if scene.guest_at is None:
         return
@@ -277,6 +307,13 @@ def _invite(steps: Steps, endpoints: Endpoints, scene: Scene) -> None:
         '-t cordon/v1/tag-guest/fix -m "{\\"time\\": \\"$(date -u +%FT%TZ)\\", '
         f'\\"lat\\": {lat_deg}, \\"lon\\": {lon_deg}, \\"accuracy_m\\": 8}}"'
     )
+    handset = next((d.id for d in scene.caseload.devices if d.kind == "handset"), "")
+    if handset in passwords:
+        steps.say("  Who gives no name is Guest, here only. Hear what another's handset is told:")
+        steps.say(
+            f"  mosquitto_sub -h {endpoints.mqtt_host} -p {endpoints.mqtt_port} -u {handset} "
+            f"-P '{passwords[handset]}' -t cordon/v1/{handset}/command"
+        )
     steps.say()
 
 

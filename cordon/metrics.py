@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from cordon.broker_watch import CODE
 from cordon.parts import Parts
 
 if TYPE_CHECKING:  # a type stub; there is no such module at run time
@@ -44,12 +43,14 @@ class _PartsCollector(Collector):
             "cordon_refused_messages",
             "Messages refused and kept, or not used, by reason",
             "reason",
-            parts.gateway.counts.refusals + Counter(_closed_by_broker(parts)),
+            parts.gateway.counts.refusals + parts.identity.refusals.counts.seen,
         )
+        yield from _counters(
+            "broker_refusals", "What the broker refused", parts.identity.refusals.counts
+        )
+        yield from _of_the_door(parts)
         if parts.forwarder is not None:
             yield from _counters("forwarding", "Posted positions", parts.forwarder.counts)
-        if parts.watch is not None:
-            yield from _counters("broker_watch", "Watch on the broker", parts.watch.counts)
         yield from _counters("journal", "Journal writer, since its start", parts.journal.counts)
         yield from _counters("worker", "Worker, since its start", parts.worker.counts)
         partition = parts.worker.partition
@@ -113,10 +114,22 @@ class _PartsCollector(Collector):
         yield _gauge("console_streams", "Open consoles", len(parts.hub))
 
 
-def _closed_by_broker(parts: Parts) -> dict[str, int]:
-    """What the broker itself refused: a refusal like any other to whoever looks at the figures."""
-    closed = parts.watch.counts.closed if parts.watch else 0
-    return {CODE: closed} if closed else {}
+def _of_the_door(parts: Parts) -> Iterator[Metric]:
+    """How many were let in and put out."""
+    yield _gauge(
+        "devices_open", "Any device may be spoken for by anybody", parts.identity.devices_open
+    )
+    door = parts.identity.doorkeeper
+    if door is None:
+        return
+    answers: Counter[str] = Counter()
+    for authorizer in door.authorizers:
+        answers.update(asdict(authorizer.counts))
+    yield _labelled("cordon_logins", "Questions of the broker, by answer", "answer", answers)
+    if door.sessions is not None:
+        yield from _counters("sessions", "Watch on open sessions", door.sessions.counts)
+    registry = door.copy.registry
+    yield _gauge("devices_registered", "Devices with a credential", len(registry or ()))
 
 
 def _counters(part: str, text: str, counts: DataclassInstance) -> Iterator[Metric]:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from alerts.profile import Profiles
 from console.hub import Hub
-from cordon.broker_watch import BrokerWatch
 from cordon.caseload_feed import CaseloadFeed
 from cordon.forwarding import Forwarder
 from cordon.heartbeat import Heartbeat
+from cordon.identity.assembly import Identity
 from cordon.outgoing import Outgoing
 from cordon.strangers import Strangers
 from cordon.supervision import Supervisor
@@ -27,7 +27,6 @@ class Parts:
 
     Attributes:
         forwarder: None where the settings name no port for it.
-        watch: None where the settings give no system rights at the broker.
     """
 
     gateway: Gateway
@@ -44,4 +43,4 @@ class Parts:
     profiles: Profiles
     strangers: Strangers
     forwarder: Forwarder | None
-    watch: BrokerWatch | None
+    identity: Identity

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import fcntl
 import os
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -12,11 +14,21 @@ from pathlib import Path
 
 import structlog
 
+from cordon.clock import wall_clock_us
 from cordon.connections import Endpoints
+from cordon.database_access import START_FIRST
 from cordon.embedded.broker import BrokerLimits, EmbeddedBroker
+from cordon.embedded.broker_memory import FILE, SERVICE_USER, BrokerMemory
 from cordon.embedded.postgres import EmbeddedPostgres
 from cordon.errors import CordonError, ServerStartError
-from cordon.settings import Settings
+from cordon.identity.listener import (
+    ca_file_of,
+    known_service_tls,
+    local_address,
+    prepare_listener,
+    service_tls,
+)
+from cordon.settings import Broker, Settings
 
 log = structlog.get_logger("servers")
 
@@ -63,10 +75,20 @@ def running_servers(settings: Settings, tell: Tell) -> Iterator[Servers]:
     with ExitStack() as stack:
         stack.enter_context(_sole_user_of(home))
         broker = postgres = None
-        if not settings.broker.nats_url:
+        if settings.broker.devices == "open":
+            log.warning(
+                "devices_open",
+                meaning="whoever reaches the MQTT port may speak for any device",
+                what_to_do='set broker.devices = "registered"',
+            )
+        if settings.broker.nats_url:
+            mqtt_tls = service_tls(settings.broker)
+        else:
+            listener = prepare_listener(settings, wall_clock_us())
+            mqtt_tls = listener.service_tls
             tell("Starting the broker (nats-server)")
             limits = BrokerLimits(settings.broker.store_bytes, settings.broker.sync_interval)
-            broker = EmbeddedBroker(home / "broker", limits)
+            broker = EmbeddedBroker(home / "broker", limits, listener.access)
             stack.callback(broker.stop)
             broker.start()
         if not settings.database.url:
@@ -74,21 +96,72 @@ def running_servers(settings: Settings, tell: Tell) -> Iterator[Servers]:
             postgres = EmbeddedPostgres(home / "postgres")
             stack.callback(postgres.stop)
             postgres.start()
-        yield Servers(_endpoints(settings, broker, postgres), broker, postgres)
+        yield Servers(_endpoints(settings, broker, postgres, mqtt_tls), broker, postgres)
 
 
 def _endpoints(
-    settings: Settings, broker: EmbeddedBroker | None, postgres: EmbeddedPostgres | None
+    settings: Settings,
+    broker: EmbeddedBroker | None,
+    postgres: EmbeddedPostgres | None,
+    mqtt_tls: ssl.SSLContext | None,
 ) -> Endpoints:
-    named = settings.broker
+    if broker is None:
+        dsn = postgres.dsn if postgres else settings.database.url
+        return named_endpoints(settings.broker, dsn, mqtt_tls)
+    endpoints = Endpoints.embedded(broker, postgres, mqtt_tls)
+    return endpoints if postgres else dataclasses.replace(endpoints, dsn=settings.database.url)
+
+
+def named_endpoints(named: Broker, dsn: str, mqtt_tls: ssl.SSLContext | None) -> Endpoints:
+    """Those of a broker that the settings name."""
     return Endpoints(
-        nats_url=broker.nats_url if broker else named.nats_url,
-        system_url=broker.system_url if broker else named.system_url,
-        mqtt_host=broker.host if broker else named.mqtt_host,
-        mqtt_port=broker.mqtt_port if broker else named.mqtt_port,
-        mqtt_user=broker.service_user if broker else named.mqtt_user,
-        mqtt_password=broker.service_password if broker else named.mqtt_password,
-        dsn=postgres.dsn if postgres else settings.database.url,
+        nats_url=named.nats_url,
+        system_url=named.system_url,
+        mqtt_host=named.mqtt_host,
+        mqtt_port=named.mqtt_port,
+        mqtt_user=named.mqtt_user,
+        mqtt_password=named.mqtt_password,
+        dsn=dsn,
+        authorization_url=named.authorization_url,
+        issuer_seed=named.issuer_seed,
+        devices_open=named.devices == "open",
+        mqtt_tls=mqtt_tls,
+        mqtt_ca=Path(named.mqtt_ca) if named.mqtt_ca else None,
+        broker_log=(Path(named.log_file), None) if named.log_file else None,
+    )
+
+
+def known_endpoints(settings: Settings) -> Endpoints:
+    """Those that a service with these settings works with, for a process beside it.
+
+    `dsn` is empty where there is no database on this machine and none is named.
+
+    Raises:
+        CordonError: The embedded broker has never been started here, or a file cannot be used.
+    """
+    home, broker = Path(settings.state_directory).resolve(), settings.broker
+    own = home / "postgres"
+    dsn = settings.database.url or (EmbeddedPostgres(own).dsn if own.exists() else "")
+    if broker.nats_url:
+        return named_endpoints(broker, dsn, service_tls(broker))
+    if not (home / "broker" / FILE).exists():
+        raise CordonError(f"There is no broker in {home}. {START_FIRST}")
+    memory = BrokerMemory.load(home / "broker" / FILE)
+    host, port = local_address(settings)
+    registered = broker.devices == "registered"
+    return Endpoints(
+        nats_url=memory.nats_url,
+        system_url=memory.system_url,
+        mqtt_host=host,
+        mqtt_port=port,
+        mqtt_user=SERVICE_USER,
+        mqtt_password=memory.password,
+        dsn=dsn,
+        authorization_url=memory.authorization_url if registered else "",
+        issuer_seed=memory.issuer_seed if registered else "",
+        devices_open=not registered,
+        mqtt_tls=known_service_tls(settings),
+        mqtt_ca=ca_file_of(settings),
     )
 
 

@@ -26,13 +26,15 @@ from console.hub import Hub
 from console.server import bind, serve_console
 from cordon import __version__
 from cordon.backend import ServiceBackend
-from cordon.broker_watch import BrokerWatch
+from cordon.broker_refusals import BrokerRefusals
 from cordon.caseload_feed import CaseloadFeed
 from cordon.connections import Endpoints, connect_nats, while_open
 from cordon.console_memory import SessionFile, bind_console
 from cordon.errors import CordonError
 from cordon.forwarding import forwarder_of
 from cordon.heartbeat import Heartbeat
+from cordon.identity.assembly import assemble_identity
+from cordon.identity.tokens import TokenError
 from cordon.keep import Keep
 from cordon.metrics import Metrics
 from cordon.outgoing import Outgoing
@@ -77,6 +79,7 @@ class Service:
         clock: The time.
         basemap: GeoJSON beneath the map; None takes the settings' file.
         headless: No console.
+        nameless: Device that a connection without a name may speak for, in a demonstration.
     """
 
     def __init__(
@@ -87,7 +90,9 @@ class Service:
         *,
         basemap: bytes | None = None,
         headless: bool = False,
+        nameless: str = "",
     ) -> None:
+        self._nameless = nameless
         self._endpoints = endpoints
         self._settings = settings
         self._clock = clock
@@ -128,12 +133,19 @@ class Service:
         await self.parts.gateway.ready.wait()
         await self.parts.worker.caught_up.wait()
         await self.parts.publisher.ready.wait()
+        if self.parts.identity.doorkeeper is not None:
+            await self.parts.identity.doorkeeper.wait_ready()
 
     async def wait_for_caseload(self, version: str) -> None:
         """Wait until a version of the caseload is in force."""
         while self.parts.worker.partition.kept.version != version:
             self._replanned.clear()
             await self._replanned.wait()
+
+    async def wait_for_credentials(self, version: int) -> None:
+        """Wait until this version of the credentials opens the door."""
+        if self.parts.identity.doorkeeper is not None:
+            await self.parts.identity.doorkeeper.copy.wait_for(version)
 
     async def run(self) -> None:
         """Run until cancelled.
@@ -145,6 +157,8 @@ class Service:
             await self._run()
         except StreamsError as error:
             raise CordonError(str(error)) from error
+        except TokenError as error:
+            raise CordonError(f"broker.issuer_seed in the settings: {error}.") from error
         except nats.errors.Error as error:
             raise CordonError(
                 f"The broker does not let the service in: {error}. Check broker.nats_url in the "
@@ -194,9 +208,7 @@ class Service:
         """Make all parts; nothing runs yet."""
         ends, settings, clock = self._endpoints, self._settings, self._clock
         js = nc.jetstream()
-        broker = MqttBroker(
-            ends.mqtt_host, ends.mqtt_port, ends.mqtt_user or None, ends.mqtt_password or None
-        )
+        broker = self._mqtt_broker()
         publisher = Publisher(broker, identifier="cordon-alerts-0")
         profiles = load_profiles()
         hub = Hub(secrets.token_hex(8), clock, build=BUILD)
@@ -226,19 +238,10 @@ class Service:
             secret=secrets.token_bytes(32),
             sensitivities=profiles.sensitivities,
         )
-        worker = Worker(
-            nc,
-            keep,
-            partition,
-            outgoing,
-            clock,
-            tick_s=settings.engine.sweep_interval_s,
-            checkpoint_s=settings.engine.checkpoint_interval_s,
-            journal_end=stream_ends[Stream.JOURNAL],
-        )
+        worker = self._worker(nc, keep, partition, outgoing, stream_ends)
         journal = JournalWriter(gateway_nc)
         gateway = Gateway(broker, journal, clock)
-        watch = BrokerWatch(ends.system_url, journal, clock, gateway=gateway.name)
+        refusals = BrokerRefusals(journal, clock, name=f"{gateway.name}.watch")
         return Parts(
             gateway=gateway,
             journal=journal,
@@ -254,8 +257,35 @@ class Service:
             profiles=profiles,
             strangers=strangers,
             forwarder=forwarder_of(settings.forwarding, broker),
-            watch=watch if ends.system_url else None,
+            identity=assemble_identity(
+                ends, self._home, keep, nc, refusals, clock, nameless=self._nameless
+            ),
         )
+
+    def _worker(
+        self,
+        nc: NatsClient,
+        keep: Keep,
+        partition: Partition,
+        outgoing: Outgoing,
+        stream_ends: Mapping[Stream, int],
+    ) -> Worker:
+        engine = self._settings.engine
+        return Worker(
+            nc,
+            keep,
+            partition,
+            outgoing,
+            self._clock,
+            tick_s=engine.sweep_interval_s,
+            checkpoint_s=engine.checkpoint_interval_s,
+            journal_end=stream_ends[Stream.JOURNAL],
+        )
+
+    def _mqtt_broker(self) -> MqttBroker:
+        ends = self._endpoints
+        user, password = ends.mqtt_user or None, ends.mqtt_password or None
+        return MqttBroker(ends.mqtt_host, ends.mqtt_port, user, password, ends.mqtt_tls)
 
     def _runs(self, parts: Parts, heard: Heard) -> dict[str, Callable[[], Awaitable[None]]]:
         """What is kept running, by name."""
@@ -270,11 +300,10 @@ class Service:
             "heartbeat": parts.heartbeat.run,
             "evidence": parts.writer.run,
             "caseload": parts.feed.run,
+            **parts.identity.runs(),
         }
         if parts.forwarder is not None:
             runs["forwarding"] = parts.forwarder.run
-        if parts.watch is not None:
-            runs["broker-watch"] = parts.watch.run
         if self._bound is not None:
             runs["console"] = self._console(parts, self._bound)
             runs["positions"] = lambda: self._show_positions(parts)

@@ -47,6 +47,62 @@ class Broker(_Section, frozen=True):
     mqtt_port: Annotated[Port, Meta(description="Port of the MQTT listener.")] = 1883
     mqtt_user: Annotated[str, Meta(description="The service's MQTT user.")] = ""
     mqtt_password: Annotated[str, Meta(description="The service's MQTT password.")] = ""
+    devices: Annotated[
+        Literal["registered", "open"],
+        Meta(
+            description="'registered': a device comes in with its credential and speaks for itself "
+            "alone. 'open': whoever reaches the MQTT port may speak for any device."
+        ),
+    ] = "registered"
+    mqtt_tls: Annotated[bool, Meta(description="Whether the MQTT listener speaks TLS.")] = True
+    mqtt_ca: Annotated[
+        str,
+        Meta(
+            description="PEM file of the CA that the service trusts there. Empty: Cordon's own (see "
+            "`cordon ca`), or the system's with a server of yours."
+        ),
+    ] = ""
+    mqtt_certificate: Annotated[
+        str,
+        Meta(description="Embedded: PEM file of the listener. Empty: issued by Cordon's own CA."),
+    ] = ""
+    mqtt_key: Annotated[str, Meta(description="Embedded: PEM file of its key.")] = ""
+    mqtt_client_certificates: Annotated[
+        bool, Meta(description="Embedded: let nobody in without a certificate of mqtt_ca.")
+    ] = False
+    mqtt_service_certificate: Annotated[
+        str, Meta(description="PEM file the service shows to a server of yours that demands one.")
+    ] = ""
+    mqtt_service_key: Annotated[str, Meta(description="PEM file of its key.")] = ""
+    mqtt_listen: Annotated[
+        str,
+        Meta(
+            pattern=r"^(.+):[0-9]{1,5}$",
+            description="Embedded: where devices are heard, host:port; port 0: any free one.",
+        ),
+    ] = "127.0.0.1:0"
+    public_address: Annotated[
+        str,
+        Meta(
+            description="Where devices reach the MQTT listener, host:port: printed for those who "
+            "set devices up, and the name in the certificate."
+        ),
+    ] = ""
+    authorization_url: Annotated[
+        str,
+        Meta(
+            description="A server of yours: NATS address of the authorization account; see "
+            "docs/operations.md. Empty: it lets devices in by its own rules."
+        ),
+    ] = ""
+    issuer_seed: Annotated[
+        str,
+        Meta(description="The same: seed of the key that signs (`cordon authorize --new-key`)."),
+    ] = ""
+    log_file: Annotated[
+        str,
+        Meta(description="The same: its log, if it is on this machine, to see what it forbids."),
+    ] = ""
     store_bytes: Annotated[
         int,
         Meta(
@@ -213,7 +269,7 @@ def _json(variable: str, value: str) -> Any:
         raise SettingsError(f"{variable} must be a JSON list: {error}") from error
 
 
-_SECRETS = {"nats_url", "system_url", "mqtt_password", "url"}
+_SECRETS = {"nats_url", "system_url", "mqtt_password", "url", "authorization_url", "issuer_seed"}
 
 
 def describe(settings: Settings) -> str:

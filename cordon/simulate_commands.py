@@ -16,6 +16,7 @@ from cordon.errors import CordonError
 from cordon.logs import configure_logs
 from cordon.settings import Settings
 from cordon.signals import stopping_on_signals
+from ingest.tls import TlsFilesError
 from simulators.casting import tracks_caseload
 from simulators.csv_tracks import parse_columns
 from simulators.run import TownOptions, TracksOptions, run_town, run_tracks
@@ -44,6 +45,19 @@ def _to_a_broker(command: CommandT) -> CommandT:
         click.option("--for", "for_s", type=click.FloatRange(min=1), help="Seconds to run."),
         click.option("--port", type=click.IntRange(1, 65_535), help="Port of the MQTT broker."),
         click.option("--host", help="Host of the MQTT broker."),
+        click.option(
+            "--passwords",
+            type=FILE,
+            help="JSON of the devices' passwords: cordon device provision --all --json > FILE.",
+        ),
+        click.option(
+            "--ca", type=FILE, help="PEM of the CA of the broker: with it they speak TLS."
+        ),
+        click.option(
+            "--certificates",
+            type=click.Path(path_type=Path, exists=True, file_okay=False),
+            help="Folder of `cordon device provision --certificate`, for those that show one.",
+        ),
     ):
         command = option(command)
     return command
@@ -87,6 +101,9 @@ def tracks(
     for_s: float | None,
     host: str | None,
     port: int | None,
+    passwords: Path | None,
+    ca: Path | None,
+    certificates: Path | None,
     *,
     start_together: bool,
     as_json: bool,
@@ -120,7 +137,8 @@ def tracks(
         start_together=start_together,
         for_s=for_s,
     )
-    _run(options, settings, host, port, as_json=as_json)
+    broker = _broker(settings, host, port, passwords, ca, certificates)
+    _run(options, settings, broker, as_json=as_json)
 
 
 @simulate.command()
@@ -133,11 +151,46 @@ def town(
     for_s: float | None,
     host: str | None,
     port: int | None,
+    passwords: Path | None,
+    ca: Path | None,
+    certificates: Path | None,
     *,
     as_json: bool,
 ) -> None:
     """Let the people of a made-up town walk and drive about."""
-    _run(TownOptions(seed=seed, for_s=for_s), settings, host, port, as_json=as_json)
+    broker = _broker(settings, host, port, passwords, ca, certificates)
+    _run(TownOptions(seed=seed, for_s=for_s), settings, broker, as_json=as_json)
+
+
+def _broker(
+    settings: Settings,
+    host: str | None,
+    port: int | None,
+    passwords: Path | None,
+    ca: Path | None,
+    certificates: Path | None,
+) -> Broker:
+    """Where the devices connect, and with what.
+
+    Raises:
+        CordonError: The passwords cannot be read.
+    """
+    try:
+        given = (
+            msgspec.json.decode(passwords.read_bytes(), type=dict[str, str]) if passwords else {}
+        )
+    except (OSError, msgspec.MsgspecError) as error:
+        raise CordonError(
+            f"{passwords} does not hold passwords by device as JSON; "
+            "`cordon device provision --all --json` prints them so."
+        ) from error
+    return Broker(
+        host=host or settings.broker.mqtt_host,
+        port=port or settings.broker.mqtt_port,
+        passwords=given,
+        ca_file=str(ca or ""),
+        certificates=str(certificates or ""),
+    )
 
 
 def _write(file: Path, data: bytes) -> None:
@@ -150,17 +203,15 @@ def _write(file: Path, data: bytes) -> None:
 def _run(
     options: TownOptions | TracksOptions,
     settings: Settings,
-    host: str | None,
-    port: int | None,
+    broker: Broker,
     *,
     as_json: bool,
 ) -> None:
     # Devices that lose their connection say so; reports alone belong on standard output.
     configure_logs(msgspec.structs.replace(settings.logs, level="warning", format="text"))
-    broker = Broker(host=host or settings.broker.mqtt_host, port=port or settings.broker.mqtt_port)
     try:
         report = asyncio.run(_play(options, broker))
-    except SimulationError as error:
+    except (SimulationError, TlsFilesError) as error:
         raise CordonError(str(error)) from error
     report = msgspec.structs.replace(report, published_keys=set())
     if as_json:

@@ -8,6 +8,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
@@ -39,14 +40,25 @@ class Simulation:
 
     Args:
         options: What to play.
-        endpoints: The broker the devices connect to, as strangers: without the service's rights.
+        endpoints: The broker the devices connect to, without the service's rights.
+        passwords: Of the devices, by id.
     """
 
-    def __init__(self, options: TownOptions | TracksOptions, endpoints: Endpoints) -> None:
+    def __init__(
+        self,
+        options: TownOptions | TracksOptions,
+        endpoints: Endpoints,
+        passwords: Mapping[str, str] | None = None,
+    ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="cordon-simulation-")
         self._published = Path(self._folder.name) / "published.csv"
         self._options = msgspec.structs.replace(options, published_file=str(self._published))
-        self._broker = Broker(host=endpoints.mqtt_host, port=endpoints.mqtt_port)
+        self._broker = Broker(
+            host=endpoints.mqtt_host,
+            port=endpoints.mqtt_port,
+            passwords=dict(passwords or {}),
+            ca_file=str(endpoints.mqtt_ca or ""),
+        )
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
         self._connected = asyncio.Event()

@@ -16,7 +16,8 @@ from psycopg.rows import class_row
 
 from devices.instants import to_datetime
 from devices.reports import ORDINARY
-from evidence import unassigned
+from evidence import strangers, unassigned
+from evidence.strangers import Stranger
 from evidence.text import clean
 from evidence.unassigned import HeardDevice
 
@@ -232,6 +233,10 @@ class Reader:
         _within("devices", limit, unassigned.MOST_LISTED)
         values = unassigned.values(assigned, now_us, limit)
         return await self._read(HeardDevice, unassigned.QUERY, values)
+
+    async def strangers(self, now_us: int) -> list[Stranger]:
+        """Names under which somebody knocked of late and was not let in, the last one first."""
+        return await self._read(Stranger, strangers.QUERY, strangers.values(now_us))
 
     async def track(self, device: str, from_us: int, to_us: int) -> list[TrackFix]:
         """The fixes of a device from an instant to before another, by fix time.

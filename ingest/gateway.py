@@ -26,6 +26,7 @@ from ingest.formats.registry import TOPIC_FILTERS
 from ingest.journal import JournalUnavailableError
 from ingest.mqtt import BACKOFF_FIRST_S, BACKOFF_MOST_S, AckClient, Incoming, MqttBroker
 from ingest.signatures import NO_KEYS, Keys
+from ingest.tls import explained
 
 MAX_BATCH_MESSAGES = 500
 MAX_BATCH_BYTES = 512 * 1024
@@ -123,7 +124,7 @@ class Gateway:
             try:
                 await self._serve()
             except* (aiomqtt.MqttError, JournalUnavailableError) as group:
-                reasons = [str(error) for error in group.exceptions]
+                reasons = [explained(error) for error in group.exceptions]
                 log.warning("gateway_disconnected", reasons=reasons, retry_s=self._backoff_s)
             finally:
                 self.ready.clear()

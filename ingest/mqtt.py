@@ -20,6 +20,7 @@ from paho.mqtt.client import MQTTMessage
 
 from devices.instants import Clock
 from ingest.ending import end_if_told
+from ingest.tls import explained
 
 KEEPALIVE_S = 30
 ANSWER_LIMIT_S = 10.0
@@ -275,7 +276,7 @@ class Publisher:
                     backoff_s = BACKOFF_FIRST_S
                     await self._hold(client)
             except aiomqtt.MqttError as error:
-                log.warning("publisher_disconnected", error=str(error), retry_s=backoff_s)
+                log.warning("publisher_disconnected", error=explained(error), retry_s=backoff_s)
             end_if_told()
             await asyncio.sleep(backoff_s)
             backoff_s = min(2 * backoff_s, BACKOFF_MOST_S)

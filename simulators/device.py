@@ -29,6 +29,7 @@ from devices.commands import (
     decode_command,
 )
 from devices.instants import Clock, from_iso, to_iso
+from ingest.tls import explained
 from simulators import wire
 from simulators.outbox import WINDOW, Item, Outbox, Parcel
 from simulators.recording import SPEED_LIMIT_MPS
@@ -124,6 +125,7 @@ class SimulatedDevice:
         self.counts = DeviceCounts()
         self.outbox = Outbox()
         self._broker = broker
+        self._tls = broker.tls_of(name)
         self._clock = clock
         self._key = key
         self._observer = observer or Observer()
@@ -199,7 +201,7 @@ class SimulatedDevice:
                     await self._session(client)
             except aiomqtt.MqttError as error:
                 self.counts.failures += 1
-                log.info("device_disconnected", device=self.name, reason=str(error))
+                log.info("device_disconnected", device=self.name, reason=explained(error))
             if self._closing and len(self.outbox) == 0:
                 return
             if self.counts.connects > connects:
@@ -227,11 +229,13 @@ class SimulatedDevice:
         # Both statements of a connection carry its beginning. The will cannot know the moment of
         # the loss, and an earlier time than "online" would make it look out of date.
         self._connection_us = self._clock()
+        user, password = self._broker.user_of(self.name)
         client = aiomqtt.Client(
             self._broker.host,
             self._broker.port,
-            username=self._broker.username,
-            password=self._broker.password,
+            username=user,
+            password=password,
+            tls_context=self._tls,
             identifier=self.name,
             clean_session=True,
             will=aiomqtt.Will(

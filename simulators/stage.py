@@ -163,7 +163,8 @@ class Stage:
         if not self._stop.is_set() and not any(device.online.is_set() for device in self.devices):
             raise SimulationError(
                 f"no MQTT broker answers at {self._broker.host}:{self._broker.port}, or it refuses "
-                "these devices; check the address and that the service is running"
+                "these devices; check the address, that the service is running, and that the "
+                "devices are provisioned (the console shows under Refused who is not let in)"
             )
 
     async def _perform(self, perform: Callable[[], Awaitable[None]], for_s: float | None) -> None:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import hmac
 import math
+import ssl
+from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
 from devices.instants import to_iso
+from ingest.tls import client_context
 
 ROOT = "cordon/v1"
 
@@ -20,12 +23,46 @@ ReceiptState = Literal["received", "shown", "answered"]
 
 
 class Broker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where the devices connect. Without a user name they come as plain devices."""
+    """Where the devices connect, and with what.
+
+    Attributes:
+        username, password: Of all devices; without them they come as strangers.
+        passwords: Each device's own, by its id, which is then its user name. Never shown.
+        ca_file: PEM of whom they trust; with it they speak TLS.
+        certificates: Folder with ``DEVICE.crt`` and ``DEVICE.key`` of those that show one.
+    """
 
     host: str = "127.0.0.1"
     port: int = 1883
     username: str | None = None
     password: str | None = None
+    passwords: dict[str, str] = {}
+    ca_file: str = ""
+    certificates: str = ""
+
+    def __repr__(self) -> str:
+        """Without the passwords."""
+        return f"Broker({self.host}:{self.port})"
+
+    def user_of(self, device: str) -> tuple[str | None, str | None]:
+        """Name and password that a device gives."""
+        own = self.passwords.get(device)
+        return (self.username, self.password) if own is None else (device, own)
+
+    def tls_of(self, device: str) -> ssl.SSLContext | None:
+        """With what a device comes; None: in clear.
+
+        Raises:
+            ingest.tls.TlsFilesError: A file is missing or does not fit.
+        """
+        if not self.ca_file:
+            return None
+        own = Path(self.certificates) / device
+        if self.certificates and own.with_suffix(".crt").exists():
+            return client_context(
+                self.ca_file, str(own.with_suffix(".crt")), str(own.with_suffix(".key"))
+            )
+        return client_context(self.ca_file)
 
 
 class FixMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -1,21 +1,32 @@
-"""The embedded broker: nats-server with its MQTT listener and JetStream, on 127.0.0.1 only."""
+"""The embedded broker: nats-server with its MQTT listener and JetStream.
+
+Its NATS port is on 127.0.0.1 only; so is the MQTT listener unless it is told otherwise.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-import secrets
 import shutil
 import signal
 import sysconfig
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
+from cordon.embedded.broker_memory import (
+    AUTHORIZER_USER,
+    FILE,
+    HOST,
+    SERVICE_USER,
+    SYSTEM_USER,
+    BrokerMemory,
+)
 from cordon.embedded.child import Child
 from cordon.embedded.ports import accepts_connections, free_port
 from cordon.errors import ServerStartError
+from cordon.identity.tokens import Issuer
 
-HOST = "127.0.0.1"
 START_LIMIT_S = 20.0
 STOP_LIMIT_S = 3.0
 PORT_TRIES = 5
@@ -32,7 +43,9 @@ again when that takes longer than this. A gateway that is slower than the one di
 (700 a second) is sent everything twice and becomes slower still; one that keeps pace never needs
 more than some hundreds."""
 
-SERVICE_USER = "service"
+AUTHORIZATION_LIMIT_S = 5
+"""How long who knocks waits for the authorization service's answer."""
+
 _READY = "Server is ready"
 _ADDRESS_IN_USE = "address already in use"
 
@@ -52,23 +65,61 @@ class BrokerLimits:
     sync_interval: str = "1s"
 
 
+@dataclass(frozen=True, slots=True)
+class ListenerTls:
+    """The MQTT listener's certificate, as PEM files.
+
+    Attributes:
+        ca: Of the clients' certificates, and of the own one.
+        client_certificates: Nobody comes in without a certificate of `ca`.
+    """
+
+    certificate: Path
+    key: Path
+    ca: Path
+    client_certificates: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerAccess:
+    """Who may come to the MQTT listener, and how.
+
+    Attributes:
+        devices: ``registered``: the authorization service is asked about everybody. ``open``:
+            whoever comes without a name may speak for any device.
+        tls: None: in clear.
+        host, port: Where it listens; port 0: any free one, the same again if possible.
+    """
+
+    devices: Literal["registered", "open"] = "open"
+    tls: ListenerTls | None = None
+    host: str = HOST
+    port: int = 0
+
+
 class EmbeddedBroker:
     """One nats-server under our supervision.
 
-    Devices connect to `mqtt_port` without a name and get the rights of a device; the service
-    signs in with the password kept beside the data.
+    The service signs in with the password kept beside the data.
 
     Args:
         directory: Its configuration, log and data; created when missing.
         limits: See `BrokerLimits`.
+        access: See `BrokerAccess`.
     """
 
-    def __init__(self, directory: Path, limits: BrokerLimits | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        limits: BrokerLimits | None = None,
+        access: BrokerAccess | None = None,
+    ) -> None:
         self._directory = directory
         self._limits = limits or BrokerLimits()
+        self.access = access or BrokerAccess()
         self.host = HOST
         directory.mkdir(parents=True, exist_ok=True)
-        self._memory = _Memory.load(directory / "broker.json")
+        self._memory = BrokerMemory.load(directory / FILE)
         self.service_user = SERVICE_USER
         self.service_password = self._memory.password
         self._choose_ports()
@@ -80,18 +131,50 @@ class EmbeddedBroker:
         self._answered = False
 
     def _choose_ports(self) -> None:
-        self.port = free_port(preferred=self._memory.port)
-        self.mqtt_port = free_port(preferred=self._memory.mqtt_port, other_than={self.port})
+        fixed, before = self.access.port, self._memory
+        port = free_port(preferred=before.port, other_than={fixed})
+        mqtt_port = fixed or free_port(preferred=before.mqtt_port, other_than={port})
+        self._memory = replace(before, port=port, mqtt_port=mqtt_port)
+
+    @property
+    def port(self) -> int:
+        """Port for NATS clients."""
+        return self._memory.port
+
+    @property
+    def mqtt_port(self) -> int:
+        """Port of the MQTT listener."""
+        return self._memory.mqtt_port
 
     @property
     def nats_url(self) -> str:
         """Address for NATS clients, with the service's credentials."""
-        return f"nats://{self.service_user}:{self.service_password}@{self.host}:{self.port}"
+        return self._memory.nats_url
 
     @property
     def system_url(self) -> str:
         """Address with the rights to hear the server's own advisories, and nothing else."""
-        return f"nats://system:{self._memory.system_password}@{self.host}:{self.port}"
+        return self._memory.system_url
+
+    @property
+    def mqtt_host(self) -> str:
+        """Where clients on this machine find the MQTT listener."""
+        return reached_at(self.access.host)
+
+    @property
+    def authorization_url(self) -> str:
+        """Address with the rights to answer who may come in, and nothing else."""
+        return self._memory.authorization_url
+
+    @property
+    def issuer_seed(self) -> str:
+        """The secret key that such answers are signed with."""
+        return self._memory.issuer_seed
+
+    @property
+    def log(self) -> tuple[Path, int]:
+        """Where it writes its log, and at which byte this start of it began."""
+        return self._child.log
 
     @property
     def pid(self) -> int | None:
@@ -116,7 +199,7 @@ class EmbeddedBroker:
             else:
                 break
         self._answered = True
-        self._memory.save(self._directory / "broker.json", self.port, self.mqtt_port)
+        self._memory.save(self._directory / FILE)
 
     def _start_once(self) -> None:
         config = self._directory / "nats.conf"
@@ -128,7 +211,7 @@ class EmbeddedBroker:
             lambda: (
                 self._child.said(_READY)
                 and accepts_connections(self.host, self.port)
-                and accepts_connections(self.host, self.mqtt_port)
+                and accepts_connections(self.mqtt_host, self.mqtt_port)
             ),
             limit_s=START_LIMIT_S,
         )
@@ -149,10 +232,11 @@ class EmbeddedBroker:
         """The server's configuration file.
 
         Device rights stop at the topics of devices; internal subjects (``core.>``) are the
-        service's alone. `max_ack_pending` bounds what the gateway may hold unacknowledged, per subscription;
-        `ack_wait` is how late a fix in flight to a dead gateway comes again.
+        service's alone. `max_ack_pending` bounds what the gateway may hold unacknowledged, per
+        subscription; `ack_wait` is how late a fix in flight to a dead gateway comes again.
         """
         store = json.dumps(str(self._directory / "jetstream"))
+        is_open = self.access.devices == "open"
         return f"""
 server_name: cordon
 listen: "{self.host}:{self.port}"
@@ -165,62 +249,73 @@ jetstream {{
   limits {{ default_max_consumers: 100000 }}
 }}
 mqtt {{
-  listen: "{self.host}:{self.mqtt_port}"
-  no_auth_user: device
+  listen: {json.dumps(_address(self.access.host, self.mqtt_port))}
+  {"no_auth_user: device" if is_open else ""}
   js_api_timeout: "2s"
   ack_wait: "{ACK_WAIT_S}s"
   max_ack_pending: {MAX_UNACKNOWLEDGED}
   reject_qos2_publish: true
+{_tls(self.access.tls)}
 }}
 accounts {{
   CORDON {{
     jetstream: enabled
     users: [
       {{ user: {self.service_user}, password: "{self.service_password}" }}
-      {{ user: device, password: "{self._memory.device_password}", permissions: {{
+{_any_device(self._memory.device_password) if is_open else ""}
+    ]
+  }}
+  AUTH {{ users: [ {{ user: {AUTHORIZER_USER}, password: "{self._memory.authorizer_password}" }} ] }}
+  SYS {{ users: [ {{ user: {SYSTEM_USER}, password: "{self._memory.system_password}" }} ] }}
+}}
+system_account: SYS
+{"" if is_open else _callout(Issuer.from_seed(self._memory.issuer_seed).public)}
+"""
+
+
+def _address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def reached_at(listened: str) -> str:
+    """Where a program on this machine reaches what listens at an address."""
+    return HOST if listened in {"0.0.0.0", "::"} else listened  # noqa: S104 - said, not bound
+
+
+def _any_device(password: str) -> str:
+    """The user that everybody is who gives no name."""
+    return f"""      {{ user: device, password: "{password}", permissions: {{
           publish: [
             "cordon.v1.*.fix", "cordon.v1.*.event", "cordon.v1.*.status", "cordon.v1.*.receipt",
             "owntracks.*.*", "owntracks.*.*.*"
           ]
           subscribe: ["cordon.v1.*.command"]
-      }} }}
-    ]
+      }} }}"""
+
+
+def _callout(issuer: str) -> str:
+    """Everybody but the users named here is asked about."""
+    return f"""authorization {{
+  timeout: {AUTHORIZATION_LIMIT_S}
+  auth_callout {{
+    issuer: {issuer}
+    account: AUTH
+    auth_users: [ {AUTHORIZER_USER}, {SERVICE_USER}, {SYSTEM_USER} ]
   }}
-  SYS {{ users: [ {{ user: system, password: "{self._memory.system_password}" }} ] }}
-}}
-system_account: SYS
-"""
+}}"""
 
 
-@dataclass(frozen=True, slots=True)
-class _Memory:
-    """What must be the same at the next start: passwords, and the ports if they are free."""
-
-    password: str
-    device_password: str
-    system_password: str
-    port: int = 0
-    mqtt_port: int = 0
-
-    @classmethod
-    def load(cls, file: Path) -> _Memory:
-        try:
-            return cls(**json.loads(file.read_text()))
-        except FileNotFoundError:
-            fresh = secrets.token_urlsafe
-            return cls(password=fresh(24), device_password=fresh(24), system_password=fresh(24))
-        except (ValueError, TypeError) as error:
-            raise ServerStartError(
-                f"{file} is damaged ({error}). Delete it: new passwords will be made, the data "
-                "beside it is kept."
-            ) from error
-
-    def save(self, file: Path, port: int, mqtt_port: int) -> None:
-        fresh = file.with_suffix(".new")
-        fresh.touch(mode=0o600)
-        kept = {name: getattr(self, name) for name in self.__slots__}
-        fresh.write_text(json.dumps(kept | {"port": port, "mqtt_port": mqtt_port}))
-        fresh.replace(file)
+def _tls(tls: ListenerTls | None) -> str:
+    if tls is None:
+        return ""
+    return f"""  tls {{
+    cert_file: {json.dumps(str(tls.certificate))}
+    key_file: {json.dumps(str(tls.key))}
+    ca_file: {json.dumps(str(tls.ca))}
+    verify: {"true" if tls.client_certificates else "false"}
+    min_version: "1.2"
+    timeout: 5
+  }}"""
 
 
 def url_of_running(directory: Path) -> str | None:
@@ -228,11 +323,8 @@ def url_of_running(directory: Path) -> str | None:
 
     None where none ever has.
     """
-    file = directory / "broker.json"
-    if not file.exists():
-        return None
-    memory = _Memory.load(file)
-    return f"nats://{SERVICE_USER}:{memory.password}@{HOST}:{memory.port}"
+    file = directory / FILE
+    return BrokerMemory.load(file).nats_url if file.exists() else None
 
 
 def _program() -> str:

@@ -84,6 +84,11 @@ class Child:
         self._log_began = 0
 
     @property
+    def log(self) -> tuple[Path, int]:
+        """Where its output goes, and at which byte the last start began."""
+        return self._log_file, self._log_began
+
+    @property
     def pid(self) -> int | None:
         """Its process id while it runs."""
         return self._process.pid if self._process and self._process.poll() is None else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import json
 import math
 from collections.abc import AsyncIterator, Callable
@@ -195,15 +196,7 @@ async def world(
     settings: Settings | None = None,
 ) -> AsyncIterator[World]:
     """A service with a caseload in force, a device's connection, and ears on what it sends."""
-    endpoints = Endpoints(
-        nats_url=broker.nats_url,
-        system_url=broker.system_url,
-        mqtt_host=broker.host,
-        mqtt_port=broker.mqtt_port,
-        mqtt_user=broker.service_user,
-        mqtt_password=broker.service_password,
-        dsn=dsn,
-    )
+    endpoints = dataclasses.replace(Endpoints.embedded(broker, None), dsn=dsn)
     settings = settings or settings_for_tests()
     service = Service(endpoints, settings, wall_clock_us, headless=headless)
     async with running(service):

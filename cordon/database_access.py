@@ -1,0 +1,46 @@
+"""The database, for commands that are given beside a running service."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psycopg
+
+from cordon.embedded.postgres import EmbeddedPostgres
+from cordon.errors import CordonError
+from cordon.settings import Settings
+
+START_FIRST = (
+    "Start the service first: `cordon serve`, or `cordon demo`, whose state is in .cordon/demo "
+    "(cordon --state .cordon/demo COMMAND ...). Or name a database with CORDON_DATABASE_URL."
+)
+
+ResultT = TypeVar("ResultT")
+
+
+def dsn_of(settings: Settings) -> str:
+    """Of the database that the settings name, or of the embedded one.
+
+    Raises:
+        CordonError: There is no embedded one yet.
+    """
+    directory = Path(settings.state_directory).resolve() / "postgres"
+    if not settings.database.url and not directory.exists():
+        raise CordonError(f"There is no database in {directory}. {START_FIRST}")
+    return settings.database.url or EmbeddedPostgres(directory).dsn
+
+
+def run_on_database(settings: Settings, work: Coroutine[Any, Any, ResultT]) -> ResultT:
+    """Run something that asks the database.
+
+    Raises:
+        CordonError: It does not answer.
+    """
+    try:
+        return asyncio.run(work)
+    except psycopg.OperationalError as error:
+        what_to_do = "Check database.url in the settings." if settings.database.url else START_FIRST
+        raise CordonError(f"The database cannot be reached: {error} {what_to_do}") from error

@@ -1,0 +1,83 @@
+"""``cordon doctor``: what is wrong with this installation, and what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import click
+import msgspec
+import nats.errors
+from nats.aio.client import Client as NatsClient
+
+from cordon.checks import broker, identity, storage
+from cordon.checks.findings import Check, Finding, Patient
+from cordon.clock import wall_clock_us
+from cordon.connections import Endpoints
+from cordon.servers import known_endpoints
+from cordon.settings import Settings
+
+CHECKS: tuple[Check, ...] = (*broker.CHECKS, *identity.CHECKS, *storage.CHECKS)
+CHECK_LIMIT_S = 30.0
+CONNECT_S = 5
+_MARKS = {"ok": "ok  ", "warn": "WARN", "fail": "FAIL"}
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.pass_obj
+def doctor(settings: Settings, *, as_json: bool) -> None:
+    """Look at a running installation: what is wrong, what it means, what to do.
+
+    Ends with 1 when something has failed.
+    """
+    findings = asyncio.run(examine(settings, known_endpoints(settings)))
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(findings), indent=2).decode())
+    else:
+        for finding in findings:
+            click.echo(f"{_MARKS[finding.state]}  {finding.name:14} {finding.meaning}")
+            if finding.state != "ok" and finding.advice:
+                click.echo(f"{'':20} {finding.advice}")
+    sys.exit(any(finding.state == "fail" for finding in findings))
+
+
+async def examine(settings: Settings, endpoints: Endpoints) -> list[Finding]:
+    """What all checks find, in their order."""
+    async with (
+        _connected(endpoints.nats_url) as (service, why),
+        _connected(endpoints.system_url) as (system, _),
+    ):
+        patient = Patient(settings, endpoints, wall_clock_us(), service, system, why)
+        return [await _carried_out(check, patient) for check in CHECKS]
+
+
+async def _carried_out(check: Check, patient: Patient) -> Finding:
+    try:
+        return await asyncio.wait_for(check(patient), CHECK_LIMIT_S)
+    except Exception as error:  # noqa: BLE001 - one that fails must not keep the others from us
+        said = str(error) or type(error).__name__
+        return Finding(check.__name__, "fail", f"It could not be looked at: {said}")
+
+
+@asynccontextmanager
+async def _connected(url: str) -> AsyncIterator[tuple[NatsClient | None, str]]:
+    """A connection that does not try again; without one, why not."""
+    nc = NatsClient()
+
+    async def quiet(_: Exception) -> None:
+        """What went wrong is raised as well."""
+
+    connected, why = False, "no address"
+    if url:
+        try:
+            await nc.connect(url, allow_reconnect=False, connect_timeout=CONNECT_S, error_cb=quiet)
+            connected, why = True, ""
+        except (nats.errors.Error, OSError) as error:
+            why = str(error) or type(error).__name__
+    try:
+        yield (nc if connected else None), why
+    finally:
+        await nc.close()
