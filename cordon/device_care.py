@@ -14,6 +14,7 @@ from devices.command_reports import take_answers
 from devices.health import Health, HealthStateError
 from devices.health_changes import HealthChange
 from devices.health_reports import take_reports
+from devices.latest import latest_of
 from devices.reports import Batch
 from devices.sequence_changes import GapChange
 from devices.sequences import Sequences, SequenceStateError
@@ -82,9 +83,10 @@ class DeviceCare:
 
     def take(self, batch: Batch, wearing: Wearing) -> Noticed:
         """Take in what a batch says of devices."""
-        troubles = take_reports(self.health, batch)
+        latest = latest_of(batch)
+        troubles = take_reports(self.health, batch, latest)
         gaps = self.sequences.take(batch)
-        return Noticed(troubles, gaps, take_answers(self.commands, batch, wearing), [])
+        return Noticed(troubles, gaps, take_answers(self.commands, batch, latest, wearing), [])
 
     def advance(self, now_us: int) -> Noticed:
         """Let time pass."""

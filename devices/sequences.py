@@ -6,12 +6,12 @@ when it has stayed open for a minute, and its end is reported when late reports 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Collection
 from dataclasses import dataclass, fields
 
 import msgspec
-import numpy as np
 
 from devices.instants import MICROSECONDS
 from devices.reports import Batch
@@ -54,6 +54,7 @@ class SequenceCounts:
     later: int = 0
 
 
+_LATENESS_US = tuple(bound_s * MICROSECONDS for bound_s in LATENESS_S)
 _LATENESS = tuple(field.name for field in fields(SequenceCounts))[-len(LATENESS_S) - 1 :]
 
 
@@ -86,12 +87,11 @@ class Sequences:
         """
         now_us = batch.received_us
         changes = self.advance(now_us)
-        for index in np.unique(batch.fixes["device"]).tolist():
+        for index, (seqs, times_us) in _by_device(batch).items():
             name = batch.devices[index]
             device = self.devices.get(name)
             if device is not None:
-                rows = batch.fixes[batch.fixes["device"] == index]
-                changes += self._take_fixes(name, device, rows["seq"], rows["time_us"], now_us)
+                changes += self._take_fixes(name, device, seqs, times_us, now_us)
         for event in batch.events:
             device = self.devices.get(event.device)
             if device is not None:
@@ -101,31 +101,25 @@ class Sequences:
         return self._told(changes)
 
     def _take_fixes(
-        self,
-        name: str,
-        device: DeviceSequence,
-        seqs: np.ndarray[tuple[int], np.dtype[np.int64]],
-        times_us: np.ndarray[tuple[int], np.dtype[np.int64]],
-        now_us: int,
+        self, name: str, device: DeviceSequence, seqs: list[int], times_us: list[int], now_us: int
     ) -> list[GapChange]:
         before = _numbers(device)
-        changes = None
-        if (np.diff(seqs) == 1).all():
-            last = int(seqs[-1])
-            changes = take_run(name, device, int(seqs[0]), last, int(times_us.max()), now_us)
+        changes: list[GapChange] | None = None
+        first, last = seqs[0], seqs[-1]
+        if last - first == len(seqs) - 1 and seqs == list(range(first, last + 1)):
+            changes = take_run(name, device, first, last, max(times_us), now_us)
         if changes is None:
-            reports = zip(seqs.tolist(), times_us.tolist(), strict=True)
+            reports = zip(seqs, times_us, strict=True)
             changes = [
-                one for seq, time_us in reports for one in take(name, device, seq, time_us, now_us)
+                one for seq, at_us in reports for one in take(name, device, seq, at_us, now_us)
             ]
         self._count(name, device, before, now_us)
-        late_us = now_us - times_us
-        device.late += int(np.count_nonzero(late_us > LATE_US))
-        device.latest_late_us = max(device.latest_late_us, int(late_us.max()))
-        places = np.searchsorted(np.array(LATENESS_S) * MICROSECONDS, late_us)
-        for place, count in zip(*np.unique(places, return_counts=True), strict=True):
-            counted = _LATENESS[int(place)]
-            setattr(self.counts, counted, getattr(self.counts, counted) + int(count))
+        for time_us in times_us:
+            late_us = now_us - time_us
+            counted = _LATENESS[bisect_left(_LATENESS_US, late_us)]
+            setattr(self.counts, counted, getattr(self.counts, counted) + 1)
+            device.late += late_us > LATE_US
+        device.latest_late_us = max(device.latest_late_us, now_us - min(times_us))
         return changes
 
     def _count(
@@ -184,6 +178,17 @@ class Sequences:
         ]
         sequences._untold = deque(sorted(waiting))
         return sequences
+
+
+def _by_device(batch: Batch) -> dict[int, tuple[list[int], list[int]]]:
+    """By index of the device: the numbers and the times of its fixes, in their order."""
+    columns = [batch.fixes[name].tolist() for name in ("device", "seq", "time_us")]
+    found: dict[int, tuple[list[int], list[int]]] = {}
+    for device, seq, time_us in zip(*columns, strict=True):
+        seqs, times_us = found.setdefault(device, ([], []))
+        seqs.append(seq)
+        times_us.append(time_us)
+    return found
 
 
 def _numbers(device: DeviceSequence) -> tuple[int, int, int, int]:

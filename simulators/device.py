@@ -98,7 +98,7 @@ class SimulatedDevice:
         clock: Gives the instant, for its status, receipts and first sequence number.
         handset: Shows notices and messages.
         interval_s: Reports a position so often, however often it is told one, until a command
-            says otherwise; None: each one.
+            says otherwise; None: each one, whatever it is told, as a recording has to be played.
         observer: Is told of fixes and commands.
         key: Signs with it all it sends; without one it signs nothing.
 
@@ -347,7 +347,7 @@ class SimulatedDevice:
 
     def _set_interval(self, command: FixInterval) -> None:
         """Report so often from now on, unless a later command has come before this one."""
-        if command.time > self._interval_of:
+        if self.interval_s is not None and command.time > self._interval_of:
             self._interval_of, self.interval_s = command.time, command.interval_s
 
     def _show(self, command: HandsetCommand) -> bool:
