@@ -16,7 +16,8 @@ from psycopg.rows import class_row
 
 from devices.instants import to_datetime
 from devices.reports import ORDINARY
-from evidence import strangers, unassigned
+from evidence import refused, strangers, unassigned
+from evidence.refused import DeviceRefusals, RefusalCount, RefusedMessage
 from evidence.strangers import Stranger
 from evidence.text import clean
 from evidence.unassigned import HeardDevice
@@ -24,11 +25,6 @@ from evidence.unassigned import HeardDevice
 READS_AT_ONCE = 4
 READ_LIMIT_S = 10
 CONNECT_LIMIT_S = 5
-REFUSALS_LIMIT = 500
-REFUSAL_CODES_LIMIT = 100
-REFUSALS_SCANNED = 10_000
-"""The newest refusals that are grouped by device: one that floods us must not slow the reading."""
-
 TRACK_LIMIT = 100_000
 """Fixes in one answer: a fix a second for a day."""
 
@@ -36,9 +32,6 @@ TRACK_SPAN_US = 31 * 86_400_000_000
 """The longest window of one track."""
 
 CHANGES_LIMIT = 1_000
-PREVIEW_BYTES = 200
-"""As much of a refused payload as is shown; the whole of it stands in `evidence.message`."""
-
 _SESSION = f"""
     SET application_name = 'cordon history';
     SET default_transaction_read_only = on;
@@ -55,55 +48,6 @@ class HistoryUnavailableError(RuntimeError):
 
 class HistoryLimitError(ValueError):
     """More was asked for than one answer may hold."""
-
-
-@dataclass(frozen=True, slots=True)
-class RefusedMessage:
-    """A message, or one item of it, that was not accepted.
-
-    Attributes:
-        item: Position in an array of fixes; None when the whole message was refused.
-        size_bytes: Of the payload as received.
-        preview: The first `PREVIEW_BYTES` of the payload. May hold positions: for staff only.
-    """
-
-    received_us: int
-    journal_position: int
-    device: str
-    topic: str
-    code: str
-    reason: str
-    item: int | None
-    size_bytes: int
-    sha256: bytes
-    preview: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class RefusalCount:
-    """How often one reason was met."""
-
-    code: str
-    count: int
-    devices: int
-    newest_us: int
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceRefusals:
-    """What is wrong with one device for one reason, among the newest refusals.
-
-    Attributes:
-        count: At most `REFUSALS_SCANNED`.
-        item: Position in its array of fixes of the newest one; None for a whole message.
-    """
-
-    device: str
-    code: str
-    reason: str
-    count: int
-    last_us: int
-    item: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,28 +135,34 @@ class Reader:
         """The newest refusals, newest first.
 
         Raises:
-            HistoryLimitError: `limit` is not within 1 and `REFUSALS_LIMIT`.
+            HistoryLimitError: `limit` is not within 1 and `evidence.refused.REFUSALS_LIMIT`.
         """
-        _within("refusals", limit, REFUSALS_LIMIT)
-        return await self._read(RefusedMessage, _REFUSALS, {"limit": limit, "cut": PREVIEW_BYTES})
+        _within("refusals", limit, refused.REFUSALS_LIMIT)
+        return await self._read(
+            RefusedMessage, refused.NEWEST, {"limit": limit, "cut": refused.PREVIEW_BYTES}
+        )
 
     async def refusal_summary(self, since_us: int = 0) -> list[RefusalCount]:
         """How often each reason was met since an instant, the most frequent first."""
         return await self._read(
             RefusalCount,
-            _REFUSAL_SUMMARY,
-            {"since": to_datetime(since_us), "limit": REFUSAL_CODES_LIMIT},
+            refused.SUMMARY,
+            {"since": to_datetime(since_us), "limit": refused.REFUSAL_CODES_LIMIT},
         )
 
     async def refusals_by_device(self, limit: int = 100) -> list[DeviceRefusals]:
         """The newest refusals by device and reason, the one met last first; no ordinary ones.
 
         Raises:
-            HistoryLimitError: `limit` is not within 1 and `REFUSALS_LIMIT`.
+            HistoryLimitError: `limit` is not within 1 and `evidence.refused.REFUSALS_LIMIT`.
         """
-        _within("devices and reasons", limit, REFUSALS_LIMIT)
-        values = {"scanned": REFUSALS_SCANNED, "limit": limit, "ordinary": list(ORDINARY)}
-        return await self._read(DeviceRefusals, _REFUSALS_BY_DEVICE, values)
+        _within("devices and reasons", limit, refused.REFUSALS_LIMIT)
+        values = {
+            "scanned": refused.REFUSALS_SCANNED,
+            "limit": limit,
+            "ordinary": list(ORDINARY),
+        }
+        return await self._read(DeviceRefusals, refused.BY_DEVICE, values)
 
     async def unassigned(
         self, assigned: Collection[str], now_us: int, limit: int = 100
@@ -337,38 +287,6 @@ def _within(what: str, count: int, limit: int) -> None:
     if not 1 <= count <= limit:
         raise HistoryLimitError(f"ask for 1 to {limit} {what}, not {count}")
 
-
-_REFUSALS = """
-    SELECT evidence.us(r.received_at) AS received_us, r.journal_position, r.device,
-        coalesce(m.topic, '') AS topic, r.code, r.reason, r.array_item AS item, r.size_bytes,
-        r.sha256, coalesce(substr(m.payload, 1, %(cut)s), '') AS preview
-    FROM (
-        SELECT * FROM evidence.refusal
-        ORDER BY received_at DESC, journal_position DESC, item DESC LIMIT %(limit)s
-    ) r
-    LEFT JOIN evidence.message m ON m.received_at = r.received_at
-        AND m.journal_position = r.journal_position AND m.item = r.message
-    ORDER BY r.received_at DESC, r.journal_position DESC, r.item DESC
-"""
-
-_REFUSAL_SUMMARY = """
-    SELECT code, count(*) AS count, count(DISTINCT device) AS devices,
-        evidence.us(max(received_at)) AS newest_us
-    FROM evidence.refusal WHERE received_at >= %(since)s
-    GROUP BY code ORDER BY count(*) DESC, code LIMIT %(limit)s
-"""
-
-_REFUSALS_BY_DEVICE = """
-    SELECT device, code, reason, count(*) AS count, evidence.us(max(received_at)) AS last_us,
-        (array_agg(array_item ORDER BY received_at DESC, journal_position DESC, item DESC))[1]
-            AS item
-    FROM (
-        SELECT * FROM evidence.refusal WHERE code <> ALL (%(ordinary)s)
-        ORDER BY received_at DESC, journal_position DESC, item DESC LIMIT %(scanned)s
-    ) newest
-    GROUP BY device, code, reason
-    ORDER BY max(received_at) DESC, device, code, reason LIMIT %(limit)s
-"""
 
 _FIX = """evidence.us(time) AS time_us, seq, evidence.us(received_at) AS received_us, lat_e7, lon_e7,
         accuracy_cm, speed_cms, course_cdeg, altitude_dm, satellites, hdop_c, kind, battery_pct,

@@ -7,15 +7,12 @@ from alerts.deliveries import Entry, encode_entry
 from devices.reports import ORDINARY, Event, Message, Refusal
 from evidence.decided import read_alert_entry
 from evidence.reader import (
-    PREVIEW_BYTES,
-    REFUSALS_LIMIT,
     TRACK_SPAN_US,
-    DeviceRefusals,
     HistoryLimitError,
     HistoryUnavailableError,
     Reader,
-    RefusalCount,
 )
+from evidence.refused import PREVIEW_BYTES, REFUSALS_LIMIT, DeviceRefusals, RefusalCount
 from evidence.store import Store
 from evidence.unassigned import HeardDevice
 from geofence.anomaly_state import Anomaly
@@ -74,7 +71,7 @@ async def test_refusals_are_grouped_by_device_and_reason(
         DeviceRefusals("tag-1", "out_of_range", REASON, 2, NOW_US, 4),
     ]
     assert await reader.refusals_by_device(limit=1) == [not_json]
-    monkeypatch.setattr("evidence.reader.REFUSALS_SCANNED", 2)
+    monkeypatch.setattr("evidence.refused.REFUSALS_SCANNED", 2)
     assert [found.count for found in await reader.refusals_by_device()] == [1, 1]
 
 
