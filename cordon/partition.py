@@ -38,7 +38,9 @@ MAX_TICKS_AT_ONCE = 120
 depend on the others: they follow from the ages at the last one."""
 
 
-_UNUSED = [mark for mark in Mark if mark not in {Mark.USED, Mark.OUTLIER, Mark.MOVED}]
+_IS_UNUSED = np.ones(256, np.bool_)
+_IS_UNUSED[[Mark.USED, Mark.OUTLIER, Mark.MOVED]] = False
+"""By mark, whether a fix moved no track."""
 
 
 class Observer(Protocol):
@@ -107,6 +109,8 @@ class Partition:
         self.ticked_us = 0
         self.position = 0
         self._gateway = ""
+        self._indexed: tuple[str, ...] = ()
+        self._index: dict[str, int] = {}
         self._new_desk = new_desk
         self._outgoing = outgoing
         self._observer = observer
@@ -222,7 +226,7 @@ class Partition:
         fixes = batch.fixes
         if not len(fixes):
             return
-        index = {device: i for i, device in enumerate(self.compiled.plan.tracks)}
+        index = self._track_index()
         track_of = np.array([index.get(device, -1) for device in batch.devices], np.int64)
         update = self.engine.update(
             track_of[fixes["device"]],
@@ -233,10 +237,18 @@ class Partition:
             now_us=batch.received_us,
         )
         self.counts.fixes += len(fixes)
-        self.counts.fixes_unused += int(np.count_nonzero(np.isin(update.marks, _UNUSED)))
+        self.counts.fixes_unused += int(np.count_nonzero(_IS_UNUSED[update.marks]))
         self.counts.fixes_odd += int(np.count_nonzero(update.oddities))
         self._decide(update.transitions, batch.received_us)
         self._note(update.anomalies, batch.received_us)
+
+    def _track_index(self) -> dict[str, int]:
+        """Index of each track by its device; made anew with each plan, not with each batch."""
+        tracks = self.compiled.plan.tracks
+        if self._indexed is not tracks:
+            self._indexed = tracks
+            self._index = {device: index for index, device in enumerate(tracks)}
+        return self._index
 
     def _take_event(self, event: Event, now_us: int) -> None:
         """A beacon between the devices of a pair is the engine's affair, all else the desk's.

@@ -46,6 +46,12 @@ TICK_LAG_US = 200_000
 ticks at the same place."""
 
 READ_WAIT_S = 1.0
+DURABLE_PAUSE_S = 0.05
+"""Rest between two readings of the durable path once the worker has caught up: it then finds only
+what the live path has missed, and each reading costs as much as a batch. A batch that only it
+brings is decided so much later."""
+
+DURABLE_GROUP = 256
 
 MAX_STRIKES = 2
 """So often a batch may end the worker; then it is passed over, or nobody would be watched any more.
@@ -228,11 +234,14 @@ class Worker:
     async def _follow_journal(self) -> None:
         js = self._nc.jetstream()
         while True:
-            reader = StreamReader(js, JOURNAL, self._subject, after=self.partition.position)
+            after = self.partition.position
+            reader = StreamReader(js, JOURNAL, self._subject, after=after, max_group=DURABLE_GROUP)
             try:
                 while True:
                     for entry in await reader.read(READ_WAIT_S):
                         self._take(entry)
+                    if self.caught_up.is_set():
+                        await asyncio.sleep(DURABLE_PAUSE_S)
                     if reader.caught_up and not self.caught_up.is_set():
                         self.partition.go_live(self._clock())
                         self.caught_up.set()

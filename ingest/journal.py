@@ -95,6 +95,7 @@ class JournalWriter:
         self._inbox = nc.new_inbox()
         self._inbox_ready: asyncio.Task[Subscription] | None = None
         self._waiting: dict[str, asyncio.Future[_Answer]] = {}
+        self._watching: asyncio.Task[None] | None = None
         self._attempts = 0
         self._retry_slots = asyncio.Semaphore(RETRIES_AT_ONCE)
         self._refusing = False
@@ -193,30 +194,34 @@ class JournalWriter:
             raise _NotKept("not connected to nats-server")
         self._attempts += 1
         reply = f"{self._inbox}.{self._attempts}"
-        connection = self._nc.stats["reconnects"]
         answer = self._waiting[reply] = asyncio.get_running_loop().create_future()
+        if self._watching is None or self._watching.done():
+            watch = self._watch_connection(self._nc.stats["reconnects"])
+            self._watching = asyncio.create_task(watch, name="journal-connection")
         try:
             headers = {BATCH_HEADER: part.name, "Nats-Msg-Id": part.name}
-            await self._nc.publish(self._subject, part.data, reply=reply, headers=headers)
-            return _position(await self._wait(answer, connection))
+            async with asyncio.timeout(ACK_LIMIT_S):
+                await self._nc.publish(self._subject, part.data, reply=reply, headers=headers)
+                return _position(await answer)
+        except TimeoutError:
+            raise _NotKept(f"no confirmation within {ACK_LIMIT_S:g} s") from None
         except (nats.errors.Error, OSError) as error:
             raise _NotKept(f"cannot publish: {error}") from error
         finally:
             del self._waiting[reply]
 
-    async def _wait(self, answer: asyncio.Future[_Answer], connection: int) -> _Answer:
-        """Waits for a confirmation, but not on a connection that can no longer bring it."""
-        loop = asyncio.get_running_loop()
-        end_s = loop.time() + ACK_LIMIT_S
-        while not answer.done():
-            await asyncio.wait({answer}, timeout=CHECK_S)
-            if answer.done():
-                break
-            if not self._nc.is_connected or self._nc.stats["reconnects"] != connection:
-                raise _NotKept("the connection was lost before the confirmation")
-            if loop.time() > end_s:
-                raise _NotKept(f"no confirmation within {ACK_LIMIT_S:g} s")
-        return answer.result()
+    async def _watch_connection(self, connection: int) -> None:
+        """Fails what waits on a connection that can no longer bring an answer; ends with the last."""
+        while self._waiting:
+            await asyncio.sleep(CHECK_S)
+            now = self._nc.stats["reconnects"]
+            if self._nc.is_connected and now == connection:
+                continue
+            connection = now
+            for answer in self._waiting.values():
+                if not answer.done():
+                    lost = "the connection was lost before the confirmation"
+                    answer.set_exception(_NotKept(lost))
 
     async def _answered(self, msg: Msg) -> None:
         waiting = self._waiting.get(msg.subject)

@@ -1,40 +1,40 @@
 """The MQTT clients: one that acknowledges when told to, one that publishes and waits for PUBACK.
 
 aiomqtt gives no way to acknowledge by hand, and reads one packet per turn of the event loop, so
-`AckClient` reaches into it and into the paho client inside. That is why the version is pinned to
-2.5: look at this module again before raising it.
+`AckClient` reaches into it and into the paho client inside: it reads the socket itself, in large
+pieces, keeps the messages and leaves all else to paho. That is why the version is pinned to 2.5:
+look at this module again before raising it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from socket import IPPROTO_TCP, TCP_NODELAY
 from typing import Any, NamedTuple, Self
 
 import aiomqtt
 import structlog
-from paho.mqtt.client import MQTTMessage
 
 from devices.instants import Clock
 from ingest.ending import end_if_told
+from ingest.packets import PUBACK, PacketReader, Publish, puback
 
 KEEPALIVE_S = 30
 ANSWER_LIMIT_S = 10.0
 """How long the broker may take over CONNACK and SUBACK."""
 
-GATHER_S = 0.005
-"""How long a batch goes on gathering while every turn of the event loop brings something. Nobody
-waits when it does not."""
+READ_BYTES = 256 * 1024
+READS_PER_TURN = 4
+"""The most that one turn of the event loop reads is the product: some thousand small messages.
 
-PACKETS_PER_TURN = 200
-"""The most that one turn of the event loop reads, some milliseconds of work.
-
-Left to themselves paho and aiomqtt read one packet per turn. When other work makes turns long (the
-history catching up), that is fewer messages than a busy broker has; the socket fills, the broker
-waits its time and closes the connection.
+Left to themselves paho and aiomqtt read one packet per turn, by four system calls. When other work
+makes turns long (the history catching up), that is fewer messages than a busy broker has; the socket
+fills, the broker waits its time and closes the connection.
 """
 
 PENDING_PUBLISHES = 1_000
@@ -105,6 +105,11 @@ class AckClient(aiomqtt.Client):
         self._clock = clock
         self._arrived: deque[Incoming] = deque()
         self._wake = asyncio.Event()
+        self._packets = PacketReader()
+        self._for_paho = b""
+        self._ended = False
+        self._receive = self._client._sock_recv  # noqa: SLF001
+        self._client._sock_recv = self._feed_paho  # type: ignore[method-assign,assignment]  # noqa: SLF001
 
     async def __aenter__(self) -> Self:
         """Connects.
@@ -151,7 +156,6 @@ class AckClient(aiomqtt.Client):
             self._wake.clear()
             await self._wake.wait()
             self._require_connection()
-        await self._gather(max_messages)
         taken: list[Incoming] = []
         size_bytes = 0
         while self._arrived and len(taken) < max_messages and size_bytes < max_bytes:
@@ -159,26 +163,27 @@ class AckClient(aiomqtt.Client):
             size_bytes += len(taken[-1].payload)
         return taken
 
-    async def _gather(self, max_messages: int) -> None:
-        """Lets the event loop read on for as long as every turn of it brings something."""
-        end_s = self._loop.time() + GATHER_S
-        seen = 0
-        while seen < len(self._arrived) < max_messages and self._loop.time() < end_s:
-            seen = len(self._arrived)
-            await asyncio.sleep(0)
-
-    def ack(self, message: Incoming) -> bool:
-        """Sends PUBACK for a message of this very connection.
+    def ack(self, messages: Sequence[Incoming]) -> int:
+        """Sends PUBACK for messages of this very connection, in one piece.
 
         Returns:
-            Whether the message is settled; False if the connection is gone, and the broker will
-            send the message again.
+            How many are settled; 0 if the connection is gone, and the broker will send them again.
         """
-        if message.qos == 0:
-            return True
-        if self._disconnected.done():
-            return False
-        return int(self._client.ack(message.mid, message.qos)) == 0
+        mids = [message.mid for message in messages if message.qos]
+        if mids:
+            if self._disconnected.done():
+                return 0
+            self._send(puback(mids))
+        return len(messages)
+
+    def _send(self, data: bytes) -> None:
+        """At once, past paho's queue, which takes four system calls and a turn of the loop."""
+        client, sent = self._client, 0
+        if not client._out_packet:  # noqa: SLF001 -- what waits there must go first
+            with contextlib.suppress(BlockingIOError, OSError):  # a lost socket shows in `_read`
+                sent = client._sock_send(data)  # noqa: SLF001
+        if sent < len(data):
+            client._packet_queue(PUBACK, data[sent:], 0, 0)  # noqa: SLF001
 
     def _require_connection(self) -> None:
         if self._disconnected.done():
@@ -192,43 +197,57 @@ class AckClient(aiomqtt.Client):
         self._loop.call_soon_threadsafe(self._loop.add_reader, sock.fileno(), self._read)
 
     def _read(self) -> None:
-        """Reads what the socket has, up to `PACKETS_PER_TURN`."""
+        """Takes what the socket has, up to `READ_BYTES` times `READS_PER_TURN`."""
+        if self._client.socket() is None:  # closed since this turn was asked for
+            return
         try:
-            for _ in range(PACKETS_PER_TURN):
-                seen = len(self._arrived)
-                self._client.loop_read()
-                if len(self._arrived) == seen and not self._has_decrypted():
+            for _ in range(READS_PER_TURN):
+                data = self._receive(READ_BYTES)
+                self._take_in(data)
+                if not data:
                     return
+        except BlockingIOError:
+            return
         except Exception as error:  # noqa: BLE001 - as in aiomqtt: the connection broke
             if not self._disconnected.done():
                 self._disconnected.set_exception(error)
         else:
             self._loop.call_soon(self._read)  # what TLS has decrypted wakes nobody
 
-    def _has_decrypted(self) -> bool:
-        """Whether TLS holds bytes that the event loop cannot see."""
-        sock = self._client.socket()
-        return isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
+    def _take_in(self, data: bytes) -> None:
+        """Keeps messages; gives all else to paho, and the end of the stream as well."""
+        now_us = self._clock()
+        for packet in self._packets.feed(data):
+            if isinstance(packet, Publish):
+                self._arrived.append(
+                    Incoming(
+                        now_us,
+                        _readable(packet.topic),
+                        packet.payload,
+                        packet.qos,
+                        packet.mid,
+                        packet.retained,
+                    )
+                )
+            else:
+                self._for_paho += packet
+                self._client.loop_read()
+        if not data:
+            self._ended = True
+            self._client.loop_read()
+        if self._arrived:
+            self._wake.set()
 
-    def _on_message(self, client: object, userdata: object, message: MQTTMessage) -> None:  # noqa: ARG002
-        # Replaces aiomqtt's own, which makes a task per message and raises on a topic that is not
-        # UTF-8: such a message would come again after every reconnect and keep all others out.
-        self._arrived.append(
-            Incoming(
-                self._clock(),
-                _readable(message),
-                bytes(message.payload),
-                message.qos,
-                message.mid,
-                message.retain,
-            )
-        )
-        self._wake.set()
+    def _feed_paho(self, size: int) -> bytes:
+        """Stands in for the socket where paho reads: it sees what is not ours."""
+        if not self._for_paho and not self._ended:
+            raise BlockingIOError
+        data, self._for_paho = self._for_paho[:size], self._for_paho[size:]
+        return data
 
 
-def _readable(message: MQTTMessage) -> str:
-    raw: bytes = message._topic  # noqa: SLF001 -- .topic raises on what is not UTF-8
-    return raw.decode("utf-8", "backslashreplace").replace("\0", "\\x00")
+def _readable(topic: bytes) -> str:
+    return topic.decode("utf-8", "backslashreplace").replace("\0", "\\x00")
 
 
 class PublishError(RuntimeError):

@@ -73,7 +73,7 @@ def _spread(sent: NDArray[np.void]) -> Keys:
     counts = sent["count"].astype(np.int64)
     first = sent["device"].astype(np.int64) * _SEQS + sent["seq"]
     within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-    return np.repeat(first, counts) + within
+    return np.asarray(np.repeat(first, counts) + within, np.int64)
 
 
 async def count(result: LoadResult, endpoints: Endpoints, *, limit_s: float) -> Books:
@@ -92,9 +92,7 @@ async def count(result: LoadResult, endpoints: Endpoints, *, limit_s: float) -> 
     return Books(
         published=sent.fixes.size + sent.events.size,
         acknowledged=sent.fixes_acknowledged.size + sent.events_acknowledged.size,
-        journaled=sum(
-            keys.size - _missing(keys, journaled) for keys in (sent.fixes, sent.events)
-        ),
+        journaled=sum(keys.size - _missing(keys, journaled) for keys in (sent.fixes, sent.events)),
         stored=sent.fixes.size
         - _missing(sent.fixes, fixes)
         + sent.events.size

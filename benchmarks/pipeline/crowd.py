@@ -96,9 +96,7 @@ class Crowd:
         on_command: Is given the index of a device and each command that it receives.
     """
 
-    def __init__(
-        self, host: str, port: int, on_command: Callable[[int, bytes], None]
-    ) -> None:
+    def __init__(self, host: str, port: int, on_command: Callable[[int, bytes], None]) -> None:
         self.members: list[Member] = []
         self.reconnects = 0
         self._host = host
@@ -171,12 +169,12 @@ class Crowd:
             self.reconnects += 1
 
     async def _open(self, member: Member, listens: bool, lost: asyncio.Event) -> Link:  # noqa: FBT001
-        topic = f"cordon/v1/{member.name}/command" if listens else None
+        commands = (f"cordon/v1/{member.name}/command", 0) if listens else None
         hello = connect_packet(member.name, None, None)
         _transport, link = await asyncio.get_running_loop().create_connection(
             lambda: Link(
                 hello,
-                topic,
+                commands,
                 lambda _topic, payload: self._on_command(member.index, payload),
                 member.acknowledged,
                 lost.set,

@@ -1,8 +1,8 @@
 """One MQTT 3.1.1 connection of a device under load, at the least cost to the machine measured.
 
 A client library costs more for each message than the broker does, and on two cores what generates
-the load would be the thing measured. This speaks just what a device needs: CONNECT, PUBLISH with
-QoS 1 and its PUBACK, SUBSCRIBE with QoS 0, PINGREQ.
+the load would be the thing measured. This speaks just what is needed: CONNECT, PUBLISH with QoS 1,
+SUBSCRIBE, PUBACK both ways, PINGREQ.
 """
 
 from __future__ import annotations
@@ -49,6 +49,13 @@ def connect_packet(client: str, user: str | None, password: str | None) -> bytes
 class Link(asyncio.Protocol):
     """A connection.
 
+    Args:
+        hello: Of `connect_packet`.
+        subscription: Topic filter and QoS.
+        on_message: Is given topic and payload; then the message is acknowledged.
+        on_acknowledged: Is given the packet id of what the broker has acknowledged.
+        on_lost: Called when the connection is gone.
+
     Attributes:
         ready: Done when the broker has accepted it (and granted its subscription); fails otherwise.
     """
@@ -56,14 +63,14 @@ class Link(asyncio.Protocol):
     def __init__(
         self,
         hello: bytes,
-        topic: str | None,
+        subscription: tuple[str, int] | None,
         on_message: Callable[[str, bytes], None],
         on_acknowledged: Callable[[int], None],
         on_lost: Callable[[], None],
     ) -> None:
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._hello = hello
-        self._topic = topic
+        self._subscription = subscription
         self._on_message = on_message
         self._on_acknowledged = on_acknowledged
         self._on_lost = on_lost
@@ -120,11 +127,15 @@ class Link(asyncio.Protocol):
             self._on_acknowledged(int.from_bytes(body[:2], "big"))
         elif kind == PUBLISH:
             end = 2 + int.from_bytes(body[:2], "big")
-            self._on_message(body[2:end].decode(), body[end:])
+            payload = end + 2 if head & 0x06 else end
+            self._on_message(body[2:end].decode(), body[payload:])
+            if payload > end and self._transport is not None:
+                self._transport.write(_packet(PUBACK, body[end:payload]))
         elif kind == CONNACK and body[1]:
             self.ready.set_exception(ConnectionError(f"the broker refuses it with code {body[1]}"))
-        elif kind == CONNACK and self._topic is not None and self._transport is not None:
-            self._transport.write(_packet(0x82, b"\x00\x01" + _text(self._topic) + b"\x00"))
+        elif kind == CONNACK and self._subscription is not None and self._transport is not None:
+            topic, qos = self._subscription
+            self._transport.write(_packet(0x82, b"\x00\x01" + _text(topic) + bytes((qos,))))
         elif kind in {CONNACK, 0x90} and not self.ready.done():
             self.ready.set_result(None)
 

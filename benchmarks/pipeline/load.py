@@ -10,7 +10,7 @@ import asyncio
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ LATENESS_S = 10.0
 """How long the generator listens on for alerts after the last PUBACK."""
 
 SILENCE_S = 1.5
+POLL_S = 0.05
 KEEPALIVE_S = 20.0
 DAY_FIXES = 1_440
 """What a device keeps in a day of one fix a minute."""
@@ -89,9 +90,7 @@ class Load:
         pinging.cancel()
         result = self._result(began_us, ended_us, behind)
         await self._crowd.close()
-        await asyncio.to_thread(
-            Path(self._spec.result).write_bytes, msgspec.msgpack.encode(result)
-        )
+        await asyncio.to_thread(Path(self._spec.result).write_bytes, msgspec.msgpack.encode(result))
         print("done", flush=True)
 
     # -- what is sent -----------------------------------------------------------------------
@@ -107,7 +106,7 @@ class Load:
         for at_s, do in _merged(self._messages(), self._panics()):
             if at_s >= all_s:
                 break
-            while (ahead_s := start_s + at_s - loop.time()) > 0:
+            if (ahead_s := start_s + at_s - loop.time()) > 0:
                 await asyncio.sleep(ahead_s)
             if at_s >= steady_s and not self._flooding and self._spec.flood_s:
                 self._flooding = True
@@ -245,15 +244,9 @@ class Load:
 
     async def _settle(self) -> None:
         """Wait for the last PUBACK, then for the last alert that is due."""
-        loop = asyncio.get_running_loop()
-        end_s = loop.time() + self._spec.acknowledge_limit_s
-        while self._crowd.unacknowledged and loop.time() < end_s:
-            await asyncio.sleep(0.05)
-        end_s = loop.time() + LATENESS_S
-        while loop.time() < end_s and (self._due.keys() - self._raised.keys()):
-            await asyncio.sleep(0.05)
-        while time.monotonic() - self._heard_s < SILENCE_S:
-            await asyncio.sleep(0.05)
+        await _until(lambda: not self._crowd.unacknowledged, self._spec.acknowledge_limit_s)
+        await _until(lambda: self._due.keys() <= self._raised.keys(), LATENESS_S)
+        await _until(lambda: time.monotonic() - self._heard_s > SILENCE_S, LATENESS_S)
 
     def _result(self, began_us: int, ended_us: int, behind: int) -> LoadResult:
         rows = [
@@ -274,6 +267,14 @@ class Load:
             repeated=self._repeated,
             reconnects=self._crowd.reconnects,
         )
+
+
+async def _until(condition: Callable[[], bool], limit_s: float) -> None:
+    """Wait until a condition holds, for `limit_s` at most."""
+    loop = asyncio.get_running_loop()
+    end_s = loop.time() + limit_s
+    while loop.time() < end_s and not condition():  # noqa: ASYNC110 - nobody announces it
+        await asyncio.sleep(POLL_S)
 
 
 def _instants(per_s: float, from_s: float, to_s: float) -> Iterator[float]:

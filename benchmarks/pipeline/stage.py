@@ -156,15 +156,19 @@ class Process:
 
     def kill(self) -> None:
         """End it as a power cut would."""
-        with contextlib.suppress(ProcessLookupError):
-            self._child.kill()
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: signal.Signals) -> None:
+        # Not by way of subprocess: it would collect the ended child, whose end asyncio waits for.
+        if self._child.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
     async def end(self) -> None:
         """End it in order, or at once when it does not within `END_LIMIT_S`."""
         if self._child.returncode is not None:
             return
-        with contextlib.suppress(ProcessLookupError):
-            self._child.send_signal(signal.SIGTERM)
+        self._signal(signal.SIGTERM)
         try:
             async with asyncio.timeout(END_LIMIT_S):
                 await (self._reading or self._read_on())
