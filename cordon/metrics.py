@@ -46,6 +46,7 @@ class _PartsCollector(Collector):
             "reason",
             parts.gateway.counts.refusals + Counter(_closed_by_broker(parts)),
         )
+        yield from _counters("slow_lane", "Messages taken in later", parts.slow_lane.counts)
         if parts.watch is not None:
             yield from _counters("broker_watch", "Watch on the broker", parts.watch.counts)
         yield from _counters("journal", "Journal writer, since its start", parts.journal.counts)
@@ -73,6 +74,8 @@ class _PartsCollector(Collector):
         yield _gauge("broker_answers", "The broker answers", not parts.heartbeat.silent)
         yield _gauge("gateway_ready", "Subscribed at the broker", parts.gateway.ready.is_set())
         yield _gauge("gateway_unacknowledged", "Messages not journaled yet", parts.gateway.unacked)
+        yield _gauge("gateway_flooding", "Devices that send too much", parts.gateway.flooding)
+        yield _gauge("slow_lane_waiting", "Messages kept for later", parts.slow_lane.waiting)
         yield _gauge("worker_caught_up", "Reading live", worker.caught_up.is_set())
         yield _gauge(
             "worker_lag_seconds", "Age of the batch decided last", (worker.lag_ms or 0) / 1e3

@@ -17,6 +17,7 @@ from evidence.writer import Writer
 from ingest.gateway import Gateway
 from ingest.journal import JournalWriter
 from ingest.mqtt import Publisher
+from ingest.slow_lane import SlowLane
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Parts:
 
     gateway: Gateway
     journal: JournalWriter
+    slow_lane: SlowLane
     worker: Worker
     outgoing: Outgoing
     publisher: Publisher

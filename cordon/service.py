@@ -51,9 +51,10 @@ from evidence.sources import Stream
 from evidence.store import Store
 from evidence.writer import Writer
 from geofence.engine import Rules, warm_up
-from ingest.gateway import Gateway
+from ingest.gateway import Gateway, new_name
 from ingest.journal import JournalWriter
 from ingest.mqtt import MqttBroker, Publisher
+from ingest.slow_lane import SlowLane
 from ingest.streams import StreamsError, ensure_streams
 
 log = structlog.get_logger("service")
@@ -228,11 +229,14 @@ class Service:
             journal_end=stream_ends[Stream.JOURNAL],
         )
         journal = JournalWriter(gateway_nc)
-        gateway = Gateway(broker, journal, clock)
+        name = new_name()
+        slow_lane = SlowLane(gateway_nc, journal, clock, gateway=name)
+        gateway = Gateway(broker, journal, clock, defer=slow_lane.keep, name=name)
         watch = BrokerWatch(ends.system_url, journal, clock, gateway=gateway.name)
         return Parts(
             gateway=gateway,
             journal=journal,
+            slow_lane=slow_lane,
             worker=worker,
             outgoing=outgoing,
             publisher=publisher,
@@ -253,6 +257,7 @@ class Service:
         )
         runs: dict[str, Callable[[], Awaitable[None]]] = {
             "gateway": parts.gateway.run,
+            "slow-lane": parts.slow_lane.run,
             "worker": lambda: self._work(parts.worker),
             "outgoing": parts.outgoing.run,
             "publisher": parts.publisher.run,

@@ -82,16 +82,19 @@ class _Answer(msgspec.Struct):
 
 
 class JournalWriter:
-    """Appends batches to one partition of the journal.
+    """Appends batches to one subject of a stream: by default, to the journal.
 
     It reads the stream's confirmations from an inbox of its own: nats-py leaves the future of a
     refused publish pending for ever.
     """
 
-    def __init__(self, nc: NATS, *, partition: int = 0) -> None:
+    def __init__(
+        self, nc: NATS, *, subject: str = journal_subject(0), stream: str = JOURNAL
+    ) -> None:
         self.counts = JournalCounts()
         self._nc = nc
-        self._subject = journal_subject(partition)
+        self._subject = subject
+        self._stream = stream
         self._inbox = nc.new_inbox()
         self._inbox_ready: asyncio.Task[Subscription] | None = None
         self._waiting: dict[str, asyncio.Future[_Answer]] = {}
@@ -128,7 +131,7 @@ class JournalWriter:
             raise JournalUnavailableError(
                 f"The journal did not confirm a batch within {APPEND_LIMIT_S:g} s. Its messages "
                 "stay with the broker and come again. Look at nats-server: is it up, is its disk "
-                f"full, has the stream {JOURNAL} reached its limit because a reader lags?"
+                f"full, has the stream {self._stream} reached its limit because a reader lags?"
             ) from None
         self.counts.batches += 1
         return position
@@ -202,7 +205,7 @@ class JournalWriter:
             headers = {BATCH_HEADER: part.name, "Nats-Msg-Id": part.name}
             async with asyncio.timeout(ACK_LIMIT_S):
                 await self._nc.publish(self._subject, part.data, reply=reply, headers=headers)
-                return _position(await answer)
+                return self._position(await answer)
         except TimeoutError:
             raise _NotKept(f"no confirmation within {ACK_LIMIT_S:g} s") from None
         except (nats.errors.Error, OSError) as error:
@@ -246,10 +249,10 @@ class JournalWriter:
             self._refusing = False
             log.info("journal_confirms_again")
 
-
-def _position(answer: _Answer) -> int:
-    if answer.error is not None:
-        raise _NotKept(f"refused: {answer.error.description} ({answer.error.code})")
-    if answer.stream != JOURNAL or answer.seq < 1:
-        raise _NotKept(f"confirmed by stream {answer.stream!r} at {answer.seq}, not by {JOURNAL}")
-    return answer.seq
+    def _position(self, answer: _Answer) -> int:
+        if answer.error is not None:
+            raise _NotKept(f"refused: {answer.error.description} ({answer.error.code})")
+        if answer.stream != self._stream or answer.seq < 1:
+            found = f"stream {answer.stream!r} at {answer.seq}"
+            raise _NotKept(f"confirmed by {found}, not by {self._stream}")
+        return answer.seq

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import ssl
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from socket import IPPROTO_TCP, TCP_NODELAY
 from typing import Any, NamedTuple, Self
@@ -88,7 +88,14 @@ class AckClient(aiomqtt.Client):
     acknowledgement (`max_ack_pending` of nats-server, `max_inflight_messages` of mosquitto).
     """
 
-    def __init__(self, broker: MqttBroker, *, identifier: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        broker: MqttBroker,
+        *,
+        identifier: str,
+        clock: Clock,
+        is_urgent: Callable[[str], bool] = lambda _topic: False,
+    ) -> None:
         super().__init__(
             broker.host,
             broker.port,
@@ -103,6 +110,8 @@ class AckClient(aiomqtt.Client):
         )
         self._client.manual_ack_set(True)
         self._clock = clock
+        self._is_urgent = is_urgent
+        self._urgent: deque[Incoming] = deque()
         self._arrived: deque[Incoming] = deque()
         self._wake = asyncio.Event()
         self._packets = PacketReader()
@@ -140,8 +149,16 @@ class AckClient(aiomqtt.Client):
                 "the broker's limits on subscriptions."
             )
 
+    async def leave(self, filters: tuple[str, ...]) -> None:
+        """Gives up subscriptions that this session may have from earlier.
+
+        Raises:
+            aiomqtt.MqttError: The broker does not answer.
+        """
+        await self.unsubscribe(list(filters))
+
     async def take(self, max_messages: int, max_bytes: int) -> list[Incoming]:
-        """Everything that has arrived, at least one message, in order.
+        """What has arrived, at least one message, in order; what is urgent first and by itself.
 
         Args:
             max_messages: The most to take at once.
@@ -152,14 +169,15 @@ class AckClient(aiomqtt.Client):
                 here; the broker still has it.
         """
         self._require_connection()
-        while not self._arrived:
+        while not (self._arrived or self._urgent):
             self._wake.clear()
             await self._wake.wait()
             self._require_connection()
+        waiting = self._urgent or self._arrived
         taken: list[Incoming] = []
         size_bytes = 0
-        while self._arrived and len(taken) < max_messages and size_bytes < max_bytes:
-            taken.append(self._arrived.popleft())
+        while waiting and len(taken) < max_messages and size_bytes < max_bytes:
+            taken.append(waiting.popleft())
             size_bytes += len(taken[-1].payload)
         return taken
 
@@ -219,23 +237,16 @@ class AckClient(aiomqtt.Client):
         now_us = self._clock()
         for packet in self._packets.feed(data):
             if isinstance(packet, Publish):
-                self._arrived.append(
-                    Incoming(
-                        now_us,
-                        _readable(packet.topic),
-                        packet.payload,
-                        packet.qos,
-                        packet.mid,
-                        packet.retained,
-                    )
-                )
+                topic = _readable(packet.topic)
+                waiting = self._urgent if self._is_urgent(topic) else self._arrived
+                waiting.append(Incoming(now_us, topic, *packet[1:]))
             else:
                 self._for_paho += packet
                 self._client.loop_read()
         if not data:
             self._ended = True
             self._client.loop_read()
-        if self._arrived:
+        if self._arrived or self._urgent:
             self._wake.set()
 
     def _feed_paho(self, size: int) -> bytes:

@@ -25,12 +25,12 @@ MAX_PAYLOAD_BYTES = 1_048_576
 """Largest message on the wire. A device's own limit is lower (`ingest.native`); what passes this
 one makes the server close the connection of who sent it."""
 
-MAX_UNACKNOWLEDGED = 2_000
-ACK_WAIT_S = 3
+MAX_UNACKNOWLEDGED = 10_000
+ACK_WAIT_S = 2
 """So many messages of one subscription are handed over before the first is acknowledged, and each
-again when that takes longer than this. A gateway that is slower than the one divided by the other
-(700 a second) is sent everything twice and becomes slower still; one that keeps pace never needs
-more than some hundreds."""
+again when that takes longer than this: what was on its way to a gateway that died comes again so
+late. While the journal stalls, alerts go on until the first is used up. A gateway slower than the
+one divided by the other (5,000 a second) is sent again what it already has, and passes that over."""
 
 SERVICE_USER = "service"
 _READY = "Server is ready"
