@@ -51,6 +51,7 @@ class _PartsCollector(Collector):
             yield from _counters("broker_watch", "Watch on the broker", parts.watch.counts)
         yield from _counters("journal", "Journal writer, since its start", parts.journal.counts)
         yield from _counters("worker", "Worker, since its start", parts.worker.counts)
+        yield from _counters("express", "Urgent events", parts.worker.express.counts)
         partition = parts.worker.partition
         yield from _counters("engine", "Engine, since the start", partition.counts)
         yield from _counters("desk", "Alert desk, since its start", partition.desk.counts)

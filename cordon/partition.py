@@ -117,6 +117,7 @@ class Partition:
         self._tick_us = int(tick_s * MICROSECONDS)
         self._build = build
         self._rules = rules
+        self._rules_version = rules.version  # a digest of all parameters: not for every decision
 
     @property
     def conditions(self) -> dict[str, Condition]:
@@ -267,6 +268,11 @@ class Partition:
         bearer = self.compiled.bearers.get(event.device) or stranger(event.device)
         self._outgoing.changed(self.desk.on_event(event, bearer, now_us=now_us))
 
+    def take_urgent(self, event: Event, now_us: int) -> None:
+        """Tell of an event that has not been journaled yet; when its batch comes, it is known."""
+        bearer = self.compiled.bearers.get(event.device) or stranger(event.device)
+        self._outgoing.changed(self.desk.on_event(event, bearer, now_us=now_us))
+
     def _decide(self, transitions: Sequence[Transition], now_us: int) -> None:
         if not transitions:
             return
@@ -293,7 +299,7 @@ class Partition:
             person=bearer.person,
             role=bearer.role,
             agency=bearer.agencies[0] if bearer.agencies else "",
-            rules=self._rules.version,
+            rules=self._rules_version,
             build=self._build,
             caseload_version=self.compiled.plan.version,
             after_position=self.position,
@@ -310,7 +316,7 @@ class Partition:
             protected=watch.protected,
             tag=watch.tag,
             handset=watch.handset,
-            rules=watch.decided_by(self._rules.version),
+            rules=watch.decided_by(self._rules_version),
             build=self._build,
             caseload_version=self.compiled.plan.version,
             after_position=self.position,

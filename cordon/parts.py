@@ -9,6 +9,7 @@ from console.hub import Hub
 from cordon.broker_watch import BrokerWatch
 from cordon.caseload_feed import CaseloadFeed
 from cordon.heartbeat import Heartbeat
+from cordon.nearness import Nearness
 from cordon.outgoing import Outgoing
 from cordon.supervision import Supervisor
 from cordon.worker import Worker
@@ -40,5 +41,6 @@ class Parts:
     hub: Hub
     supervisor: Supervisor
     heartbeat: Heartbeat
+    nearness: Nearness
     profiles: Profiles
     watch: BrokerWatch | None

@@ -34,6 +34,7 @@ from cordon.errors import CordonError
 from cordon.heartbeat import Heartbeat
 from cordon.keep import Keep
 from cordon.metrics import Metrics
+from cordon.nearness import Nearness
 from cordon.outgoing import Outgoing
 from cordon.partition import Partition
 from cordon.parts import Parts
@@ -246,6 +247,7 @@ class Service:
             hub=hub,
             supervisor=Supervisor(),
             heartbeat=Heartbeat(nc, gateway_nc),
+            nearness=Nearness(nc, partition, gateway),
             profiles=profiles,
             watch=watch if ends.system_url else None,
         )
@@ -262,6 +264,7 @@ class Service:
             "outgoing": parts.outgoing.run,
             "publisher": parts.publisher.run,
             "heartbeat": parts.heartbeat.run,
+            "nearness": parts.nearness.run,
             "evidence": parts.writer.run,
             "caseload": parts.feed.run,
         }

@@ -29,7 +29,7 @@ MAX_BATCH_MESSAGES = 200
 MAX_BATCH_BYTES = 64 * 1024
 """Payloads of one batch. Decoding so much takes some milliseconds, in which nothing else is done."""
 
-PACE_S = 0.005
+PACE_S = 0.02
 """A batch goes when the one before is in the journal, and after this at the latest: so a batch is
 what has arrived meanwhile, one fix when it is quiet and many when it is not, and a journal that
 stalls delays no alert by more than this."""
