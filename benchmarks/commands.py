@@ -283,6 +283,31 @@ def pipeline(rate: float, seconds: float, batch: int, *, flood: bool, as_json: b
     _print_result(run.result_of(report), as_json=as_json)
 
 
+@bench.command()
+@click.option("--quick", is_flag=True, help="Only the few that the tests run.")
+@click.option("--only", multiple=True, metavar="NAME", help="Only this fault; may be repeated.")
+@click.option(
+    "--write",
+    "page",
+    type=FILE,
+    help="Put the table into this page, in place of the one between its two marks.",
+)
+@_JSON
+def faults(*, quick: bool, only: tuple[str, ...], page: Path | None, as_json: bool) -> None:
+    """Break one thing after another under load, and count what became of every report and alert.
+
+    Kills service, broker and database, stops them for a while, fills the journal and the disk (the
+    last needs root). About a minute for each.
+    """
+    from benchmarks.pipeline import fault_page, faults  # noqa: PLC0415 - heavy: opens servers
+
+    with _telling() as tell:
+        report = faults.run_faults(tell, quick=quick, only=only)
+    if page is not None:
+        fault_page.put_table(page, faults.markdown(report))
+    _print_result(faults.result_of(report), as_json=as_json)
+
+
 @contextmanager
 def _telling() -> Iterator[Callable[[str], None]]:
     """Where progress goes: to a person at a terminal. What is wrong with a file ends the command."""

@@ -7,7 +7,6 @@ import random
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from itertools import count
 
 from benchmarks.pipeline.link import Link, connect_packet, topic_bytes
 
@@ -18,6 +17,7 @@ RETRY_FIRST_S = 0.1
 RETRY_MOST_S = 1.0
 CONNECTING_AT_ONCE = 50
 CONNECT_LIMIT_S = 10.0
+PING_EVERY_S = 10.0
 
 
 @dataclass(slots=True, eq=False)
@@ -89,6 +89,52 @@ class Member:
         self.in_flight.clear()
 
 
+class Agency:
+    """An agency's own system: it is told of every change of an alert, over lost connections."""
+
+    def __init__(
+        self, host: str, port: int, user: str, password: str, on_change: Callable[[bytes], None]
+    ) -> None:
+        self._address = host, port
+        self._hello = connect_packet("agency-system", user, password, clean=False)
+        self._on_change = on_change
+
+    async def run(self, ready: asyncio.Event) -> None:
+        """Listen until cancelled; `ready` is set once it does."""
+        while True:
+            lost = asyncio.Event()
+            try:
+                async with asyncio.timeout(CONNECT_LIMIT_S):
+                    link = await self._open(lost)
+            except (OSError, TimeoutError):
+                await asyncio.sleep(RETRY_FIRST_S)
+                continue
+            ready.set()
+            keeping = asyncio.create_task(_keep_alive(link))
+            await lost.wait()
+            keeping.cancel()
+
+    async def _open(self, lost: asyncio.Event) -> Link:
+        _transport, link = await asyncio.get_running_loop().create_connection(
+            lambda: Link(
+                self._hello,
+                ("cordon/v1/agency/+/alert", 1),
+                lambda _topic, payload: self._on_change(payload),
+                lambda _packet_id: None,
+                lost.set,
+            ),
+            *self._address,
+        )
+        await link.ready
+        return link
+
+
+async def _keep_alive(link: Link) -> None:
+    while True:
+        await asyncio.sleep(PING_EVERY_S)
+        link.ping()
+
+
 class Crowd:
     """Many devices, each on a connection of its own.
 
@@ -128,10 +174,10 @@ class Crowd:
         """Messages that wait for their PUBACK, or to be sent at all."""
         return sum(len(m.waiting) + len(m.in_flight) for m in self.members)
 
-    async def keep_alive(self, every_s: float) -> None:
+    async def keep_alive(self) -> None:
         """Ping on quiet connections."""
-        for _ in count():
-            await asyncio.sleep(every_s)
+        while True:
+            await asyncio.sleep(PING_EVERY_S)
             for member in self.members:
                 if member.link is not None:
                     member.link.ping()
@@ -170,7 +216,7 @@ class Crowd:
 
     async def _open(self, member: Member, listens: bool, lost: asyncio.Event) -> Link:  # noqa: FBT001
         commands = (f"cordon/v1/{member.name}/command", 0) if listens else None
-        hello = connect_packet(member.name, None, None)
+        hello = connect_packet(member.name)
         _transport, link = await asyncio.get_running_loop().create_connection(
             lambda: Link(
                 hello,

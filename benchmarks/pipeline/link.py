@@ -36,12 +36,12 @@ def _packet(head: int, body: bytes) -> bytes:
     return bytes((head,)) + _length(len(body)) + body
 
 
-def connect_packet(client: str, user: str | None, password: str | None) -> bytes:
-    """CONNECT with a clean session."""
-    flags, tail = 0x02, b""
-    if user is not None:
+def connect_packet(client: str, user: str = "", password: str = "", *, clean: bool = True) -> bytes:
+    """CONNECT, with a session that ends with the connection if it is to be clean."""
+    flags, tail = 0x02 if clean else 0, b""
+    if user:
         flags |= 0xC0
-        tail = _text(user) + _text(password or "")
+        tail = _text(user) + _text(password)
     body = _text("MQTT") + bytes((4, flags)) + KEEPALIVE_S.to_bytes(2, "big")
     return _packet(0x10, body + _text(client) + tail)
 

@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 
 from benchmarks.pipeline import reports, scene
-from benchmarks.pipeline.crowd import Crowd, Member, Parcel
+from benchmarks.pipeline.crowd import Agency, Crowd, Member, Parcel
 from benchmarks.pipeline.spec import SENT_DTYPE, LoadResult, LoadSpec
 
 WARMING_S = 5.0
@@ -32,7 +32,7 @@ LATENESS_S = 10.0
 
 SILENCE_S = 1.5
 POLL_S = 0.05
-KEEPALIVE_S = 20.0
+TOLD_LEVELS = ("pre_alert", "alert", "contact", "panic")
 DAY_FIXES = 1_440
 """What a device keeps in a day of one fix a minute."""
 
@@ -68,6 +68,7 @@ class Load:
         self._due: dict[str, tuple[str, float]] = {}  # by alert: what is measured, when published
         self._echoes: dict[tuple[int, int], float] = {}
         self._raised: dict[str, list[str]] = defaultdict(list)
+        self._told: dict[str, list[str]] = defaultdict(list)
         self._latency_s: dict[str, list[float]] = defaultdict(list)
         self._malformed = 0
         self._repeated = 0
@@ -77,9 +78,12 @@ class Load:
 
     async def run(self) -> None:
         """Connect, wait for the word, send, wait for what is outstanding, report."""
-        loop = asyncio.get_running_loop()
+        loop, spec = asyncio.get_running_loop(), self._spec
         await self._crowd.connect(self._order, listening=lambda name: name.startswith(scene.PHONE))
-        pinging = asyncio.create_task(self._crowd.keep_alive(KEEPALIVE_S))
+        background = [asyncio.create_task(self._crowd.keep_alive())]
+        if spec.user:
+            background.append(asyncio.create_task(self._agency().run(hears := asyncio.Event())))
+            await hears.wait()
         print("ready", flush=True)
         await loop.run_in_executor(None, sys.stdin.readline)
         began_us = now_us()
@@ -87,10 +91,11 @@ class Load:
         ended_us, behind = now_us(), self._crowd.unacknowledged
         print("sent", flush=True)
         await self._settle()
-        pinging.cancel()
+        for task in background:
+            task.cancel()
         result = self._result(began_us, ended_us, behind)
         await self._crowd.close()
-        await asyncio.to_thread(Path(self._spec.result).write_bytes, msgspec.msgpack.encode(result))
+        await asyncio.to_thread(Path(spec.result).write_bytes, msgspec.msgpack.encode(result))
         print("done", flush=True)
 
     # -- what is sent -----------------------------------------------------------------------
@@ -221,7 +226,7 @@ class Load:
         for state in ("received", "shown"):
             told = reports.receipt(document["id"], state, now_us())
             member.send(Parcel(member.topic("receipt"), told, index))
-        if document["kind"] != "raised":
+        if document["kind"] != "raised" or document["level"] not in TOLD_LEVELS:
             return
         pair = index // 2
         name = f"panic-{pair}" if document["level"] == "panic" else f"near-{pair}"
@@ -231,6 +236,22 @@ class Load:
         if name in self._due and len(self._raised[name]) == 1:
             measured, published_s = self._due[name]
             self._latency_s[measured].append(heard_s - published_s)
+
+    def _agency(self) -> Agency:
+        spec = self._spec
+        return Agency(spec.host, spec.port, spec.user, spec.password, self._on_change)
+
+    def _on_change(self, payload: bytes) -> None:
+        heard_s = self._heard_s = time.monotonic()
+        change = msgspec.json.decode(payload)
+        alert = change["data"]
+        is_panic = alert["condition"] == "panic"
+        name = f"panic-{alert['device'].rpartition('-')[2]}" if is_panic else alert["condition_id"]
+        if not change["type"].endswith(".raised") or name not in self._due:
+            return
+        if alert["alert_id"] not in self._told[name]:
+            self._told[name].append(alert["alert_id"])
+            self._latency_s["told"].append(heard_s - self._due[name][1])
 
     def _on_echo(self, index: int, document: Any, heard_s: float) -> None:
         """A fix that came back from the relay: of this handset, or of the tag beside it."""
@@ -245,7 +266,8 @@ class Load:
     async def _settle(self) -> None:
         """Wait for the last PUBACK, then for the last alert that is due."""
         await _until(lambda: not self._crowd.unacknowledged, self._spec.acknowledge_limit_s)
-        await _until(lambda: self._due.keys() <= self._raised.keys(), LATENESS_S)
+        heard = self._told if self._spec.user else self._raised
+        await _until(lambda: self._due.keys() <= heard.keys(), LATENESS_S)
         await _until(lambda: time.monotonic() - self._heard_s > SILENCE_S, LATENESS_S)
 
     def _result(self, began_us: int, ended_us: int, behind: int) -> LoadResult:
@@ -262,7 +284,8 @@ class Load:
             behind=behind,
             latency_s=dict(self._latency_s),
             due=list(self._due),
-            raised={name: found for name, found in self._raised.items() if found},
+            raised=dict(self._raised),
+            told=dict(self._told),
             malformed=self._malformed,
             repeated=self._repeated,
             reconnects=self._crowd.reconnects,

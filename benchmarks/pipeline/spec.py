@@ -28,6 +28,7 @@ class LoadSpec(msgspec.Struct, frozen=True, kw_only=True):
         leaps_per_s, panics_per_s: What makes alerts due.
         flushing: Devices that were away for a day, and send what they kept when the flood begins.
         relayed: A relay sends the fixes back, and the way there and back is measured.
+        user, password: With which an agency's system listens; empty: none does.
         acknowledge_limit_s: How long the generator waits at the end for the last PUBACK.
         result: File to write the `LoadResult` to.
     """
@@ -45,6 +46,8 @@ class LoadSpec(msgspec.Struct, frozen=True, kw_only=True):
     relayed: bool
     acknowledge_limit_s: float
     result: str
+    user: str = ""
+    password: str = ""
 
 
 class LoadResult(msgspec.Struct, kw_only=True):
@@ -54,9 +57,10 @@ class LoadResult(msgspec.Struct, kw_only=True):
         sent: Bytes of an array of `SENT_DTYPE`.
         began_us, ended_us: First and last PUBLISH.
         behind: Messages without PUBACK when the last one had been sent.
-        latency_s: By what was measured (`alert`, `panic`, `panic_flood`, `echo`), in order.
+        latency_s: By what was measured (`alert`, `panic`, `panic_flood`, `echo`, `told`), in order.
         due: Names of alerts that had to be raised.
         raised: By the same names, the ids of the alerts that a handset was told were raised.
+        told: The same of the agency's system.
         malformed: Messages sent that nothing can be made of.
         repeated: Messages sent twice on purpose.
         reconnects: Lost connections.
@@ -70,6 +74,7 @@ class LoadResult(msgspec.Struct, kw_only=True):
     latency_s: dict[str, list[float]]
     due: list[str]
     raised: dict[str, list[str]]
+    told: dict[str, list[str]]
     malformed: int
     repeated: int
     reconnects: int

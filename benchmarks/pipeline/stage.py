@@ -37,8 +37,15 @@ _READY = b"  Stop "
 class Stage:
     """Broker and database, and what the service needs to find them."""
 
-    def __init__(self, home: Path, broker: EmbeddedBroker, postgres: EmbeddedPostgres) -> None:
+    def __init__(
+        self,
+        home: Path,
+        broker: EmbeddedBroker,
+        postgres: EmbeddedPostgres,
+        limits: BrokerLimits,
+    ) -> None:
         self.home = home
+        self._limits = limits
         self.broker = broker
         self.postgres = postgres
         self.endpoints = Endpoints.embedded(broker, postgres)
@@ -64,6 +71,7 @@ class Stage:
             f"mqtt_port = {ends.mqtt_port}",
             f"mqtt_user = {_toml(ends.mqtt_user)}",
             f"mqtt_password = {_toml(ends.mqtt_password)}",
+            f"store_bytes = {self._limits.store_bytes}",
             "[database]",
             f"url = {_toml(ends.dsn)}",
             "[logs]",
@@ -80,14 +88,14 @@ def _toml(text: str) -> str:
 
 
 @contextmanager
-def servers(home: Path, limits: BrokerLimits | None = None) -> Iterator[Stage]:
+def servers(home: Path, limits: BrokerLimits) -> Iterator[Stage]:
     """Broker and database inside the block, in a folder of their own."""
     broker = EmbeddedBroker(home / "broker", limits)
     postgres = EmbeddedPostgres(home / "postgres")
     try:
         broker.start()
         postgres.start()
-        yield Stage(home, broker, postgres)
+        yield Stage(home, broker, postgres, limits)
     finally:
         postgres.stop()
         broker.stop()

@@ -34,6 +34,7 @@ one divided by the other (5,000 a second) is sent again what it already has, and
 
 SERVICE_USER = "service"
 _READY = "Server is ready"
+_WRITE_FAILED = "write error"
 _ADDRESS_IN_USE = "address already in use"
 
 
@@ -136,6 +137,21 @@ class EmbeddedBroker:
     def revive(self) -> bool:
         """Start it again if it has died; whether that was so. Does not wait until it answers."""
         return self._child.revive()
+
+    @property
+    def store_failed(self) -> bool:
+        """Whether it has met a full or failing disk since its start. It does not get over that."""
+        return self._child.said(_WRITE_FAILED)
+
+    @property
+    def free_bytes(self) -> int:
+        """Room on the disk that it writes to."""
+        return shutil.disk_usage(self._directory).free
+
+    def restart(self) -> None:
+        """End it and start it again; does not wait until it answers."""
+        self._child.stop(signal.SIGTERM, limit_s=STOP_LIMIT_S)
+        self._child.start()
 
     def stop(self) -> None:
         """End it in order."""
