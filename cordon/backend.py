@@ -76,6 +76,11 @@ class ServiceBackend:
         Raises:
             NotAvailableError: What is done to it now would be done to the past.
         """
+        if self._parts.journal.refusing:
+            reasons.append(
+                "the broker does not keep what it is given: alerts go on for a while, then devices "
+                "keep their fixes; is its disk full?"
+            )
         if not self._parts.worker.caught_up.is_set():
             raise NotAvailableError(
                 "The service is still reading what happened while it was away. Try again in a "
@@ -136,6 +141,11 @@ class ServiceBackend:
             reasons.append("the broker does not answer: devices keep their fixes")
         if not self._parts.gateway.ready.is_set():
             reasons.append("the gateway has no connection to the broker: devices keep their fixes")
+        if self._parts.journal.refusing:
+            reasons.append(
+                "the broker does not keep what it is given: alerts go on for a while, then devices "
+                "keep their fixes; is its disk full?"
+            )
         if not self._parts.worker.caught_up.is_set():
             reasons.append("the worker is still reading the journal: alerts may be late")
         if not self._parts.publisher.connected:
@@ -163,6 +173,8 @@ class ServiceBackend:
     def _broker(self) -> PartView:
         parts = self._parts
         connected = parts.gateway.ready.is_set() and parts.publisher.connected
+        if connected and parts.journal.refusing:
+            return PartView(state="degraded", detail="it keeps nothing: is its disk full?")
         if connected and not parts.heartbeat.silent:
             return PartView(state="up")
         return PartView(state="down", detail="no answer; devices keep their fixes")

@@ -33,12 +33,14 @@ from cordon.console_memory import SessionFile, bind_console
 from cordon.errors import CordonError
 from cordon.heartbeat import Heartbeat
 from cordon.keep import Keep
+from cordon.lease import Lease, instance_name, open_bucket
 from cordon.metrics import Metrics
 from cordon.nearness import Nearness
 from cordon.outgoing import Outgoing
 from cordon.partition import Partition
 from cordon.parts import Parts
 from cordon.picture import Heard, read_basemap
+from cordon.recent import Recent
 from cordon.settings import Settings
 from cordon.streams_source import source_factory
 from cordon.supervision import Supervisor
@@ -77,6 +79,7 @@ class Service:
         clock: The time.
         basemap: GeoJSON beneath the map; None takes the settings' file.
         headless: No console.
+        standby: Take charge only when the service that is in charge is gone.
     """
 
     def __init__(
@@ -87,12 +90,14 @@ class Service:
         *,
         basemap: bytes | None = None,
         headless: bool = False,
+        standby: bool = False,
     ) -> None:
         self._endpoints = endpoints
         self._settings = settings
         self._clock = clock
         self._basemap = basemap or read_basemap(settings.console.basemap)
         self._home = Path(settings.state_directory)
+        self._standby = standby
         self._bound = None if headless else self._bind()
         self._started = asyncio.Event()
         self._replanned = asyncio.Event()
@@ -161,19 +166,43 @@ class Service:
             js = nc.jetstream()
             room_bytes = self._settings.broker.store_bytes
             await ensure_streams(js, max_bytes=int(room_bytes * STREAMS_SHARE))
-            keep = await Keep.open(js, max_bytes=int(room_bytes * KEEP_SHARE))
-            stream_ends = {s: (await js.stream_info(s.value)).state.last_seq for s in Stream}
-            heard = Heard()
-            parts = self._assemble(nc, gateway_nc, keep, heard, stream_ends)
-            self._parts = parts
-            runs = self._runs(parts, heard)
-            async with asyncio.TaskGroup() as group:
-                # The gateway first: what devices send before its session exists, the broker
-                # acknowledges and forgets. The kernels can be compiled meanwhile.
-                for name, run in runs.items():
-                    group.create_task(parts.supervisor.keep(name, run), name=name)
-                group.create_task(while_open(nc, gateway_nc), name="connections")
-                self._started.set()
+            lease = Lease(await open_bucket(js), instance_name(self._home))
+            recent = Recent(nc, self._clock)
+            await self._take_charge(lease, recent)
+            try:
+                await self._serve(nc, gateway_nc, lease, recent)
+            finally:
+                await lease.give_back()
+
+    async def _take_charge(self, lease: Lease, recent: Recent) -> None:
+        if not self._standby:
+            await lease.take(patient=False)
+            return
+        await asyncio.to_thread(warm_up)  # before, not when every second counts
+        async with recent.listening():
+            await lease.take(patient=True)
+
+    async def _serve(
+        self, nc: NatsClient, gateway_nc: NatsClient, lease: Lease, recent: Recent
+    ) -> None:
+        js = nc.jetstream()
+        room_bytes = self._settings.broker.store_bytes
+        keep = await Keep.open(js, max_bytes=int(room_bytes * KEEP_SHARE))
+        stream_ends = {s: (await js.stream_info(s.value)).state.last_seq for s in Stream}
+        heard = Heard()
+        parts = self._assemble(nc, gateway_nc, keep, heard, stream_ends)
+        self._parts = parts
+        runs = self._runs(parts, heard)
+        async with asyncio.TaskGroup() as group:
+            # The gateway first: what devices send before its session exists, the broker
+            # acknowledges and forgets. The kernels can be compiled meanwhile.
+            for name, run in runs.items():
+                group.create_task(parts.supervisor.keep(name, run), name=name)
+            group.create_task(while_open(nc, gateway_nc), name="connections")
+            group.create_task(lease.hold(), name="lease")
+            self._started.set()
+            for batch in recent.batches(parts.gateway.name):
+                await parts.journal.append(batch)
 
     @contextlib.asynccontextmanager
     async def _connected(self, name: str) -> AsyncIterator[NatsClient]:

@@ -108,6 +108,11 @@ class JournalWriter:
         """Publishes that wait for the stream's confirmation."""
         return len(self._waiting)
 
+    @property
+    def refusing(self) -> bool:
+        """Whether the stream has not confirmed what was tried last, and is tried again."""
+        return self._refusing
+
     async def append(self, batch: Batch) -> int:
         """Publishes the batch and returns when the journal has all of it.
 

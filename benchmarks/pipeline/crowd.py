@@ -209,12 +209,15 @@ class Crowd:
             if not first.done():
                 first.set_result(None)
             await lost.wait()
-            member.take_back()
             if self._closing:
                 return
             self.reconnects += 1
 
     async def _open(self, member: Member, listens: bool, lost: asyncio.Event) -> Link:  # noqa: FBT001
+        def gone() -> None:
+            member.take_back()
+            lost.set()
+
         commands = (f"cordon/v1/{member.name}/command", 0) if listens else None
         hello = connect_packet(member.name)
         _transport, link = await asyncio.get_running_loop().create_connection(
@@ -223,7 +226,7 @@ class Crowd:
                 commands,
                 lambda _topic, payload: self._on_command(member.index, payload),
                 member.acknowledged,
-                lost.set,
+                gone,
             ),
             self._host,
             self._port,

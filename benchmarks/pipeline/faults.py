@@ -38,6 +38,9 @@ LOAD_S = 24.0
 INJECT_AT_S = 9.0
 """After the start of the load, when alerts come at their steady rate."""
 
+WARM_S = 5.0
+"""What a service that stands by is given to load the engine."""
+
 FROZEN_S = 4.0
 DOWN_S = 4.0
 STORED_LIMIT_S = 60.0
@@ -49,9 +52,12 @@ STORE_BYTES = 1024**3
 class Company:
     """What a fault can lay hands on."""
 
-    def __init__(self, servers: stage.Stage, service: stage.Process) -> None:
+    def __init__(
+        self, servers: stage.Stage, service: stage.Process, standby: stage.Process | None
+    ) -> None:
         self.servers = servers
         self.service = service
+        self.standby = standby
 
     def kill_service(self) -> None:
         """Kill -9."""
@@ -79,6 +85,10 @@ def _kill(pid: int | None) -> None:
 async def _service(company: Company) -> None:
     company.kill_service()
     await company.start_service()
+
+
+async def _service_for_good(company: Company) -> None:
+    company.kill_service()
 
 
 async def _broker(company: Company) -> None:
@@ -157,6 +167,7 @@ class Fault:
 
     Attributes:
         injected: What is done, in words.
+        with_standby: Another service stands by.
         on_small_disk: The broker gets a disk of its own, of `DISK_BYTES`.
         quick: It belongs to the short form.
     """
@@ -164,12 +175,19 @@ class Fault:
     name: str
     injected: str
     inject: Callable[[Company], Awaitable[None]]
+    with_standby: bool = False
     on_small_disk: bool = False
     quick: bool = False
 
 
 FAULTS = (
     Fault("service killed", "kill -9, started again at once", _service),
+    Fault(
+        "service killed, one stands by",
+        "kill -9, not started again",
+        _service_for_good,
+        with_standby=True,
+    ),
     Fault("broker killed", "kill -9 of nats-server", _broker),
     Fault("database killed", "kill -9 of PostgreSQL", _database),
     Fault("one after another", "database, broker and service, 2 and 3 s apart", _each),
@@ -264,7 +282,7 @@ def _disk(folder: Path, *, small: bool) -> Iterator[None]:
 async def _measure(fault: Fault, servers: stage.Stage) -> FaultRow:
     await servers.load_caseload(scene.caseload(PAIRS))
     spec = _spec(servers)
-    async with _kept_alive(servers), _company(servers) as company:
+    async with _kept_alive(servers), _company(servers, fault) as company:
         load = await stage.start_load(servers, spec)
         await load.say("go")
         await asyncio.sleep(INJECT_AT_S)
@@ -288,12 +306,17 @@ async def _kept_alive(servers: stage.Stage) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _company(servers: stage.Stage) -> AsyncIterator[Company]:
-    company = Company(servers, await stage.start_service(servers))
+async def _company(servers: stage.Stage, fault: Fault) -> AsyncIterator[Company]:
+    company = Company(servers, await stage.start_service(servers), None)
     try:
+        if fault.with_standby:
+            company.standby = await stage.start_service(servers, "standby", standby=True)
+            await asyncio.sleep(WARM_S)
         yield company
     finally:
         await company.service.end()
+        if company.standby is not None:
+            await company.standby.end()
 
 
 def _spec(servers: stage.Stage) -> LoadSpec:

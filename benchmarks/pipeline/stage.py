@@ -31,7 +31,8 @@ START_LIMIT_S = 120.0
 
 END_LIMIT_S = 20.0
 _READY = b"  Stop "
-"""The last line but one of what ``cordon serve`` says when it is ready."""
+_STANDS_BY = b"  Standing by"
+"""What lines of ``cordon serve`` begin with when it is ready, and when it stands by."""
 
 
 class Stage:
@@ -59,11 +60,11 @@ class Stage:
         finally:
             await store.close()
 
-    def settings_file(self) -> Path:
-        """Settings with which a service uses these servers."""
+    def settings_file(self, name: str) -> Path:
+        """Settings with which a service uses these servers; `name` is that of its own folder."""
         ends = self.endpoints
         lines = [
-            f"state_directory = {_toml(str(self.home / 'service'))}",
+            f"state_directory = {_toml(str(self.home / name))}",
             "[broker]",
             f"nats_url = {_toml(ends.nats_url)}",
             f"system_url = {_toml(ends.system_url)}",
@@ -77,7 +78,7 @@ class Stage:
             "[logs]",
             'level = "warning"',
         ]
-        file = self.home / "cordon.toml"
+        file = self.home / f"{name}.toml"
         file.touch(mode=0o600)
         file.write_text("\n".join(lines))
         return file
@@ -186,12 +187,13 @@ class Process:
             await self._child.wait()
 
 
-async def start_service(stage: Stage) -> Process:
-    """Start ``cordon serve`` over these servers and wait until it is ready."""
-    file = stage.settings_file()
-    arguments = ("cordon.cli", "--settings", str(file), "serve")
-    process = await Process.start("service", arguments, stage.home / "service.log")
-    await process.wait_for(_READY, limit_s=START_LIMIT_S)
+async def start_service(stage: Stage, name: str = "service", *, standby: bool = False) -> Process:
+    """Start ``cordon serve`` over these servers and wait until it is ready, or stands by."""
+    arguments = ["cordon.cli", "--settings", str(stage.settings_file(name)), "serve"]
+    if standby:
+        arguments.append("--standby")
+    process = await Process.start(name, arguments, stage.home / f"{name}.log")
+    await process.wait_for(_STANDS_BY if standby else _READY, limit_s=START_LIMIT_S)
     process.ignore()
     return process
 
