@@ -76,11 +76,6 @@ class ServiceBackend:
         Raises:
             NotAvailableError: What is done to it now would be done to the past.
         """
-        if self._parts.journal.refusing:
-            reasons.append(
-                "the broker does not keep what it is given: alerts go on for a while, then devices "
-                "keep their fixes; is its disk full?"
-            )
         if not self._parts.worker.caught_up.is_set():
             raise NotAvailableError(
                 "The service is still reading what happened while it was away. Try again in a "

@@ -62,8 +62,12 @@ def test_the_table_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
         fault_page.put_table(page, "")
 
 
-@given(st.integers(1, 100), st.integers(0, 2_000_000_000_000_000), st.booleans())
-def test_payloads_are_what_the_contract_says(count: int, first_us: int, buffered: bool) -> None:
+@given(
+    count=st.integers(1, 100),
+    first_us=st.integers(0, 2_000_000_000_000_000),
+    buffered=st.booleans(),
+)
+def test_payloads_are_what_the_contract_says(count: int, first_us: int, *, buffered: bool) -> None:
     times_us = range(first_us, first_us + count * 1_000, 1_000)
     payload = reports.fixes(7, times_us, scene.home(3), buffered=buffered)
     now_us = times_us[-1]
