@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -23,9 +24,13 @@ from tests.ingest.waiting import running, until
 
 @pytest.fixture
 async def js(broker: EmbeddedBroker) -> AsyncIterator[JetStreamContext]:
-    connection = await nats.connect(broker.nats_url)
-    yield connection.jetstream()
-    await connection.close()
+    connection = await nats.connect(broker.nats_url, error_cb=_quiet)
+    yield connection.jetstream(timeout=1)
+    with contextlib.suppress(OSError):  # of a broker that was killed
+        await connection.close()
+
+
+async def _quiet(_: Exception) -> None: ...
 
 
 async def wrong(js: JetStreamContext, settings: Settings | None = None) -> dict[str, Check]:
@@ -69,8 +74,9 @@ async def test_streams_that_forget_are_named(js: JetStreamContext) -> None:
 async def test_a_limit_above_what_the_disk_has_is_named(
     js: JetStreamContext, tmp_path: Path
 ) -> None:
-    (tmp_path / "broker").mkdir()
-    settings = Settings(state_directory=str(tmp_path))
+    home = tmp_path / "home"
+    (home / "broker").mkdir(parents=True)
+    settings = Settings(state_directory=str(home))
     assert "room" not in await wrong(js, settings)
     greedy = msgspec.structs.replace(settings.broker, store_bytes=10**18)
     found = await wrong(js, msgspec.structs.replace(settings, broker=greedy))
