@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from alerts.profile import Profiles
 from console.hub import Hub
+from cordon.backroom import BackroomProcess
 from cordon.broker_watch import BrokerWatch
 from cordon.caseload_feed import CaseloadFeed
 from cordon.heartbeat import Heartbeat
@@ -26,6 +27,7 @@ class Parts:
     """Everything that runs in one process of the service.
 
     Attributes:
+        writer: The history's writer, here or in the back room.
         watch: None where the settings give no system rights at the broker.
     """
 
@@ -35,7 +37,7 @@ class Parts:
     worker: Worker
     outgoing: Outgoing
     publisher: Publisher
-    writer: Writer
+    writer: Writer | BackroomProcess
     history: Reader
     feed: CaseloadFeed
     hub: Hub

@@ -45,7 +45,9 @@ def run_serve(settings: Settings, *, standby: bool = False) -> int:
             steps.say("  Standing by: this one takes over when the service in charge is gone")
         else:
             steps.tell("Starting the service (the first start compiles the engine)")
-        service = Service(servers.endpoints, settings, wall_clock_us, standby=standby)
+        service = Service(
+            servers.endpoints, settings, wall_clock_us, standby=standby, backroom=True
+        )
         return asyncio.run(_serve(service, servers, steps, token))
 
 

@@ -26,6 +26,7 @@ from console.hub import Hub
 from console.server import bind, serve_console
 from cordon import __version__
 from cordon.backend import ServiceBackend
+from cordon.backroom import BackroomProcess
 from cordon.broker_watch import BrokerWatch
 from cordon.caseload_feed import CaseloadFeed
 from cordon.connections import Endpoints, connect_nats, while_open
@@ -80,6 +81,7 @@ class Service:
         basemap: GeoJSON beneath the map; None takes the settings' file.
         headless: No console.
         standby: Take charge only when the service that is in charge is gone.
+        backroom: Store the history and take in the slow lane in a process of its own.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class Service:
         basemap: bytes | None = None,
         headless: bool = False,
         standby: bool = False,
+        backroom: bool = False,
     ) -> None:
         self._endpoints = endpoints
         self._settings = settings
@@ -98,6 +101,7 @@ class Service:
         self._basemap = basemap or read_basemap(settings.console.basemap)
         self._home = Path(settings.state_directory)
         self._standby = standby
+        self._backroom = backroom
         self._bound = None if headless else self._bind()
         self._started = asyncio.Event()
         self._replanned = asyncio.Event()
@@ -270,7 +274,9 @@ class Service:
             worker=worker,
             outgoing=outgoing,
             publisher=publisher,
-            writer=Writer(Store(ends.dsn), source_factory(js, stream_ends), clock),
+            writer=self._backroom_process(stream_ends, slow_lane, name)
+            if self._backroom
+            else Writer(Store(ends.dsn), source_factory(js, stream_ends), clock),
             history=Reader(ends.dsn),
             feed=CaseloadFeed(CaseloadStore(ends.dsn), keep, nc),
             hub=hub,
@@ -281,6 +287,12 @@ class Service:
             watch=watch if ends.system_url else None,
         )
 
+    def _backroom_process(
+        self, stream_ends: Mapping[Stream, int], slow_lane: SlowLane, gateway: str
+    ) -> BackroomProcess:
+        logs = self._settings.logs
+        return BackroomProcess(self._endpoints, stream_ends, slow_lane, gateway=gateway, logs=logs)
+
     def _runs(self, parts: Parts, heard: Heard) -> dict[str, Callable[[], Awaitable[None]]]:
         """What is kept running, by name."""
         self._backend = ServiceBackend(
@@ -288,7 +300,6 @@ class Service:
         )
         runs: dict[str, Callable[[], Awaitable[None]]] = {
             "gateway": parts.gateway.run,
-            "slow-lane": parts.slow_lane.run,
             "worker": lambda: self._work(parts.worker),
             "outgoing": parts.outgoing.run,
             "publisher": parts.publisher.run,
@@ -297,6 +308,8 @@ class Service:
             "evidence": parts.writer.run,
             "caseload": parts.feed.run,
         }
+        if not self._backroom:
+            runs["slow-lane"] = parts.slow_lane.run
         if parts.watch is not None:
             runs["broker-watch"] = parts.watch.run
         if self._bound is not None:

@@ -21,7 +21,7 @@ from devices.reports import Batch, BatchFormatError, Message, decode_batch, no_f
 from ingest.decoder import Decoder
 from ingest.ending import end_if_told
 from ingest.journal import JournalUnavailableError, JournalWriter
-from ingest.reader import JournalGap, StreamReader
+from ingest.reader import Entry, JournalGap, StreamReader
 from ingest.streams import DEFERRED, deferred_subject
 
 READ_WAIT_S = 1.0
@@ -29,10 +29,12 @@ GROUP = 16
 """Entries read at once; an entry may have 1 MiB."""
 
 REST_SHARE = 2.0
-"""After each message a rest of so many times what it took: the lane has a third of the loop's time
-at most."""
+"""After each message a rest of so many times what it took: where the lane shares an event loop, it
+has a third of the loop's time at most."""
 
-REST_LEAST_S = 0.002
+IN_FLIGHT = 4
+"""Batches on their way into the journal at once."""
+
 RETRY_S = 1.0
 
 log = structlog.get_logger("ingest")
@@ -61,11 +63,25 @@ class SlowLane:
         journal: Where the decoded batches go.
         clock: The time.
         gateway: Name of the gateway this belongs to.
+        rest_share: See `REST_SHARE`.
+
+    Attributes:
+        counts: See `SlowCounts`.
+        waiting: Entries still to be taken in.
     """
 
-    def __init__(self, nc: NATS, journal: JournalWriter, clock: Clock, *, gateway: str) -> None:
+    def __init__(
+        self,
+        nc: NATS,
+        journal: JournalWriter,
+        clock: Clock,
+        *,
+        gateway: str,
+        rest_share: float = REST_SHARE,
+    ) -> None:
         self.counts = SlowCounts()
         self.waiting = 0
+        self._rest_share = rest_share
         self._nc = nc
         self._journal = journal
         self._clock = clock
@@ -91,7 +107,7 @@ class SlowLane:
         )
         await self._keeper.append(raw)
         self.counts.deferred += len(messages)
-        self.waiting += len(messages)
+        self.waiting += 1
 
     async def run(self) -> None:
         """Take in what is kept, for ever."""
@@ -99,10 +115,11 @@ class SlowLane:
             end_if_told()
             try:
                 await self._follow()
-            except (nats.errors.Error, JetStreamError, JournalUnavailableError) as error:
-                log.warning("slow_lane_waits", reason=type(error).__name__)
-            except JournalGap as gap:
-                log.error("slow_lane_gap", wanted=gap.wanted, found=gap.found)  # noqa: TRY400
+            except* (nats.errors.Error, JetStreamError, JournalUnavailableError) as group:
+                reasons = {type(error).__name__ for error in group.exceptions}
+                log.warning("slow_lane_waits", reason=", ".join(sorted(reasons)))
+            except* JournalGap:
+                log.exception("slow_lane_gap")
             await asyncio.sleep(RETRY_S)
 
     async def _follow(self) -> None:
@@ -114,34 +131,46 @@ class SlowLane:
         try:
             while True:
                 entries = await reader.read(READ_WAIT_S)
-                for entry in entries:
-                    await self._take_in(entry.data)
+                await self._take_in(entries)
                 if entries:
                     await js.purge_stream(DEFERRED, seq=entries[-1].position + 1)
-                if reader.caught_up:
+                    self.waiting = (await js.stream_info(DEFERRED)).state.messages
+                elif reader.caught_up:
                     self.waiting = 0
         finally:
             await reader.close()
 
-    async def _take_in(self, data: bytes) -> None:
+    async def _take_in(self, entries: Sequence[Entry]) -> None:
+        """Decode entries and journal them; returns when the journal has all of them."""
+        slots = asyncio.Semaphore(IN_FLIGHT)
+        loop = asyncio.get_running_loop()
+        async with asyncio.TaskGroup() as group:
+            for message in (message for entry in entries for message in self._read(entry.data)):
+                await slots.acquire()
+                began_s = loop.time()
+                batch = self._decoded(message)
+                took_s = loop.time() - began_s
+                journaling = group.create_task(self._journal_one(batch))
+                journaling.add_done_callback(lambda _task: slots.release())
+                await asyncio.sleep(self._rest_share * took_s)
+
+    async def _journal_one(self, batch: Batch) -> None:
+        await self._journal.append(batch)
+        self.counts.taken_in += 1
+
+    def _read(self, data: bytes) -> tuple[Message, ...]:
         try:
-            raw = decode_batch(data)
+            return decode_batch(data).messages
         except BatchFormatError:
             self.counts.damaged += 1
             log.exception("deferred_entry_damaged")
-            return
-        loop = asyncio.get_running_loop()
-        for message in raw.messages:
-            began_s = loop.time()
-            self._number += 1
-            batch = self._decoder.decode(
-                [message],
-                gateway=self._name,
-                number=self._number,
-                received_us=max(self._clock(), message.received_us),
-            )
-            took_s = loop.time() - began_s
-            await self._journal.append(batch)
-            self.counts.taken_in += 1
-            self.waiting = max(0, self.waiting - 1)
-            await asyncio.sleep(max(REST_LEAST_S, REST_SHARE * took_s))
+            return ()
+
+    def _decoded(self, message: Message) -> Batch:
+        self._number += 1
+        return self._decoder.decode(
+            [message],
+            gateway=self._name,
+            number=self._number,
+            received_us=max(self._clock(), message.received_us),
+        )

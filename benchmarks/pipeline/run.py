@@ -22,7 +22,7 @@ LEAST_DEVICES = 40
 RELAY_S = 10.0
 LEAPS_PER_S, PANICS_PER_S = 10.0, 10.0
 FLUSHING = 1_000
-STORED_LIMIT_S = 120.0
+STORED_LIMIT_S = 400.0
 SENT_LIMIT_S = 60.0
 """Above the duration of the load, for a generator that cannot keep its pace."""
 
