@@ -18,9 +18,9 @@ import structlog
 from devices.instants import Clock
 from devices.reports import Batch, Message, Refusal, no_fixes
 from ingest.allowance import BURST_MESSAGES, MESSAGES_PER_S, Allowances, Verdict
+from ingest.decoder import Decoder
 from ingest.journal import JournalUnavailableError
 from ingest.mqtt import Incoming, MqttBroker
-from ingest.native import Kind
 from ingest.session import GatewayCounts, Journal, Lane, Session
 
 IDENTIFIER = "cordon-gateway-0"
@@ -30,8 +30,8 @@ them over."""
 FLOOD_TOPIC = "$gateway/flood"
 FLOOD_CODE = "flood"
 
-_EVENTS: tuple[Kind, ...] = ("event", "status", "receipt")
-_FIXES: tuple[Kind, ...] = ("fix",)
+EVENT_FILTERS = tuple(f"cordon/v1/+/{kind}" for kind in ("event", "status", "receipt"))
+POSITION_FILTERS = ("cordon/v1/+/fix",)
 
 log = structlog.get_logger("ingest")
 
@@ -49,6 +49,7 @@ class Gateway:
             has to.
         identifier: Begins the names of the sessions.
         name: Names this gateway and its start; no two starts share it. None: a new one.
+        decoder: Reads the messages. None: a new one.
 
     Attributes:
         ready: Set while the subscriptions of all sessions stand.
@@ -64,6 +65,7 @@ class Gateway:
         defer: Defer | None = None,
         identifier: str = IDENTIFIER,
         name: str | None = None,
+        decoder: Decoder | None = None,
     ) -> None:
         self.name = name or new_name(identifier)
         self.ready = asyncio.Event()
@@ -76,8 +78,15 @@ class Gateway:
         self._floods = 0
         self._telling: set[asyncio.Task[None]] = set()
         lanes = (
-            self._lane("events", _EVENTS, is_urgent=lambda topic: topic.endswith("/event")),
-            self._lane("fixes", _FIXES, is_urgent=lambda topic: device_of(topic) in self._near),
+            self._lane(
+                "events", EVENT_FILTERS, POSITION_FILTERS, lambda topic: topic.endswith("/event")
+            ),
+            self._lane(
+                "fixes",
+                POSITION_FILTERS,
+                EVENT_FILTERS,
+                lambda topic: device_of(topic) in self._near,
+            ),
         )
         self._sessions = [
             Session(
@@ -88,6 +97,7 @@ class Gateway:
                 identifier=f"{identifier}-{lane.name}",
                 gateway=self.name,
                 counts=self.counts,
+                decoder=decoder or Decoder(),
                 on_readiness=self._look_at_readiness,
             )
             for lane in lanes
@@ -119,7 +129,13 @@ class Gateway:
         else:
             self.ready.clear()
 
-    def _lane(self, name: str, kinds: tuple[Kind, ...], is_urgent: Callable[[str], bool]) -> Lane:
+    def _lane(
+        self,
+        name: str,
+        filters: tuple[str, ...],
+        others: tuple[str, ...],
+        is_urgent: Callable[[str], bool],
+    ) -> Lane:
         async def defer(messages: Sequence[Message]) -> None:
             assert self._defer is not None, "sorted out only where somebody keeps it"
             await self._defer(messages)
@@ -127,7 +143,7 @@ class Gateway:
         def sort(messages: Sequence[Incoming]) -> tuple[list[Incoming], list[Incoming]]:
             return self._sort(messages, is_urgent)
 
-        return Lane(name, kinds, is_urgent, sort, defer)
+        return Lane(name, filters, others, is_urgent, sort, defer)
 
     def _sort(
         self, messages: Sequence[Incoming], is_urgent: Callable[[str], bool]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -23,7 +23,6 @@ from ingest.decoder import Decoder
 from ingest.ending import end_if_told
 from ingest.journal import JournalUnavailableError
 from ingest.mqtt import BACKOFF_FIRST_S, BACKOFF_MOST_S, AckClient, Incoming, MqttBroker
-from ingest.native import KINDS, Kind
 
 MAX_BATCH_MESSAGES = 200
 MAX_BATCH_BYTES = 64 * 1024
@@ -77,14 +76,16 @@ class Lane:
 
     Attributes:
         name: Ends the name of its batches and its identifier at the broker.
-        kinds: Of reports.
+        filters: Topics it subscribes to.
+        others: Topics of other lanes: a session of an earlier version may still have them.
         is_urgent: By topic, whether a message goes before others that have arrived.
         sort: Which of the messages may be taken in now; the others are to wait.
         defer: Keeps those; returns when they are on file.
     """
 
     name: str
-    kinds: tuple[Kind, ...]
+    filters: tuple[str, ...]
+    others: tuple[str, ...]
     is_urgent: Callable[[str], bool]
     sort: Callable[[Sequence[Incoming]], tuple[list[Incoming], list[Incoming]]]
     defer: Callable[[Sequence[Message]], Awaitable[None]]
@@ -106,7 +107,7 @@ class Session:
         lane: See `Lane`.
         identifier: Of the session at the broker.
         gateway: Name of the gateway; batches are named by it and the lane.
-        counts: Shared by the sessions of a gateway.
+        counts, decoder: Shared by the sessions of a gateway.
         on_readiness: Called whenever `ready` may have changed.
 
     Attributes:
@@ -123,6 +124,7 @@ class Session:
         identifier: str,
         gateway: str,
         counts: GatewayCounts,
+        decoder: Decoder,
         on_readiness: Callable[[], None],
     ) -> None:
         self.ready = asyncio.Event()
@@ -134,7 +136,7 @@ class Session:
         self._name = f"{gateway}.{lane.name}"
         self._counts = counts
         self._on_readiness = on_readiness
-        self._decoder = Decoder()
+        self._decoder = decoder
         self._number = 0
         self._backoff_s = BACKOFF_FIRST_S
         self._unacked: dict[int, Incoming] = {}
@@ -174,9 +176,8 @@ class Session:
             is_urgent=self._lane.is_urgent,
         )
         async with client:
-            await client.listen(_filters(self._lane.kinds))
-            # A session of an earlier version may still have all of them.
-            await client.leave(_filters(k for k in KINDS if k not in self._lane.kinds))
+            await client.listen(self._lane.filters)
+            await client.leave(self._lane.others)
             self.ready.set()
             self._on_readiness()
             self._backoff_s = BACKOFF_FIRST_S
@@ -250,10 +251,6 @@ class Session:
         counts.receipts += len(batch.receipts)
         counts.statuses += len(batch.statuses)
         counts.refusals.update(refusal.code for refusal in batch.refusals)
-
-
-def _filters(kinds: Iterable[Kind]) -> tuple[str, ...]:
-    return tuple(f"cordon/v1/+/{kind}" for kind in kinds)
 
 
 def as_received(message: Incoming) -> Message:

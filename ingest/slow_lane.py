@@ -64,6 +64,7 @@ class SlowLane:
         clock: The time.
         gateway: Name of the gateway this belongs to.
         rest_share: See `REST_SHARE`.
+        decoder: Reads the messages. None: a new one.
 
     Attributes:
         counts: See `SlowCounts`.
@@ -78,6 +79,7 @@ class SlowLane:
         *,
         gateway: str,
         rest_share: float = REST_SHARE,
+        decoder: Decoder | None = None,
     ) -> None:
         self.counts = SlowCounts()
         self.waiting = 0
@@ -89,7 +91,7 @@ class SlowLane:
         self._number = 0
         self._kept = 0
         self._keeper = JournalWriter(nc, subject=deferred_subject(0), stream=DEFERRED)
-        self._decoder = Decoder()
+        self._decoder = decoder or Decoder()
 
     async def keep(self, messages: Sequence[Message]) -> None:
         """Keep messages as they are; returns when they are on file.

@@ -86,7 +86,7 @@ async def count(result: LoadResult, endpoints: Endpoints, *, limit_s: float) -> 
     nc = await connect_nats(endpoints.nats_url, "books")
     try:
         js = nc.jetstream()
-        while (await js.stream_info(DEFERRED)).state.messages and loop.time() < end_s:
+        while (await js.stream_info(DEFERRED)).state.messages and loop.time() < end_s:  # noqa: ASYNC110 - nobody announces it
             await asyncio.sleep(POLL_S)
         journaled, last_us = await _journaled(js, index)
     finally:
