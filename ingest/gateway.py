@@ -17,10 +17,11 @@ import structlog
 
 from devices.instants import Clock
 from devices.reports import Batch, Message, Refusal, no_fixes
+from ingest.ack_client import Incoming
 from ingest.allowance import BURST_MESSAGES, MESSAGES_PER_S, Allowances, Verdict
 from ingest.decoder import Decoder
 from ingest.journal import JournalUnavailableError
-from ingest.mqtt import Incoming, MqttBroker
+from ingest.mqtt import MqttBroker
 from ingest.session import GatewayCounts, Journal, Lane, Session
 
 IDENTIFIER = "cordon-gateway-0"

@@ -19,10 +19,11 @@ import structlog
 
 from devices.instants import Clock
 from devices.reports import Batch, Message
+from ingest.ack_client import AckClient, Incoming
 from ingest.decoder import Decoder
 from ingest.ending import end_if_told
 from ingest.journal import JournalUnavailableError
-from ingest.mqtt import BACKOFF_FIRST_S, BACKOFF_MOST_S, AckClient, Incoming, MqttBroker
+from ingest.mqtt import BACKOFF_FIRST_S, BACKOFF_MOST_S, MqttBroker
 
 MAX_BATCH_MESSAGES = 200
 MAX_BATCH_BYTES = 64 * 1024

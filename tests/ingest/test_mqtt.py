@@ -10,7 +10,8 @@ import pytest
 
 from cordon.embedded.broker import EmbeddedBroker
 from ingest import mqtt
-from ingest.mqtt import AckClient, MqttBroker, Publisher, PublishError
+from ingest.ack_client import AckClient, Incoming
+from ingest.mqtt import MqttBroker, Publisher, PublishError
 from tests.ingest.waiting import freeze, running, until
 
 FILTERS = ("cordon/v1/+/fix",)
@@ -30,8 +31,8 @@ async def send(broker: EmbeddedBroker, count: int) -> None:
             await device.publish("cordon/v1/tag-1/fix", str(number).encode(), qos=1)
 
 
-async def take(client: AckClient, count: int) -> list[mqtt.Incoming]:
-    taken: list[mqtt.Incoming] = []
+async def take(client: AckClient, count: int) -> list[Incoming]:
+    taken: list[Incoming] = []
     async with asyncio.timeout(10):
         while len(taken) < count:
             taken += await client.take(100, 10_000)
