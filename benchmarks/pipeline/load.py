@@ -20,6 +20,7 @@ import numpy as np
 from benchmarks.pipeline import reports, scene
 from benchmarks.pipeline.crowd import Agency, Crowd, Member, Parcel
 from benchmarks.pipeline.spec import SENT_DTYPE, LoadResult, LoadSpec
+from cordon.clock import wall_clock_us
 
 WARMING_S = 5.0
 """Before the first leap: a track needs some fixes to be one."""
@@ -43,11 +44,6 @@ FLOODING_SHARE = 100
 FLOODING_TIMES = 10
 MALFORMED_EVERY, REPEATED_EVERY = 10, 10
 """In a flood, one message in so many is malformed, and one in so many is sent twice."""
-
-
-def now_us() -> int:
-    """The wall clock. The generator stands for devices, which have clocks of their own."""
-    return time.time_ns() // 1_000
 
 
 class Load:
@@ -86,9 +82,9 @@ class Load:
             await hears.wait()
         print("ready", flush=True)
         await loop.run_in_executor(None, sys.stdin.readline)
-        began_us = now_us()
+        began_us = wall_clock_us()
         await self._publish_all()
-        ended_us, behind = now_us(), self._crowd.unacknowledged
+        ended_us, behind = wall_clock_us(), self._crowd.unacknowledged
         print("sent", flush=True)
         await self._settle()
         for task in background:
@@ -159,7 +155,7 @@ class Load:
         place = home if is_phone else reports.tag_place(home, leapt=leapt)
         batch = self._spec.batch
         step_us = int(self._interval_s() * reports.SECOND_US / batch)
-        last_us = now_us()
+        last_us = wall_clock_us()
         times_us = range(last_us - (batch - 1) * step_us, last_us + 1, max(1, step_us))
         parcel = Parcel(
             member.topic("fix"),
@@ -188,7 +184,7 @@ class Load:
 
     def _panic(self, pair: int) -> None:
         member = self._pairs[pair][1]
-        payload = reports.panic(member.seq, now_us())
+        payload = reports.panic(member.seq, wall_clock_us())
         parcel = Parcel(member.topic("event"), payload, member.index, member.seq, 1, is_event=True)
         member.seq += 1
         self._parcels.append(parcel)
@@ -199,7 +195,7 @@ class Load:
     async def _flush(self) -> None:
         """Devices that were away for a day connect at once and send all they kept."""
         connecting = self._crowd.connect(self._flushing, listening=lambda _name: False)
-        end_us = now_us()
+        end_us = wall_clock_us()
         for member in self._flushing:
             place = scene.home(member.index % self._spec.pairs)
             for first in range(0, DAY_FIXES, FLUSH_FIXES):
@@ -224,7 +220,7 @@ class Load:
             return
         member = self._crowd.members[index]
         for state in ("received", "shown"):
-            told = reports.receipt(document["id"], state, now_us())
+            told = reports.receipt(document["id"], state, wall_clock_us())
             member.send(Parcel(member.topic("receipt"), told, index))
         if document["kind"] != "raised" or document["level"] not in TOLD_LEVELS:
             return
