@@ -75,6 +75,7 @@ class BackroomProcess:
 
     Attributes:
         counts: As of an `evidence.writer.Writer`.
+        pid: Of the process; None while there is none.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class BackroomProcess:
         logs: Logs,
     ) -> None:
         self.counts = WriterCounts()
+        self.pid: int | None = None
         self._slow_lane = slow_lane
         self._orders = Orders(endpoints.nats_url, endpoints.dsn, gateway, dict(stream_ends), logs)
         self._decoder = msgspec.json.Decoder(Figures)
@@ -102,6 +104,7 @@ class BackroomProcess:
             limit=MAX_LINE_BYTES,
             preexec_fn=die_with_parent(signal.SIGTERM),
         )
+        self.pid = child.pid
         try:
             assert child.stdin is not None, "started with a pipe"
             assert child.stdout is not None, "started with a pipe"
@@ -110,6 +113,8 @@ class BackroomProcess:
             async for line in child.stdout:
                 self._note(line)
         finally:
+            self.pid = None
+            self.counts.database_up = None  # nobody knows
             await _end(child)
 
     def _note(self, line: bytes) -> None:

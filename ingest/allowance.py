@@ -12,12 +12,15 @@ from enum import Enum, auto
 
 from devices.instants import MICROSECONDS
 
-MESSAGES_PER_S = 5.0
-"""Lasting rate of a device. Tags report every 15 s at most when somebody is near, phones every
-second; a receipt or two comes with each command."""
+MESSAGES_PER_S = 20.0
+"""Lasting rate of a device. A tag reports every few seconds at most, a phone every second, a receipt
+or two comes with each command; recorded tracks are played at several times their speed."""
 
-BURST_MESSAGES = 50.0
-"""What it may send at once when it has been quiet: some minutes without a network."""
+BURST_MESSAGES = 200.0
+"""What it may send at once when it has been quiet: some minutes without a network, fix by fix.
+
+Of what exceeds it the newest may overtake the older, which then moves no track: generous, therefore.
+"""
 
 BULK_BYTES = 32 * 1024
 """A larger message is a flushed buffer (more than 200 fixes): its last fix is as old as the rest
