@@ -57,7 +57,12 @@ class _PromptClient(aiomqtt.Client):
 
     def _on_socket_register_write(self, client: Any, userdata: Any, sock: Any) -> None:
         def write() -> None:
-            client.loop_write()
+            try:
+                client.loop_write()
+            except Exception as error:  # noqa: BLE001 - as in aiomqtt: the connection broke
+                if not self._disconnected.done():
+                    self._disconnected.set_exception(error)
+                return
             if client.want_write():  # the socket is full
                 watch(client, userdata, sock)
 
