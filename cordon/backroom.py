@@ -122,6 +122,7 @@ class BackroomProcess:
         self.counts = figures.writer
         lane = self._slow_lane
         lane.counts.taken_in, lane.counts.damaged = figures.slow.taken_in, figures.slow.damaged
+        lane.counts.refusals = figures.slow.refusals
         lane.waiting = figures.waiting
 
 

@@ -44,7 +44,9 @@ class _PartsCollector(Collector):
             "cordon_refused_messages",
             "Messages refused and kept, by reason",
             "reason",
-            parts.gateway.counts.refusals + Counter(_closed_by_broker(parts)),
+            parts.gateway.counts.refusals
+            + Counter(parts.slow_lane.counts.refusals)
+            + Counter(_closed_by_broker(parts)),
         )
         yield from _counters("slow_lane", "Messages taken in later", parts.slow_lane.counts)
         if parts.watch is not None:

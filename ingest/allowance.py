@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from devices.instants import MICROSECONDS
+from ingest.native import MAX_PAYLOAD_BYTES
 
 MESSAGES_PER_S = 20.0
 """Lasting rate of a device. A tag reports every few seconds at most, a phone every second, a receipt
@@ -73,7 +74,7 @@ class Allowances:
 
     def judge(self, device: str, size_bytes: int, now_us: int) -> Verdict:
         """Whether a message of this size may be taken in now, and pay for it if so."""
-        if size_bytes > BULK_BYTES:
+        if BULK_BYTES < size_bytes <= MAX_PAYLOAD_BYTES:  # a larger one is refused unread
             return Verdict.LATER
         bucket = self._bucket(device, now_us)
         if bucket.tokens >= 1.0:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import nats.errors
 import structlog
@@ -48,11 +48,13 @@ class SlowCounts:
         deferred: Messages kept for later.
         taken_in: Of these and those of earlier runs, the ones that are in the journal now.
         damaged: Entries of the stream that could not be read, and were let go.
+        refusals: Messages and items refused when they were taken in, by code.
     """
 
     deferred: int = 0
     taken_in: int = 0
     damaged: int = 0
+    refusals: dict[str, int] = field(default_factory=dict)
 
 
 class SlowLane:
@@ -159,6 +161,9 @@ class SlowLane:
     async def _journal_one(self, batch: Batch) -> None:
         await self._journal.append(batch)
         self.counts.taken_in += 1
+        for refusal in batch.refusals:
+            codes = self.counts.refusals
+            codes[refusal.code] = codes.get(refusal.code, 0) + 1
 
     def _read(self, data: bytes) -> tuple[Message, ...]:
         try:

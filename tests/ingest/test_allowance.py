@@ -8,13 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.allowance import BULK_BYTES, Allowances, Verdict
+from ingest.native import MAX_PAYLOAD_BYTES
 
 SECOND_US = 1_000_000
 PER_S, BURST = 2.0, 4.0
 
 arrivals = st.lists(
     st.tuples(
-        st.sampled_from("abc"), st.integers(0, 3 * SECOND_US), st.sampled_from([100, 90_000])
+        st.sampled_from("abc"),
+        st.integers(0, 3 * SECOND_US),
+        st.sampled_from([100, 90_000, MAX_PAYLOAD_BYTES + 1]),
     ),
     max_size=60,
 )
@@ -29,7 +32,7 @@ def twin(steps: Sequence[tuple[str, int, int]]) -> list[Verdict]:
     now_us = 0
     for device, wait_us, size_bytes in steps:
         now_us += wait_us
-        if size_bytes > BULK_BYTES:
+        if BULK_BYTES < size_bytes <= MAX_PAYLOAD_BYTES:
             verdicts.append(Verdict.LATER)
             continue
         had = tokens.get(device, BURST) + (now_us - last.get(device, now_us)) * PER_S / SECOND_US
