@@ -10,7 +10,7 @@ SOURCES := pyproject.toml hatch_build.py console/assets/package.json console/ass
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --require-hashes
 DEMO ?=
 
-.PHONY: demo test check lint types rooms unit format lock browser clean help
+.PHONY: demo test check lint types rooms unit faults format lock browser clean help
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,9 @@ unit: $(STAMPS)/test  ## The tests alone
 	@NUMBA_CACHE_DIR="$${NUMBA_CACHE_DIR:-$(CURDIR)/.cordon/compiled}" \
 		$(BIN)/python -c 'from geofence.engine import warm_up; print(f"  {warm_up():.0f} s")'
 	$(BIN)/python -m pytest
+
+faults: $(STAMPS)/test  ## Break one thing after another under load; writes docs/reliability.md
+	$(BIN)/cordon bench faults --write docs/reliability.md
 
 format: $(STAMPS)/test  ## Rewrite the files as the style wants them
 	$(BIN)/ruff check --fix .

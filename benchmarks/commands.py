@@ -240,6 +240,74 @@ def engine(*, quick: bool, postgis: str | None, plot: Path | None, as_json: bool
         engine_page.draw_curve(report.curve, plot)
 
 
+@bench.command()
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=1, max=1_000_000),
+    default=1_000,
+    show_default=True,
+    help="Fixes a second of all devices together.",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=12, max=3_600),
+    default=30,
+    show_default=True,
+    help="How long the load lasts; the flood as long again.",
+)
+@click.option(
+    "--batch",
+    type=click.IntRange(1, 500),
+    default=1,
+    show_default=True,
+    help="Fixes in a message.",
+)
+@click.option(
+    "--flood",
+    is_flag=True,
+    help="Afterwards the same with a flood in it: one device in a hundred at ten times its rate, "
+    "a tenth malformed, a tenth sent twice, a thousand devices that send a day's buffer at once.",
+)
+@_JSON
+def pipeline(rate: float, seconds: float, batch: int, *, flood: bool, as_json: bool) -> None:
+    """The whole way from a device's fix to the alert at a handset, under load.
+
+    Real broker, service and database, and devices that speak MQTT from a process of their own, in
+    a temporary folder; beside them, in the same run, a bare relay over the same broker.
+    """
+    from benchmarks.pipeline import run  # noqa: PLC0415 - heavy: compiles, opens servers
+
+    with _telling() as tell:
+        asked = run.Asked(rate=rate, seconds=seconds, batch=batch, flood=flood)
+        report = run.run_pipeline(asked, tell)
+    _print_result(run.result_of(report), as_json=as_json)
+
+
+@bench.command()
+@click.option("--quick", is_flag=True, help="Only the few that the tests run.")
+@click.option("--only", multiple=True, metavar="NAME", help="Only this fault; may be repeated.")
+@click.option(
+    "--write",
+    "page",
+    type=FILE,
+    help="Put the table into this page, in place of the one between its two marks.",
+)
+@_JSON
+def faults(*, quick: bool, only: tuple[str, ...], page: Path | None, as_json: bool) -> None:
+    """Break one thing after another under load, and count what became of every report and alert.
+
+    Kills service, broker and database, stops them for a while, fills the journal and the disk (the
+    last needs root). About a minute for each.
+    """
+    from benchmarks.pipeline import fault_page, faults  # noqa: PLC0415 - heavy: opens servers
+
+    with _telling() as tell:
+        report = faults.run_faults(tell, quick=quick, only=only)
+    if page is not None:
+        fault_page.put_table(page, faults.markdown(report))
+    _print_result(faults.result_of(report), as_json=as_json)
+
+
 @contextmanager
 def _telling() -> Iterator[Callable[[str], None]]:
     """Where progress goes: to a person at a terminal. What is wrong with a file ends the command."""

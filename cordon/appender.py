@@ -80,6 +80,7 @@ class Appender:
                 self.appended += 1
             self._empty.set()
             self._more.clear()
+            end_if_told()  # it may have been lost in the last publish
             await self._more.wait()
 
     async def _until_acknowledged(self, name: str, data: bytes) -> int:

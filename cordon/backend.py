@@ -163,6 +163,11 @@ class ServiceBackend:
             reasons.append("the broker does not answer: devices keep their fixes")
         if not self._parts.gateway.ready.is_set():
             reasons.append("the gateway has no connection to the broker: devices keep their fixes")
+        if self._parts.journal.refusing:
+            reasons.append(
+                "the broker does not keep what it is given: alerts go on for a while, then devices "
+                "keep their fixes; is its disk full?"
+            )
         if not self._parts.worker.caught_up.is_set():
             reasons.append("the worker is still reading the journal: alerts may be late")
         if not self._parts.publisher.connected:
@@ -193,6 +198,8 @@ class ServiceBackend:
     def _broker(self) -> PartView:
         parts = self._parts
         connected = parts.gateway.ready.is_set() and parts.publisher.connected
+        if connected and parts.journal.refusing:
+            return PartView(state="degraded", detail="it keeps nothing: is its disk full?")
         if connected and not parts.heartbeat.silent:
             if parts.identity.devices_open:
                 return PartView(state="degraded", detail="open: anybody may speak for any device")

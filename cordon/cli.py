@@ -129,8 +129,13 @@ def demo(
 
 
 @cordon.command()
+@click.option(
+    "--standby",
+    is_flag=True,
+    help="Wait, and take over within about two seconds when the service in charge is gone.",
+)
 @click.pass_obj
-def serve(settings: Settings) -> None:
+def serve(settings: Settings, *, standby: bool) -> None:
     """Run the service: ingest, engine, alerts, evidence and console.
 
     Uses the broker and the database that the settings name, and embedded ones where they name
@@ -138,7 +143,7 @@ def serve(settings: Settings) -> None:
     """
     from cordon.serve import run_serve  # noqa: PLC0415 - heavy: compiles, opens servers
 
-    sys.exit(run_serve(settings))
+    sys.exit(run_serve(settings, standby=standby))
 
 
 @cordon.command()

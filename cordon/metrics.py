@@ -43,8 +43,11 @@ class _PartsCollector(Collector):
             "cordon_refused_messages",
             "Messages refused and kept, or not used, by reason",
             "reason",
-            parts.gateway.counts.refusals + parts.identity.refusals.counts.seen,
+            parts.gateway.counts.refusals
+            + Counter(parts.slow_lane.counts.refusals)
+            + parts.identity.refusals.counts.seen,
         )
+        yield from _counters("slow_lane", "Messages taken in later", parts.slow_lane.counts)
         yield from _counters(
             "broker_refusals", "What the broker refused", parts.identity.refusals.counts
         )
@@ -53,6 +56,7 @@ class _PartsCollector(Collector):
             yield from _counters("forwarding", "Posted positions", parts.forwarder.counts)
         yield from _counters("journal", "Journal writer, since its start", parts.journal.counts)
         yield from _counters("worker", "Worker, since its start", parts.worker.counts)
+        yield from _counters("express", "Urgent events", parts.worker.express.counts)
         partition = parts.worker.partition
         yield from _counters("engine", "Engine, since the start", partition.counts)
         yield from _counters(
@@ -90,6 +94,8 @@ class _PartsCollector(Collector):
         yield _gauge("broker_answers", "The broker answers", not parts.heartbeat.silent)
         yield _gauge("gateway_ready", "Subscribed at the broker", parts.gateway.ready.is_set())
         yield _gauge("gateway_unacknowledged", "Messages not journaled yet", parts.gateway.unacked)
+        yield _gauge("gateway_flooding", "Devices that send too much", parts.gateway.flooding)
+        yield _gauge("slow_lane_waiting", "Messages kept for later", parts.slow_lane.waiting)
         yield _gauge("worker_caught_up", "Reading live", worker.caught_up.is_set())
         yield _gauge(
             "worker_lag_seconds", "Age of the batch decided last", (worker.lag_ms or 0) / 1e3

@@ -65,7 +65,8 @@ class Outgoing:
         self.outbox = Outbox(profiles, bearer_of)
         self.dispatcher = Dispatcher(
             self.outbox,
-            {"agency": AgencyChannel(publisher), "handset": HandsetChannel(publisher, bearer_of)},
+            # Her handset first: lanes are woken in this order.
+            {"handset": HandsetChannel(publisher, bearer_of), "agency": AgencyChannel(publisher)},
             self._record,
             clock,
         )
@@ -109,8 +110,9 @@ class Outgoing:
         """Alerts changed: record them, tell those concerned, show them."""
         for change in changes:
             self.alerts.append(change.id, encode_entry(change))
-            self._on_change(change)
         self.dispatcher.submit(changes)
+        for change in changes:
+            self._on_change(change)
 
     def answered(self, receipts: Sequence[Receipt], now_us: int) -> None:
         """Devices answered commands."""

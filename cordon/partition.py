@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 import structlog
@@ -19,6 +18,7 @@ from alerts.model import AlertChange
 from cordon.checkpoint import Checkpoint, Recorded
 from cordon.device_care import DeviceCare, Noticed
 from cordon.keep import KeptCaseload
+from cordon.observing import Observer
 from cordon.outgoing import Outgoing
 from cordon.records import (
     MadeWith,
@@ -48,17 +48,9 @@ MAX_TICKS_AT_ONCE = 120
 depend on the others: they follow from the ages at the last one."""
 
 
-_UNUSED = [mark for mark in Mark if mark not in {Mark.USED, Mark.OUTLIER, Mark.MOVED}]
-
-
-class Observer(Protocol):
-    """Whoever shows what happens. Must not block."""
-
-    def applied(self, batch: Batch) -> None:
-        """A batch has been taken into the state."""
-
-    def replanned(self) -> None:
-        """The caseload, or what of it is in force, has changed."""
+_IS_UNUSED = np.ones(256, np.bool_)
+_IS_UNUSED[[Mark.USED, Mark.OUTLIER, Mark.MOVED]] = False
+"""By mark, whether a fix moved no track."""
 
 
 @dataclass(slots=True)
@@ -128,6 +120,7 @@ class Partition:
         self._tick_us = int(tick_s * MICROSECONDS)
         self._build = build
         self._rules = rules
+        self._rules_version = rules.version  # a digest of all parameters: not for every decision
         self._secret = secret
 
     @property
@@ -273,7 +266,7 @@ class Partition:
             self.wearing.tracks_of(batch.devices, fixes), *columns, now_us=batch.received_us
         )
         self.counts.fixes += len(fixes)
-        self.counts.fixes_unused += int(np.count_nonzero(np.isin(update.marks, _UNUSED)))
+        self.counts.fixes_unused += int(np.count_nonzero(_IS_UNUSED[update.marks]))
         self.counts.fixes_odd += int(np.count_nonzero(update.oddities))
         self._decide(update.transitions, batch.received_us)
         self._note(update.anomalies, batch.received_us)
@@ -296,6 +289,11 @@ class Partition:
             if pairs:
                 return
         for bearer in wearing.bearers_of(event, now_us):
+            self._outgoing.changed(self.desk.on_event(event, bearer, now_us=now_us))
+
+    def take_urgent(self, event: Event, now_us: int) -> None:
+        """Tell of an event that has not been journaled yet; when its batch comes, it is known."""
+        for bearer in self.wearing.bearers_of(event, now_us):
             self._outgoing.changed(self.desk.on_event(event, bearer, now_us=now_us))
 
     def _decide(self, transitions: Sequence[Transition], now_us: int) -> None:
@@ -345,7 +343,7 @@ class Partition:
     @property
     def _made(self) -> MadeWith:
         version = self.compiled.plan.version
-        return MadeWith(self._rules.version, self._build, version, self.position)
+        return MadeWith(self._rules_version, self._build, version, self.position)
 
     # -- time and plans ---------------------------------------------------------------------
 

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 from alerts.profile import Profiles
 from console.hub import Hub
+from cordon.backroom import BackroomProcess
 from cordon.caseload_feed import CaseloadFeed
 from cordon.forwarding import Forwarder
 from cordon.heartbeat import Heartbeat
 from cordon.identity.assembly import Identity
+from cordon.nearness import Nearness
 from cordon.outgoing import Outgoing
 from cordon.strangers import Strangers
 from cordon.supervision import Supervisor
@@ -19,6 +21,7 @@ from evidence.writer import Writer
 from ingest.gateway import Gateway
 from ingest.journal import JournalWriter
 from ingest.mqtt import Publisher
+from ingest.slow_lane import SlowLane
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,19 +30,22 @@ class Parts:
 
     Attributes:
         forwarder: None where the settings name no port for it.
+        writer: The history's writer, here or in the back room.
     """
 
     gateway: Gateway
     journal: JournalWriter
+    slow_lane: SlowLane
     worker: Worker
     outgoing: Outgoing
     publisher: Publisher
-    writer: Writer
+    writer: Writer | BackroomProcess
     history: Reader
     feed: CaseloadFeed
     hub: Hub
     supervisor: Supervisor
     heartbeat: Heartbeat
+    nearness: Nearness
     profiles: Profiles
     strangers: Strangers
     forwarder: Forwarder | None

@@ -33,6 +33,9 @@ from cordon.settings import Broker, Settings
 log = structlog.get_logger("servers")
 
 ALIVE_EVERY_S = 1.0
+ROOM_BYTES = 64 * 1024 * 1024
+"""With so much free a broker that met a full disk is started again; with less it would meet it
+again at once."""
 
 Tell = Callable[[str], None]
 """Says to the person at the terminal what happens next."""
@@ -52,8 +55,11 @@ class Servers:
         Everything else waits out its absence; only somebody has to bring it back.
         """
         embedded = {"nats-server": self.broker, "postgres": self.postgres}
+        store = _StoreWatch(self.broker) if self.broker else None
         while True:
             await asyncio.sleep(ALIVE_EVERY_S)
+            if store is not None:
+                store.look()
             for name, server in embedded.items():
                 try:
                     if server is not None and server.revive():
@@ -61,6 +67,35 @@ class Servers:
                 except ServerStartError as error:
                     # No memory for another process, say: the next look may find some.
                     log.error("embedded_server_not_started", server=name, reason=str(error))  # noqa: TRY400
+
+
+class _StoreWatch:
+    """Starts a broker again that has met a full disk, once there is room: it stays broken else."""
+
+    def __init__(self, broker: EmbeddedBroker) -> None:
+        self._broker = broker
+        self._told = False
+
+    def look(self) -> None:
+        """See how it is, say so when that changes, and help where it helps."""
+        if not self._broker.store_failed:
+            return
+        free_bytes = self._broker.free_bytes
+        if free_bytes >= ROOM_BYTES:
+            log.warning("broker_restarted_as_there_is_room", free_bytes=free_bytes)
+            self._told = False
+            try:
+                self._broker.restart()
+            except ServerStartError as error:
+                log.error("embedded_server_not_started", server="nats-server", reason=str(error))  # noqa: TRY400
+        elif not self._told:
+            self._told = True
+            log.error(
+                "broker_disk_full",
+                free_bytes=free_bytes,
+                meaning="devices keep what they have; nothing new is kept or decided on",
+                what_to_do=f"make {ROOM_BYTES} bytes free: then it goes on by itself",
+            )
 
 
 @contextmanager

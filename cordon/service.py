@@ -26,6 +26,7 @@ from console.hub import Hub
 from console.server import bind, serve_console
 from cordon import __version__
 from cordon.backend import ServiceBackend
+from cordon.backroom import BackroomProcess
 from cordon.broker_refusals import BrokerRefusals
 from cordon.caseload_feed import CaseloadFeed
 from cordon.connections import Endpoints, connect_nats, while_open
@@ -36,18 +37,21 @@ from cordon.heartbeat import Heartbeat
 from cordon.identity.assembly import assemble_identity
 from cordon.identity.tokens import TokenError
 from cordon.keep import Keep
+from cordon.lease import Lease, instance_name, open_bucket
 from cordon.metrics import Metrics
+from cordon.nearness import Nearness
+from cordon.observing import Telling
 from cordon.outgoing import Outgoing
 from cordon.partition import Partition
 from cordon.parts import Parts
 from cordon.picture import Heard, read_basemap
+from cordon.recent import Recent
 from cordon.settings import Settings
 from cordon.strangers import Strangers
 from cordon.streams_source import source_factory
 from cordon.supervision import Supervisor
 from cordon.worker import Worker
 from devices.instants import Clock
-from devices.reports import Batch
 from devices.store import CaseloadStore
 from devices.watches import Bearer
 from evidence.reader import Reader
@@ -55,9 +59,10 @@ from evidence.sources import Stream
 from evidence.store import Store
 from evidence.writer import Writer
 from geofence.engine import Rules, warm_up
-from ingest.gateway import Gateway
+from ingest.gateway import Gateway, new_name
 from ingest.journal import JournalWriter
 from ingest.mqtt import MqttBroker, Publisher
+from ingest.slow_lane import SlowLane
 from ingest.streams import StreamsError, ensure_streams
 
 log = structlog.get_logger("service")
@@ -80,6 +85,8 @@ class Service:
         basemap: GeoJSON beneath the map; None takes the settings' file.
         headless: No console.
         nameless: Device that a connection without a name may speak for, in a demonstration.
+        standby: Take charge only when the service that is in charge is gone.
+        backroom: Store the history and take in the slow lane in a process of its own.
     """
 
     def __init__(
@@ -91,6 +98,8 @@ class Service:
         basemap: bytes | None = None,
         headless: bool = False,
         nameless: str = "",
+        standby: bool = False,
+        backroom: bool = False,
     ) -> None:
         self._nameless = nameless
         self._endpoints = endpoints
@@ -98,6 +107,8 @@ class Service:
         self._clock = clock
         self._basemap = basemap or read_basemap(settings.console.basemap)
         self._home = Path(settings.state_directory)
+        self._standby = standby
+        self._backroom = backroom
         self._bound = None if headless else self._bind()
         self._started = asyncio.Event()
         self._replanned = asyncio.Event()
@@ -175,19 +186,43 @@ class Service:
             js = nc.jetstream()
             room_bytes = self._settings.broker.store_bytes
             await ensure_streams(js, max_bytes=int(room_bytes * STREAMS_SHARE))
-            keep = await Keep.open(js, max_bytes=int(room_bytes * KEEP_SHARE))
-            stream_ends = {s: (await js.stream_info(s.value)).state.last_seq for s in Stream}
-            heard = Heard()
-            parts = self._assemble(nc, gateway_nc, keep, heard, stream_ends)
-            self._parts = parts
-            runs = self._runs(parts, heard)
-            async with asyncio.TaskGroup() as group:
-                # The gateway first: what devices send before its session exists, the broker
-                # acknowledges and forgets. The kernels can be compiled meanwhile.
-                for name, run in runs.items():
-                    group.create_task(parts.supervisor.keep(name, run), name=name)
-                group.create_task(while_open(nc, gateway_nc), name="connections")
-                self._started.set()
+            lease = Lease(await open_bucket(js), instance_name(self._home))
+            recent = Recent(nc, self._clock)
+            await self._take_charge(lease, recent)
+            try:
+                await self._serve(nc, gateway_nc, lease, recent)
+            finally:
+                await lease.give_back()
+
+    async def _take_charge(self, lease: Lease, recent: Recent) -> None:
+        if not self._standby:
+            await lease.take(patient=False)
+            return
+        await asyncio.to_thread(warm_up)  # before, not when every second counts
+        async with recent.listening():
+            await lease.take(patient=True)
+
+    async def _serve(
+        self, nc: NatsClient, gateway_nc: NatsClient, lease: Lease, recent: Recent
+    ) -> None:
+        js = nc.jetstream()
+        room_bytes = self._settings.broker.store_bytes
+        keep = await Keep.open(js, max_bytes=int(room_bytes * KEEP_SHARE))
+        stream_ends = {s: (await js.stream_info(s.value)).state.last_seq for s in Stream}
+        heard = Heard()
+        parts = self._assemble(nc, gateway_nc, keep, heard, stream_ends)
+        self._parts = parts
+        runs = self._runs(parts, heard)
+        async with asyncio.TaskGroup() as group:
+            # The gateway first: what devices send before its session exists, the broker
+            # acknowledges and forgets. The kernels can be compiled meanwhile.
+            for name, run in runs.items():
+                group.create_task(parts.supervisor.keep(name, run), name=name)
+            group.create_task(while_open(nc, gateway_nc), name="connections")
+            group.create_task(lease.hold(), name="lease")
+            self._started.set()
+            for batch in recent.batches(parts.gateway.name):
+                await parts.journal.append(batch)
 
     @contextlib.asynccontextmanager
     async def _connected(self, name: str) -> AsyncIterator[NatsClient]:
@@ -230,7 +265,7 @@ class Service:
         partition = Partition(
             lambda: Desk(profiles, rules=rules.version, build=BUILD),
             outgoing,
-            _Observer(heard, strangers, hub, self._replanned),
+            Telling(heard, strangers, hub, self._replanned),
             clock(),
             tick_s=settings.engine.sweep_interval_s,
             build=BUILD,
@@ -240,20 +275,26 @@ class Service:
         )
         worker = self._worker(nc, keep, partition, outgoing, stream_ends)
         journal = JournalWriter(gateway_nc)
-        gateway = Gateway(broker, journal, clock)
-        refusals = BrokerRefusals(journal, clock, name=f"{gateway.name}.watch")
+        name = new_name()
+        slow_lane = SlowLane(gateway_nc, journal, clock, gateway=name)
+        gateway = Gateway(broker, journal, clock, defer=slow_lane.keep, name=name)
+        refusals = BrokerRefusals(journal, clock, name=f"{name}.watch")
         return Parts(
             gateway=gateway,
             journal=journal,
+            slow_lane=slow_lane,
             worker=worker,
             outgoing=outgoing,
             publisher=publisher,
-            writer=Writer(Store(ends.dsn), source_factory(js, stream_ends), clock),
+            writer=self._backroom_process(stream_ends, slow_lane, name)
+            if self._backroom
+            else Writer(Store(ends.dsn), source_factory(js, stream_ends), clock),
             history=Reader(ends.dsn),
             feed=CaseloadFeed(CaseloadStore(ends.dsn), keep, nc),
             hub=hub,
             supervisor=Supervisor(),
             heartbeat=Heartbeat(nc, gateway_nc),
+            nearness=Nearness(nc, partition, gateway),
             profiles=profiles,
             strangers=strangers,
             forwarder=forwarder_of(settings.forwarding, broker),
@@ -287,6 +328,12 @@ class Service:
         user, password = ends.mqtt_user or None, ends.mqtt_password or None
         return MqttBroker(ends.mqtt_host, ends.mqtt_port, user, password, ends.mqtt_tls)
 
+    def _backroom_process(
+        self, stream_ends: Mapping[Stream, int], slow_lane: SlowLane, gateway: str
+    ) -> BackroomProcess:
+        logs = self._settings.logs
+        return BackroomProcess(self._endpoints, stream_ends, slow_lane, gateway=gateway, logs=logs)
+
     def _runs(self, parts: Parts, heard: Heard) -> dict[str, Callable[[], Awaitable[None]]]:
         """What is kept running, by name."""
         self._backend = ServiceBackend(
@@ -298,12 +345,15 @@ class Service:
             "outgoing": parts.outgoing.run,
             "publisher": parts.publisher.run,
             "heartbeat": parts.heartbeat.run,
+            "nearness": parts.nearness.run,
             "evidence": parts.writer.run,
             "caseload": parts.feed.run,
             **parts.identity.runs(),
         }
         if parts.forwarder is not None:
             runs["forwarding"] = parts.forwarder.run
+        if not self._backroom:
+            runs["slow-lane"] = parts.slow_lane.run
         if self._bound is not None:
             runs["console"] = self._console(parts, self._bound)
             runs["positions"] = lambda: self._show_positions(parts)
@@ -342,23 +392,3 @@ class Service:
                 picture = self._backend.picture()
                 parts.hub.publish_positions(picture.devices, picture.watches)
                 parts.hub.publish_service(picture.service)
-
-
-class _Observer:
-    """Passes on what the worker has taken in."""
-
-    def __init__(
-        self, heard: Heard, strangers: Strangers, hub: Hub, plan_changed: asyncio.Event
-    ) -> None:
-        self._heard = heard
-        self._strangers = strangers
-        self._plan_changed = plan_changed
-        self._hub = hub
-
-    def applied(self, batch: Batch) -> None:
-        self._heard.note(batch)
-        self._strangers.note(batch)
-
-    def replanned(self) -> None:
-        self._plan_changed.set()
-        self._hub.publish_plan()

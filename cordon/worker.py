@@ -6,7 +6,8 @@ publishes on: it gives each batch at once, before the disk has it, and has no me
 how far the state has come. Whichever path brings a batch first has it applied; the other only
 moves the position. So a stalled disk delays no alert, and neither a lost subscription nor a
 crash loses one: after a restart the worker goes back to its checkpoint and reads on from there,
-and derived ids make what is decided a second time the same as the first.
+and derived ids make what is decided a second time the same as the first. Urgent events come to it
+a third time, before both: see `cordon.express`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ import structlog
 from nats.aio.client import Client as NatsClient
 from nats.aio.msg import Msg
 
+from cordon import express
 from cordon.checkpoint import CHECKPOINT, decode_checkpoint, read_recorded
+from cordon.express import Express
 from cordon.keep import CASELOAD, CASELOAD_SUBJECT, Keep
 from cordon.outgoing import Outgoing
 from cordon.partition import Partition
@@ -46,6 +49,12 @@ TICK_LAG_US = 200_000
 ticks at the same place."""
 
 READ_WAIT_S = 1.0
+DURABLE_PAUSE_S = 0.05
+"""Rest between two readings of the durable path once the worker has caught up: it then finds only
+what the live path has missed, and each reading costs as much as a batch. A batch that only it
+brings is decided so much later."""
+
+DURABLE_GROUP = 256
 
 MAX_STRIKES = 2
 """So often a batch may end the worker; then it is passed over, or nobody would be watched any more.
@@ -105,6 +114,7 @@ class Worker:
     ) -> None:
         self.partition = partition
         self.counts = WorkerCounts()
+        self.express = Express(partition, clock)
         self.caught_up = asyncio.Event()
         self.last_applied_us = 0
         self.lag_ms: float | None = None
@@ -167,12 +177,13 @@ class Worker:
     async def _listening(self) -> AsyncIterator[None]:
         live = await self._nc.subscribe(self._subject, cb=self._on_live)
         plans = await self._nc.subscribe(CASELOAD_SUBJECT, cb=self._on_caseload)
+        urgent = await self._nc.subscribe(express.SUBJECT, cb=self._on_urgent)
         try:
             yield
         finally:
             if not self._nc.is_closed:
-                await live.unsubscribe()
-                await plans.unsubscribe()
+                for subscription in (live, plans, urgent):
+                    await subscription.unsubscribe()
 
     # -- the caseload -----------------------------------------------------------------------
 
@@ -221,6 +232,16 @@ class Worker:
             if not self._live_failure.done():
                 self._live_failure.set_exception(error)
 
+    async def _on_urgent(self, message: Msg) -> None:
+        # Until then the desk is not what it was; the journal brings the event.
+        if not self.caught_up.is_set():
+            return
+        try:
+            self.express.take(message)
+        except Exception as error:  # noqa: BLE001 - as above
+            if not self._live_failure.done():
+                self._live_failure.set_exception(error)
+
     async def _fail_with_live(self) -> None:
         """A batch applied by half is not applied: begin again from the checkpoint."""
         await self._live_failure
@@ -228,11 +249,14 @@ class Worker:
     async def _follow_journal(self) -> None:
         js = self._nc.jetstream()
         while True:
-            reader = StreamReader(js, JOURNAL, self._subject, after=self.partition.position)
+            after = self.partition.position
+            reader = StreamReader(js, JOURNAL, self._subject, after=after, max_group=DURABLE_GROUP)
             try:
                 while True:
                     for entry in await reader.read(READ_WAIT_S):
                         self._take(entry)
+                    if self.caught_up.is_set():
+                        await asyncio.sleep(DURABLE_PAUSE_S)
                     if reader.caught_up and not self.caught_up.is_set():
                         self.partition.go_live(self._clock())
                         self.caught_up.set()

@@ -1,90 +1,57 @@
 """The gateway: takes what devices report from the broker and acknowledges it once it is journaled.
 
-One connection is one scope: its client, the messages it brought that are not yet acknowledged, and
-the tasks that journal them begin and end together, since a packet id means nothing on any other
-connection. Whatever was not acknowledged comes again on the next one. So a message may be journaled
-twice, and is never lost; whoever reads the journal tells repetitions by device and sequence number.
+It holds two sessions at the broker. What a device noticed (and its status and receipts) comes on one,
+positions on the other, so that no flood of positions fills the window in front of a panic. Within
+each, what is urgent goes first, and a device that sends more than it may waits (`ingest.allowance`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import secrets
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-import aiomqtt
 import structlog
 
 from devices.instants import Clock
-from devices.reports import Batch, Message
+from devices.reports import Batch, Message, Refusal, no_fixes
+from ingest.ack_client import Incoming
+from ingest.allowance import BURST_MESSAGES, MESSAGES_PER_S, Allowances, Verdict
 from ingest.decoder import Decoder
-from ingest.ending import end_if_told
-from ingest.formats.registry import TOPIC_FILTERS
+from ingest.formats.registry import EVENT_FILTERS, POSITION_FILTERS, find
 from ingest.journal import JournalUnavailableError
-from ingest.mqtt import BACKOFF_FIRST_S, BACKOFF_MOST_S, AckClient, Incoming, MqttBroker
-from ingest.signatures import NO_KEYS, Keys
-from ingest.tls import explained
-
-MAX_BATCH_MESSAGES = 500
-MAX_BATCH_BYTES = 512 * 1024
-"""Payloads of one batch. With rows and reasons it nearly always fits one journal entry."""
-
-FINISH_LIMIT_S = 2.0
-"""How long a gateway that is told to stop waits for the journal to confirm what is on its way."""
+from ingest.mqtt import MqttBroker
+from ingest.session import GatewayCounts, Journal, Lane, Session
 
 IDENTIFIER = "cordon-gateway-0"
-"""The session at the broker. A standby that connects with the same one takes it over."""
+"""Begins the names of the sessions at the broker. A standby that connects with the same ones takes
+them over."""
+
+FLOOD_TOPIC = "$gateway/flood"
+FLOOD_CODE = "flood"
 
 log = structlog.get_logger("ingest")
 
-
-class Journal(Protocol):
-    """Where batches are kept: `ingest.journal.JournalWriter`."""
-
-    async def append(self, batch: Batch) -> int:
-        """Returns the position once the batch is kept; raises if it is not known to be."""
-
-
-@dataclass
-class GatewayCounts:
-    """What a gateway has done since it was made.
-
-    `messages` counts arrivals; fixes, events, receipts, statuses and refusals count what has been
-    journaled. `repeated` are arrivals of a message that is being journaled at that moment,
-    `retained` those that the broker kept and sent because of a subscription.
-    """
-
-    messages: int = 0
-    repeated: int = 0
-    retained: int = 0
-    batches: int = 0
-    fixes: int = 0
-    events: int = 0
-    receipts: int = 0
-    statuses: int = 0
-    refusals: Counter[str] = field(default_factory=Counter)
-    acked: int = 0
-    reconnects: int = 0
-
-
-@dataclass
-class _Connection:
-    """A connection with its unacknowledged messages, by packet id, and its running tasks."""
-
-    client: AckClient
-    unacked: dict[int, Incoming] = field(default_factory=dict)
-    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+Defer = Callable[[Sequence[Message]], Awaitable[None]]
 
 
 class Gateway:
     """Carries reports from the broker into the journal.
 
+    Args:
+        broker: Where the sessions are.
+        journal: Where batches are kept.
+        clock: The time.
+        defer: Keeps messages that have to wait (`ingest.slow_lane.SlowLane.keep`). None: nobody
+            has to.
+        identifier: Begins the names of the sessions.
+        name: Names this gateway and its start; no two starts share it. None: a new one.
+        decoder: Reads the messages. None: a new one.
+
     Attributes:
-        name: Names this gateway and its start; no two starts share it.
-        ready: Set while the subscriptions stand.
+        ready: Set while the subscriptions of all sessions stand.
         counts: See `GatewayCounts`.
     """
 
@@ -94,117 +61,148 @@ class Gateway:
         journal: Journal,
         clock: Clock,
         *,
+        defer: Defer | None = None,
         identifier: str = IDENTIFIER,
-        keys: Keys = NO_KEYS,
+        name: str | None = None,
+        decoder: Decoder | None = None,
     ) -> None:
-        self.name = f"{identifier}-{secrets.token_hex(4)}"
+        self.name = name or new_name(identifier)
         self.ready = asyncio.Event()
         self.counts = GatewayCounts()
-        self._broker = broker
-        self._journal = journal
         self._clock = clock
-        self._identifier = identifier
-        self._decoder = Decoder(keys)
-        self._number = 0
-        self._backoff_s = BACKOFF_FIRST_S
-        self._unacked: dict[int, Incoming] = {}
+        self._journal = journal
+        self._defer = defer
+        self._allowances = Allowances()
+        self._near: frozenset[str] = frozenset()
+        self._floods = 0
+        self._telling: set[asyncio.Task[None]] = set()
+        lanes = (
+            self._lane("events", EVENT_FILTERS, POSITION_FILTERS, lambda topic: find(topic).urgent),
+            self._lane(
+                "fixes",
+                POSITION_FILTERS,
+                EVENT_FILTERS,
+                lambda topic: find(topic).device in self._near,
+            ),
+        )
+        self._sessions = [
+            Session(
+                lane,
+                broker,
+                journal,
+                clock,
+                identifier=f"{identifier}-{lane.name}",
+                gateway=self.name,
+                counts=self.counts,
+                decoder=decoder or Decoder(),
+                on_readiness=self._look_at_readiness,
+            )
+            for lane in lanes
+        ]
 
     @property
     def unacked(self) -> int:
         """Messages taken from the broker and not yet acknowledged."""
-        return len(self._unacked)
+        return sum(session.unacked for session in self._sessions)
+
+    @property
+    def flooding(self) -> int:
+        """Devices that send more than they may."""
+        return self._allowances.flooding
+
+    def put_first(self, near: Iterable[str]) -> None:
+        """From now on these devices' positions go before all others: their wearers are near."""
+        self._near = frozenset(near)
 
     async def run(self) -> None:
-        """Serves connection after connection until it is cancelled.
+        """Serves until it is cancelled; see `Session.run`."""
+        async with asyncio.TaskGroup() as group:
+            for session in self._sessions:
+                group.create_task(session.run(), name="gateway-session")
 
-        When cancelled it stops taking messages, waits up to `FINISH_LIMIT_S` for the journal to
-        confirm what is on its way, acknowledges that, and leaves the rest with the broker.
-        """
-        while True:
-            try:
-                await self._serve()
-            except* (aiomqtt.MqttError, JournalUnavailableError) as group:
-                reasons = [explained(error) for error in group.exceptions]
-                log.warning("gateway_disconnected", reasons=reasons, retry_s=self._backoff_s)
-            finally:
-                self.ready.clear()
-            end_if_told()
-            self.counts.reconnects += 1
-            await asyncio.sleep(self._backoff_s)
-            self._backoff_s = min(2 * self._backoff_s, BACKOFF_MOST_S)
-
-    async def _serve(self) -> None:
-        """One connection from beginning to end; always ends by an exception."""
-        client = AckClient(self._broker, identifier=self._identifier, clock=self._clock)
-        async with client:
-            await client.listen(TOPIC_FILTERS)
+    def _look_at_readiness(self) -> None:
+        if all(session.ready.is_set() for session in self._sessions):
             self.ready.set()
-            self._backoff_s = BACKOFF_FIRST_S
-            log.info("gateway_ready", gateway=self.name)
-            connection = _Connection(client)
-            self._unacked = connection.unacked
-            async with asyncio.TaskGroup() as group:
-                try:
-                    while True:
-                        arrived = await client.take(MAX_BATCH_MESSAGES, MAX_BATCH_BYTES)
-                        self._start(group, connection, arrived)
-                except asyncio.CancelledError:
-                    await _finish(connection.tasks)
-                    raise
+        else:
+            self.ready.clear()
 
-    def _start(
-        self, group: asyncio.TaskGroup, connection: _Connection, arrived: Sequence[Incoming]
-    ) -> None:
-        """Decodes what arrived and sets a task on journaling it; does not wait for that."""
-        self.counts.messages += len(arrived)
-        self.counts.retained += sum(message.retained for message in arrived)
-        fresh = [message for message in arrived if not _is_repeated(connection, message)]
-        self.counts.repeated += len(arrived) - len(fresh)
-        if not fresh:
-            return
-        connection.unacked.update((message.mid, message) for message in fresh if message.qos)
-        self._number += 1
-        batch = self._decoder.decode(
-            [Message(message.received_us, message.topic, message.payload) for message in fresh],
-            gateway=self.name,
-            number=self._number,
-            # A clock may step back; a batch is never closed before what is in it arrived.
-            received_us=max(self._clock(), *(message.received_us for message in fresh)),
-        )
-        task = group.create_task(self._keep(connection, fresh, batch), name=f"keep-{self._number}")
-        connection.tasks.add(task)
-        task.add_done_callback(connection.tasks.discard)
+    def _lane(
+        self,
+        name: str,
+        filters: tuple[str, ...],
+        others: tuple[str, ...],
+        is_urgent: Callable[[str], bool],
+    ) -> Lane:
+        async def defer(messages: Sequence[Message]) -> None:
+            assert self._defer is not None, "sorted out only where somebody keeps it"
+            await self._defer(messages)
 
-    async def _keep(
-        self, connection: _Connection, messages: Sequence[Incoming], batch: Batch
-    ) -> None:
-        """Journals a batch; only then acknowledges its messages, on their own connection."""
-        await self._journal.append(batch)
-        self._count(batch)
+        def sort(messages: Sequence[Incoming]) -> tuple[list[Incoming], list[Incoming]]:
+            return self._sort(messages, is_urgent)
+
+        return Lane(name, filters, others, is_urgent, sort, defer)
+
+    def _sort(
+        self, messages: Sequence[Incoming], is_urgent: Callable[[str], bool]
+    ) -> tuple[list[Incoming], list[Incoming]]:
+        """Those to be taken in now, and those to wait. What is urgent pays, and never waits."""
+        if self._defer is None:
+            return list(messages), []
+        now: list[Incoming] = []
+        later: list[Incoming] = []
         for message in messages:
-            connection.unacked.pop(message.mid, None)
-            self.counts.acked += connection.client.ack(message)
+            device = find(message.topic).device
+            if not device:  # the topic of another server, which speaks for many devices
+                now.append(message)
+                continue
+            verdict = self._allowances.judge(device, len(message.payload), message.received_us)
+            if verdict is Verdict.AT_ONCE or is_urgent(message.topic):
+                now.append(message)
+            else:
+                later.append(message)
+            if verdict is Verdict.FLOOD:
+                self._tell_flood(device)
+        return now, later
 
-    def _count(self, batch: Batch) -> None:
-        self.counts.batches += 1
-        self.counts.fixes += len(batch.fixes)
-        self.counts.events += len(batch.events)
-        self.counts.receipts += len(batch.receipts)
-        self.counts.statuses += len(batch.statuses)
-        self.counts.refusals.update(refusal.code for refusal in batch.refusals)
+    def _tell_flood(self, device: str) -> None:
+        """Have a flood kept as a refusal, so that staff see it beside all others."""
+        self.counts.floods += 1
+        self._floods += 1
+        log.warning("device_floods", device=device[:64])
+        task = asyncio.create_task(self._keep_flood(device, self._floods), name="flood")
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
+
+    async def _keep_flood(self, device: str, number: int) -> None:
+        now_us = self._clock()
+        data = json.dumps({"device": device[:64]}).encode()
+        refusal = Refusal(
+            message=0,
+            device=device[:64],
+            code=FLOOD_CODE,
+            reason=f"It sends more than {MESSAGES_PER_S:g} messages a second, and more than "
+            f"{BURST_MESSAGES:g} at once. What exceeds that is kept and taken in later. Look at "
+            "the device: a fault, or somebody else with its credentials.",
+            item=None,
+            size_bytes=len(data),
+            sha256=hashlib.sha256(data).digest(),
+        )
+        batch = Batch(
+            gateway=f"{self.name}.floods",
+            number=number,
+            received_us=now_us,
+            messages=(Message(now_us, FLOOD_TOPIC, data),),
+            fixes=no_fixes(),
+            refusals=(refusal,),
+        )
+        try:
+            await self._journal.append(batch)
+        except JournalUnavailableError:
+            log.warning("flood_not_journaled")
+        else:
+            self.counts.refusals[FLOOD_CODE] += 1
 
 
-def _is_repeated(connection: _Connection, message: Incoming) -> bool:
-    """Whether it is already on its way into the journal.
-
-    A broker repeats what stays unacknowledged for long, under the same packet id. Taking it again
-    would pile up copies for as long as the journal stalls.
-    """
-    known = connection.unacked.get(message.mid) if message.qos else None
-    return known is not None and known[1:3] == message[1:3]
-
-
-async def _finish(tasks: set[asyncio.Task[None]]) -> None:
-    """Gives running tasks a limited time. What is left is cancelled by the group."""
-    if tasks:
-        await asyncio.wait(set(tasks), timeout=FINISH_LIMIT_S)
+def new_name(identifier: str = IDENTIFIER) -> str:
+    """A name for a gateway that starts now."""
+    return f"{identifier}-{secrets.token_hex(4)}"

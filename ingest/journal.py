@@ -82,19 +82,23 @@ class _Answer(msgspec.Struct):
 
 
 class JournalWriter:
-    """Appends batches to one partition of the journal.
+    """Appends batches to one subject of a stream: by default, to the journal.
 
     It reads the stream's confirmations from an inbox of its own: nats-py leaves the future of a
     refused publish pending for ever.
     """
 
-    def __init__(self, nc: NATS, *, partition: int = 0) -> None:
+    def __init__(
+        self, nc: NATS, *, subject: str = journal_subject(0), stream: str = JOURNAL
+    ) -> None:
         self.counts = JournalCounts()
         self._nc = nc
-        self._subject = journal_subject(partition)
+        self._subject = subject
+        self._stream = stream
         self._inbox = nc.new_inbox()
         self._inbox_ready: asyncio.Task[Subscription] | None = None
         self._waiting: dict[str, asyncio.Future[_Answer]] = {}
+        self._watching: asyncio.Task[None] | None = None
         self._attempts = 0
         self._retry_slots = asyncio.Semaphore(RETRIES_AT_ONCE)
         self._refusing = False
@@ -103,6 +107,11 @@ class JournalWriter:
     def unconfirmed(self) -> int:
         """Publishes that wait for the stream's confirmation."""
         return len(self._waiting)
+
+    @property
+    def refusing(self) -> bool:
+        """Whether the stream has not confirmed what was tried last, and is tried again."""
+        return self._refusing
 
     async def append(self, batch: Batch) -> int:
         """Publishes the batch and returns when the journal has all of it.
@@ -127,7 +136,7 @@ class JournalWriter:
             raise JournalUnavailableError(
                 f"The journal did not confirm a batch within {APPEND_LIMIT_S:g} s. Its messages "
                 "stay with the broker and come again. Look at nats-server: is it up, is its disk "
-                f"full, has the stream {JOURNAL} reached its limit because a reader lags?"
+                f"full, has the stream {self._stream} reached its limit because a reader lags?"
             ) from None
         self.counts.batches += 1
         return position
@@ -193,30 +202,34 @@ class JournalWriter:
             raise _NotKept("not connected to nats-server")
         self._attempts += 1
         reply = f"{self._inbox}.{self._attempts}"
-        connection = self._nc.stats["reconnects"]
         answer = self._waiting[reply] = asyncio.get_running_loop().create_future()
+        if self._watching is None or self._watching.done():
+            watch = self._watch_connection(self._nc.stats["reconnects"])
+            self._watching = asyncio.create_task(watch, name="journal-connection")
         try:
             headers = {BATCH_HEADER: part.name, "Nats-Msg-Id": part.name}
-            await self._nc.publish(self._subject, part.data, reply=reply, headers=headers)
-            return _position(await self._wait(answer, connection))
+            async with asyncio.timeout(ACK_LIMIT_S):
+                await self._nc.publish(self._subject, part.data, reply=reply, headers=headers)
+                return self._position(await answer)
+        except TimeoutError:
+            raise _NotKept(f"no confirmation within {ACK_LIMIT_S:g} s") from None
         except (nats.errors.Error, OSError) as error:
             raise _NotKept(f"cannot publish: {error}") from error
         finally:
             del self._waiting[reply]
 
-    async def _wait(self, answer: asyncio.Future[_Answer], connection: int) -> _Answer:
-        """Waits for a confirmation, but not on a connection that can no longer bring it."""
-        loop = asyncio.get_running_loop()
-        end_s = loop.time() + ACK_LIMIT_S
-        while not answer.done():
-            await asyncio.wait({answer}, timeout=CHECK_S)
-            if answer.done():
-                break
-            if not self._nc.is_connected or self._nc.stats["reconnects"] != connection:
-                raise _NotKept("the connection was lost before the confirmation")
-            if loop.time() > end_s:
-                raise _NotKept(f"no confirmation within {ACK_LIMIT_S:g} s")
-        return answer.result()
+    async def _watch_connection(self, connection: int) -> None:
+        """Fails what waits on a connection that can no longer bring an answer; ends with the last."""
+        while self._waiting:
+            await asyncio.sleep(CHECK_S)
+            now = self._nc.stats["reconnects"]
+            if self._nc.is_connected and now == connection:
+                continue
+            connection = now
+            for answer in self._waiting.values():
+                if not answer.done():
+                    lost = "the connection was lost before the confirmation"
+                    answer.set_exception(_NotKept(lost))
 
     async def _answered(self, msg: Msg) -> None:
         waiting = self._waiting.get(msg.subject)
@@ -241,10 +254,10 @@ class JournalWriter:
             self._refusing = False
             log.info("journal_confirms_again")
 
-
-def _position(answer: _Answer) -> int:
-    if answer.error is not None:
-        raise _NotKept(f"refused: {answer.error.description} ({answer.error.code})")
-    if answer.stream != JOURNAL or answer.seq < 1:
-        raise _NotKept(f"confirmed by stream {answer.stream!r} at {answer.seq}, not by {JOURNAL}")
-    return answer.seq
+    def _position(self, answer: _Answer) -> int:
+        if answer.error is not None:
+            raise _NotKept(f"refused: {answer.error.description} ({answer.error.code})")
+        if answer.stream != self._stream or answer.seq < 1:
+            found = f"stream {answer.stream!r} at {answer.seq}"
+            raise _NotKept(f"confirmed by {found}, not by {self._stream}")
+        return answer.seq

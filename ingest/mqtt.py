@@ -1,42 +1,22 @@
-"""The MQTT clients: one that acknowledges when told to, one that publishes and waits for PUBACK.
-
-aiomqtt gives no way to acknowledge by hand, and reads one packet per turn of the event loop, so
-`AckClient` reaches into it and into the paho client inside. That is why the version is pinned to
-2.5: look at this module again before raising it.
-"""
+"""Where the broker is, and the MQTT client that publishes and waits for PUBACK."""
 
 from __future__ import annotations
 
 import asyncio
 import ssl
-from collections import deque
 from dataclasses import dataclass, field
 from socket import IPPROTO_TCP, TCP_NODELAY
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import aiomqtt
 import structlog
-from paho.mqtt.client import MQTTMessage
 
-from devices.instants import Clock
 from ingest.ending import end_if_told
 from ingest.tls import explained
 
 KEEPALIVE_S = 30
 ANSWER_LIMIT_S = 10.0
 """How long the broker may take over CONNACK and SUBACK."""
-
-GATHER_S = 0.005
-"""How long a batch goes on gathering while every turn of the event loop brings something. Nobody
-waits when it does not."""
-
-PACKETS_PER_TURN = 200
-"""The most that one turn of the event loop reads, some milliseconds of work.
-
-Left to themselves paho and aiomqtt read one packet per turn. When other work makes turns long (the
-history catching up), that is fewer messages than a busy broker has; the socket fills, the broker
-waits its time and closes the connection.
-"""
 
 PENDING_PUBLISHES = 1_000
 """Publishes that may wait for their PUBACK at once."""
@@ -48,7 +28,7 @@ BACKOFF_MOST_S = 5.0
 
 # Nagle's algorithm holds a small packet back until the one before is confirmed: 40 ms on every
 # acknowledgement that follows a publish.
-_NO_DELAY = ((IPPROTO_TCP, TCP_NODELAY, 1),)
+NO_DELAY = ((IPPROTO_TCP, TCP_NODELAY, 1),)
 _QUIET = 1_000_000  # aiomqtt warns above ten pending calls; here the limits above count them
 
 log = structlog.get_logger("ingest")
@@ -65,175 +45,35 @@ class MqttBroker:
     tls: ssl.SSLContext | None = field(default=None, repr=False)
 
 
-class Incoming(NamedTuple):
-    """A message as it arrived on one connection.
-
-    Attributes:
-        mid: Packet id, which names the message on this connection until it is acknowledged.
-        retained: The broker's kept copy, sent because we subscribed.
-    """
-
-    received_us: int
-    topic: str
-    payload: bytes
-    qos: int
-    mid: int
-    retained: bool
-
-
-class AckClient(aiomqtt.Client):
-    """One connection of a persistent session, acknowledging only what `ack` is told.
-
-    Make a new one for every connection. Its queue has no limit of its own, because what overflows
-    a queue of aiomqtt is gone: what bounds it is how many messages the broker sends without an
-    acknowledgement (`max_ack_pending` of nats-server, `max_inflight_messages` of mosquitto).
-    """
-
-    def __init__(self, broker: MqttBroker, *, identifier: str, clock: Clock) -> None:
-        super().__init__(
-            broker.host,
-            broker.port,
-            username=broker.username,
-            password=broker.password,
-            tls_context=broker.tls,
-            identifier=identifier,
-            clean_session=False,
-            keepalive=KEEPALIVE_S,
-            timeout=ANSWER_LIMIT_S,
-            socket_options=_NO_DELAY,
-        )
-        self._client.manual_ack_set(True)
-        self._clock = clock
-        self._arrived: deque[Incoming] = deque()
-        self._wake = asyncio.Event()
-
-    async def __aenter__(self) -> Self:
-        """Connects.
-
-        Raises:
-            aiomqtt.MqttError: No connection, or the broker refuses it.
-        """
-        try:
-            await super().__aenter__()
-        except BaseException:
-            self._client.disconnect()  # aiomqtt would leave the socket of a failed attempt open
-            raise
-        self._disconnected.add_done_callback(lambda _: self._wake.set())
-        return self
-
-    async def listen(self, filters: tuple[str, ...]) -> None:
-        """Subscribes with QoS 1.
-
-        Raises:
-            aiomqtt.MqttError: The broker does not answer or does not grant all of them.
-        """
-        granted = await self.subscribe([(text, 1) for text in filters])
-        codes = [code if isinstance(code, int) else code.value for code in granted]
-        if codes != [1] * len(filters):
-            raise aiomqtt.MqttError(
-                f"the broker granted {codes} for the subscriptions {list(filters)}, not QoS 1 for "
-                "each; reports on the others would be missed. Look at the service's rights and at "
-                "the broker's limits on subscriptions."
-            )
-
-    async def take(self, max_messages: int, max_bytes: int) -> list[Incoming]:
-        """Everything that has arrived, at least one message, in order.
-
-        Args:
-            max_messages: The most to take at once.
-            max_bytes: Stop when the payloads taken exceed this.
-
-        Raises:
-            aiomqtt.MqttError: The connection is gone. What arrived and was not taken is dropped
-                here; the broker still has it.
-        """
-        self._require_connection()
-        while not self._arrived:
-            self._wake.clear()
-            await self._wake.wait()
-            self._require_connection()
-        await self._gather(max_messages)
-        taken: list[Incoming] = []
-        size_bytes = 0
-        while self._arrived and len(taken) < max_messages and size_bytes < max_bytes:
-            taken.append(self._arrived.popleft())
-            size_bytes += len(taken[-1].payload)
-        return taken
-
-    async def _gather(self, max_messages: int) -> None:
-        """Lets the event loop read on for as long as every turn of it brings something."""
-        end_s = self._loop.time() + GATHER_S
-        seen = 0
-        while seen < len(self._arrived) < max_messages and self._loop.time() < end_s:
-            seen = len(self._arrived)
-            await asyncio.sleep(0)
-
-    def ack(self, message: Incoming) -> bool:
-        """Sends PUBACK for a message of this very connection.
-
-        Returns:
-            Whether the message is settled; False if the connection is gone, and the broker will
-            send the message again.
-        """
-        if message.qos == 0:
-            return True
-        if self._disconnected.done():
-            return False
-        return int(self._client.ack(message.mid, message.qos)) == 0
-
-    def _require_connection(self) -> None:
-        if self._disconnected.done():
-            raise aiomqtt.MqttError("disconnected from the broker") from (
-                self._disconnected.exception()
-            )
-
-    def _on_socket_open(self, client: Any, userdata: Any, sock: Any) -> None:
-        super()._on_socket_open(client, userdata, sock)
-        # Takes the place of aiomqtt's own reader. paho calls this from another thread.
-        self._loop.call_soon_threadsafe(self._loop.add_reader, sock.fileno(), self._read)
-
-    def _read(self) -> None:
-        """Reads what the socket has, up to `PACKETS_PER_TURN`."""
-        try:
-            for _ in range(PACKETS_PER_TURN):
-                seen = len(self._arrived)
-                self._client.loop_read()
-                if len(self._arrived) == seen and not self._has_decrypted():
-                    return
-        except Exception as error:  # noqa: BLE001 - as in aiomqtt: the connection broke
-            if not self._disconnected.done():
-                self._disconnected.set_exception(error)
-        else:
-            self._loop.call_soon(self._read)  # what TLS has decrypted wakes nobody
-
-    def _has_decrypted(self) -> bool:
-        """Whether TLS holds bytes that the event loop cannot see."""
-        sock = self._client.socket()
-        return isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
-
-    def _on_message(self, client: object, userdata: object, message: MQTTMessage) -> None:  # noqa: ARG002
-        # Replaces aiomqtt's own, which makes a task per message and raises on a topic that is not
-        # UTF-8: such a message would come again after every reconnect and keep all others out.
-        self._arrived.append(
-            Incoming(
-                self._clock(),
-                _readable(message),
-                bytes(message.payload),
-                message.qos,
-                message.mid,
-                message.retain,
-            )
-        )
-        self._wake.set()
-
-
-def _readable(message: MQTTMessage) -> str:
-    raw: bytes = message._topic  # noqa: SLF001 -- .topic raises on what is not UTF-8
-    return raw.decode("utf-8", "backslashreplace").replace("\0", "\\x00")
-
-
 class PublishError(RuntimeError):
     """The message is not known to have reached the broker; it may be sent again."""
+
+
+class _PromptClient(aiomqtt.Client):
+    """Writes in the next turn of the event loop.
+
+    aiomqtt wakes the loop by its pipe and has it watch the socket first: two turns and four system
+    calls more on the way of every alert.
+    """
+
+    def _on_socket_register_write(self, client: Any, userdata: Any, sock: Any) -> None:
+        def write() -> None:
+            try:
+                client.loop_write()
+            except Exception as error:  # noqa: BLE001 - as in aiomqtt: the connection broke
+                if not self._disconnected.done():
+                    self._disconnected.set_exception(error)
+                return
+            if client.want_write():  # the socket is full
+                watch(client, userdata, sock)
+
+        watch = super()._on_socket_register_write
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:  # while connecting, paho calls this from another thread
+            watch(client, userdata, sock)
+        else:
+            self._loop.call_soon(write)
 
 
 class _Link(NamedTuple):
@@ -346,7 +186,7 @@ class Publisher:
             self._link = None
 
     def _new_client(self) -> aiomqtt.Client:
-        client = aiomqtt.Client(
+        client = _PromptClient(
             self._broker.host,
             self._broker.port,
             username=self._broker.username,
@@ -356,7 +196,7 @@ class Publisher:
             keepalive=KEEPALIVE_S,
             timeout=ANSWER_LIMIT_S,
             max_inflight_messages=PUBLISHES_ON_THE_WIRE,
-            socket_options=_NO_DELAY,
+            socket_options=NO_DELAY,
         )
         client.pending_calls_threshold = _QUIET
         return client

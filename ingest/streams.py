@@ -17,6 +17,7 @@ from nats.js.errors import APIError, NotFoundError, ServiceUnavailableError
 JOURNAL = "JOURNAL"
 DECISIONS = "DECISIONS"
 ALERTS = "ALERTS"
+DEFERRED = "DEFERRED"
 
 MAX_AGE_S = 7 * 86_400
 """How long a consumer may be away before it misses something: a week of PostgreSQL being down."""
@@ -41,8 +42,8 @@ class _Layout:
 
     Attributes:
         share: Part of the disk that all streams may use together.
-        discard: What a full stream does. The journal refuses, since what it refuses stays with
-            the broker and the device. The others drop their oldest entry: a new alert matters
+        discard: What a full stream does. The journal and what waits to go there refuse, since what
+            they refuse stays with the broker and the device. The others drop their oldest entry: a new alert matters
             more than an old one, and a reader that misses an entry notices the gap.
     """
 
@@ -53,7 +54,8 @@ class _Layout:
 
 _LAYOUTS: Mapping[str, _Layout] = MappingProxyType(
     {
-        JOURNAL: _Layout("core.journal.*", 0.70, DiscardPolicy.NEW),
+        JOURNAL: _Layout("core.journal.*", 0.60, DiscardPolicy.NEW),
+        DEFERRED: _Layout("core.deferred.*", 0.10, DiscardPolicy.NEW),
         DECISIONS: _Layout("core.decision.*", 0.15, DiscardPolicy.OLD),
         ALERTS: _Layout("core.alert.*", 0.15, DiscardPolicy.OLD),
     }
@@ -65,6 +67,11 @@ STREAMS = tuple(_LAYOUTS)
 def journal_subject(partition: int) -> str:
     """Where the batches of a partition are published."""
     return f"core.journal.{partition}"
+
+
+def deferred_subject(partition: int) -> str:
+    """Where messages are kept as they came until there is time for them."""
+    return f"core.deferred.{partition}"
 
 
 def decision_subject(partition: int) -> str:

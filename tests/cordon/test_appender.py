@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from typing import cast
 
 import pytest
+from nats.js import JetStreamContext
 
 from cordon import appender as appender_module
 from cordon.appender import Appender
@@ -81,3 +83,27 @@ async def test_a_run_begun_anew_takes_up_what_the_last_one_left(broker: Embedded
             await task
     assert appender.last_position == 1
     await nc.close()
+
+
+async def test_it_ends_when_told_though_the_last_publish_swallows_that() -> None:
+    class Acknowledgement:
+        seq = 1
+
+    class Swallowing:
+        """As nats-py up to Python 3.11: the answer and the cancellation come together."""
+
+        async def publish(self, *_given: object, **_named: object) -> Acknowledgement:
+            publishing.set()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+            return Acknowledgement()
+
+    publishing = asyncio.Event()
+    appender = Appender(cast("JetStreamContext", Swallowing()), "log")
+    appender.append("r", b"")
+    task = asyncio.create_task(appender.run())
+    await asyncio.wait_for(publishing.wait(), LIMIT_S)
+    task.cancel()
+    done, _ = await asyncio.wait({task}, timeout=LIMIT_S)
+    assert done
+    assert task.cancelled()

@@ -15,7 +15,7 @@ from nats.js import JetStreamContext
 
 from cordon.embedded.broker import EmbeddedBroker
 from devices.reports import Batch, decode_batch
-from ingest import gateway as gateway_module
+from ingest import session as session_module
 from ingest.gateway import Gateway
 from ingest.journal import JournalUnavailableError, JournalWriter
 from ingest.mqtt import MqttBroker
@@ -162,7 +162,7 @@ async def test_nonsense_hurts_nobody_and_is_kept_with_its_reason(
 async def test_nothing_is_acknowledged_before_the_journal_has_it(
     broker: EmbeddedBroker, service: MqttBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gateway_module, "FINISH_LIMIT_S", 0.05)
+    monkeypatch.setattr(session_module, "FINISH_LIMIT_S", 0.05)
     first = SlowJournal()
     async with serving(Gateway(service, first, clock)) as gateway:
         await send(broker, b"1", b"2", b"3")
@@ -294,7 +294,8 @@ async def test_ends_when_told_though_the_farewell_fails(
         except asyncio.CancelledError:
             raise aiomqtt.MqttError("Operation timed out") from None
 
-    monkeypatch.setattr(gateway, "_serve", serve)
+    for session in gateway._sessions:
+        monkeypatch.setattr(session, "_serve", serve)
     running_task = asyncio.create_task(gateway.run())
     await serving.wait()
     running_task.cancel()

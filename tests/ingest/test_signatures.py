@@ -191,7 +191,7 @@ async def test_a_simulated_device_signs_all_it_sends(
     tag = SimulatedDevice(
         DEVICE, address(broker), clock=wall_clock_us, key=wire.Key(secret=secret, number=5)
     )
-    gateway = Gateway(service, JournalWriter(nc), wall_clock_us, keys=keys)
+    gateway = Gateway(service, JournalWriter(nc), wall_clock_us, decoder=Decoder(keys))
     async with serving(gateway), running(tag.run()):
         await until(tag.online.is_set, "the device is connected")
         sent = {tag.fix(wall_clock_us() + n, 54.0, 4.0) for n in range(60)}

@@ -1,0 +1,189 @@
+"""The back room: a process of its own for work that nobody waits for.
+
+It stores the history and takes in what the slow lane keeps. Both take much of a processor when much
+has come in at once, and on the event loop that decides and alerts, each piece of such work is a time
+in which no panic is heard. A process apart, of lower priority, costs an alert nothing.
+
+Orders come as one line on standard input, figures go out as lines on standard output. It ends with
+the process that started it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Mapping
+
+import msgspec
+import structlog
+
+from cordon.clock import wall_clock_us
+from cordon.connections import Endpoints, connect_nats
+from cordon.embedded.child import die_with_parent
+from cordon.logs import configure_logs
+from cordon.settings import Logs
+from cordon.streams_source import source_factory
+from evidence.sources import Stream
+from evidence.store import Store
+from evidence.writer import Writer, WriterCounts
+from ingest.journal import JournalWriter
+from ingest.slow_lane import SlowCounts, SlowLane
+
+NICENESS = 5
+REPORT_EVERY_S = 0.25
+END_LIMIT_S = 5.0
+MAX_LINE_BYTES = 1024 * 1024
+
+log = structlog.get_logger("backroom")
+
+
+class Orders(msgspec.Struct, frozen=True):
+    """What the process is told.
+
+    Attributes:
+        gateway: Name of the gateway whose slow lane it takes in.
+        stream_ends: Where each stream ended before this run.
+    """
+
+    nats_url: str
+    dsn: str
+    gateway: str
+    stream_ends: dict[Stream, int]
+    logs: Logs
+
+
+class Figures(msgspec.Struct, frozen=True):
+    """What the process says about itself."""
+
+    writer: WriterCounts
+    slow: SlowCounts
+    waiting: int
+
+
+class BackroomProcess:
+    """Runs the process, and knows its figures.
+
+    Args:
+        endpoints: Broker and database.
+        stream_ends: See `Orders`.
+        slow_lane: The gateway's end of the slow lane; gets the figures of the other end.
+        gateway: See `Orders`.
+        logs: How the process is to log.
+
+    Attributes:
+        counts: As of an `evidence.writer.Writer`.
+        pid: Of the process; None while there is none.
+    """
+
+    def __init__(
+        self,
+        endpoints: Endpoints,
+        stream_ends: Mapping[Stream, int],
+        slow_lane: SlowLane,
+        *,
+        gateway: str,
+        logs: Logs,
+    ) -> None:
+        self.counts = WriterCounts()
+        self.pid: int | None = None
+        self._slow_lane = slow_lane
+        self._orders = Orders(endpoints.nats_url, endpoints.dsn, gateway, dict(stream_ends), logs)
+        self._decoder = msgspec.json.Decoder(Figures)
+
+    async def run(self) -> None:
+        """Have the process running until cancelled; returns when it has ended by itself."""
+        child = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "cordon.backroom",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            limit=MAX_LINE_BYTES,
+            preexec_fn=die_with_parent(signal.SIGTERM),
+        )
+        self.pid = child.pid
+        try:
+            assert child.stdin is not None, "started with a pipe"
+            assert child.stdout is not None, "started with a pipe"
+            child.stdin.write(msgspec.json.encode(self._orders) + b"\n")
+            await child.stdin.drain()
+            async for line in child.stdout:
+                self._note(line)
+        finally:
+            self.pid = None
+            self.counts.database_up = None  # nobody knows
+            await _end(child)
+
+    def _note(self, line: bytes) -> None:
+        figures = self._decoder.decode(line)
+        self.counts = figures.writer
+        lane = self._slow_lane
+        lane.counts.taken_in, lane.counts.damaged = figures.slow.taken_in, figures.slow.damaged
+        lane.counts.refusals = figures.slow.refusals
+        lane.waiting = figures.waiting
+
+
+async def _end(child: asyncio.subprocess.Process) -> None:
+    """End it in order, or at once when it takes long."""
+    if child.returncode is not None:
+        return
+    # Not by way of subprocess: it would collect the ended child, whose end asyncio waits for.
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(child.pid, signal.SIGTERM)
+    try:
+        async with asyncio.timeout(END_LIMIT_S):
+            await child.wait()
+    except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child.pid, signal.SIGKILL)
+        await child.wait()
+
+
+async def work(orders: Orders) -> None:
+    """Store history and take in the slow lane, until told to stop."""
+    nc = await connect_nats(orders.nats_url, "backroom")
+    try:
+        js = nc.jetstream()
+        writer = Writer(Store(orders.dsn), source_factory(js, orders.stream_ends), wall_clock_us)
+        lane = SlowLane(
+            nc, JournalWriter(nc), wall_clock_us, gateway=orders.gateway, rest_share=0.0
+        )
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(run, name=name)
+                for name, run in (
+                    ("evidence", writer.run()),
+                    ("slow-lane", lane.run()),
+                    ("figures", _report(writer, lane)),
+                )
+            ]
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, lambda: [task.cancel() for task in tasks])
+    finally:
+        await nc.close()
+
+
+async def _report(writer: Writer, lane: SlowLane) -> None:
+    while True:
+        figures = Figures(writer.counts, lane.counts, lane.waiting)
+        sys.stdout.buffer.write(msgspec.json.encode(figures) + b"\n")
+        sys.stdout.buffer.flush()
+        await asyncio.sleep(REPORT_EVERY_S)
+
+
+def main() -> None:
+    """Entry point of the process."""
+    os.nice(NICENESS)
+    orders = msgspec.json.decode(sys.stdin.buffer.readline(), type=Orders)
+    configure_logs(orders.logs)
+    # The one that started us may vanish between two lines: then there is nobody to report to.
+    with contextlib.suppress(BrokenPipeError, asyncio.CancelledError):
+        asyncio.run(work(orders))
+
+
+if __name__ == "__main__":
+    main()

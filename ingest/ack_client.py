@@ -1,0 +1,227 @@
+"""The MQTT client that acknowledges when told to.
+
+aiomqtt gives no way to acknowledge by hand, and reads one packet per turn of the event loop, so
+`AckClient` reaches into it and into the paho client inside: it reads the socket itself, in large
+pieces, keeps the messages and leaves all else to paho. That is why the version is pinned to 2.5:
+look at this module again before raising it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Self
+
+import aiomqtt
+
+from devices.instants import Clock
+from ingest.mqtt import ANSWER_LIMIT_S, KEEPALIVE_S, NO_DELAY, MqttBroker
+from ingest.packets import PUBACK, PacketReader, Publish, puback
+
+READ_BYTES = 256 * 1024
+READS_PER_TURN = 4
+"""The most that one turn of the event loop reads is the product: some thousand small messages.
+
+Left to themselves paho and aiomqtt read one packet per turn, by four system calls. When other work
+makes turns long (the history catching up), that is fewer messages than a busy broker has; the socket
+fills, the broker waits its time and closes the connection.
+"""
+
+
+class Incoming(NamedTuple):
+    """A message as it arrived on one connection.
+
+    Attributes:
+        mid: Packet id, which names the message on this connection until it is acknowledged.
+        retained: The broker's kept copy, sent because we subscribed.
+    """
+
+    received_us: int
+    topic: str
+    payload: bytes
+    qos: int
+    mid: int
+    retained: bool
+
+
+class AckClient(aiomqtt.Client):
+    """One connection of a persistent session, acknowledging only what `ack` is told.
+
+    Make a new one for every connection. Its queue has no limit of its own, because what overflows
+    a queue of aiomqtt is gone: what bounds it is how many messages the broker sends without an
+    acknowledgement (`max_ack_pending` of nats-server, `max_inflight_messages` of mosquitto).
+    """
+
+    def __init__(
+        self,
+        broker: MqttBroker,
+        *,
+        identifier: str,
+        clock: Clock,
+        is_urgent: Callable[[str], bool] = lambda _topic: False,
+    ) -> None:
+        super().__init__(
+            broker.host,
+            broker.port,
+            username=broker.username,
+            password=broker.password,
+            tls_context=broker.tls,
+            identifier=identifier,
+            clean_session=False,
+            keepalive=KEEPALIVE_S,
+            timeout=ANSWER_LIMIT_S,
+            socket_options=NO_DELAY,
+        )
+        self._client.manual_ack_set(True)
+        self._clock = clock
+        self._is_urgent = is_urgent
+        self._urgent: deque[Incoming] = deque()
+        self._arrived: deque[Incoming] = deque()
+        self._wake = asyncio.Event()
+        self._packets = PacketReader()
+        self._for_paho = b""
+        self._ended = False
+        self._receive = self._client._sock_recv  # noqa: SLF001
+        self._client._sock_recv = self._feed_paho  # type: ignore[method-assign,assignment]  # noqa: SLF001
+
+    async def __aenter__(self) -> Self:
+        """Connects.
+
+        Raises:
+            aiomqtt.MqttError: No connection, or the broker refuses it.
+        """
+        try:
+            await super().__aenter__()
+        except BaseException:
+            self._client.disconnect()  # aiomqtt would leave the socket of a failed attempt open
+            raise
+        self._disconnected.add_done_callback(lambda _: self._wake.set())
+        return self
+
+    async def listen(self, filters: tuple[str, ...]) -> None:
+        """Subscribes with QoS 1.
+
+        Raises:
+            aiomqtt.MqttError: The broker does not answer or does not grant all of them.
+        """
+        granted = await self.subscribe([(text, 1) for text in filters])
+        codes = [code if isinstance(code, int) else code.value for code in granted]
+        if codes != [1] * len(filters):
+            raise aiomqtt.MqttError(
+                f"the broker granted {codes} for the subscriptions {list(filters)}, not QoS 1 for "
+                "each; reports on the others would be missed. Look at the service's rights and at "
+                "the broker's limits on subscriptions."
+            )
+
+    async def leave(self, filters: tuple[str, ...]) -> None:
+        """Gives up subscriptions that this session may have from earlier.
+
+        Raises:
+            aiomqtt.MqttError: The broker does not answer.
+        """
+        await self.unsubscribe(list(filters))
+
+    async def take(self, max_messages: int, max_bytes: int) -> list[Incoming]:
+        """What has arrived, at least one message, in order; what is urgent first and by itself.
+
+        Args:
+            max_messages: The most to take at once.
+            max_bytes: Stop when the payloads taken exceed this.
+
+        Raises:
+            aiomqtt.MqttError: The connection is gone. What arrived and was not taken is dropped
+                here; the broker still has it.
+        """
+        self._require_connection()
+        while not (self._arrived or self._urgent):
+            self._wake.clear()
+            await self._wake.wait()
+            self._require_connection()
+        waiting = self._urgent or self._arrived
+        taken: list[Incoming] = []
+        size_bytes = 0
+        while waiting and len(taken) < max_messages and size_bytes < max_bytes:
+            taken.append(waiting.popleft())
+            size_bytes += len(taken[-1].payload)
+        return taken
+
+    def ack(self, messages: Sequence[Incoming]) -> int:
+        """Sends PUBACK for messages of this very connection, in one piece.
+
+        Returns:
+            How many are settled; 0 if the connection is gone, and the broker will send them again.
+        """
+        mids = [message.mid for message in messages if message.qos]
+        if mids:
+            if self._disconnected.done():
+                return 0
+            self._send(puback(mids))
+        return len(messages)
+
+    def _send(self, data: bytes) -> None:
+        """At once, past paho's queue, which takes four system calls and a turn of the loop."""
+        client, sent = self._client, 0
+        if not client._out_packet:  # noqa: SLF001 -- what waits there must go first
+            with contextlib.suppress(BlockingIOError, OSError):  # a lost socket shows in `_read`
+                sent = client._sock_send(data)  # noqa: SLF001
+        if sent < len(data):
+            client._packet_queue(PUBACK, data[sent:], 0, 0)  # noqa: SLF001
+
+    def _require_connection(self) -> None:
+        if self._disconnected.done():
+            raise aiomqtt.MqttError("disconnected from the broker") from (
+                self._disconnected.exception()
+            )
+
+    def _on_socket_open(self, client: Any, userdata: Any, sock: Any) -> None:
+        super()._on_socket_open(client, userdata, sock)
+        # Takes the place of aiomqtt's own reader. paho calls this from another thread.
+        self._loop.call_soon_threadsafe(self._loop.add_reader, sock.fileno(), self._read)
+
+    def _read(self) -> None:
+        """Takes what the socket has, up to `READ_BYTES` times `READS_PER_TURN`."""
+        if self._client.socket() is None:  # closed since this turn was asked for
+            return
+        try:
+            for _ in range(READS_PER_TURN):
+                data = self._receive(READ_BYTES)
+                self._take_in(data)
+                if not data:
+                    return
+        except BlockingIOError:
+            return
+        except Exception as error:  # noqa: BLE001 - as in aiomqtt: the connection broke
+            if not self._disconnected.done():
+                self._disconnected.set_exception(error)
+        else:
+            self._loop.call_soon(self._read)  # what TLS has decrypted wakes nobody
+
+    def _take_in(self, data: bytes) -> None:
+        """Keeps messages; gives all else to paho, and the end of the stream as well."""
+        now_us = self._clock()
+        for packet in self._packets.feed(data):
+            if isinstance(packet, Publish):
+                topic = _readable(packet.topic)
+                waiting = self._urgent if self._is_urgent(topic) else self._arrived
+                waiting.append(Incoming(now_us, topic, *packet[1:]))
+            else:
+                self._for_paho += packet
+                self._client.loop_read()
+        if not data:
+            self._ended = True
+            self._client.loop_read()
+        if self._arrived or self._urgent:
+            self._wake.set()
+
+    def _feed_paho(self, size: int) -> bytes:
+        """Stands in for the socket where paho reads: it sees what is not ours."""
+        if not self._for_paho and not self._ended:
+            raise BlockingIOError
+        data, self._for_paho = self._for_paho[:size], self._for_paho[size:]
+        return data
+
+
+def _readable(topic: bytes) -> str:
+    return topic.decode("utf-8", "backslashreplace").replace("\0", "\\x00")

@@ -1,0 +1,276 @@
+"""One MQTT session of the gateway: takes messages and acknowledges them once they are kept.
+
+One connection is one scope: its client, the messages it brought that are not yet acknowledged, and
+the tasks that keep them begin and end together, since a packet id means nothing on any other
+connection. Whatever was not acknowledged comes again on the next one. So a message may be kept
+twice, and is never lost; whoever reads the journal tells repetitions by device and sequence number.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import aiomqtt
+import structlog
+
+from devices.instants import Clock
+from devices.reports import Batch, Message
+from ingest.ack_client import AckClient, Incoming
+from ingest.decoder import Decoder
+from ingest.ending import end_if_told
+from ingest.journal import JournalUnavailableError
+from ingest.mqtt import BACKOFF_FIRST_S, BACKOFF_MOST_S, MqttBroker
+from ingest.tls import explained
+
+MAX_BATCH_MESSAGES = 200
+MAX_BATCH_BYTES = 64 * 1024
+"""Payloads of one batch. Decoding so much takes some milliseconds, in which nothing else is done."""
+
+PACE_S = 0.02
+"""A batch goes when the one before is in the journal, and after this at the latest: so a batch is
+what has arrived meanwhile, one fix when it is quiet and many when it is not, and a journal that
+stalls delays no alert by more than this."""
+
+FINISH_LIMIT_S = 2.0
+"""How long a session that is told to stop waits for the journal to confirm what is on its way."""
+
+log = structlog.get_logger("ingest")
+
+
+class Journal(Protocol):
+    """Where batches are kept: `ingest.journal.JournalWriter`."""
+
+    async def append(self, batch: Batch) -> int:
+        """Returns the position once the batch is kept; raises if it is not known to be."""
+
+
+@dataclass
+class GatewayCounts:
+    """What a gateway has done since it was made.
+
+    `messages` counts arrivals; fixes, events, receipts, statuses and refusals count what has been
+    journaled at once. `repeated` are arrivals of a message that is being kept at that moment,
+    `retained` those that the broker kept and sent because of a subscription, `floods` the times
+    that a device began to send more than it may.
+    """
+
+    messages: int = 0
+    repeated: int = 0
+    retained: int = 0
+    batches: int = 0
+    fixes: int = 0
+    events: int = 0
+    receipts: int = 0
+    statuses: int = 0
+    refusals: Counter[str] = field(default_factory=Counter)
+    acked: int = 0
+    reconnects: int = 0
+    floods: int = 0
+
+
+@dataclass(frozen=True)
+class Lane:
+    """What one session carries, and how.
+
+    Attributes:
+        name: Ends the name of its batches and its identifier at the broker.
+        filters: Topics it subscribes to.
+        others: Topics of other lanes: a session of an earlier version may still have them.
+        is_urgent: By topic, whether a message goes before others that have arrived.
+        sort: Which of the messages may be taken in now; the others are to wait.
+        defer: Keeps those; returns when they are on file.
+    """
+
+    name: str
+    filters: tuple[str, ...]
+    others: tuple[str, ...]
+    is_urgent: Callable[[str], bool]
+    sort: Callable[[Sequence[Incoming]], tuple[list[Incoming], list[Incoming]]]
+    defer: Callable[[Sequence[Message]], Awaitable[None]]
+
+
+@dataclass
+class _Connection:
+    """A connection with its unacknowledged messages, by packet id, and its running tasks."""
+
+    client: AckClient
+    unacked: dict[int, Incoming] = field(default_factory=dict)
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+
+class Session:
+    """Carries the reports of one lane from the broker into the journal.
+
+    Args:
+        lane: See `Lane`.
+        identifier: Of the session at the broker.
+        gateway: Name of the gateway; batches are named by it and the lane.
+        counts, decoder: Shared by the sessions of a gateway.
+        on_readiness: Called whenever `ready` may have changed.
+
+    Attributes:
+        ready: Set while the subscriptions stand.
+    """
+
+    def __init__(
+        self,
+        lane: Lane,
+        broker: MqttBroker,
+        journal: Journal,
+        clock: Clock,
+        *,
+        identifier: str,
+        gateway: str,
+        counts: GatewayCounts,
+        decoder: Decoder,
+        on_readiness: Callable[[], None],
+    ) -> None:
+        self.ready = asyncio.Event()
+        self._lane = lane
+        self._broker = broker
+        self._journal = journal
+        self._clock = clock
+        self._identifier = identifier
+        self._name = f"{gateway}.{lane.name}"
+        self._counts = counts
+        self._on_readiness = on_readiness
+        self._decoder = decoder
+        self._number = 0
+        self._backoff_s = BACKOFF_FIRST_S
+        self._unacked: dict[int, Incoming] = {}
+
+    @property
+    def unacked(self) -> int:
+        """Messages taken from the broker and not yet acknowledged."""
+        return len(self._unacked)
+
+    async def run(self) -> None:
+        """Serves connection after connection until it is cancelled.
+
+        When cancelled it stops taking messages, waits up to `FINISH_LIMIT_S` for the journal to
+        confirm what is on its way, acknowledges that, and leaves the rest with the broker.
+        """
+        while True:
+            try:
+                await self._serve()
+            except* (aiomqtt.MqttError, JournalUnavailableError) as group:
+                reasons = [explained(error) for error in group.exceptions]
+                lane, retry_s = self._lane.name, self._backoff_s
+                log.warning("gateway_disconnected", lane=lane, reasons=reasons, retry_s=retry_s)
+            finally:
+                self.ready.clear()
+                self._on_readiness()
+            end_if_told()
+            self._counts.reconnects += 1
+            await asyncio.sleep(self._backoff_s)
+            self._backoff_s = min(2 * self._backoff_s, BACKOFF_MOST_S)
+
+    async def _serve(self) -> None:
+        """One connection from beginning to end; always ends by an exception."""
+        client = AckClient(
+            self._broker,
+            identifier=self._identifier,
+            clock=self._clock,
+            is_urgent=self._lane.is_urgent,
+        )
+        async with client:
+            await client.listen(self._lane.filters)
+            await client.leave(self._lane.others)
+            self.ready.set()
+            self._on_readiness()
+            self._backoff_s = BACKOFF_FIRST_S
+            log.info("gateway_ready", session=self._name)
+            connection = _Connection(client)
+            self._unacked = connection.unacked
+            async with asyncio.TaskGroup() as group:
+                try:
+                    while True:
+                        arrived = await client.take(MAX_BATCH_MESSAGES, MAX_BATCH_BYTES)
+                        keeping = self._start(group, connection, arrived)
+                        if keeping:
+                            await asyncio.wait(keeping, timeout=PACE_S)
+                except asyncio.CancelledError:
+                    await _finish(connection.tasks)
+                    raise
+
+    def _start(
+        self, group: asyncio.TaskGroup, connection: _Connection, arrived: Sequence[Incoming]
+    ) -> set[asyncio.Task[None]]:
+        """Decodes what arrived and sets tasks on keeping it; does not wait for them."""
+        self._counts.messages += len(arrived)
+        self._counts.retained += sum(message.retained for message in arrived)
+        fresh = [message for message in arrived if not _is_repeated(connection, message)]
+        self._counts.repeated += len(arrived) - len(fresh)
+        connection.unacked.update((message.mid, message) for message in fresh if message.qos)
+        now, later = self._lane.sort(fresh)
+        tasks = set()
+        if now:
+            tasks.add(group.create_task(self._keep(connection, now, self._decoded(now))))
+        if later:
+            tasks.add(group.create_task(self._defer(connection, later)))
+        for task in tasks:
+            connection.tasks.add(task)
+            task.add_done_callback(connection.tasks.discard)
+        return tasks
+
+    def _decoded(self, messages: Sequence[Incoming]) -> Batch:
+        self._number += 1
+        return self._decoder.decode(
+            [as_received(message) for message in messages],
+            gateway=self._name,
+            number=self._number,
+            # A clock may step back; a batch is never closed before what is in it arrived.
+            received_us=max(self._clock(), *(message.received_us for message in messages)),
+        )
+
+    async def _keep(
+        self, connection: _Connection, messages: Sequence[Incoming], batch: Batch
+    ) -> None:
+        """Journals a batch; only then acknowledges its messages, on their own connection."""
+        await self._journal.append(batch)
+        self._count(batch)
+        self._acknowledge(connection, messages)
+
+    async def _defer(self, connection: _Connection, messages: Sequence[Incoming]) -> None:
+        """Has messages kept for later; only then acknowledges them."""
+        await self._lane.defer([as_received(message) for message in messages])
+        self._acknowledge(connection, messages)
+
+    def _acknowledge(self, connection: _Connection, messages: Sequence[Incoming]) -> None:
+        for message in messages:
+            connection.unacked.pop(message.mid, None)
+        self._counts.acked += connection.client.ack(messages)
+
+    def _count(self, batch: Batch) -> None:
+        counts = self._counts
+        counts.batches += 1
+        counts.fixes += len(batch.fixes)
+        counts.events += len(batch.events)
+        counts.receipts += len(batch.receipts)
+        counts.statuses += len(batch.statuses)
+        counts.refusals.update(refusal.code for refusal in batch.refusals)
+
+
+def as_received(message: Incoming) -> Message:
+    """What is journaled of a message."""
+    return Message(message.received_us, message.topic, message.payload)
+
+
+def _is_repeated(connection: _Connection, message: Incoming) -> bool:
+    """Whether it is already on its way into the journal.
+
+    A broker repeats what stays unacknowledged for long, under the same packet id. Taking it again
+    would pile up copies for as long as the journal stalls.
+    """
+    known = connection.unacked.get(message.mid) if message.qos else None
+    return known is not None and known[1:3] == message[1:3]
+
+
+async def _finish(tasks: set[asyncio.Task[None]]) -> None:
+    """Gives running tasks a limited time. What is left is cancelled by the group."""
+    if tasks:
+        await asyncio.wait(set(tasks), timeout=FINISH_LIMIT_S)
