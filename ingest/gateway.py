@@ -77,7 +77,7 @@ class Gateway:
         self._floods = 0
         self._telling: set[asyncio.Task[None]] = set()
         lanes = (
-            self._lane("events", EVENT_FILTERS, POSITION_FILTERS, lambda topic: find(topic).urgent),
+            self._lane("events", EVENT_FILTERS, (), lambda topic: find(topic).urgent),
             self._lane(
                 "fixes",
                 POSITION_FILTERS,
@@ -91,7 +91,9 @@ class Gateway:
                 broker,
                 journal,
                 clock,
-                identifier=f"{identifier}-{lane.name}",
+                # The session of positions is that which once carried everything: what still waits
+                # in it must not be left there.
+                identifier=identifier if lane.others else f"{identifier}-{lane.name}",
                 gateway=self.name,
                 counts=self.counts,
                 decoder=decoder or Decoder(),

@@ -35,6 +35,10 @@ PACE_S = 0.02
 what has arrived meanwhile, one fix when it is quiet and many when it is not, and a journal that
 stalls delays no alert by more than this."""
 
+LEAVE_AFTER_S = 30.0
+"""How long a session goes on with subscriptions of an earlier version: what waits in them would be
+lost with them."""
+
 FINISH_LIMIT_S = 2.0
 """How long a session that is told to stop waits for the journal to confirm what is on its way."""
 
@@ -79,7 +83,7 @@ class Lane:
     Attributes:
         name: Ends the name of its batches and its identifier at the broker.
         filters: Topics it subscribes to.
-        others: Topics of other lanes: a session of an earlier version may still have them.
+        others: Topics that a session of this name had in an earlier version; to be given up.
         is_urgent: By topic, whether a message goes before others that have arrived.
         sort: Which of the messages may be taken in now; the others are to wait.
         defer: Keeps those; returns when they are on file.
@@ -179,7 +183,6 @@ class Session:
         )
         async with client:
             await client.listen(self._lane.filters)
-            await client.leave(self._lane.others)
             self.ready.set()
             self._on_readiness()
             self._backoff_s = BACKOFF_FIRST_S
@@ -187,6 +190,8 @@ class Session:
             connection = _Connection(client)
             self._unacked = connection.unacked
             async with asyncio.TaskGroup() as group:
+                if self._lane.others:
+                    group.create_task(self._leave_others(client), name="leave-others")
                 try:
                     while True:
                         arrived = await client.take(MAX_BATCH_MESSAGES, MAX_BATCH_BYTES)
@@ -196,6 +201,11 @@ class Session:
                 except asyncio.CancelledError:
                     await _finish(connection.tasks)
                     raise
+
+    async def _leave_others(self, client: AckClient) -> None:
+        """Gives up what an earlier version subscribed to, once what waited there has come."""
+        await asyncio.sleep(LEAVE_AFTER_S)
+        await client.leave(self._lane.others)
 
     def _start(
         self, group: asyncio.TaskGroup, connection: _Connection, arrived: Sequence[Incoming]

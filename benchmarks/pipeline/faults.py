@@ -187,6 +187,7 @@ FAULTS = (
         "kill -9, not started again",
         _service_for_good,
         with_standby=True,
+        quick=True,
     ),
     Fault("broker killed", "kill -9 of nats-server", _broker),
     Fault("database killed", "kill -9 of PostgreSQL", _database),

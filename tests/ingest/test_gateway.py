@@ -15,7 +15,9 @@ from nats.js import JetStreamContext
 
 from cordon.embedded.broker import EmbeddedBroker
 from devices.reports import Batch, decode_batch
+from ingest import gateway as gateway_module
 from ingest import session as session_module
+from ingest.ack_client import AckClient
 from ingest.gateway import Gateway
 from ingest.journal import JournalUnavailableError, JournalWriter
 from ingest.mqtt import MqttBroker
@@ -301,3 +303,31 @@ async def test_ends_when_told_though_the_farewell_fails(
     running_task.cancel()
     await asyncio.wait({running_task}, timeout=10)
     assert running_task.cancelled()
+
+
+async def test_what_waits_in_the_session_of_an_earlier_version_is_taken_in(
+    broker: EmbeddedBroker,
+    service: MqttBroker,
+    nc: NATS,
+    js: JetStreamContext,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with AckClient(service, identifier=gateway_module.IDENTIFIER, clock=clock) as earlier:
+        filters = gateway_module.EVENT_FILTERS + gateway_module.POSITION_FILTERS
+        await earlier.listen(filters)
+    event = payload({"seq": 1, "time": TIME, "type": "panic"})
+    await send(broker, event, topic="cordon/v1/tag-1/event")
+    await send(broker, payload(fix(seq=2)))
+
+    left: list[tuple[str, ...]] = []
+
+    async def leave(_client: AckClient, given: tuple[str, ...]) -> None:
+        left.append(given)
+
+    monkeypatch.setattr(AckClient, "leave", leave)
+    monkeypatch.setattr(session_module, "LEAVE_AFTER_S", 0.5)
+    async with serving(Gateway(service, JournalWriter(nc), clock)) as gateway:
+        await until(lambda: gateway.counts.acked == 2, "both are taken in")
+        assert (gateway.counts.events, gateway.counts.fixes) == (1, 1)
+        await until(lambda: left == [gateway_module.EVENT_FILTERS], "then it gives them up")
+    await journaled(js, lambda got: sum(len(b.messages) for b in got) == 2)
