@@ -62,7 +62,7 @@ class AnomalyKeeper:
         return new_places(count, self._company)
 
     def take(
-        self, fixes: Columns, marks: MarkArray, places: FloatArray, now_us: int
+        self, fixes: Columns, fix_m: FloatArray, marks: MarkArray, places: FloatArray, now_us: int
     ) -> tuple[MarkArray, list[AnomalyChange]]:
         """Go over a batch that `take_fixes` has been over.
 
@@ -75,7 +75,8 @@ class AnomalyKeeper:
         while start < marks.size:
             start, count = take_oddities(
                 self._state, self._companions, self._company, places,
-                self._limits, self._track_limits, *fixes, marks, now_us, start,
+                self._limits, self._track_limits, fixes.track, fixes.time_us, fixes.accuracy_cm,
+                fix_m, marks, now_us, start,
                 oddities, self._changes,
             )  # fmt: skip
             found += [self._named(row, now_us) for row in self._changes[:count]]

@@ -17,7 +17,6 @@ from geofence.anomalies import note_fix
 from geofence.anomaly_rules import AnomalyLimits
 from geofence.anomaly_state import KINDS, Anomaly, AnomalyArray
 from geofence.companions import CompanionArray, note_companions
-from geofence.distance import to_cartesian_m
 from geofence.kernel import kernel
 from geofence.memory import fetch
 from geofence.passes import MarkArray
@@ -30,7 +29,6 @@ _USED = int(Mark.USED)
 _OUTLIER = int(Mark.OUTLIER)
 _MOVED = int(Mark.MOVED)
 _STAYS_BEHIND = int(Anomaly.STAYS_BEHIND)
-_DEGREE_E7 = 1e7
 
 _AHEAD = 4
 _LINES = 3
@@ -160,9 +158,8 @@ def take_oddities(
     limits: Limits,
     track: IntArray,
     time_us: IntArray,
-    lat_e7: IntArray,
-    lon_e7: IntArray,
     accuracy_cm: IntArray,
+    fix_m: FloatArray,
     marks: MarkArray,
     now_us: int,
     start: int,
@@ -179,11 +176,10 @@ def take_oddities(
             that was used; (0, 4) without companions.
         anomaly_limits: Parameters of the anomalies.
         limits: Parameters of the tracks.
-        track: (n,) as in `Engine.update`, and so the next four.
+        track: (n,) as in `Engine.update`, and so the next two.
         time_us: See track.
-        lat_e7: See track.
-        lon_e7: See track.
         accuracy_cm: See track.
+        fix_m: (3, n) Earth-centred places of the fixes.
         marks: (n,) what became of each fix.
         now_us: When the batch was received.
         start: The first fix to work on.
@@ -203,7 +199,7 @@ def take_oddities(
             continue
         if count + KINDS + company.start[who + 1] - company.start[who] > changes.size:
             return i, count
-        x, y, z = to_cartesian_m(lat_e7[i] / _DEGREE_E7, lon_e7[i] / _DEGREE_E7)
+        x, y, z = fix_m[0, i], fix_m[1, i], fix_m[2, i]
         radius_m = stated_sigma_m(accuracy_cm[i], limits) / SIGMAS_PER_R68
         before = state[who]["active"]
         after, oddities[i] = note_fix(

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from geofence.anomaly_changes import AnomalyChange
 from geofence.anomaly_keeper import AnomalyKeeper, Columns
 from geofence.carry import carry
-from geofence.distance import geodesics_m
+from geofence.distance import geodesics_m, to_cartesians_m
 from geofence.fingerprint import fingerprints
 from geofence.layout import Layout, lay_out
 from geofence.levels import Level, Transition
@@ -133,12 +133,16 @@ class Engine:
         if fixes.track.max(initial=-1) >= len(self._plan.tracks):
             raise ValueError("a fix points past the tracks of the plan")
         marks, places = np.zeros(size, np.uint8), self._keeper.places(size)
+        fix_m = np.empty((3, size))
+        to_cartesians_m(fixes.lat_e7, fixes.lon_e7, fix_m)
 
         def step(start: int) -> tuple[int, int]:
-            return take_fixes(*self._arrays(), *fixes, now_us, start, marks, places, self._changes)
+            return take_fixes(
+                *self._arrays(), *fixes, fix_m, now_us, start, marks, places, self._changes
+            )
 
         transitions = self._run(step, size, now_us, swept=False)
-        return Update(transitions, marks, *self._keeper.take(fixes, marks, places, now_us))
+        return Update(transitions, marks, *self._keeper.take(fixes, fix_m, marks, places, now_us))
 
     def sweep(self, now_us: int) -> list[Transition]:
         """Let time pass: what has grown too old to be sure of, and what has been calm for long."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from geofence.kernel import kernel
+from geofence.lanes import LANES
 from geofence.layout import NO_ZONE, TermsArray
 from geofence.memory import fetch
 from geofence.plan import IntArray
@@ -24,7 +25,7 @@ def fetch_ahead(
 ) -> None:  # fmt: skip
     """Fetch what the fixes after the one at `i` will touch: the farther ahead, the less is known."""
     last = track.size - 1
-    who = track[min(i + 4, last)]
+    who = track[min(i + 4 + LANES, last)]
     if who >= 0:
         fetch(tracks, who, TRACK_LINES)
         fetch(track_start, who, 1)
