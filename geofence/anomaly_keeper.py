@@ -17,6 +17,7 @@ from geofence.anomaly_pass import (
 from geofence.anomaly_state import KINDS, Anomaly, AnomalyArray, new_anomalies
 from geofence.carry import carry
 from geofence.companions import CompanionArray, new_companions
+from geofence.memory import as_row
 from geofence.passes import MarkArray
 from geofence.plan import FloatArray, IntArray, Plan
 from geofence.rules import Rules
@@ -49,8 +50,8 @@ class AnomalyKeeper:
     def __init__(self, plan: Plan, rules: Rules) -> None:
         self._plan = plan
         self._rules = rules
-        self._limits = rules.anomalies.limits()
-        self._track_limits = rules.limits()
+        self._limits = as_row(rules.anomalies.limits())
+        self._track_limits = as_row(rules.limits())
         self._company = lay_company(plan)
         self._state = new_anomalies(len(plan.tracks))
         self._companions = new_companions(len(plan.companion_keys))

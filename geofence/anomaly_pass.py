@@ -18,11 +18,10 @@ from geofence.anomaly_rules import AnomalyLimits
 from geofence.anomaly_state import KINDS, Anomaly, AnomalyArray
 from geofence.companions import CompanionArray, note_companions
 from geofence.kernel import kernel
-from geofence.memory import fetch
+from geofence.memory import RowArray, fetch
 from geofence.passes import MarkArray
 from geofence.plan import FloatArray, IntArray, Plan
 from geofence.proximity import SIGMAS_PER_R68
-from geofence.rules import Limits
 from geofence.track import Mark, stated_sigma_m
 
 _USED = int(Mark.USED)
@@ -154,8 +153,8 @@ def take_oddities(
     companions: CompanionArray,
     company: Company,
     places: FloatArray,
-    anomaly_limits: AnomalyLimits,
-    limits: Limits,
+    anomaly_limits_row: RowArray,
+    limits_row: RowArray,
     track: IntArray,
     time_us: IntArray,
     accuracy_cm: IntArray,
@@ -174,8 +173,8 @@ def take_oddities(
         company: The pairs.
         places: (n, 4) place, Earth-centred, and sigma that the track had right after each fix
             that was used; (0, 4) without companions.
-        anomaly_limits: Parameters of the anomalies.
-        limits: Parameters of the tracks.
+        anomaly_limits_row: Parameters of the anomalies.
+        limits_row: Parameters of the tracks.
         track: (n,) as in `Engine.update`, and so the next two.
         time_us: See track.
         accuracy_cm: See track.
@@ -189,6 +188,7 @@ def take_oddities(
     Returns:
         The fix to go on with (n when done), and the number of changes written.
     """
+    anomaly_limits, limits = anomaly_limits_row[0], limits_row[0]
     count = 0
     for i in range(start, track.size):
         coming = track[min(i + _AHEAD, track.size - 1)]

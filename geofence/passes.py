@@ -19,7 +19,7 @@ from geofence.lanes import LANES
 from geofence.layout import NO_ZONE, Layout
 from geofence.levels import UNKNOWN_TIME_US, Cause, Level
 from geofence.machine import decide, elapse, glance
-from geofence.memory import borrowed, fetch
+from geofence.memory import RowArray, borrowed, fetch
 from geofence.plan import FloatArray, IntArray
 from geofence.planes import Planes
 from geofence.rising import FIRST_MOVED, NO_MOVER, SECOND_MOVED, hear
@@ -170,8 +170,8 @@ def take_fixes(
     tracks: TrackArray,
     watches: WatchArray,
     layout: Layout,
-    limits: Limits,
-    scratch: Scratch,
+    limits_row: RowArray,
+    scratch_row: RowArray,
     track: IntArray,
     time_us: IntArray,
     lat_e7: IntArray,
@@ -192,6 +192,7 @@ def take_fixes(
     Returns:
         The fix to go on with (n when done), and the number of changes written.
     """
+    limits, scratch = limits_row[0], scratch_row[0]
     terms, planes = borrowed(layout.terms), _borrowed_planes(layout)
     track_start, track_watch = borrowed(layout.track_start), borrowed(layout.track_watch)
     tracks, watches = borrowed(tracks), borrowed(watches)
@@ -271,8 +272,8 @@ def take_time(
     tracks: TrackArray,
     watches: WatchArray,
     layout: Layout,
-    limits: Limits,
-    scratch: Scratch,
+    limits_row: RowArray,
+    scratch_row: RowArray,
     now_us: int,
     start: int,
     changes: ChangeArray,
@@ -281,6 +282,7 @@ def take_time(
 
     Only those are looked at that are due: for the others nothing can have changed.
     """
+    limits, scratch = limits_row[0], scratch_row[0]
     terms, planes = borrowed(layout.terms), _borrowed_planes(layout)
     tracks, watches = borrowed(tracks), borrowed(watches)
     count = 0
@@ -319,14 +321,15 @@ def take_plan(
     tracks: TrackArray,
     watches: WatchArray,
     layout: Layout,
-    limits: Limits,
-    scratch: Scratch,
+    limits_row: RowArray,
+    scratch_row: RowArray,
     changed: NDArray[np.bool_],
     now_us: int,
     start: int,
     changes: ChangeArray,
 ) -> tuple[int, int]:
     """Look at the watches that another plan has changed; returns as `take_fixes` does."""
+    limits, scratch = limits_row[0], scratch_row[0]
     terms, planes = layout.terms, layout.planes
     count = 0
     for watch in range(start, watches.size):
@@ -347,11 +350,12 @@ def measure_where(
     tracks: TrackArray,
     watches: WatchArray,
     layout: Layout,
-    limits: Limits,
-    scratch: Scratch,
+    limits_row: RowArray,
+    scratch_row: RowArray,
     chosen: NDArray[np.bool_],
 ) -> None:
     """Measure watches where their tracks were placed last, without deciding anything."""
+    limits, scratch = limits_row[0], scratch_row[0]
     for watch in range(watches.size):
         if not chosen[watch]:
             continue
@@ -366,8 +370,8 @@ def take_sighting(
     tracks: TrackArray,
     watches: WatchArray,
     layout: Layout,
-    limits: Limits,
-    scratch: Scratch,
+    limits_row: RowArray,
+    scratch_row: RowArray,
     watch: int,
     hearer: int,
     time_us: int,
@@ -381,8 +385,8 @@ def take_sighting(
         tracks: All tracks.
         watches: All watches.
         layout: As laid out.
-        limits: Parameters.
-        scratch: Room to compute in.
+        limits_row: Parameters.
+        scratch_row: Room to compute in.
         watch: The pair.
         hearer: Which of the two hears: 0 the first, 1 the second.
         time_us: When it was heard, or lost. What is older than its newest report changes
@@ -395,6 +399,7 @@ def take_sighting(
     Returns:
         The number of changes written.
     """
+    limits, scratch = limits_row[0], scratch_row[0]
     state = watches[watch]
     at_us = min(time_us, now_us)  # a clock that is ahead must not outdate what is yet to come
     told_us = state["beacon_told_us"][hearer]
