@@ -18,9 +18,9 @@ from geofence.anomaly_state import KINDS, Anomaly, AnomalyArray, new_anomalies
 from geofence.carry import carry
 from geofence.companions import CompanionArray, new_companions
 from geofence.memory import as_row
-from geofence.passes import MarkArray
 from geofence.plan import FloatArray, IntArray, Plan
 from geofence.rules import Rules
+from geofence.track import MarkArray
 
 CHANGE_BUFFER = 256
 """Changes the pass writes before they are fetched; more only costs another call."""

@@ -19,10 +19,9 @@ from geofence.anomaly_state import KINDS, Anomaly, AnomalyArray
 from geofence.companions import CompanionArray, note_companions
 from geofence.kernel import kernel
 from geofence.memory import RowArray, fetch
-from geofence.passes import MarkArray
 from geofence.plan import FloatArray, IntArray, Plan
 from geofence.proximity import SIGMAS_PER_R68
-from geofence.track import Mark, stated_sigma_m
+from geofence.track import Mark, MarkArray, stated_sigma_m
 
 _USED = int(Mark.USED)
 _OUTLIER = int(Mark.OUTLIER)

@@ -31,7 +31,6 @@ from geofence.naming import closing_transition, named_transition, shown_level
 from geofence.passes import (
     CHANGE_DTYPE,
     ChangeArray,
-    MarkArray,
     measure_where,
     take_fixes,
     take_plan,
@@ -42,7 +41,7 @@ from geofence.picture import Picture, take_picture
 from geofence.plan import Companions, IntArray, Pairs, Plan, ZoneKind, Zones
 from geofence.rules import DEFAULT_RULES, Rules
 from geofence.snapshot import Retired, Snapshot, decode_snapshot, encode_snapshot
-from geofence.track import Mark, TrackArray, new_scratch, new_tracks
+from geofence.track import Mark, MarkArray, TrackArray, new_scratch, new_tracks
 from geofence.watch import WatchArray, new_watches
 
 __all__ = ["Engine", "Mark", "Picture", "Rules", "Update", "warm_up"]

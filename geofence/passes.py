@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from geofence.due import cannot_see, next_due_us, settle_far
 from geofence.fetching import TRACK_LINES, fetch_ahead
 from geofence.kernel import kernel
-from geofence.lanes import LANES
 from geofence.layout import NO_ZONE, Layout
 from geofence.levels import UNKNOWN_TIME_US, Cause, Level
 from geofence.machine import decide, elapse, glance
@@ -25,7 +24,7 @@ from geofence.planes import Planes
 from geofence.rising import FIRST_MOVED, NO_MOVER, SECOND_MOVED, hear
 from geofence.rules import Limits
 from geofence.silence import is_fresh, oldest_us, until_heard_us
-from geofence.track import Mark, Scratch, TrackArray, judge, make_ready, reckon, settle
+from geofence.track import Mark, MarkArray, Scratch, TrackArray, fill_lanes, settle
 from geofence.watch import (
     WatchArray,
     describe,
@@ -68,8 +67,6 @@ CHANGE_DTYPE = np.dtype(
 
 ChangeArray = NDArray[np.void]
 """(C,) of `CHANGE_DTYPE`."""
-
-MarkArray = NDArray[np.uint8]
 
 SWEPT_AHEAD = 8
 """Watches that a sweep looks ahead."""
@@ -197,12 +194,12 @@ def take_fixes(
     track_start, track_watch = borrowed(layout.track_start), borrowed(layout.track_watch)
     tracks, watches = borrowed(tracks), borrowed(watches)
     count = 0
-    done = end_of_lanes = start
+    lane_0 = end_of_lanes = start
     for i in range(start, track.size):
         fetch_ahead(tracks, watches, terms, track_start, track_watch, track, i)
         if i == end_of_lanes:
-            done = i
-            end_of_lanes = _fill_lanes(
+            lane_0 = i
+            end_of_lanes = fill_lanes(
                 tracks, limits, scratch, track, time_us, lat_e7, lon_e7, accuracy_cm, fix_m,
                 now_us, i, marks,
             )  # fmt: skip
@@ -216,7 +213,7 @@ def take_fixes(
         if marks[i] != _USED:
             continue
         state = tracks[who]
-        marks[i] = settle(state, i - done, time_us[i], lat_e7[i], lon_e7[i], limits, scratch)
+        marks[i] = settle(state, i - lane_0, time_us[i], lat_e7[i], lon_e7[i], limits, scratch)
         if i < places.shape[0]:
             for axis in range(3):
                 places[i, axis] = state["here_m"][axis]
@@ -233,38 +230,6 @@ def take_fixes(
                 watch, mover, time_us[i], now_us,
             )  # fmt: skip
     return track.size, count
-
-
-@kernel
-def _fill_lanes(
-    tracks: TrackArray, limits: Limits, scratch: Scratch, track: IntArray, time_us: IntArray,
-    lat_e7: IntArray, lon_e7: IntArray, accuracy_cm: IntArray, fix_m: FloatArray, now_us: int,
-    start: int, marks: MarkArray,
-) -> int:  # fmt: skip
-    """Judge the next fixes, up to the second one of a track, and reckon what they change.
-
-    Returns:
-        The fix after them.
-    """
-    end = min(start + LANES, track.size)
-    for i in range(start, end):
-        who = track[i]
-        if who < 0:
-            continue
-        for before in range(start, i):
-            if track[before] == who:
-                end = i
-        if end == i:
-            break
-        state = tracks[who]
-        marks[i] = judge(state, time_us[i], lat_e7[i], lon_e7[i], now_us, limits)
-        if marks[i] == _USED:
-            make_ready(
-                state, i - start, time_us[i], fix_m[0, i], fix_m[1, i], fix_m[2, i],
-                accuracy_cm[i], limits, scratch,
-            )  # fmt: skip
-    reckon(limits, scratch)
-    return end
 
 
 @kernel

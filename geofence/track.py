@@ -23,10 +23,11 @@ from geofence.anomalies import is_blank
 from geofence.distance import DEGREE_E7, to_cartesian_m
 from geofence.filter import FILTER_FIELDS, absorb, begin, lasting_m2, learn, note_odd, prepare
 from geofence.kernel import kernel
-from geofence.lanes import LANE_FIELDS
+from geofence.lanes import LANE_FIELDS, LANES
 from geofence.levels import UNKNOWN_TIME_US
 from geofence.memory import new_rows, on_lines
 from geofence.motion import MODEL_DTYPE_FIELDS, blend, fastest_mps, mix, sum_up
+from geofence.plan import FloatArray, IntArray
 from geofence.proximity import SIGMAS_PER_R68
 from geofence.rules import Limits
 
@@ -95,6 +96,9 @@ TRACK_DTYPE = on_lines(
 
 TrackArray = NDArray[np.void]
 """(T,) of `TRACK_DTYPE`."""
+
+MarkArray = NDArray[np.uint8]
+"""(n,) of `Mark`, one for each fix."""
 
 
 def new_tracks(count: int, *, listening_us: int) -> TrackArray:
@@ -192,6 +196,41 @@ def reckon(limits: Limits, scratch: Scratch) -> None:
     mix(scratch, limits)
     absorb(scratch, limits)
     sum_up(scratch)
+
+
+@kernel
+def fill_lanes(
+    tracks: TrackArray, limits: Limits, scratch: Scratch, track: IntArray, time_us: IntArray,
+    lat_e7: IntArray, lon_e7: IntArray, accuracy_cm: IntArray, fix_m: FloatArray, now_us: int,
+    start: int, marks: MarkArray,
+) -> int:  # fmt: skip
+    """Judge the fixes from `start` on, one of a track at the most, and reckon what they change.
+
+    Of the tracks nothing is changed: that is for `settle`, fix by fix. Each fix is in the lane of
+    its place after `start`; `fix_m` (3, n) holds their places, and `marks` is written.
+
+    Returns:
+        The fix after them.
+    """
+    end = min(start + LANES, track.size)
+    for i in range(start, end):
+        who = track[i]
+        if who < 0:
+            continue
+        for before in range(start, i):
+            if track[before] == who:
+                end = i
+        if end == i:
+            break
+        state = tracks[who]
+        marks[i] = judge(state, time_us[i], lat_e7[i], lon_e7[i], now_us, limits)
+        if marks[i] == _USED:
+            make_ready(
+                state, i - start, time_us[i], fix_m[0, i], fix_m[1, i], fix_m[2, i],
+                accuracy_cm[i], limits, scratch,
+            )  # fmt: skip
+    reckon(limits, scratch)
+    return end
 
 
 @kernel
