@@ -168,13 +168,13 @@ def _on_plane(outline: Outline) -> tuple[BaseGeometry, list[LineString]]:
     Raises:
         ValueError: It cannot be laid out, see `geofence.planes.lay_flat`.
     """
-    from geofence.planes import edge_count, lay_flat  # noqa: PLC0415 - heavy: imports Numba
+    from geofence.planes import edge_count, lay_flat, unpacked  # noqa: PLC0415 - heavy: imports Numba
 
     one = np.zeros(1, np.int64)
     zones = joined([outline], keys=("zone",), track=one, kind=one, buffer_m=np.zeros(1))
     planes = lay_flat(zones)
     counts = [edge_count(*path) for path in (*outline.rings, *(c[0] for c in outline.corridors))]
-    pieces = np.split(planes.edges[:4].T, np.cumsum(counts)[:-1]) if counts else []
+    pieces = np.split(unpacked(planes)[:4].T, np.cumsum(counts)[:-1]) if counts else []
     paths = [np.concatenate([piece[:, :2], piece[-1:, 2:]]) for piece in pieces]
     rings, lines = paths[: len(outline.rings)], paths[len(outline.rings) :]
     if outline.circle is not None:

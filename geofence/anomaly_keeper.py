@@ -17,9 +17,10 @@ from geofence.anomaly_pass import (
 from geofence.anomaly_state import KINDS, Anomaly, AnomalyArray, new_anomalies
 from geofence.carry import carry
 from geofence.companions import CompanionArray, new_companions
-from geofence.passes import MarkArray
+from geofence.memory import as_row
 from geofence.plan import FloatArray, IntArray, Plan
 from geofence.rules import Rules
+from geofence.track import MarkArray
 
 CHANGE_BUFFER = 256
 """Changes the pass writes before they are fetched; more only costs another call."""
@@ -49,8 +50,8 @@ class AnomalyKeeper:
     def __init__(self, plan: Plan, rules: Rules) -> None:
         self._plan = plan
         self._rules = rules
-        self._limits = rules.anomalies.limits()
-        self._track_limits = rules.limits()
+        self._limits = as_row(rules.anomalies.limits())
+        self._track_limits = as_row(rules.limits())
         self._company = lay_company(plan)
         self._state = new_anomalies(len(plan.tracks))
         self._companions = new_companions(len(plan.companion_keys))
@@ -62,7 +63,7 @@ class AnomalyKeeper:
         return new_places(count, self._company)
 
     def take(
-        self, fixes: Columns, marks: MarkArray, places: FloatArray, now_us: int
+        self, fixes: Columns, fix_m: FloatArray, marks: MarkArray, places: FloatArray, now_us: int
     ) -> tuple[MarkArray, list[AnomalyChange]]:
         """Go over a batch that `take_fixes` has been over.
 
@@ -75,7 +76,8 @@ class AnomalyKeeper:
         while start < marks.size:
             start, count = take_oddities(
                 self._state, self._companions, self._company, places,
-                self._limits, self._track_limits, *fixes, marks, now_us, start,
+                self._limits, self._track_limits, fixes.track, fixes.time_us, fixes.accuracy_cm,
+                fix_m, marks, now_us, start,
                 oddities, self._changes,
             )  # fmt: skip
             found += [self._named(row, now_us) for row in self._changes[:count]]

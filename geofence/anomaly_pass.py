@@ -17,20 +17,16 @@ from geofence.anomalies import note_fix
 from geofence.anomaly_rules import AnomalyLimits
 from geofence.anomaly_state import KINDS, Anomaly, AnomalyArray
 from geofence.companions import CompanionArray, note_companions
-from geofence.distance import to_cartesian_m
 from geofence.kernel import kernel
-from geofence.memory import fetch
-from geofence.passes import MarkArray
+from geofence.memory import RowArray, fetch
 from geofence.plan import FloatArray, IntArray, Plan
 from geofence.proximity import SIGMAS_PER_R68
-from geofence.rules import Limits
-from geofence.track import Mark, stated_sigma_m
+from geofence.track import Mark, MarkArray, stated_sigma_m
 
 _USED = int(Mark.USED)
 _OUTLIER = int(Mark.OUTLIER)
 _MOVED = int(Mark.MOVED)
 _STAYS_BEHIND = int(Anomaly.STAYS_BEHIND)
-_DEGREE_E7 = 1e7
 
 _AHEAD = 4
 _LINES = 3
@@ -156,13 +152,12 @@ def take_oddities(
     companions: CompanionArray,
     company: Company,
     places: FloatArray,
-    anomaly_limits: AnomalyLimits,
-    limits: Limits,
+    anomaly_limits_row: RowArray,
+    limits_row: RowArray,
     track: IntArray,
     time_us: IntArray,
-    lat_e7: IntArray,
-    lon_e7: IntArray,
     accuracy_cm: IntArray,
+    fix_m: FloatArray,
     marks: MarkArray,
     now_us: int,
     start: int,
@@ -177,13 +172,12 @@ def take_oddities(
         company: The pairs.
         places: (n, 4) place, Earth-centred, and sigma that the track had right after each fix
             that was used; (0, 4) without companions.
-        anomaly_limits: Parameters of the anomalies.
-        limits: Parameters of the tracks.
-        track: (n,) as in `Engine.update`, and so the next four.
+        anomaly_limits_row: Parameters of the anomalies.
+        limits_row: Parameters of the tracks.
+        track: (n,) as in `Engine.update`, and so the next two.
         time_us: See track.
-        lat_e7: See track.
-        lon_e7: See track.
         accuracy_cm: See track.
+        fix_m: (3, n) Earth-centred places of the fixes.
         marks: (n,) what became of each fix.
         now_us: When the batch was received.
         start: The first fix to work on.
@@ -193,6 +187,7 @@ def take_oddities(
     Returns:
         The fix to go on with (n when done), and the number of changes written.
     """
+    anomaly_limits, limits = anomaly_limits_row[0], limits_row[0]
     count = 0
     for i in range(start, track.size):
         coming = track[min(i + _AHEAD, track.size - 1)]
@@ -203,7 +198,7 @@ def take_oddities(
             continue
         if count + KINDS + company.start[who + 1] - company.start[who] > changes.size:
             return i, count
-        x, y, z = to_cartesian_m(lat_e7[i] / _DEGREE_E7, lon_e7[i] / _DEGREE_E7)
+        x, y, z = fix_m[0, i], fix_m[1, i], fix_m[2, i]
         radius_m = stated_sigma_m(accuracy_cm[i], limits) / SIGMAS_PER_R68
         before = state[who]["active"]
         after, oddities[i] = note_fix(

@@ -7,48 +7,59 @@ walks in Oxford with a weak antenna, buses in Austin and Liverpool, seven receiv
 from __future__ import annotations
 
 from dataclasses import astuple, dataclass
-from typing import NamedTuple
+
+import numpy as np
 
 from geofence.durations import in_microseconds
 
+ANOMALY_LIMITS_DTYPE = np.dtype(
+    (
+        np.record,
+        [
+            ("future_limit_us", np.int64),
+            ("vehicle_mps", np.float64),
+            ("flight_mps", np.float64),
+            ("flight_after_us", np.int64),
+            ("jump_m", np.float64),
+            ("error_radii", np.float64),
+            ("speed_after_us", np.int64),
+            ("speed_fixes", np.int64),
+            ("speed_calm_us", np.int64),
+            ("clone_m", np.float64),
+            ("clone_switches", np.int64),
+            ("clone_after_us", np.int64),
+            ("clone_calm_us", np.int64),
+            ("frozen_m", np.float64),
+            ("frozen_after_us", np.int64),
+            ("frozen_fixes", np.int64),
+            ("leap_us", np.int64),
+            ("leap_early_us", np.int64),
+            ("leap_late_us", np.int64),
+            ("clock_ahead_us", np.int64),
+            ("clock_behind_us", np.int64),
+            ("clock_steady_us", np.int64),
+            ("clock_window_us", np.int64),
+            ("clock_fixes", np.int64),
+            ("minutes_m", np.float64),
+            ("minutes_calm_us", np.int64),
+            ("pair_gap_us", np.int64),
+            ("pair_mps", np.float64),
+            ("pair_sigmas", np.float64),
+            ("apart_m", np.float64),
+            ("apart_after_us", np.int64),
+            ("stand_m", np.float64),
+            ("stand_after_us", np.int64),
+            ("together_after_us", np.int64),
+        ],
+    )
+)
+"""`AnomalyRules` in the units the kernels count in; meanings stand there.
 
-class AnomalyLimits(NamedTuple):
-    """`AnomalyRules` in the units the kernels count in. Meanings stand there."""
+A record as `geofence.rules.LIMITS_DTYPE` is, and for the same reason.
+"""
 
-    future_limit_us: int
-    vehicle_mps: float
-    flight_mps: float
-    flight_after_us: int
-    jump_m: float
-    error_radii: float
-    speed_after_us: int
-    speed_fixes: int
-    speed_calm_us: int
-    clone_m: float
-    clone_switches: int
-    clone_after_us: int
-    clone_calm_us: int
-    frozen_m: float
-    frozen_after_us: int
-    frozen_fixes: int
-    leap_us: int
-    leap_early_us: int
-    leap_late_us: int
-    clock_ahead_us: int
-    clock_behind_us: int
-    clock_steady_us: int
-    clock_window_us: int
-    clock_fixes: int
-    minutes_m: float
-    minutes_calm_us: int
-    pair_gap_us: int
-    pair_mps: float
-    pair_sigmas: float
-    apart_m: float
-    apart_after_us: int
-    stand_m: float
-    stand_after_us: int
-    together_after_us: int
+AnomalyLimits = np.record
+"""One of `ANOMALY_LIMITS_DTYPE`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,43 +189,15 @@ class AnomalyRules:
 
     def limits(self) -> AnomalyLimits:
         """The values as the kernels take them."""
-        us = in_microseconds
-        return AnomalyLimits(
-            future_limit_us=us(self.future_limit_s),
-            vehicle_mps=float(self.vehicle_mps),
-            flight_mps=float(self.flight_mps),
-            flight_after_us=us(self.flight_after_s),
-            jump_m=float(self.jump_m),
-            error_radii=float(self.error_radii),
-            speed_after_us=us(self.speed_after_s),
-            speed_fixes=int(self.speed_fixes),
-            speed_calm_us=us(self.speed_calm_s),
-            clone_m=float(self.clone_m),
-            clone_switches=int(self.clone_switches),
-            clone_after_us=us(self.clone_after_s),
-            clone_calm_us=us(self.clone_calm_s),
-            frozen_m=float(self.frozen_m),
-            frozen_after_us=us(self.frozen_after_s),
-            frozen_fixes=int(self.frozen_fixes),
-            leap_us=us(self.leap_s),
-            leap_early_us=us(self.leap_early_s),
-            leap_late_us=us(self.leap_late_s),
-            clock_ahead_us=us(self.clock_ahead_s),
-            clock_behind_us=us(self.clock_behind_s),
-            clock_steady_us=us(self.clock_steady_s),
-            clock_window_us=us(self.clock_window_s),
-            clock_fixes=int(self.clock_fixes),
-            minutes_m=float(self.minutes_m),
-            minutes_calm_us=us(self.minutes_calm_s),
-            pair_gap_us=us(self.pair_gap_s),
-            pair_mps=float(self.pair_mps),
-            pair_sigmas=float(self.pair_sigmas),
-            apart_m=float(self.apart_m),
-            apart_after_us=us(self.apart_after_s),
-            stand_m=float(self.stand_m),
-            stand_after_us=us(self.stand_after_s),
-            together_after_us=us(self.together_after_s),
-        )
+        row = np.zeros(1, ANOMALY_LIMITS_DTYPE)
+        for name in ANOMALY_LIMITS_DTYPE.names or ():
+            # What is counted in microseconds is given in seconds.
+            if name.endswith("_us"):
+                row[name] = in_microseconds(getattr(self, f"{name.removesuffix('_us')}_s"))
+            else:
+                row[name] = getattr(self, name)
+        limits: AnomalyLimits = row[0]
+        return limits
 
 
 DEFAULT_ANOMALY_RULES = AnomalyRules()

@@ -9,13 +9,15 @@ everything must be found all the same (a test runs such an engine beside the ord
 Let D be the depth of a watch that is clear, w its widest ring, and k its `far_sigmas`: a place
 that lies k standard deviations outside a ring is inside it with less probability than it takes to
 enter, and is excluded by `Rules.reach_sigmas`. From now on the believed place of a device moves no
-faster than s, and its standard deviation grows no faster than g (`geofence.motion.fastest_mps`);
-both are summed over the devices of the watch. A depth changes by no more than the way gone, but
-for `STRETCH`. Then w cannot be entered
+faster than s, and its standard deviation grows no faster than g, which its velocity's never exceeds
+(`geofence.motion.fastest_mps`). Of the devices of a watch the ways are summed, the errors
+squared and summed: sigma grows no faster than the length of (g_a, g_b), which is called g from
+here on. A depth changes by no more than the way gone, but for `STRETCH`. Then w cannot be entered
 
 - *now*, while D - k sigma > w; in a time t that shrinks by at most (s + k g) t;
 - *ahead*: A seconds from now at the most they come nearest. By then they are nearer by at most
-  s A, and sigma is greater by at most g A + sqrt(2 q A^3 / 3) (see `geofence.chances`);
+  s A, and the variance is at most sigma^2 + g^2 A^2 + 2 q A^3 / 3 (see `geofence.chances`), which
+  holds for *now* as well, and whose root grows no faster than sigma does;
 - *on the way* between the last two fixes of one of them. Of two places it is taken to have been
   at, neither is farther from where it is now than the way between the fixes and the way since; a
   companion who is followed back (or ahead) with his velocity has gone so far more. Sigma is at
@@ -81,16 +83,20 @@ def _far_sigmas(terms: np.void, limits: Limits) -> float:
 
 
 @kernel
-def _shrinking_mps(track: np.void, sigmas: float) -> float:
-    """No faster does a depth shrink by one device, errors included."""
-    return float(track["moving_mps"] + sigmas * track["growing_mps"])
+def _growing_mps2(terms: np.void, a: np.void, b: np.void) -> float:
+    """The square of the greatest speed at which sigma of a watch grows."""
+    growing_mps2 = a["growing_mps"] * a["growing_mps"]
+    if terms["zone"] == NO_ZONE:
+        growing_mps2 += b["growing_mps"] * b["growing_mps"]
+    return float(growing_mps2)
 
 
 @kernel
-def _turned_m(terms: np.void, limits: Limits) -> float:
-    """The error that turning adds to what is predicted, of a pair; 0 for a zone."""
+def _ahead_m2(terms: np.void, growing_mps2: float, limits: Limits) -> float:
+    """The variance that is added to what is predicted at the most, of a pair; 0 for a zone."""
     ahead_s = terms["ahead_s"]
-    return math.sqrt(2.0 * limits.push[_TURNING] * ahead_s * ahead_s * ahead_s / 3.0)
+    turned_m2 = 2.0 * limits.push[_TURNING] * ahead_s / 3.0
+    return float(ahead_s * ahead_s * (growing_mps2 + turned_m2))
 
 
 @kernel
@@ -131,32 +137,36 @@ def settle_far(
         now_us: When this is decided.
         limits: Parameters.
     """
-    pair = terms["zone"] == NO_ZONE
     sigmas = _far_sigmas(terms, limits)
     mover_s = _since_s(mover, now_us)
     here_m2 = mover["here_sigma_m"] * mover["here_sigma_m"]
-    shrinking_mps = _shrinking_mps(mover, sigmas)
-    gone_m = shrinking_mps * mover_s
+    now_sigma_m = mover["here_sigma_m"] + mover_s * mover["growing_mps"]
+    now_m2 = now_sigma_m * now_sigma_m
+    moving_mps = mover["moving_mps"]
+    gone_m = moving_mps * mover_s
     reaching_mps = max(mover["pace_mps"], limits.boarded_mps)
     reached_m = reach_m(mover, now_us, limits)
-    if pair:
+    if terms["zone"] == NO_ZONE:
         depth_m = _apart_m(mover["here_m"], other["here_m"])
+        other_s = _since_s(other, now_us)
         here_m2 += other["here_sigma_m"] * other["here_sigma_m"]
-        other_mps = _shrinking_mps(other, sigmas)
-        gone_m += other_mps * _since_s(other, now_us)
-        shrinking_mps += other_mps
+        now_sigma_m = other["here_sigma_m"] + other_s * other["growing_mps"]
+        now_m2 += now_sigma_m * now_sigma_m
+        moving_mps += other["moving_mps"]
+        gone_m += other["moving_mps"] * other_s
         reaching_mps += max(other["pace_mps"], limits.boarded_mps)
         reached_m += reach_m(other, now_us, limits)
     else:
         depth_m = state["depth_m"] - STRETCH * _apart_m(mover["here_m"], state["from_m"])
-    here_m = math.sqrt(here_m2)
+    growing_mps2 = _growing_mps2(terms, mover, other)
     free_m = _counted_m(terms, depth_m) - terms["widest_m"]
-    ahead_m = shrinking_mps * terms["ahead_s"] + sigmas * _turned_m(terms, limits)
-    seen_m = free_m - sigmas * here_m - gone_m - ahead_m
+    sigma_m = math.sqrt(now_m2 + _ahead_m2(terms, growing_mps2, limits))
+    seen_m = free_m - gone_m - moving_mps * terms["ahead_s"] - sigmas * sigma_m
     way_m = free_m - _way_m(terms, mover, other, now_us, sigmas, limits)
     if not (seen_m > 0.0 and way_m > 0.0):
         return False
-    silence_m = free_m - limits.reach_sigmas * here_m - reached_m
+    silence_m = free_m - limits.reach_sigmas * math.sqrt(here_m2) - reached_m
+    shrinking_mps = moving_mps + sigmas * math.sqrt(growing_mps2)
     left_s = min(seen_m / shrinking_mps, silence_m / reaching_mps)
     state["due_us"] = now_us + int(max(0.0, left_s) * _SECOND_US)
     return True
@@ -172,13 +182,20 @@ def cannot_see(state: np.void, terms: np.void, a: np.void, b: np.void, limits: L
 
 
 @kernel
+def _moving_mps(terms: np.void, a: np.void, b: np.void) -> float:
+    """No faster do the places of a watch's devices come nearer."""
+    moving_mps: float = a["moving_mps"]
+    return moving_mps + b["moving_mps"] if terms["zone"] == NO_ZONE else moving_mps
+
+
+@kernel
 def _seen_m(state: np.void, terms: np.void, a: np.void, b: np.void, limits: Limits) -> float:
     """How much farther away a watch is than what position and prediction can see of a ring."""
-    sigmas = _far_sigmas(terms, limits)
-    shrinking_mps = _shrinking_mps(a, sigmas) + _shrinking_mps(b, sigmas)
-    ahead_m = shrinking_mps * terms["ahead_s"] + sigmas * _turned_m(terms, limits)
     free_m = _counted_m(terms, state["depth_m"]) - terms["widest_m"]
-    return float(free_m - sigmas * state["sigma_m"] - ahead_m)
+    ahead_m2 = _ahead_m2(terms, _growing_mps2(terms, a, b), limits)
+    sigma_m = math.sqrt(state["sigma_m"] * state["sigma_m"] + ahead_m2)
+    ahead_m = _moving_mps(terms, a, b) * terms["ahead_s"]
+    return float(free_m - ahead_m - _far_sigmas(terms, limits) * sigma_m)
 
 
 @kernel
@@ -191,13 +208,12 @@ def next_due_us(
     """
     if state["held"] or state["unknown"] or math.isnan(state["depth_m"]):
         return now_us
-    sigmas = _far_sigmas(terms, limits)
-    shrinking_mps = _shrinking_mps(a, sigmas)
+    growing_mps = math.sqrt(_growing_mps2(terms, a, b))
+    shrinking_mps = _moving_mps(terms, a, b) + _far_sigmas(terms, limits) * growing_mps
     reaching_mps = max(a["pace_mps"], limits.boarded_mps)
     reached_m = reach_m(a, now_us, limits) + _apart_m(a["here_m"], a["xyz_m"])
     here_m2 = a["here_sigma_m"] * a["here_sigma_m"]
     if terms["zone"] == NO_ZONE:
-        shrinking_mps += _shrinking_mps(b, sigmas)
         reaching_mps += max(b["pace_mps"], limits.boarded_mps)
         reached_m += reach_m(b, now_us, limits) + _apart_m(b["here_m"], b["xyz_m"])
         here_m2 += b["here_sigma_m"] * b["here_sigma_m"]

@@ -22,15 +22,15 @@ from numpy.typing import NDArray
 from geofence.anomaly_changes import AnomalyChange
 from geofence.anomaly_keeper import AnomalyKeeper, Columns
 from geofence.carry import carry
-from geofence.distance import geodesics_m
+from geofence.distance import geodesics_m, to_cartesians_m
 from geofence.fingerprint import fingerprints
 from geofence.layout import Layout, lay_out
 from geofence.levels import Level, Transition
+from geofence.memory import RowArray, as_row
 from geofence.naming import closing_transition, named_transition, shown_level
 from geofence.passes import (
     CHANGE_DTYPE,
     ChangeArray,
-    MarkArray,
     measure_where,
     take_fixes,
     take_plan,
@@ -39,9 +39,9 @@ from geofence.passes import (
 )
 from geofence.picture import Picture, take_picture
 from geofence.plan import Companions, IntArray, Pairs, Plan, ZoneKind, Zones
-from geofence.rules import DEFAULT_RULES, Limits, Rules
+from geofence.rules import DEFAULT_RULES, Rules
 from geofence.snapshot import Retired, Snapshot, decode_snapshot, encode_snapshot
-from geofence.track import Mark, Scratch, TrackArray, new_scratch, new_tracks
+from geofence.track import Mark, MarkArray, TrackArray, new_scratch, new_tracks
 from geofence.watch import WatchArray, new_watches
 
 __all__ = ["Engine", "Mark", "Picture", "Rules", "Update", "warm_up"]
@@ -84,12 +84,12 @@ class Engine:
 
     def __init__(self, plan: Plan, *, now_us: int, rules: Rules = DEFAULT_RULES) -> None:
         self.rules = rules
-        self._limits = rules.limits()
+        self._limits = as_row(rules.limits())
         self._plan = plan
         self._keys = plan.watch_keys
         self._layout = lay_out(plan)
         self._asked = fingerprints(plan, self._layout)
-        self._scratch = new_scratch()
+        self._scratch = as_row(new_scratch())
         self._tracks = new_tracks(len(plan.tracks), listening_us=now_us)
         self._watches = new_watches(len(plan.watch_keys))
         self._keeper = AnomalyKeeper(plan, rules)
@@ -133,12 +133,16 @@ class Engine:
         if fixes.track.max(initial=-1) >= len(self._plan.tracks):
             raise ValueError("a fix points past the tracks of the plan")
         marks, places = np.zeros(size, np.uint8), self._keeper.places(size)
+        fix_m = np.empty((3, size))
+        to_cartesians_m(fixes.lat_e7, fixes.lon_e7, fix_m)
 
         def step(start: int) -> tuple[int, int]:
-            return take_fixes(*self._arrays(), *fixes, now_us, start, marks, places, self._changes)
+            return take_fixes(
+                *self._arrays(), *fixes, fix_m, now_us, start, marks, places, self._changes
+            )
 
         transitions = self._run(step, size, now_us, swept=False)
-        return Update(transitions, marks, *self._keeper.take(fixes, marks, places, now_us))
+        return Update(transitions, marks, *self._keeper.take(fixes, fix_m, marks, places, now_us))
 
     def sweep(self, now_us: int) -> list[Transition]:
         """Let time pass: what has grown too old to be sure of, and what has been calm for long."""
@@ -315,7 +319,7 @@ class Engine:
         while len(self._retired) > RETIRED_LIMIT:
             del self._retired[next(iter(self._retired))]
 
-    def _arrays(self) -> tuple[TrackArray, WatchArray, Layout, Limits, Scratch]:
+    def _arrays(self) -> tuple[TrackArray, WatchArray, Layout, RowArray, RowArray]:
         return self._tracks, self._watches, self._layout, self._limits, self._scratch
 
     def _buffer(self) -> ChangeArray:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from geofence.kernel import kernel
+from geofence.lanes import LANES
 from geofence.layout import NO_ZONE, TermsArray
 from geofence.memory import fetch
 from geofence.plan import IntArray
-from geofence.track import TRACK_DTYPE, TrackArray
+from geofence.track import TrackArray
 from geofence.watch import WatchArray
 
-TRACK_LINES = TRACK_DTYPE.itemsize // 64
-"""Cache lines of a track; of a watch and its terms only the first is fetched ahead."""
+TRACK_LINES = 8
+"""Cache lines of a track up to what is kept of odd fixes (see `geofence.filter.FILTER_FIELDS`); of
+a watch and its terms only the first is fetched ahead."""
 
 WATCHES_AHEAD = 8
 """Watches of one device that are fetched ahead, at the most."""
@@ -23,7 +25,7 @@ def fetch_ahead(
 ) -> None:  # fmt: skip
     """Fetch what the fixes after the one at `i` will touch: the farther ahead, the less is known."""
     last = track.size - 1
-    who = track[min(i + 4, last)]
+    who = track[min(i + 4 + LANES, last)]
     if who >= 0:
         fetch(tracks, who, TRACK_LINES)
         fetch(track_start, who, 1)

@@ -30,8 +30,9 @@ import math
 
 import numpy as np
 
+from geofence.exponential import exp_falling
 from geofence.kernel import kernel
-from geofence.plan import FloatArray
+from geofence.lanes import EVERY, load, store
 from geofence.rules import MODELS, Limits
 
 _DOUBTED = 0.2
@@ -102,84 +103,104 @@ def _ordinary_m2(state: np.void, sigma_m: float, since_s: float, limits: Limits)
 
 
 @kernel
-def absorb(
-    state: np.void,
-    predicted: FloatArray,
-    x: float,
-    y: float,
-    z: float,
-    sigma_m: float,
-    since_s: float,
-    limits: Limits,
-) -> float:
-    """Change the models of a track for a fix.
+def prepare(
+    state: np.void, lane: int, sigma_m: float, since_s: float, limits: Limits, scratch: np.void
+) -> None:
+    """Put into a lane what `geofence.motion.mix` and `absorb` must know of a track and its fix."""
+    load(state, lane, scratch)
+    scratch["since_s"][lane] = since_s
+    scratch["error_m2"][lane] = _ordinary_m2(state, sigma_m, since_s, limits)
+    first_guess = limits.noise_scale * limits.noise_scale
+    scratch["learned"][lane] = noise_scale2(state, limits) / first_guess
+
+
+@kernel
+def absorb(scratch: np.void, limits: Limits) -> None:
+    """Change the models for the fixes of all lanes.
 
     Args:
-        state: A track's record; its models are overwritten.
-        predicted: (3, `motion.COLUMNS`) its models at the time of the fix (see `motion.mix`).
-        x: Earth-centred position of the fix, metres.
-        y: See x.
-        z: See x.
-        sigma_m: Stated error per axis.
-        since_s: Time since the fix before.
+        scratch: A record with the fields of `LANE_FIELDS`. What is known is read, with the models
+            at the fix as `geofence.motion.mix` leaves them. They are overwritten; also written are
+            `sound`, the probability that the fix is neither wild nor stray, and what an ordinary
+            one tells about the receiver's errors (see `learn`).
         limits: Parameters.
-
-    Returns:
-        Probability that the fix is neither wild nor stray.
     """
-    learned = noise_scale2(state, limits) / (limits.noise_scale * limits.noise_scale)
-    r0 = _ordinary_m2(state, sigma_m, since_s, limits)
-    r1 = r0 * limits.tail_factor2
-    r2 = r0 * limits.wild_factor2
-    ordinary_share = 1.0 - limits.tail_share - limits.wild_share
+    total, sound, noise_sum, noise_count = (
+        scratch["total"], scratch["sound"], scratch["noise_sum"], scratch["noise_count"],
+    )  # fmt: skip
+    for i in range(EVERY):
+        total[i] = sound[i] = noise_sum[i] = noise_count[i] = 0.0
+    _absorb_one(scratch, limits, 0)
+    _absorb_one(scratch, limits, 1)
+    _absorb_one(scratch, limits, 2)
+    weight = scratch["weight"]
+    for i in range(EVERY):
+        for model in range(MODELS):
+            weight[model, i] /= total[i]
+        sound[i] /= total[i]
+        noise_sum[i] /= total[i]
+        noise_count[i] /= total[i]
+
+
+@kernel
+def _absorb_one(scratch: np.void, limits: Limits, model: int) -> None:
+    """Change one model, and leave its part of the sums over models."""
+    tail_factor2, wild_factor2 = limits.tail_factor2, limits.wild_factor2
+    tail_share, wild_share = limits.tail_share, limits.wild_share
+    ordinary_share = 1.0 - tail_share - wild_share
     stray = 2.0 * math.pi * limits.stray_density
-    total = 0.0
-    sound = 0.0
-    noise_sum = 0.0
-    noise_count = 0.0
-    for model in range(MODELS):
-        dx = x - predicted[model, 0]
-        dy = y - predicted[model, 1]
-        dz = z - predicted[model, 2]
+    fix_m, error_m2, learned, total, sound, noise_sum, noise_count = (
+        scratch["fix_m"], scratch["error_m2"], scratch["learned"],
+        scratch["total"], scratch["sound"], scratch["noise_sum"], scratch["noise_count"],
+    )  # fmt: skip
+    weight, mean_m, mean_mps, spread = (
+        scratch["weight"], scratch["mean_m"], scratch["mean_mps"], scratch["spread"],
+    )  # fmt: skip
+    for i in range(EVERY):
+        r0 = error_m2[i]
+        r1, r2 = r0 * tail_factor2, r0 * wild_factor2
+        dx = fix_m[0, i] - mean_m[model, 0, i]
+        dy = fix_m[1, i] - mean_m[model, 1, i]
+        dz = fix_m[2, i] - mean_m[model, 2, i]
         half = 0.5 * (dx * dx + dy * dy + dz * dz)
-        pp, pv, vv = predicted[model, 6], predicted[model, 7], predicted[model, 8]
+        pp, pv, vv = spread[model, 0, i], spread[model, 1, i], spread[model, 2, i]
         h0, h1, h2 = 1.0 / (pp + r0), 1.0 / (pp + r1), 1.0 / (pp + r2)
-        l0 = ordinary_share * math.exp(-half * h0) * h0
-        l1 = limits.tail_share * math.exp(-half * h1) * h1
-        l2 = limits.wild_share * math.exp(-half * h2) * h2
+        l0 = ordinary_share * exp_falling(-half * h0) * h0
+        l1 = tail_share * exp_falling(-half * h1) * h1
+        l2 = wild_share * exp_falling(-half * h2) * h2
         likelihood = l0 + l1 + l2 + stray
         w0, w1, w2 = l0 / likelihood, l1 / likelihood, l2 / likelihood
         first = w0 * h0 + w1 * h1 + w2 * h2
         second = w0 * h0 * h0 + w1 * h1 * h1 + w2 * h2 * h2
         bend = half * (second - first * first) - first
-        for axis, off in enumerate((dx, dy, dz)):
-            state["mean_m"][model, axis] = predicted[model, axis] + pp * first * off
-            state["mean_mps"][model, axis] = predicted[model, 3 + axis] + pv * first * off
-        state["spread"][model, 0] = pp + pp * pp * bend
-        state["spread"][model, 1] = pv + pp * pv * bend
-        state["spread"][model, 2] = vv + pv * pv * bend
-        joint = predicted[model, 9] * likelihood
-        state["weight"][model] = joint
-        total += joint
-        sound += predicted[model, 9] * (l0 + l1)
+        mean_m[model, 0, i] += pp * first * dx
+        mean_m[model, 1, i] += pp * first * dy
+        mean_m[model, 2, i] += pp * first * dz
+        mean_mps[model, 0, i] += pv * first * dx
+        mean_mps[model, 1, i] += pv * first * dy
+        mean_mps[model, 2, i] += pv * first * dz
+        spread[model, 0, i] = pp + pp * pp * bend
+        spread[model, 1, i] = pv + pp * pv * bend
+        spread[model, 2, i] = vv + pv * pv * bend
+        joint = weight[model, i] * likelihood
+        sound[i] += weight[model, i] * (l0 + l1)
+        weight[model, i] = joint
+        total[i] += joint
         # Where the track itself is unsure, a difference tells little about the receiver.
         told = joint * w0 * r0 * h0
-        noise_count += told
-        noise_sum += told * half * h0 * learned
-    for model in range(MODELS):
-        state["weight"][model] /= total
-    if sigma_m <= limits.coarse_sigma_m:
-        _learn_noise(state, noise_sum / total, noise_count / total, sigma_m, limits)
-    return float(sound / total)
+        noise_count[i] += told
+        noise_sum[i] += told * half * h0 * learned[i]
 
 
 @kernel
-def _learn_noise(
-    state: np.void, noise_sum: float, noise_count: float, sigma_m: float, limits: Limits
-) -> None:
+def learn(state: np.void, lane: int, sigma_m: float, limits: Limits, scratch: np.void) -> None:
+    """Put the models of a lane into a track, and what its fix tells about the receiver."""
+    store(state, lane, scratch)
+    if sigma_m > limits.coarse_sigma_m:
+        return
     stated_m2 = sigma_m * sigma_m
-    total = state["noise_sum"] * limits.noise_forget + noise_sum
-    count = state["noise_count"] * limits.noise_forget + noise_count
+    total = state["noise_sum"] * limits.noise_forget + scratch["noise_sum"][lane]
+    count = state["noise_count"] * limits.noise_forget + scratch["noise_count"][lane]
     if count < limits.noise_weight:
         total += limits.noise_weight - count
         count = limits.noise_weight

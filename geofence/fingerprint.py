@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from geofence.layout import NO_ZONE, TERMS_DTYPE, Layout
 from geofence.plan import Plan
+from geofence.planes import COLUMNS
 
 Fingerprints = NDArray[np.uint64]
 """(W,) one for each watch. Equal ones ask the same of the same devices (but for a chance of 2^-64)."""
@@ -44,7 +45,7 @@ def _outline(layout: Layout, zone: int) -> bytes:
     corridors = planes.corridors[row["first_corridor"] : row["end_corridor"]]
     spans = [(row["first_edge"], row["end_edge"])]
     spans += [(corridor["first_edge"], corridor["end_edge"]) for corridor in corridors]
-    parts = [planes.edges[:, first:end].tobytes() for first, end in spans]
+    parts = [planes.edges[COLUMNS * first : COLUMNS * end].tobytes() for first, end in spans]
     place = (*row["middle_m"], *row["east"], *row["north"], row["outer_radius_m"])
     parts += [np.array(place).tobytes(), corridors["half_width_m"].tobytes()]
     return b"".join(parts)

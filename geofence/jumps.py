@@ -85,13 +85,13 @@ def way_m(gap_us: int, limits: AnomalyLimits) -> float:
     way = limits.vehicle_mps * size_us
     if size_us > limits.flight_after_us:
         way += (limits.flight_mps - limits.vehicle_mps) * (size_us - limits.flight_after_us)
-    return way / SECOND_US
+    return float(way / SECOND_US)
 
 
 @kernel
 def reach_m(gap_us: int, radii_m: float, limits: AnomalyLimits) -> float:
     """How far apart two fixes may lie, given also the sum of their 68 % radii."""
-    return limits.jump_m + limits.error_radii * radii_m + way_m(gap_us, limits)
+    return float(limits.jump_m + limits.error_radii * radii_m + way_m(gap_us, limits))
 
 
 @kernel

@@ -26,12 +26,24 @@ from numpy.typing import NDArray
 
 LINE_BYTES = 64
 
+RowArray = NDArray[np.void]
+"""(1,) of records."""
+
 
 def new_rows(count: int, dtype: np.dtype[np.void]) -> NDArray[np.void]:
     """(count,) records of zeros, the first of them at the beginning of a cache line."""
     room = np.zeros(count * dtype.itemsize + LINE_BYTES, np.uint8)
     start = -room.ctypes.data % LINE_BYTES
     return room[start : start + count * dtype.itemsize].view(dtype)
+
+
+def as_row(record: np.void) -> RowArray:
+    """A copy of a record as an array, (1,): how Python hands one to a kernel it calls often.
+
+    A record by itself is described to Numba anew at each call, field by field, which takes longer
+    than to work on a fix.
+    """
+    return np.array([record], record.dtype)
 
 
 def on_lines(fields: list[Any]) -> np.dtype[np.void]:

@@ -30,7 +30,9 @@ import math
 
 import numpy as np
 
+from geofence.exponential import exp_falling
 from geofence.kernel import kernel
+from geofence.lanes import EVERY
 from geofence.plan import FloatArray
 from geofence.rules import MODELS, Limits
 
@@ -42,111 +44,169 @@ MODEL_DTYPE_FIELDS = (
 )
 """What a track keeps for each model, as fields of its dtype."""
 
-COLUMNS = 10
-"""Columns of a mixed state: three of position, three of velocity, three of covariance, weight."""
-
 _SMALL = 0.05
 
 
 @kernel
 def ou_step(dt_s: float, memory_s: float) -> tuple[float, float, float, float, float]:
-    """Factors d and f, and the growths pp, pv and vv for q = 1; see the module.
-
-    For small u the closed form of pp loses its digits; its series is used, to u^7 (1e-9).
-    """
+    """Factors d and f, and the growths pp, pv and vv for q = 1; see the module."""
     if dt_s == 0.0:
         return 1.0, 0.0, 0.0, 0.0, 0.0
-    u = dt_s / memory_s
-    d = math.exp(-u)
-    f = memory_s * (1.0 - d)
-    if u < _SMALL:
-        series = 1 / 3 - u * (1 / 4 - u * (7 / 60 - u * (1 / 24 - u * 31 / 2520)))
-        pp = dt_s * dt_s * dt_s * series
-        f = dt_s * (1.0 - u * (1 / 2 - u * (1 / 6 - u * (1 / 24 - u * (1 / 120 - u / 720)))))
-    else:
-        pp = memory_s * memory_s * memory_s * (u - 2.0 * (1.0 - d) + 0.5 * (1.0 - d * d))
+    d = math.exp(-dt_s / memory_s)
+    f, pp = _moved_and_grown(dt_s, memory_s, d)
     return d, f, pp, 0.5 * f * f, f * (1.0 + d) * 0.5
 
 
 @kernel
-def _products(
-    state: np.void,
-) -> tuple[float, float, float, float, float, float, float, float, float]:
-    """Products of how far the second and the third model are from the first, over all axes.
+def _moved_and_grown(dt_s: float, memory_s: float, d: float) -> tuple[float, float]:
+    """F and pp of a step whose d is known.
 
-    Of places (11, 22, 12), of places with velocities (11, 22, 12 + 21), of velocities (11, 22, 12),
-    halved: there are three axes, but people move over a surface, in two. That is what the
-    differences are shared between.
+    For small u their closed forms lose digits; series are used there, that of pp to u^7 (1e-9).
     """
-    mean_m, mean_mps = state["mean_m"], state["mean_mps"]
-    pp1 = pp2 = pp12 = pv1 = pv2 = pv12 = vv1 = vv2 = vv12 = 0.0
-    for axis in range(3):
-        x1, x2 = mean_m[1, axis] - mean_m[0, axis], mean_m[2, axis] - mean_m[0, axis]
-        v1, v2 = mean_mps[1, axis] - mean_mps[0, axis], mean_mps[2, axis] - mean_mps[0, axis]
-        pp1 += 0.5 * x1 * x1
-        pp2 += 0.5 * x2 * x2
-        pp12 += 0.5 * x1 * x2
-        pv1 += 0.5 * x1 * v1
-        pv2 += 0.5 * x2 * v2
-        pv12 += 0.5 * (x1 * v2 + x2 * v1)
-        vv1 += 0.5 * v1 * v1
-        vv2 += 0.5 * v2 * v2
-        vv12 += 0.5 * v1 * v2
-    return pp1, pp2, pp12, pv1, pv2, pv12, vv1, vv2, vv12
+    u = dt_s / memory_s
+    f_series = dt_s * (1.0 - u * (1 / 2 - u * (1 / 6 - u * (1 / 24 - u * (1 / 120 - u / 720)))))
+    pp_series = 1 / 3 - u * (1 / 4 - u * (7 / 60 - u * (1 / 24 - u * 31 / 2520)))
+    f_closed = memory_s * (1.0 - d)
+    pp_closed = memory_s * memory_s * memory_s * (u - 2.0 * (1.0 - d) + 0.5 * (1.0 - d * d))
+    small = u < _SMALL
+    # Both are reckoned: to choose one is no branch.
+    return (
+        f_series if small else f_closed,
+        dt_s * dt_s * dt_s * pp_series if small else pp_closed,
+    )
 
 
 @kernel
-def mix(state: np.void, dt_s: float, limits: Limits, out: FloatArray) -> None:
-    """Blend the models' states for a change of model within dt, then predict each over dt.
+def mix(scratch: np.void, limits: Limits) -> None:
+    """Blend the models' states for a change of model since the fix before, then predict each.
 
     With s1 and s2 the shares of the second and the third model in a blend, and p1 and p2 how far
     they are from the first, the spread of the differences is s1 (1 - s1) p1^2 + s2 (1 - s2) p2^2
     - 2 s1 s2 p1 p2.
 
     Args:
-        state: A record with the fields of `MODEL_DTYPE_FIELDS`.
-        dt_s: Time since that state, above 0.
+        scratch: A record with the fields of `LANE_FIELDS`. `since_s` and the models at the fix
+            before are read, those at the fix written.
         limits: Parameters.
-        out: (3, `COLUMNS`) the predicted states.
     """
-    stay = math.exp(-dt_s / limits.regime_s)  # probability that nothing made the person change
-    drive_on = math.exp(-dt_s / limits.driving_s)
-    weight, mean_m, mean_mps, spread = (
-        state["weight"], state["mean_m"], state["mean_mps"], state["spread"],
+    _compare(scratch, limits)
+    _predict(scratch, limits, 0)
+    _predict(scratch, limits, 1)
+    _predict(scratch, limits, 2)
+
+
+@kernel
+def _compare(scratch: np.void, limits: Limits) -> None:
+    """What the models' predictions have in common.
+
+    `changing`: the probability that anything made the person change; and of that, that the second
+    or the third model did before. `products` of how far the second and the third model are from the
+    first, over all axes: of places (11, 22, 12), of places with velocities (11, 22, 12 + 21), of
+    velocities (11, 22, 12). They are halved: there are three axes, but people move over a surface,
+    in two. That is what the differences are shared between.
+    """
+    regime_s, driving_s = limits.regime_s, limits.driving_s
+    since_s, weight, mean_m, mean_mps = (
+        scratch["since_s"], scratch["old_weight"], scratch["old_m"], scratch["old_mps"],
     )  # fmt: skip
-    # Whoever changes is drawn afresh, whatever he did before.
-    changing0 = (1.0 - stay) * weight[0]
-    changing1 = (1.0 - stay) * weight[1]
-    changing2 = (1.0 - drive_on) * weight[2]
-    pp1, pp2, pp12, pv1, pv2, pv12, vv1, vv2, vv12 = _products(state)
-    for target in range(MODELS):
-        driving = target == MODELS - 1
-        fresh = limits.driving_share if driving else 0.5 * (1.0 - limits.driving_share)
-        same = (drive_on if driving else stay) * weight[target]
-        total = fresh * (changing0 + changing1 + changing2) + same
-        share1 = (fresh * changing1 + (same if target == 1 else 0.0)) / total
-        share2 = (fresh * changing2 + (same if driving else 0.0)) / total
+    stay, changing, products = scratch["stay"], scratch["changing"], scratch["products"]
+    for i in range(EVERY):
+        stay[0, i] = stay[1, i] = exp_falling(-since_s[i] / regime_s)
+        stay[2, i] = exp_falling(-since_s[i] / driving_s)
+        changing[1, i] = (1.0 - stay[1, i]) * weight[1, i]
+        changing[2, i] = (1.0 - stay[2, i]) * weight[2, i]
+        # Whoever changes is drawn afresh, whatever he did before.
+        changing[0, i] = (1.0 - stay[0, i]) * weight[0, i] + changing[1, i] + changing[2, i]
+        pp11 = pp22 = pp12 = pv11 = pv22 = pv12 = vv11 = vv22 = vv12 = 0.0
+        for axis in range(3):
+            x1 = mean_m[1, axis, i] - mean_m[0, axis, i]
+            x2 = mean_m[2, axis, i] - mean_m[0, axis, i]
+            v1 = mean_mps[1, axis, i] - mean_mps[0, axis, i]
+            v2 = mean_mps[2, axis, i] - mean_mps[0, axis, i]
+            pp11 += 0.5 * x1 * x1
+            pp22 += 0.5 * x2 * x2
+            pp12 += 0.5 * x1 * x2
+            pv11 += 0.5 * x1 * v1
+            pv22 += 0.5 * x2 * v2
+            pv12 += 0.5 * (x1 * v2 + x2 * v1)
+            vv11 += 0.5 * v1 * v1
+            vv22 += 0.5 * v2 * v2
+            vv12 += 0.5 * v1 * v2
+        products[0, i], products[1, i], products[2, i] = pp11, pp22, pp12
+        products[3, i], products[4, i], products[5, i] = pv11, pv22, pv12
+        products[6, i], products[7, i], products[8, i] = vv11, vv22, vv12
+
+
+@kernel
+def _predict(scratch: np.void, limits: Limits, target: int) -> None:
+    """Write the state of one model at the fix."""
+    driving = target == MODELS - 1
+    fresh = limits.driving_share if driving else 0.5 * (1.0 - limits.driving_share)
+    own1, own2 = (1.0 if target == 1 else 0.0), (1.0 if driving else 0.0)
+    memory_s, q = limits.memory_s[target], limits.push[target]
+    since_s, stay, changing, products = (
+        scratch["since_s"], scratch["stay"], scratch["changing"], scratch["products"],
+    )  # fmt: skip
+    weight, mean_m, mean_mps, spread = (
+        scratch["old_weight"], scratch["old_m"], scratch["old_mps"], scratch["old_spread"],
+    )  # fmt: skip
+    out_weight, out_m, out_mps, out_spread = (
+        scratch["weight"], scratch["mean_m"], scratch["mean_mps"], scratch["spread"],
+    )  # fmt: skip
+    for i in range(EVERY):
+        same = stay[target, i] * weight[target, i]
+        total = fresh * changing[0, i] + same
+        share1 = (fresh * changing[1, i] + own1 * same) / total
+        share2 = (fresh * changing[2, i] + own2 * same) / total
         share0 = 1.0 - share1 - share2
         one, two, both = share1 * (1.0 - share1), share2 * (1.0 - share2), share1 * share2
-        pp = share0 * spread[0, 0] + share1 * spread[1, 0] + share2 * spread[2, 0]
-        pv = share0 * spread[0, 1] + share1 * spread[1, 1] + share2 * spread[2, 1]
-        vv = share0 * spread[0, 2] + share1 * spread[1, 2] + share2 * spread[2, 2]
-        pp += one * pp1 + two * pp2 - 2.0 * both * pp12
-        pv += one * pv1 + two * pv2 - both * pv12
-        vv += one * vv1 + two * vv2 - 2.0 * both * vv12
-        d, f, grow_pp, grow_pv, grow_vv = ou_step(dt_s, limits.memory_s[target])
+        pp = share0 * spread[0, 0, i] + share1 * spread[1, 0, i] + share2 * spread[2, 0, i]
+        pv = share0 * spread[0, 1, i] + share1 * spread[1, 1, i] + share2 * spread[2, 1, i]
+        vv = share0 * spread[0, 2, i] + share1 * spread[1, 2, i] + share2 * spread[2, 2, i]
+        pp += one * products[0, i] + two * products[1, i] - 2.0 * both * products[2, i]
+        pv += one * products[3, i] + two * products[4, i] - both * products[5, i]
+        vv += one * products[6, i] + two * products[7, i] - 2.0 * both * products[8, i]
+        d = exp_falling(-since_s[i] / memory_s)
+        f, grow_pp = _moved_and_grown(since_s[i], memory_s, d)
         for axis in range(3):
             # About the first model's place: Earth-centred coordinates are large, spreads small.
-            x0, x1, x2 = mean_m[0, axis], mean_m[1, axis], mean_m[2, axis]
-            v0, v1, v2 = mean_mps[0, axis], mean_mps[1, axis], mean_mps[2, axis]
+            x0 = mean_m[0, axis, i]
+            x1, x2 = mean_m[1, axis, i] - x0, mean_m[2, axis, i] - x0
+            v0, v1, v2 = mean_mps[0, axis, i], mean_mps[1, axis, i], mean_mps[2, axis, i]
             v = share0 * v0 + share1 * v1 + share2 * v2
-            out[target, axis] = x0 + (share1 * (x1 - x0) + share2 * (x2 - x0) + f * v)
-            out[target, 3 + axis] = d * v
-        q = limits.push[target]
-        out[target, 6] = pp + 2.0 * f * pv + f * f * vv + q * grow_pp
-        out[target, 7] = d * (pv + f * vv) + q * grow_pv
-        out[target, 8] = d * d * vv + q * grow_vv
-        out[target, 9] = total
+            out_m[target, axis, i] = x0 + (share1 * x1 + share2 * x2 + f * v)
+            out_mps[target, axis, i] = d * v
+        out_spread[target, 0, i] = pp + 2.0 * f * pv + f * f * vv + q * grow_pp
+        out_spread[target, 1, i] = d * (pv + f * vv) + q * (0.5 * f * f)
+        out_spread[target, 2, i] = d * d * vv + q * (f * (1.0 + d) * 0.5)
+        out_weight[target, i] = total
+
+
+@kernel
+def sum_up(scratch: np.void) -> None:
+    """One state for all models, at the fix: `here` of every lane.
+
+    Position and velocity (Earth-centred), then the variances of position and of velocity per axis.
+    What `blend` says of no time ahead, but for its last bits.
+    """
+    weight, mean_m, mean_mps, spread, here = (
+        scratch["weight"], scratch["mean_m"], scratch["mean_mps"], scratch["spread"],
+        scratch["here"],
+    )  # fmt: skip
+    for i in range(EVERY):
+        w0, w1, w2 = weight[0, i], weight[1, i], weight[2, i]
+        pp = w0 * spread[0, 0, i] + w1 * spread[1, 0, i] + w2 * spread[2, 0, i]
+        vv = w0 * spread[0, 2, i] + w1 * spread[1, 2, i] + w2 * spread[2, 2, i]
+        for axis in range(3):
+            x0, v0 = mean_m[0, axis, i], mean_mps[0, axis, i]
+            x1, x2 = mean_m[1, axis, i] - x0, mean_m[2, axis, i] - x0
+            v1, v2 = mean_mps[1, axis, i] - v0, mean_mps[2, axis, i] - v0
+            x, v = w1 * x1 + w2 * x2, w1 * v1 + w2 * v2
+            here[axis, i] = x0 + x
+            here[3 + axis, i] = v0 + v
+            pp += 0.5 * (w1 * x1 * x1 + w2 * x2 * x2 - x * x)
+            vv += 0.5 * (w1 * v1 * v1 + w2 * v2 * v2 - v * v)
+        here[6, i], here[7, i] = pp, vv
 
 
 @kernel

@@ -18,13 +18,13 @@ from geofence.kernel import kernel
 from geofence.layout import NO_ZONE, Layout
 from geofence.levels import UNKNOWN_TIME_US, Cause, Level
 from geofence.machine import decide, elapse, glance
-from geofence.memory import borrowed, fetch
+from geofence.memory import RowArray, borrowed, fetch
 from geofence.plan import FloatArray, IntArray
 from geofence.planes import Planes
 from geofence.rising import FIRST_MOVED, NO_MOVER, SECOND_MOVED, hear
 from geofence.rules import Limits
 from geofence.silence import is_fresh, oldest_us, until_heard_us
-from geofence.track import Mark, Scratch, TrackArray, advance, judge
+from geofence.track import Mark, MarkArray, Scratch, TrackArray, fill_lanes, settle
 from geofence.watch import (
     WatchArray,
     describe,
@@ -67,8 +67,6 @@ CHANGE_DTYPE = np.dtype(
 
 ChangeArray = NDArray[np.void]
 """(C,) of `CHANGE_DTYPE`."""
-
-MarkArray = NDArray[np.uint8]
 
 SWEPT_AHEAD = 8
 """Watches that a sweep looks ahead."""
@@ -169,13 +167,14 @@ def take_fixes(
     tracks: TrackArray,
     watches: WatchArray,
     layout: Layout,
-    limits: Limits,
-    scratch: Scratch,
+    limits_row: RowArray,
+    scratch_row: RowArray,
     track: IntArray,
     time_us: IntArray,
     lat_e7: IntArray,
     lon_e7: IntArray,
     accuracy_cm: IntArray,
+    fix_m: FloatArray,
     now_us: int,
     start: int,
     marks: MarkArray,
@@ -184,17 +183,26 @@ def take_fixes(
 ) -> tuple[int, int]:
     """Work through fixes in the order given, from `start`.
 
-    `marks` and `places` are written; see `geofence.anomaly_pass` for the latter.
+    `fix_m` (3, n) holds their Earth-centred places. `marks` and `places` are written; see
+    `geofence.anomaly_pass` for the latter.
 
     Returns:
         The fix to go on with (n when done), and the number of changes written.
     """
+    limits, scratch = limits_row[0], scratch_row[0]
     terms, planes = borrowed(layout.terms), _borrowed_planes(layout)
     track_start, track_watch = borrowed(layout.track_start), borrowed(layout.track_watch)
     tracks, watches = borrowed(tracks), borrowed(watches)
     count = 0
+    lane_0 = end_of_lanes = start
     for i in range(start, track.size):
         fetch_ahead(tracks, watches, terms, track_start, track_watch, track, i)
+        if i == end_of_lanes:
+            lane_0 = i
+            end_of_lanes = fill_lanes(
+                tracks, limits, scratch, track, time_us, lat_e7, lon_e7, accuracy_cm, fix_m,
+                now_us, i, marks,
+            )  # fmt: skip
         who = track[i]
         if who < 0:
             marks[i] = _UNWATCHED
@@ -202,26 +210,25 @@ def take_fixes(
         first, end = track_start[who], track_start[who + 1]
         if count + end - first > changes.size:
             return i, count
+        if marks[i] != _USED:
+            continue
         state = tracks[who]
-        mark = judge(state, time_us[i], lat_e7[i], lon_e7[i], now_us, limits)
-        if mark == _USED:
-            mark = advance(state, time_us[i], lat_e7[i], lon_e7[i], accuracy_cm[i], limits, scratch)
-            if i < places.shape[0]:
-                for axis in range(3):
-                    places[i, axis] = state["here_m"][axis]
-                places[i, 3] = state["here_sigma_m"]
-            for k in range(first, end):
-                watch = track_watch[k]
-                one = terms[watch]
-                a, b = tracks[one["first"]], tracks[one["second"]]
-                mover, other = (FIRST_MOVED, b) if one["first"] == who else (SECOND_MOVED, a)
-                if _passed_by(watches[watch], one, state, other, now_us, limits):
-                    continue
-                count += _take_evidence(
-                    changes[count], watches[watch], one, a, b, planes, limits, scratch,
-                    watch, mover, time_us[i], now_us,
-                )  # fmt: skip
-        marks[i] = mark
+        marks[i] = settle(state, i - lane_0, time_us[i], lat_e7[i], lon_e7[i], limits, scratch)
+        if i < places.shape[0]:
+            for axis in range(3):
+                places[i, axis] = state["here_m"][axis]
+            places[i, 3] = state["here_sigma_m"]
+        for k in range(first, end):
+            watch = track_watch[k]
+            one = terms[watch]
+            a, b = tracks[one["first"]], tracks[one["second"]]
+            mover, other = (FIRST_MOVED, b) if one["first"] == who else (SECOND_MOVED, a)
+            if _passed_by(watches[watch], one, state, other, now_us, limits):
+                continue
+            count += _take_evidence(
+                changes[count], watches[watch], one, a, b, planes, limits, scratch,
+                watch, mover, time_us[i], now_us,
+            )  # fmt: skip
     return track.size, count
 
 
@@ -230,8 +237,8 @@ def take_time(
     tracks: TrackArray,
     watches: WatchArray,
     layout: Layout,
-    limits: Limits,
-    scratch: Scratch,
+    limits_row: RowArray,
+    scratch_row: RowArray,
     now_us: int,
     start: int,
     changes: ChangeArray,
@@ -240,6 +247,7 @@ def take_time(
 
     Only those are looked at that are due: for the others nothing can have changed.
     """
+    limits, scratch = limits_row[0], scratch_row[0]
     terms, planes = borrowed(layout.terms), _borrowed_planes(layout)
     tracks, watches = borrowed(tracks), borrowed(watches)
     count = 0
@@ -278,14 +286,15 @@ def take_plan(
     tracks: TrackArray,
     watches: WatchArray,
     layout: Layout,
-    limits: Limits,
-    scratch: Scratch,
+    limits_row: RowArray,
+    scratch_row: RowArray,
     changed: NDArray[np.bool_],
     now_us: int,
     start: int,
     changes: ChangeArray,
 ) -> tuple[int, int]:
     """Look at the watches that another plan has changed; returns as `take_fixes` does."""
+    limits, scratch = limits_row[0], scratch_row[0]
     terms, planes = layout.terms, layout.planes
     count = 0
     for watch in range(start, watches.size):
@@ -306,11 +315,12 @@ def measure_where(
     tracks: TrackArray,
     watches: WatchArray,
     layout: Layout,
-    limits: Limits,
-    scratch: Scratch,
+    limits_row: RowArray,
+    scratch_row: RowArray,
     chosen: NDArray[np.bool_],
 ) -> None:
     """Measure watches where their tracks were placed last, without deciding anything."""
+    limits, scratch = limits_row[0], scratch_row[0]
     for watch in range(watches.size):
         if not chosen[watch]:
             continue
@@ -325,8 +335,8 @@ def take_sighting(
     tracks: TrackArray,
     watches: WatchArray,
     layout: Layout,
-    limits: Limits,
-    scratch: Scratch,
+    limits_row: RowArray,
+    scratch_row: RowArray,
     watch: int,
     hearer: int,
     time_us: int,
@@ -340,8 +350,8 @@ def take_sighting(
         tracks: All tracks.
         watches: All watches.
         layout: As laid out.
-        limits: Parameters.
-        scratch: Room to compute in.
+        limits_row: Parameters.
+        scratch_row: Room to compute in.
         watch: The pair.
         hearer: Which of the two hears: 0 the first, 1 the second.
         time_us: When it was heard, or lost. What is older than its newest report changes
@@ -354,6 +364,7 @@ def take_sighting(
     Returns:
         The number of changes written.
     """
+    limits, scratch = limits_row[0], scratch_row[0]
     state = watches[watch]
     at_us = min(time_us, now_us)  # a clock that is ahead must not outdate what is yet to come
     told_us = state["beacon_told_us"][hearer]

@@ -9,10 +9,10 @@ import numpy as np
 from geofence.distance import ECCENTRICITY2
 from geofence.layout import Layout
 from geofence.levels import UNKNOWN_TIME_US, Level
+from geofence.memory import RowArray
 from geofence.plan import FloatArray, IntArray
 from geofence.proximity import SIGMAS_PER_R68
-from geofence.rules import Limits
-from geofence.track import Scratch, TrackArray
+from geofence.track import TrackArray
 from geofence.watch import WatchArray, describe_all
 
 
@@ -61,7 +61,7 @@ class Picture:
 
 
 def take_picture(
-    tracks: TrackArray, watches: WatchArray, layout: Layout, limits: Limits, scratch: Scratch
+    tracks: TrackArray, watches: WatchArray, layout: Layout, limits: RowArray, scratch: RowArray
 ) -> Picture:
     """Copy the present state out of the engine's arrays."""
     seen = tracks["time_us"] != UNKNOWN_TIME_US

@@ -55,8 +55,9 @@ MAX_EDGES = 5_000_000
 
 _GREATEST_CURVATURE_RADIUS_M = 1.0001 * SEMI_MAJOR_M / (1 - ECCENTRICITY2) ** 0.5
 
-X_1, Y_1, X_2, Y_2, PER_LENGTH2, SLOPE = range(6)
-"""Rows of `Planes.edges`: ends in metres, 1 / length^2 (0 for no length), dx / dy (0 for dy = 0)."""
+COLUMNS = 6
+X_1, Y_1, X_2, Y_2, PER_LENGTH2, SLOPE = range(COLUMNS)
+"""What there is of an edge: ends in metres, 1 / length^2 (0 for no length), dx / dy (0 for dy = 0)."""
 
 
 ZONE_DTYPE = np.dtype(
@@ -86,7 +87,8 @@ class Planes(NamedTuple):
     Attributes:
         zones: (Z,) of `ZONE_DTYPE`.
         corridors: (C,) of `CORRIDOR_DTYPE`.
-        edges: (6, E) see `X_1` and following; those of outlines, then those of corridors.
+        edges: (6 E,) one outline after the other, then the corridors. The n edges of each stand
+            together, so that one stretch of memory is read: n of `X_1`, n of `Y_1` and so on.
     """
 
     zones: NDArray[np.void]
@@ -141,7 +143,18 @@ def lay_flat(zones: Zones) -> Planes:
             f"a corridor of zone {zones.keys[zone_of_point[np.argmax(away_m)]]!r} reaches more "
             f"than {REACH_M / 1000:.0f} km from its middle"
         )
-    return Planes(table, corridors, _edges(_project(points_m, own), start))
+    first = np.concatenate([table["first_edge"], corridors["first_edge"]])
+    return Planes(table, corridors, _packed(_edges(_project(points_m, own), start), first))
+
+
+def unpacked(planes: Planes) -> FloatArray:
+    """(6, E) the edges of all outlines, then those of all corridors; rows as `X_1` and following."""
+    paths = (*planes.zones, *planes.corridors)
+    blocks = [
+        planes.edges[COLUMNS * path["first_edge"] : COLUMNS * path["end_edge"]].reshape(COLUMNS, -1)
+        for path in paths
+    ]
+    return np.concatenate([np.zeros((COLUMNS, 0)), *blocks], axis=1)
 
 
 def edge_count(lat_deg: FloatArray, lon_deg: FloatArray) -> int:
@@ -295,9 +308,22 @@ def _project(points_m: FloatArray, own: NDArray[np.void]) -> FloatArray:
     return np.stack([np.round(np.sum(way * axis, axis=1), 9) for axis in axes])
 
 
+def _packed(edges: FloatArray, first: IntArray) -> FloatArray:
+    """The edges as `Planes` has them, of (6, E) and the first of every outline and corridor."""
+    every = np.arange(edges.shape[1])
+    begin = np.unique(first)
+    count = np.diff(begin, append=every.size)
+    block = np.searchsorted(begin, every, "right") - 1
+    place = (COLUMNS - 1) * begin[block] + every
+    packed = np.empty(edges.size)
+    for column in range(COLUMNS):
+        packed[place + column * count[block]] = edges[column]
+    return packed
+
+
 def _edges(plane_m: FloatArray, start: IntArray) -> FloatArray:
     first = np.delete(np.arange(plane_m.shape[1]), start[1:] - 1)
-    edges = np.zeros((6, first.size))
+    edges = np.zeros((COLUMNS, first.size))
     edges[[X_1, Y_1]] = plane_m[:, first]
     edges[[X_2, Y_2]] = plane_m[:, first + 1]
     dx_m, dy_m = edges[X_2] - edges[X_1], edges[Y_2] - edges[Y_1]

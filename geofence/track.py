@@ -20,14 +20,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geofence.anomalies import is_blank
-from geofence.distance import to_cartesian_m
-from geofence.filter import FILTER_FIELDS, absorb, begin, lasting_m2, note_odd
+from geofence.distance import DEGREE_E7, to_cartesian_m
+from geofence.filter import FILTER_FIELDS, absorb, begin, lasting_m2, learn, note_odd, prepare
 from geofence.kernel import kernel
+from geofence.lanes import LANE_FIELDS, LANES
 from geofence.levels import UNKNOWN_TIME_US
 from geofence.memory import new_rows, on_lines
-from geofence.motion import COLUMNS, MODEL_DTYPE_FIELDS, blend, fastest_mps, mix
+from geofence.motion import MODEL_DTYPE_FIELDS, blend, fastest_mps, mix, sum_up
+from geofence.plan import FloatArray, IntArray
 from geofence.proximity import SIGMAS_PER_R68
-from geofence.rules import MODELS, Limits
+from geofence.rules import Limits
 
 
 class Mark(IntEnum):
@@ -52,7 +54,6 @@ _OUTLIER = int(Mark.OUTLIER)
 _MOVED = int(Mark.MOVED)
 _BLANK = int(Mark.BLANK)
 
-_DEGREE_E7 = 1e7
 _POLE_E7 = 900_000_000
 _BLANK_E7 = 1_000
 """11 m: only so near to the equator or a pole is it worth asking whether a fix is blank."""
@@ -96,6 +97,9 @@ TRACK_DTYPE = on_lines(
 TrackArray = NDArray[np.void]
 """(T,) of `TRACK_DTYPE`."""
 
+MarkArray = NDArray[np.uint8]
+"""(n,) of `Mark`, one for each fix."""
+
 
 def new_tracks(count: int, *, listening_us: int) -> TrackArray:
     """Tracks of devices not seen yet, which could be heard since `listening_us`."""
@@ -106,15 +110,13 @@ def new_tracks(count: int, *, listening_us: int) -> TrackArray:
     return tracks
 
 
-SCRATCH_DTYPE = np.dtype(
-    [("predicted", np.float64, (MODELS, COLUMNS)), ("placed", np.float64, (9,))], align=True
-)
+SCRATCH_DTYPE = np.dtype([("placed", np.float64, (9,)), *LANE_FIELDS], align=True)
 Scratch = np.void
-"""One of `SCRATCH_DTYPE`: what `mix` and `blend` write to."""
+"""One of `SCRATCH_DTYPE`: what `geofence.motion.blend` and the lanes are written to."""
 
 
 def new_scratch() -> Scratch:
-    """Room that `advance` and `place` compute in."""
+    """Room that tracks are computed in."""
     room: Scratch = np.zeros(1, SCRATCH_DTYPE)[0]
     return room
 
@@ -131,7 +133,7 @@ def stated_sigma_m(accuracy_cm: int, limits: Limits) -> float:
 def _is_blank(lat_e7: int, lon_e7: int) -> bool:
     if _BLANK_E7 < abs(lat_e7) < _POLE_E7 - _BLANK_E7:
         return False
-    x, y, z = to_cartesian_m(lat_e7 / _DEGREE_E7, lon_e7 / _DEGREE_E7)
+    x, y, z = to_cartesian_m(lat_e7 / DEGREE_E7, lon_e7 / DEGREE_E7)
     return is_blank(x, y, z)
 
 
@@ -163,37 +165,108 @@ def advance(
     Returns:
         `Mark.USED`, `Mark.OUTLIER`, or `Mark.MOVED` where the track began anew at this fix.
     """
-    x, y, z = to_cartesian_m(lat_e7 / _DEGREE_E7, lon_e7 / _DEGREE_E7)
+    x, y, z = to_cartesian_m(lat_e7 / DEGREE_E7, lon_e7 / DEGREE_E7)
+    make_ready(state, 0, time_us, x, y, z, accuracy_cm, limits, scratch)
+    reckon(limits, scratch)
+    return settle(state, 0, time_us, lat_e7, lon_e7, limits, scratch)
+
+
+@kernel
+def make_ready(
+    state: np.void, lane: int, time_us: int, x: float, y: float, z: float, accuracy_cm: int,
+    limits: Limits, scratch: Scratch,
+) -> None:  # fmt: skip
+    """Put a fix that `judge` found good into a lane; changes nothing of the track.
+
+    `advance` in three steps, for several fixes of different tracks: first this for each of them,
+    then `reckon` for all, and `settle` for each.
+    """
+    fix_m = scratch["fix_m"]
+    fix_m[0, lane], fix_m[1, lane], fix_m[2, lane] = x, y, z
     sigma_m = stated_sigma_m(accuracy_cm, limits)
+    scratch["stated_m"][lane] = sigma_m
+    if _goes_on(state, time_us, limits):
+        since_s = (time_us - state["time_us"]) / _SECOND_US
+        prepare(state, lane, sigma_m, since_s, limits, scratch)
+
+
+@kernel
+def reckon(limits: Limits, scratch: Scratch) -> None:
+    """What the fixes of all lanes make of their tracks, wherever these go on."""
+    mix(scratch, limits)
+    absorb(scratch, limits)
+    sum_up(scratch)
+
+
+@kernel
+def fill_lanes(
+    tracks: TrackArray, limits: Limits, scratch: Scratch, track: IntArray, time_us: IntArray,
+    lat_e7: IntArray, lon_e7: IntArray, accuracy_cm: IntArray, fix_m: FloatArray, now_us: int,
+    start: int, marks: MarkArray,
+) -> int:  # fmt: skip
+    """Judge the fixes from `start` on, one of a track at the most, and reckon what they change.
+
+    Of the tracks nothing is changed: that is for `settle`, fix by fix. Each fix is in the lane of
+    its place after `start`; `fix_m` (3, n) holds their places, and `marks` is written.
+
+    Returns:
+        The fix after them.
+    """
+    end = min(start + LANES, track.size)
+    for i in range(start, end):
+        who = track[i]
+        if who < 0:
+            continue
+        for before in range(start, i):
+            if track[before] == who:
+                end = i
+        if end == i:
+            break
+        state = tracks[who]
+        marks[i] = judge(state, time_us[i], lat_e7[i], lon_e7[i], now_us, limits)
+        if marks[i] == _USED:
+            make_ready(
+                state, i - start, time_us[i], fix_m[0, i], fix_m[1, i], fix_m[2, i],
+                accuracy_cm[i], limits, scratch,
+            )  # fmt: skip
+    reckon(limits, scratch)
+    return end
+
+
+@kernel
+def settle(
+    state: np.void, lane: int, time_us: int, lat_e7: int, lon_e7: int, limits: Limits,
+    scratch: Scratch,
+) -> int:  # fmt: skip
+    """Change a track for the fix of a lane; returns what `advance` does."""
+    fix_m = scratch["fix_m"]
+    x, y, z = fix_m[0, lane], fix_m[1, lane], fix_m[2, lane]
+    sigma_m = scratch["stated_m"][lane]
     mark = _USED
-    since_us = time_us - state["time_us"]
-    if state["time_us"] == UNKNOWN_TIME_US or since_us > limits.restart_us:
+    anew = not _goes_on(state, time_us, limits)
+    if anew:
         begin(state, x, y, z, sigma_m, limits)
         state["before_us"] = UNKNOWN_TIME_US
         state["interval_s"] = 0.0
         state["usual_s"] = 0.0
     else:
-        state["before_us"] = state["time_us"]
-        state["before_sigma_m"] = state["here_sigma_m"]
-        for axis in range(3):
-            state["before_m"][axis] = state["here_m"][axis]
-        since_s = since_us / _SECOND_US
-        interval_s = state["interval_s"]
-        state["usual_s"] = min(since_s, interval_s)
-        gain = _INTERVAL_GAIN if interval_s > 0.0 else 1.0
-        state["interval_s"] = interval_s + gain * (since_s - interval_s)
-        mix(state, since_s, limits, scratch["predicted"])
-        sound = absorb(state, scratch["predicted"], x, y, z, sigma_m, since_s, limits)
+        _note_before(state, time_us)
+        learn(state, lane, sigma_m, limits, scratch)
+        sound = scratch["sound"][lane]
         if note_odd(state, time_us, x, y, z, sigma_m, sound, limits):
             mark = _MOVED
+            anew = True
             state["before_us"] = UNKNOWN_TIME_US
         elif sound < 0.5:
             mark = _OUTLIER
     state["time_us"] = time_us
     state["lat_e7"] = lat_e7
     state["lon_e7"] = lon_e7
-    state["at_us"] = UNKNOWN_TIME_US
-    place(state, time_us, limits, scratch)
+    if anew:
+        state["at_us"] = UNKNOWN_TIME_US
+        place(state, time_us, limits, scratch)
+    else:
+        _place_here(state, lane, limits, scratch)
     state["here_sigma_m"] = state["sigma_m"]
     speed2 = 0.0
     for axis in range(3):
@@ -204,6 +277,39 @@ def advance(
     state["moving_mps"], state["growing_mps"] = fastest_mps(state, limits)
     _note_path(state, limits)
     return mark
+
+
+@kernel
+def _goes_on(state: np.void, time_us: int, limits: Limits) -> bool:
+    """Whether a fix continues the track, and does not begin it."""
+    last_us: int = state["time_us"]
+    return last_us != UNKNOWN_TIME_US and time_us - last_us <= limits.restart_us
+
+
+@kernel
+def _note_before(state: np.void, time_us: int) -> None:
+    """Keep where the track was at the fix before, and how often there are fixes."""
+    state["before_us"] = state["time_us"]
+    state["before_sigma_m"] = state["here_sigma_m"]
+    for axis in range(3):
+        state["before_m"][axis] = state["here_m"][axis]
+    since_s = (time_us - state["time_us"]) / _SECOND_US
+    interval_s = state["interval_s"]
+    state["usual_s"] = min(since_s, interval_s)
+    gain = _INTERVAL_GAIN if interval_s > 0.0 else 1.0
+    state["interval_s"] = interval_s + gain * (since_s - interval_s)
+
+
+@kernel
+def _place_here(state: np.void, lane: int, limits: Limits, scratch: Scratch) -> None:
+    """`place` at the fix of a lane."""
+    here = scratch["here"]
+    state["at_us"] = state["time_us"]
+    for axis in range(3):
+        state["xyz_m"][axis] = here[axis, lane]
+        state["xyz_mps"][axis] = here[3 + axis, lane]
+    state["sigma_m"] = math.sqrt(here[6, lane] + lasting_m2(state, limits))
+    state["sigma_mps"] = math.sqrt(here[7, lane])
 
 
 @kernel

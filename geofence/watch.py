@@ -11,7 +11,7 @@ from geofence.distance import along_chord_m
 from geofence.kernel import kernel
 from geofence.layout import ALERT_RING, CONTACT_RING, NO_ZONE, RINGS, Layout
 from geofence.levels import UNKNOWN_TIME_US, Level
-from geofence.memory import new_rows, on_lines
+from geofence.memory import RowArray, new_rows, on_lines
 from geofence.plan import FloatArray
 from geofence.planes import Planes
 from geofence.proximity import (
@@ -211,14 +211,14 @@ def _seen(
 
 @kernel
 def describe_all(
-    tracks: TrackArray, watches: WatchArray, layout: Layout, limits: Limits, scratch: Scratch,
-    out: FloatArray,
+    tracks: TrackArray, watches: WatchArray, layout: Layout, limits_row: RowArray,
+    scratch_row: RowArray, out: FloatArray,
 ) -> None:  # fmt: skip
     """`describe` of every watch, written to the rows of `out` (W, 4); changes nothing else.
 
     Everything is seen anew: the state of a watch that is far away is not kept up to date.
     """
-    planes = layout.planes
+    limits, scratch, planes = limits_row[0], scratch_row[0], layout.planes
     for watch in range(watches.size):
         state, terms = watches[watch], layout.terms[watch]
         a, b = tracks[terms["first"]], tracks[terms["second"]]

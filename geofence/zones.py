@@ -31,7 +31,7 @@ import numpy as np
 from geofence.distance import along_chord_m
 from geofence.kernel import kernel
 from geofence.plan import FloatArray
-from geofence.planes import PER_LENGTH2, REACH_M, SLOPE, X_1, X_2, Y_1, Y_2, Planes
+from geofence.planes import COLUMNS, PER_LENGTH2, REACH_M, SLOPE, X_2, Y_1, Y_2, Planes
 
 _REACH2 = REACH_M * REACH_M
 _INFINITE = 0x7FF0000000000000
@@ -76,7 +76,7 @@ def polygon_m(x_m: float, y_m: float, first: int, end: int, edges: FloatArray) -
     Args:
         x_m: Of the point, to the east.
         y_m: To the north.
-        first: The polygon's first edge, a column of `edges`.
+        first: The polygon's first edge.
         end: One past its last edge.
         edges: As `Planes.edges`.
 
@@ -89,13 +89,17 @@ def polygon_m(x_m: float, y_m: float, first: int, end: int, edges: FloatArray) -
     # negative are in the order of their bits.
     nearest = np.int64(_INFINITE)
     crossings = 0
-    for e in range(np.uint64(first), np.uint64(end)):
-        x_1, y_1, y_2 = edges[X_1, e], edges[Y_1, e], edges[Y_2, e]
+    count = end - first
+    begin = COLUMNS * first
+    to_y_1, to_x_2, to_y_2 = np.uint64(Y_1 * count), np.uint64(X_2 * count), np.uint64(Y_2 * count)
+    to_per_length2, to_slope = np.uint64(PER_LENGTH2 * count), np.uint64(SLOPE * count)
+    for e in range(np.uint64(begin), np.uint64(begin + count)):
+        x_1, y_1, y_2 = edges[e], edges[e + to_y_1], edges[e + to_y_2]
         px, py = x_m - x_1, y_m - y_1
-        ex, ey = edges[X_2, e] - x_1, y_2 - y_1
-        t = min(max((px * ex + py * ey) * edges[PER_LENGTH2, e], 0.0), 1.0)
+        ex, ey = edges[e + to_x_2] - x_1, y_2 - y_1
+        t = min(max((px * ex + py * ey) * edges[e + to_per_length2], 0.0), 1.0)
         qx, qy = px - t * ex, py - t * ey
         nearest = min(nearest, np.float64(qx * qx + qy * qy).view(np.int64))
-        crossings += ((y_1 > y_m) != (y_2 > y_m)) & (px < py * edges[SLOPE, e])
+        crossings += ((y_1 > y_m) != (y_2 > y_m)) & (px < py * edges[e + to_slope])
     distance = math.sqrt(np.int64(nearest).view(np.float64))
     return -distance if crossings & 1 else distance

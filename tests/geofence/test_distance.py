@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from pyproj import Geod
+from pyproj import Geod, Transformer
 
 from geofence.distance import (
     ARC_RADIUS_M,
@@ -19,10 +19,12 @@ from geofence.distance import (
     geodesic_m,
     geodesics_m,
     to_cartesian_m,
+    to_cartesians_m,
 )
 from geofence.plan import FloatArray
 
 WGS84 = Geod(ellps="WGS84")
+EARTH_CENTRED = Transformer.from_crs("EPSG:4979", "EPSG:4978", always_xy=True)
 LATITUDE = st.floats(-90, 90)
 LONGITUDE = st.floats(-180, 180)
 _Distance = TypeVar("_Distance", float, FloatArray)
@@ -171,6 +173,26 @@ def test_both_ways_to_the_chord_agree(
     for *pair, d in zip(*ends, distance_m, strict=True):
         (ax, ay, az), (bx, by, bz) = to_cartesian_m(*pair[:2]), to_cartesian_m(*pair[2:])
         assert along_chord_m(ax - bx, ay - by, az - bz) == pytest.approx(d, rel=1e-12, abs=1e-8)
+
+
+E7 = 10_000_000
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(-90 * E7, 90 * E7), st.integers(-360 * E7, 360 * E7)), max_size=40
+    )
+)
+@example([(90 * E7, 0), (-90 * E7, 90 * E7), (0, 180 * E7), (45 * E7, -45 * E7), (0, 360 * E7)])
+def test_places_are_the_ones_of_a_library(places_e7: list[tuple[int, int]]) -> None:
+    """Within some nanometres; and one by one the same as all at once, to the bit."""
+    lat_e7, lon_e7 = np.array(places_e7, np.int64).reshape(-1, 2).T.copy()
+    found_m = np.zeros((3, lat_e7.size))
+    to_cartesians_m(lat_e7, lon_e7, found_m)
+    one_by_one = [to_cartesian_m(lat / 1e7, lon / 1e7) for lat, lon in places_e7]
+    assert found_m.T.tolist() == [list(place) for place in one_by_one]
+    expected_m = EARTH_CENTRED.transform(lon_e7 / 1e7, lat_e7 / 1e7, np.zeros(lat_e7.size))
+    assert np.all(np.abs(found_m - np.array(expected_m)) <= 4e-9)
 
 
 @given(LATITUDE, LONGITUDE, st.floats(0, 360), st.floats(0, 1e-3))

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from geofence.filter import absorb, noise_scale2, note_odd
-from geofence.motion import COLUMNS, mix
+from geofence.filter import noise_scale2, note_odd
 from geofence.plan import FloatArray
 from geofence.proximity import SIGMAS_PER_R68
 from geofence.rules import DEFAULT_RULES, MODELS, Limits
 from geofence.track import advance, new_scratch, new_tracks
 from tests.geofence.filter_twin import OddTwin, absorbed
+from tests.geofence.lane_states import COLUMNS, mixed, take_in
 from tests.geofence.plans import NOW_US, Fix, S
 from tests.geofence.receiver_errors import with_tail
 from tests.geofence.track_states import (
@@ -42,7 +42,7 @@ def state_of(drawn: list[Movement], scale2: float = 1.0) -> np.void:
 
 
 def rows_of(drawn: list[Movement]) -> FloatArray:
-    """The same as what `mix` writes."""
+    """The same as rows of `COLUMNS`."""
     out = np.zeros((MODELS, COLUMNS))
     for row, one in zip(out, drawn, strict=True):
         row[:3], row[3:6] = MIDDLE_M + up(one.place_m), up(one.velocity_mps)
@@ -67,8 +67,7 @@ def models_of(state: np.void) -> list[Movement]:
 def take(
     state: np.void, drawn: list[Movement], fix_m: FloatArray, sigma_m: float, limits: Limits
 ) -> float:
-    x, y, z = MIDDLE_M + up(fix_m)
-    return absorb(state, rows_of(drawn), x, y, z, sigma_m, 1.0, limits)
+    return take_in(state, rows_of(drawn), MIDDLE_M + up(fix_m), sigma_m, 1.0, limits)
 
 
 @given(three_movements(), OFF_M, OFF_M, SIGMA_M, SCALE2)
@@ -105,10 +104,9 @@ def test_whatever_comes_beliefs_stay_beliefs(
     since_s: float,
 ) -> None:
     state = state_of(drawn, scale2)
-    out = np.zeros((MODELS, COLUMNS))
-    mix(state, since_s, LIMITS, out)
-    x, y, z = MIDDLE_M + up(np.array([east_m, north_m]))
-    sound = absorb(state, out, x, y, z, sigma_m, since_s, LIMITS)
+    fix_m = MIDDLE_M + up(np.array([east_m, north_m]))
+    rows = mixed(state, since_s, LIMITS)
+    sound = take_in(state, rows, fix_m, sigma_m, since_s, LIMITS)
     assert -1e-12 <= sound <= 1 + 1e-12
     assert state["weight"].sum() == pytest.approx(1.0, abs=1e-12)
     assert all(state["weight"] >= 0)

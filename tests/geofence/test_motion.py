@@ -5,12 +5,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from geofence.motion import COLUMNS, blend, fastest_mps, mix, ou_step
+from geofence.lanes import LANES, load
+from geofence.motion import blend, fastest_mps, mix, ou_step, sum_up
 from geofence.plan import FloatArray
 from geofence.rules import DEFAULT_RULES, MODELS, Limits
+from geofence.track import new_scratch
+from tests.geofence.lane_states import mixed
 from tests.geofence.track_states import (
     Movement,
     is_positive_definite,
@@ -117,19 +120,18 @@ STEP_S = st.floats(0.001, 3000.0)
 
 @given(three_movements(), STEP_S)
 def test_mixing_is_that_of_general_matrices(drawn: list[Movement], dt_s: float) -> None:
-    out = np.zeros((MODELS, COLUMNS))
-    mix(track_of(drawn), dt_s, LIMITS, out)
+    out = mixed(track_of(drawn), dt_s, LIMITS)
     joint = change_matrix(dt_s, LIMITS) * np.array([[one.weight] for one in drawn])
     assert out[:, 9].sum() == pytest.approx(1.0, abs=1e-12)
     for model in range(MODELS):
         total = joint[:, model].sum()
         shares = joint[:, model] / total
-        mixed = matched(
+        blended = matched(
             [(w, one.mean, one.covariance) for w, one in zip(shares, drawn, strict=True)]
         )
         found = movement_of(out[model])
         assert found.weight == pytest.approx(total, rel=1e-12)
-        assert_same(found, *predicted(*mixed, dt_s, model, LIMITS))
+        assert_same(found, *predicted(*blended, dt_s, model, LIMITS))
         assert is_positive_definite(found.spread)
 
 
@@ -157,14 +159,41 @@ def test_mixing_loses_neither_mean_nor_spread(
 ) -> None:
     """With all models alike, what there was in all is what there is, moved on."""
     alike = replace(DEFAULT_RULES, push=(push,) * 3, memory_s=(memory_s,) * 3).limits()
-    out = np.zeros((MODELS, COLUMNS))
-    mix(track_of(drawn), dt_s, alike, out)
+    out = mixed(track_of(drawn), dt_s, alike)
     rows = [movement_of(row) for row in out]
     after = matched([(one.weight, one.mean, one.covariance) for one in rows])
     before = matched([(one.weight, one.mean, one.covariance) for one in drawn])
     mean, covariance = predicted(*before, dt_s, 0, alike)
     assert after[0] == pytest.approx(mean, rel=1e-7, abs=2e-8)
     assert per_axis(after[1]) == pytest.approx(per_axis(covariance), rel=1e-6, abs=1e-7)
+
+
+@given(three_movements())
+def test_the_sum_of_the_models_is_their_blend(drawn: list[Movement]) -> None:
+    state, scratch, out = track_of(drawn), new_scratch(), np.zeros(9)
+    for name in ("weight", "mean_m", "mean_mps", "spread"):
+        scratch[name][..., 3] = state[name]
+    sum_up(scratch)
+    blend(state, 0.0, LIMITS, out)
+    here = scratch["here"][:, 3]
+    assert here[:6] == pytest.approx(out[:6], rel=1e-12, abs=1e-8)
+    assert here[6:] == pytest.approx(out[[6, 8]], rel=1e-9)
+
+
+@given(st.lists(st.tuples(three_movements(), STEP_S), min_size=LANES, max_size=LANES))
+@settings(max_examples=20)
+def test_every_lane_is_reckoned_for_itself(given_: list[tuple[list[Movement], float]]) -> None:
+    together = new_scratch()
+    for lane, (drawn, dt_s) in enumerate(given_):
+        load(track_of(drawn), lane, together)
+        together["since_s"][lane] = dt_s
+    mix(together, LIMITS)
+    for lane, (drawn, dt_s) in enumerate(given_):
+        rows = mixed(track_of(drawn), dt_s, LIMITS)
+        assert together["mean_m"][:, :, lane].tolist() == rows[:, :3].tolist()
+        assert together["mean_mps"][:, :, lane].tolist() == rows[:, 3:6].tolist()
+        assert together["spread"][:, :, lane].tolist() == rows[:, 6:9].tolist()
+        assert together["weight"][:, lane].tolist() == rows[:, 9].tolist()
 
 
 @given(three_movements(), st.floats(0.0, 3000.0), STEP_S)

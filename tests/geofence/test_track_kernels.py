@@ -11,9 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from geofence.distance import to_cartesian_m
-from geofence.filter import absorb, begin, lasting_m2, note_odd
+from geofence.filter import begin, lasting_m2, note_odd
 from geofence.levels import UNKNOWN_TIME_US
-from geofence.motion import blend, fastest_mps, mix
+from geofence.motion import blend, fastest_mps
 from geofence.plan import FloatArray
 from geofence.proximity import SIGMAS_PER_R68
 from geofence.rules import DEFAULT_RULES, Rules
@@ -27,6 +27,7 @@ from geofence.track import (
     reach_m,
     stated_sigma_m,
 )
+from tests.geofence.lane_states import mixed, take_in
 from tests.geofence.plans import NOW_US, Fix, S
 
 RULES = DEFAULT_RULES
@@ -79,9 +80,8 @@ class TrackTwin:
             if self.interval_s == 0:
                 self.interval_s = since_s
             self.interval_s = 0.8 * self.interval_s + 0.2 * since_s
-            predicted = new_scratch()["predicted"]
-            mix(self.state, since_s, LIMITS, predicted)
-            sound = absorb(self.state, predicted, *where, sigma_m, since_s, LIMITS)
+            predicted = mixed(self.state, since_s, LIMITS)
+            sound = take_in(self.state, predicted, np.array(where), sigma_m, since_s, LIMITS)
             if note_odd(self.state, time_us, *where, sigma_m, sound, LIMITS):
                 mark, self.before = Mark.MOVED, None
             elif sound < 0.5:

@@ -171,9 +171,9 @@ def test_the_kernel_is_its_plain_twin(
     rings: list[list[tuple[float, float]]], x: float, y: float
 ) -> None:
     edges = flat_edges(rings)
-    found = polygon_m(x, y, 0, edges.shape[1], edges)
+    found = polygon_m(x, y, 0, edges.shape[1], edges.ravel())
     assert found == reference_m(x, y, edges)
-    assert found == polygon_m.py_func(x, y, 0, edges.shape[1], edges)  # type: ignore[attr-defined]
+    assert found == polygon_m.py_func(x, y, 0, edges.shape[1], edges.ravel())  # type: ignore[attr-defined]
 
 
 HALF_CELLS = st.tuples(st.integers(-3, 2), st.integers(-3, 2), st.booleans())
@@ -196,14 +196,14 @@ def test_on_the_plane_it_is_shapelys(cells: set[tuple[int, int, bool]]) -> None:
     edges = flat_edges(rings)
     for x, y in itertools.product(np.arange(-4, 4.5, 0.5), repeat=2):
         point = shapely.Point(x, y)
-        found = polygon_m(x, y, 0, edges.shape[1], edges)
+        found = polygon_m(x, y, 0, edges.shape[1], edges.ravel())
         assert abs(found) == pytest.approx(zone.boundary.distance(point), abs=1e-9)
         if abs(found) > 1e-9:
             assert (found < 0) == zone.contains(point)
 
 
 def test_no_edges_are_infinitely_far() -> None:
-    assert polygon_m(1.0, 1.0, 0, 0, np.zeros((6, 0))) == math.inf
+    assert polygon_m(1.0, 1.0, 0, 0, np.zeros(0)) == math.inf
 
 
 def test_a_repeated_vertex_changes_nothing() -> None:
