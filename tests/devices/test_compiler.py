@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from devices import compiler
 from devices.caseload import Caseload, Proximity
-from devices.compiler import compile_caseload, rings_m
+from devices.compiler import bearer_at, compile_caseload, rings_m
 from devices.instants import from_datetime, from_iso
 from devices.schedule import is_active, time_zone
 from devices.watches import Compiled
@@ -120,6 +120,21 @@ def test_the_bearers() -> None:
     assert tag.notify == phone.notify == bearers["home-1"].notify == ("phone-1",)
     assert (spare.person, spare.role, spare.notify, spare.agencies) == (None, None, (), ())
     assert bearers["tag-2"].notify == ()
+
+
+def test_who_carried_a_device_then_is_told_by_the_handsets_of_now() -> None:
+    """Her handset was hers only until the end of November; it lies in a drawer in December."""
+    december = from_iso("2026-12-01T00:00:00Z")
+    now = compile_caseload(sample(), december).bearers["phone-1"]
+    assert (now.person, now.since_us) == (None, 0)
+    then = bearer_at(sample(), "phone-1", NOON_US, december)
+    assert then is not None
+    assert (then.person, then.role, then.agencies) == ("p1", "protected", ("centre",))
+    assert then.notify == ()
+    assert 0 < then.since_us <= NOON_US
+    tag = bearer_at(sample(), "tag-1", NOON_US, NOON_US)
+    assert tag == compile_caseload(sample(), NOON_US).bearers["tag-1"]
+    assert bearer_at(sample(), "nothing", NOON_US, NOON_US) is None
 
 
 def test_after_the_handset_was_handed_back() -> None:

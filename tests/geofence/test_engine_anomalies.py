@@ -14,6 +14,7 @@ from geofence.anomalies import Anomaly, Oddity, new_anomalies, note_fix
 from geofence.anomaly_changes import AnomalyChange, ended_by
 from geofence.distance import to_cartesian_m
 from geofence.engine import Engine, Mark, Rules, Update
+from geofence.levels import UNKNOWN_TIME_US
 from geofence.plan import Companions, Plan
 from tests.geofence.plans import NOW_US, Fix, S, make_pairs, pair_plan, send
 
@@ -170,6 +171,19 @@ def test_a_new_plan_keeps_what_is_known_of_its_devices() -> None:
     assert ended_by(engine.anomalies(now_us), companion_plan(), now_us) == []
     engine.swap(without, now_us=now_us)
     assert engine.anomalies(now_us) == []
+
+
+def test_a_device_that_others_carry_begins_anew() -> None:
+    engine = Engine(companion_plan(), now_us=NOW_US)
+    feed(engine, frozen(40))
+    now_us = NOW_US + 2500 * S
+    [active] = engine.anomalies(now_us)
+    ended = ended_by([active], companion_plan(), now_us, moved={"tag"})
+    assert [(one.track, one.began) for one in ended] == [("tag", False)]
+    engine.forget({"tag", "not in the plan"}, now_us=now_us)
+    assert engine.anomalies(now_us) == []
+    known = dict(zip(engine.plan.tracks, engine.picture().tracks.time_us.tolist(), strict=True))
+    assert known["tag"] == UNKNOWN_TIME_US
 
 
 def test_companions_parted_by_the_plan_end_what_was_between_them() -> None:
