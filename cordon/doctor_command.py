@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import click
@@ -51,15 +51,17 @@ async def examine(settings: Settings, endpoints: Endpoints) -> list[Finding]:
         _connected(endpoints.system_url) as (system, _),
     ):
         patient = Patient(settings, endpoints, wall_clock_us(), service, system, why)
-        return [await _carried_out(check, patient) for check in CHECKS]
+        return [finding for check in CHECKS for finding in await _carried_out(check, patient)]
 
 
-async def _carried_out(check: Check, patient: Patient) -> Finding:
+async def _carried_out(check: Check, patient: Patient) -> Sequence[Finding]:
     try:
-        return await asyncio.wait_for(check(patient), CHECK_LIMIT_S)
+        async with asyncio.timeout(CHECK_LIMIT_S):
+            found = await check(patient)
     except Exception as error:  # noqa: BLE001 - one that fails must not keep the others from us
         said = str(error) or type(error).__name__
-        return Finding(check.__name__, "fail", f"It could not be looked at: {said}")
+        return [Finding(check.__name__, "fail", f"It could not be looked at: {said}")]
+    return [found] if isinstance(found, Finding) else found
 
 
 @asynccontextmanager

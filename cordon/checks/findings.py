@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -49,6 +49,6 @@ class Patient:
     unreachable: str = ""
 
 
-Check = Callable[[Patient], Awaitable[Finding]]
-"""To add one: write such a function and put it into `CHECKS` of its module. It may raise: the
-doctor then reports that it could not be carried out."""
+Check = Callable[[Patient], Awaitable[Finding | Sequence[Finding]]]
+"""To add one: write such a function and put it into `CHECKS` of its module. It may find several
+things. It may raise: the doctor then reports that it could not be carried out."""
