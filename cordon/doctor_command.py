@@ -12,14 +12,19 @@ import msgspec
 import nats.errors
 from nats.aio.client import Client as NatsClient
 
-from cordon.checks import broker, identity, storage
+from cordon.checks import broker, broker_settings, identity, storage
 from cordon.checks.findings import Check, Finding, Patient
 from cordon.clock import wall_clock_us
 from cordon.connections import Endpoints
 from cordon.servers import known_endpoints
 from cordon.settings import Settings
 
-CHECKS: tuple[Check, ...] = (*broker.CHECKS, *identity.CHECKS, *storage.CHECKS)
+CHECKS: tuple[Check, ...] = (
+    *broker.CHECKS,
+    *broker_settings.CHECKS,
+    *identity.CHECKS,
+    *storage.CHECKS,
+)
 CHECK_LIMIT_S = 30.0
 CONNECT_S = 5
 _MARKS = {"ok": "ok  ", "warn": "WARN", "fail": "FAIL"}

@@ -18,6 +18,7 @@ from devices.reports import Batch, decode_batch
 from ingest import gateway as gateway_module
 from ingest import session as session_module
 from ingest.ack_client import AckClient
+from ingest.formats.registry import EVENT_FILTERS, POSITION_FILTERS
 from ingest.gateway import Gateway
 from ingest.journal import JournalUnavailableError, JournalWriter
 from ingest.mqtt import MqttBroker
@@ -313,7 +314,7 @@ async def test_what_waits_in_the_session_of_an_earlier_version_is_taken_in(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with AckClient(service, identifier=gateway_module.IDENTIFIER, clock=clock) as earlier:
-        filters = gateway_module.EVENT_FILTERS + gateway_module.POSITION_FILTERS
+        filters = EVENT_FILTERS + POSITION_FILTERS
         await earlier.listen(filters)
     event = payload({"seq": 1, "time": TIME, "type": "panic"})
     await send(broker, event, topic="cordon/v1/tag-1/event")
@@ -329,5 +330,5 @@ async def test_what_waits_in_the_session_of_an_earlier_version_is_taken_in(
     async with serving(Gateway(service, JournalWriter(nc), clock)) as gateway:
         await until(lambda: gateway.counts.acked == 2, "both are taken in")
         assert (gateway.counts.events, gateway.counts.fixes) == (1, 1)
-        await until(lambda: left == [gateway_module.EVENT_FILTERS], "then it gives them up")
+        await until(lambda: left == [EVENT_FILTERS], "then it gives them up")
     await journaled(js, lambda got: sum(len(b.messages) for b in got) == 2)

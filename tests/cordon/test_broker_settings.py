@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
-from pathlib import Path
 
-import msgspec
 import nats
 import pytest
 from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy
 
-from cordon.broker_checks import CHECKS, Check, broker_checks
+from cordon.checks.broker_settings import QUESTIONS
+from cordon.checks.findings import Finding
 from cordon.embedded.broker import EmbeddedBroker
-from cordon.settings import Settings
 from ingest.gateway import Gateway
 from ingest.journal import JournalWriter
 from ingest.mqtt import MqttBroker
@@ -33,11 +31,10 @@ async def js(broker: EmbeddedBroker) -> AsyncIterator[JetStreamContext]:
 async def _quiet(_: Exception) -> None: ...
 
 
-async def wrong(js: JetStreamContext, settings: Settings | None = None) -> dict[str, Check]:
-    found = await broker_checks(js, settings or Settings())
-    assert len(found) == len(CHECKS)
-    assert all(one.meaning and (one.ok or one.advice) for one in found)
-    return {one.name: one for one in found if not one.ok}
+async def wrong(js: JetStreamContext) -> dict[str, Finding]:
+    found = [await asked(js) for asked in QUESTIONS]
+    assert all(one.meaning and (one.state == "ok" or one.advice) for one in found)
+    return {one.name: one for one in found if one.state != "ok"}
 
 
 async def test_a_broker_that_nobody_has_used_lacks_sessions_store_and_streams(
@@ -69,23 +66,3 @@ async def test_streams_that_forget_are_named(js: JetStreamContext) -> None:
     found = await wrong(js)
     assert "JOURNAL forgets its oldest" in found["streams"].meaning
     assert "ALERTS forgets after 600 s" in found["streams"].meaning
-
-
-async def test_a_limit_above_what_the_disk_has_is_named(
-    js: JetStreamContext, tmp_path: Path
-) -> None:
-    home = tmp_path / "home"
-    (home / "broker").mkdir(parents=True)
-    settings = Settings(state_directory=str(home))
-    assert "room" not in await wrong(js, settings)
-    greedy = msgspec.structs.replace(settings.broker, store_bytes=10**18)
-    found = await wrong(js, msgspec.structs.replace(settings, broker=greedy))
-    assert "lower broker.store_bytes" in found["room"].advice
-
-
-async def test_a_broker_that_does_not_answer_is_said_so(
-    broker: EmbeddedBroker, js: JetStreamContext
-) -> None:
-    broker.kill()
-    found = await wrong(js)
-    assert "did not answer" in found["streams"].meaning
