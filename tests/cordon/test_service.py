@@ -67,7 +67,9 @@ async def test_an_approach_reaches_the_handset_the_agency_and_the_history(
         )
         watches = {row[0] for row in seen.query("select watch from evidence.decision")}
         assert watches == {"near/tag-1/phone-1"}
-    assert {command["topic"] for command in seen.commands} == {"cordon/v1/phone-1/command"}
+    told = {(command["topic"], command["type"]) for command in seen.commands}
+    assert ("cordon/v1/phone-1/command", "notify") in told
+    assert {kind for topic, kind in told if "phone-1" not in topic} <= {"fix_interval"}
 
 
 async def test_alerts_go_on_without_the_database_and_the_history_catches_up(
