@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 import nats.errors
 import structlog
-from nats.js import JetStreamContext
+from nats.aio.client import Client as NatsClient
 from nats.js.api import KeyValueConfig
 from nats.js.errors import Error as JetStreamError
 from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError, NotFoundError
@@ -33,6 +33,7 @@ this loses it."""
 
 RENEW_S = 0.3
 LOOK_S = 0.1
+ANSWER_LIMIT_S = 1.0
 GIVE_BACK_LIMIT_S = 1.0
 MAX_BUCKET_BYTES = 1024 * 1024
 
@@ -115,10 +116,7 @@ class Lease:
             end_if_told()
             await asyncio.sleep(RENEW_S)
             try:
-                held = Held(self.epoch, self._owner)
-                self._revision = await self._bucket.update(KEY, _encoded(held), self._revision)
-            except KeyWrongLastSequenceError:
-                await self._look_who_has_it()
+                await self._renew()
             except _FAILURES as error:
                 # With the broker away nobody else can take it either.
                 log.debug("lease_not_renewed", reason=type(error).__name__)
@@ -130,6 +128,13 @@ class Lease:
                 await self._bucket.update(KEY, _encoded(Held(self.epoch, "")), self._revision)
         except _FAILURES as error:
             log.info("lease_not_given_back", reason=type(error).__name__)
+
+    async def _renew(self) -> None:
+        try:
+            held = Held(self.epoch, self._owner)
+            self._revision = await self._bucket.update(KEY, _encoded(held), self._revision)
+        except KeyWrongLastSequenceError:
+            await self._look_who_has_it()
 
     async def _look_who_has_it(self) -> None:
         """A renewal whose answer was lost looks like this as well."""
@@ -167,8 +172,9 @@ def _encoded(held: Held) -> bytes:
     return msgspec.msgpack.encode(held)
 
 
-async def open_bucket(js: JetStreamContext) -> KeyValue:
+async def open_bucket(nc: NatsClient) -> KeyValue:
     """The bucket that the lease lies in, made when it is not there."""
+    js = nc.jetstream(timeout=ANSWER_LIMIT_S)
     try:
         return await js.key_value(BUCKET)
     except NotFoundError:

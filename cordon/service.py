@@ -186,7 +186,7 @@ class Service:
             js = nc.jetstream()
             room_bytes = self._settings.broker.store_bytes
             await ensure_streams(js, max_bytes=int(room_bytes * STREAMS_SHARE))
-            lease = Lease(await open_bucket(js), instance_name(self._home))
+            lease = Lease(await open_bucket(nc), instance_name(self._home))
             recent = Recent(nc, self._clock)
             await self._take_charge(lease, recent)
             try:

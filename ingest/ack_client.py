@@ -115,6 +115,11 @@ class AckClient(aiomqtt.Client):
                 "the broker's limits on subscriptions."
             )
 
+    @property
+    def waiting(self) -> int:
+        """Messages that have arrived and have not been taken."""
+        return len(self._urgent) + len(self._arrived)
+
     async def leave(self, filters: tuple[str, ...]) -> None:
         """Gives up subscriptions that this session may have from earlier.
 

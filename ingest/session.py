@@ -31,9 +31,11 @@ MAX_BATCH_BYTES = 64 * 1024
 """Payloads of one batch. Decoding so much takes some milliseconds, in which nothing else is done."""
 
 PACE_S = 0.02
-"""A batch goes when the one before is in the journal, and after this at the latest: so a batch is
-what has arrived meanwhile, one fix when it is quiet and many when it is not, and a journal that
-stalls delays no alert by more than this."""
+FULL_PACE_S = 0.004
+"""A batch goes when the one before is in the journal, and after this at the latest (the second, when
+more waits than one batch takes): so a batch is what has arrived meanwhile, one fix when it is quiet
+and many when it is not, and a journal that stalls delays no alert by more than this. Without any
+pace a backlog is published faster than the worker reads, until the broker closes its connection."""
 
 LEAVE_AFTER_S = 30.0
 """How long a session goes on with subscriptions of an earlier version: what waits in them would be
@@ -195,9 +197,12 @@ class Session:
                 try:
                     while True:
                         arrived = await client.take(MAX_BATCH_MESSAGES, MAX_BATCH_BYTES)
+                        pace_s = FULL_PACE_S if client.waiting else PACE_S
                         keeping = self._start(group, connection, arrived)
                         if keeping:
-                            await asyncio.wait(keeping, timeout=PACE_S)
+                            await asyncio.wait(keeping, timeout=pace_s)
+                        else:
+                            await asyncio.sleep(0)  # `take` does not wait while something is there
                 except asyncio.CancelledError:
                     await _finish(connection.tasks)
                     raise

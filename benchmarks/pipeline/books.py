@@ -8,14 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import psycopg
-from nats.js import JetStreamContext
 from numpy.typing import NDArray
 
 from benchmarks.pipeline.spec import SENT_DTYPE, LoadResult
 from cordon.connections import Endpoints, connect_nats
 from devices.reports import decode_batch
 from ingest.reader import StreamReader
-from ingest.streams import DEFERRED, JOURNAL, journal_subject
+from ingest.streams import JOURNAL, journal_subject
 
 POLL_S = 0.5
 READ_WAIT_S = 1.0
@@ -78,25 +77,18 @@ def _spread(sent: NDArray[np.void]) -> Keys:
 
 
 async def count(result: LoadResult, endpoints: Endpoints, *, limit_s: float) -> Books:
-    """Compare, waiting up to `limit_s` for the slow lane and for the database."""
+    """Compare, waiting up to `limit_s` for the database to have everything acknowledged."""
     sent = published(result)
     index = {name: number for number, name in enumerate(result.devices)}
     loop = asyncio.get_running_loop()
     end_s = loop.time() + limit_s
-    nc = await connect_nats(endpoints.nats_url, "books")
-    try:
-        js = nc.jetstream()
-        while (await js.stream_info(DEFERRED)).state.messages and loop.time() < end_s:  # noqa: ASYNC110 - nobody announces it
-            await asyncio.sleep(POLL_S)
-        journaled, last_us = await _journaled(js, index)
-    finally:
-        await nc.close()
     while True:
         fixes, events, duplicates = await _stored(endpoints.dsn, index)
         lost = _missing(sent.fixes_acknowledged, fixes) + _missing(sent.events_acknowledged, events)
         if not lost or loop.time() > end_s:
             break
         await asyncio.sleep(POLL_S)
+    journaled, last_us = await _journaled(endpoints, index)
     return Books(
         published=sent.fixes.size + sent.events.size,
         acknowledged=sent.fixes_acknowledged.size + sent.events_acknowledged.size,
@@ -115,11 +107,12 @@ def _missing(wanted: Keys, there: Keys) -> int:
     return int(np.count_nonzero(~np.isin(wanted, there)))
 
 
-async def _journaled(js: JetStreamContext, index: Mapping[str, int]) -> tuple[Keys, int]:
+async def _journaled(endpoints: Endpoints, index: Mapping[str, int]) -> tuple[Keys, int]:
     """Keys of all reports in the journal, and when its last batch was closed."""
+    nc = await connect_nats(endpoints.nats_url, "books")
     found: list[Keys] = []
     last_us = 0
-    reader = StreamReader(js, JOURNAL, journal_subject(0), after=0)
+    reader = StreamReader(nc.jetstream(), JOURNAL, journal_subject(0), after=0)
     try:
         while not (found and reader.caught_up):
             for entry in await reader.read(READ_WAIT_S):
@@ -133,6 +126,7 @@ async def _journaled(js: JetStreamContext, index: Mapping[str, int]) -> tuple[Ke
                     found.append(np.array(keys, np.int64))
     finally:
         await reader.close()
+        await nc.close()
     return np.concatenate(found), last_us
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from nats.aio.client import Client as NatsClient
 from cordon.embedded.broker import EmbeddedBroker
 from cordon.errors import CordonError
 from cordon.lease import KEY, Lease, LeaseLostError, instance_name, open_bucket
+from tests.ingest.waiting import freeze
 
 LIMIT_S = 20.0
 
@@ -30,7 +33,7 @@ async def nc(broker: EmbeddedBroker) -> AsyncIterator[NatsClient]:
 
 
 async def lease(nc: NatsClient, owner: str) -> Lease:
-    return Lease(await open_bucket(nc.jetstream()), owner)
+    return Lease(await open_bucket(nc), owner)
 
 
 async def test_the_second_waits_until_the_first_is_gone(nc: NatsClient) -> None:
@@ -82,7 +85,7 @@ async def test_it_outlasts_the_broker(nc: NatsClient, broker: EmbeddedBroker) ->
     one = await lease(nc, "a")
     await one.take(patient=False)
     holding = asyncio.create_task(one.hold())
-    bucket = await open_bucket(nc.jetstream())
+    bucket = await open_bucket(nc)
     before = (await bucket.get(KEY)).revision or 0
     broker.kill()
     broker.start()
@@ -103,3 +106,22 @@ def test_an_installation_keeps_its_name(tmp_path: Path) -> None:
     name = instance_name(tmp_path / "state")
     assert instance_name(tmp_path / "state") == name
     assert instance_name(tmp_path / "other") != name
+
+
+async def test_a_broker_that_stands_still_takes_nobodys_lease(
+    nc: NatsClient, broker: EmbeddedBroker
+) -> None:
+    one = await lease(nc, "a")
+    await one.take(patient=False)
+    holding = asyncio.create_task(one.hold())
+    await freeze(broker.pid)
+    try:
+        done, _ = await asyncio.wait({holding}, timeout=4.0)
+        assert not done, "requests that time out end nothing"
+    finally:
+        assert broker.pid is not None
+        os.kill(broker.pid, signal.SIGCONT)
+    done, _ = await asyncio.wait({holding}, timeout=3.0)
+    assert not done
+    holding.cancel()
+    await asyncio.gather(holding, return_exceptions=True)
