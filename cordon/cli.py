@@ -12,8 +12,10 @@ from cordon import __version__
 from cordon.added_commands import GroupWithAdded
 from cordon.caseload_commands import caseload
 from cordon.errors import CordonError
+from cordon.evidence_commands import evidence
 from cordon.settings import Settings, describe, load_settings
 from cordon.simulate_commands import simulate
+from cordon.witness_command import witness
 
 
 @click.group(
@@ -175,7 +177,9 @@ def operator(name: str) -> None:
 
 
 cordon.add_command(caseload)
+cordon.add_command(evidence)
 cordon.add_command(simulate)
+cordon.add_command(witness)
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 
 from cordon.broker_watch import CODE
 from cordon.parts import Parts
+from evidence.sealer import Sealer
 
 if TYPE_CHECKING:  # a type stub; there is no such module at run time
     from _typeshed import DataclassInstance
@@ -66,6 +67,8 @@ class _PartsCollector(Collector):
             parts.supervisor.restarts,
         )
         yield from self._gauges()
+        if parts.sealer is not None:
+            yield from _of_sealer(parts.sealer)
 
     def _gauges(self) -> Iterator[Metric]:
         parts, worker = self._parts, self._parts.worker
@@ -92,6 +95,22 @@ class _PartsCollector(Collector):
             "evidence_lag", "Journal entries not stored yet", max(lane.lag for lane in lanes)
         )
         yield _gauge("console_streams", "Open consoles", len(parts.hub))
+
+
+def _of_sealer(sealer: Sealer) -> Iterator[Metric]:
+    yield from _counters("sealer", "Sealer, since its start", sealer.counts)
+    yield _gauge("sealer_log_size", "Batches in the log", sealer.progress.size)
+    yield _gauge(
+        "sealer_witnessed_size", "Of the head enough signed", sealer.progress.cosigned_size
+    )
+    yield _gauge(
+        "sealer_lag_seconds",
+        "Age of the newest head that counts; younger rows can be altered",
+        sealer.lag_s(),
+    )
+    yield _gauge(
+        "sealer_refuses", "Nothing is signed until a person looks", bool(sealer.progress.refused)
+    )
 
 
 def _closed_by_broker(parts: Parts) -> dict[str, int]:

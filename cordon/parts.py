@@ -13,6 +13,7 @@ from cordon.outgoing import Outgoing
 from cordon.supervision import Supervisor
 from cordon.worker import Worker
 from evidence.reader import Reader
+from evidence.sealer import Sealer
 from evidence.writer import Writer
 from ingest.gateway import Gateway
 from ingest.journal import JournalWriter
@@ -25,6 +26,7 @@ class Parts:
 
     Attributes:
         watch: None where the settings give no system rights at the broker.
+        sealer: None where it runs apart.
     """
 
     gateway: Gateway
@@ -40,3 +42,4 @@ class Parts:
     heartbeat: Heartbeat
     profiles: Profiles
     watch: BrokerWatch | None
+    sealer: Sealer | None = None

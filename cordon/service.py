@@ -38,6 +38,7 @@ from cordon.outgoing import Outgoing
 from cordon.partition import Partition
 from cordon.parts import Parts
 from cordon.picture import Heard, read_basemap
+from cordon.seal import sealer_in_service
 from cordon.settings import Settings
 from cordon.streams_source import source_factory
 from cordon.supervision import Supervisor
@@ -244,6 +245,7 @@ class Service:
             heartbeat=Heartbeat(nc, gateway_nc),
             profiles=profiles,
             watch=watch if ends.system_url else None,
+            sealer=sealer_in_service(settings, ends.dsn, clock),
         )
 
     def _runs(self, parts: Parts, heard: Heard) -> dict[str, Callable[[], Awaitable[None]]]:
@@ -260,6 +262,8 @@ class Service:
             "evidence": parts.writer.run,
             "caseload": parts.feed.run,
         }
+        if parts.sealer is not None:
+            runs["sealer"] = parts.sealer.run
         if parts.watch is not None:
             runs["broker-watch"] = parts.watch.run
         if self._bound is not None:

@@ -30,12 +30,13 @@ from evidence import seal_store
 from evidence.covered import DamagedRowsError
 from evidence.database import MIGRATIONS, SCHEMA, SESSION, describe
 from evidence.keys import Crashpoint, Guard, no_crash
-from evidence.log.notes import parse_note
-from evidence.log.witnessing import InconsistentError, Request, StaleError
+from evidence.log.notes import NoteFormatError, parse_checkpoint, parse_note
+from evidence.log.witnessing import InconsistentError, Request, Seen, StaleError
 from evidence.seal_store import Connection, LogState
 from evidence.sealing import (
     FencedError,
     RestoredError,
+    check_continues,
     consistency,
     open_first_log,
     restored_text,
@@ -62,25 +63,35 @@ class SealerCounts:
     """What a sealer has done since it was made.
 
     Attributes:
-        size: Batches in the log.
-        sealed_us: When the newest was closed; 0 before the first.
-        cosigned_us: When the newest head was closed that enough witnesses signed; 0: none was.
-        cosigned_size: Size of that head.
-        refused: Why nothing is sealed or signed, for people; empty while all is well.
-        error: Why the last try failed; empty if it did not.
         witness_failures: Tries to reach a witness that failed.
         witness_refusals: Answers of witnesses that the log contradicts itself.
     """
 
     batches: int = 0
     rows: int = 0
+    retries: int = 0
+    witness_failures: int = 0
+    witness_refusals: int = 0
+
+
+@dataclass(slots=True)
+class SealerProgress:
+    """Where the log stands.
+
+    Attributes:
+        size: Batches in the log.
+        sealed_us: When the newest was closed; 0 before the first.
+        cosigned_us: When the newest head was closed that enough witnesses signed; 0: none was.
+        cosigned_size: Size of that head.
+        witness_sizes: The largest size that each witness has signed.
+        refused: Why nothing is sealed or signed, for people; empty while all is well.
+        error: Why the last try failed; empty if it did not.
+    """
+
     size: int = 0
     cosigned_size: int = 0
     sealed_us: int = 0
     cosigned_us: int = 0
-    retries: int = 0
-    witness_failures: int = 0
-    witness_refusals: int = 0
     refused: str = ""
     error: str = ""
     witness_sizes: dict[str, int] = field(default_factory=dict)
@@ -94,7 +105,7 @@ class Sealer:
         guard: Signs heads.
         witnesses: Asked to cosign each head.
         clock: The time.
-        origin: Name of the log.
+        origin: Name of the log; empty: one is made up with the first batch.
         quorum: Witnesses that have to sign for a head to count.
         interval_s: Time between two batches.
         program: Names the software, in every header.
@@ -115,6 +126,7 @@ class Sealer:
         crashpoint: Crashpoint = no_crash,
     ) -> None:
         self.counts = SealerCounts()
+        self.progress = SealerProgress()
         self._dsn = dsn
         self._guard = guard
         self._witnesses = tuple(witnesses)
@@ -136,11 +148,11 @@ class Sealer:
             except _REFUSALS as error:
                 self._refuse(error)
             except _TROUBLE as error:
-                self.counts.error = describe(error)
-                log.warning("sealer_stopped", reason=self.counts.error)
+                self.progress.error = describe(error)
+                log.warning("sealer_stopped", reason=self.progress.error)
             self.counts.retries += 1
             wait_s = 0.1 if self.counts.batches > batches else min(2 * wait_s, RETRY_MOST_S)
-            await asyncio.sleep(self._interval_s if self.counts.refused else wait_s)
+            await asyncio.sleep(self._interval_s if self.progress.refused else wait_s)
 
     async def turn(self) -> None:
         """Seal what is there, sign and have it witnessed, once.
@@ -158,7 +170,7 @@ class Sealer:
         while True:
             async with asyncio.timeout(STEP_LIMIT_S):
                 await self._turn(connection, fence)
-            self.counts.error = self.counts.refused = ""
+            self.progress.error = self.progress.refused = ""
             due_s = max(due_s + self._interval_s, loop.time())
             await asyncio.sleep(due_s - loop.time())
 
@@ -172,7 +184,7 @@ class Sealer:
             state, behind = sealed.state, sealed.behind
             self.counts.batches += 1
             self.counts.rows += sealed.rows
-            self.counts.size, self.counts.sealed_us = state.size, state.closed_us
+            self.progress.size, self.progress.sealed_us = state.size, state.closed_us
         assert state is not None, "one batch at least was sealed"
         note = await sign_head(connection, state, self._guard, self._clock(), self._crashpoint)
         await self._have_it_witnessed(connection, state, note)
@@ -186,16 +198,33 @@ class Sealer:
             await connection.execute(SESSION)
             await migrate(connection, SCHEMA, MIGRATIONS)
             while not await _locked(connection):
-                self.counts.error = "another sealer is at work on this database"
+                self.progress.error = "another sealer is at work on this database"
                 await asyncio.sleep(self._interval_s)
             async with connection.transaction():
                 state = await open_first_log(connection, self._origin, self._clock())
                 fence = await seal_store.take_fence(connection, state.log)
-            self.counts.size = state.size
-            self.counts.sealed_us = state.closed_us if state.size else 0
-            self.counts.witness_sizes = await seal_store.cosigned_sizes(connection, state.log)
+            await self._check(connection, state)
+            self.progress.size = state.size
+            self.progress.sealed_us = state.closed_us if state.size else 0
+            self.progress.witness_sizes = await seal_store.cosigned_sizes(connection, state.log)
             self._crashpoint("opened")
             yield connection, fence
+
+    async def _check(self, connection: Connection, state: LogState) -> None:
+        """See, before anything is sealed, that all that was ever signed is continued here."""
+        seen = self._guard.seen(state.origin)
+        await check_continues(connection, state, seen, "the key's guard")
+        for witness in self._witnesses:
+            try:
+                note = await asyncio.to_thread(witness.newest, state.origin)
+                head = parse_checkpoint(note.text) if note else None
+            except (WitnessError, NoteFormatError) as error:
+                log.warning("witness_did_not_answer", witness=witness.name, reason=str(error))
+                continue
+            if head is not None and head.origin == state.origin:
+                await check_continues(
+                    connection, state, Seen(head.size, head.root), f"the witness {witness.name}"
+                )
 
     async def _have_it_witnessed(self, connection: Connection, state: LogState, note: str) -> None:
         async with asyncio.TaskGroup() as asked:
@@ -206,15 +235,15 @@ class Sealer:
         for done in tries:
             if refusal := done.result():
                 raise refusal
-        sizes = sorted(self.counts.witness_sizes.values(), reverse=True)
+        sizes = sorted(self.progress.witness_sizes.values(), reverse=True)
         if 0 < self._quorum <= len(sizes) and sizes[self._quorum - 1] == state.size:
-            self.counts.cosigned_size, self.counts.cosigned_us = state.size, state.closed_us
+            self.progress.cosigned_size, self.progress.cosigned_us = state.size, state.closed_us
 
     async def _ask(
         self, connection: Connection, state: LogState, note: str, witness: Witness
     ) -> RestoredError | InconsistentError | None:
         """Have one witness sign. Returns the reason if it shows that nothing may be signed."""
-        old = self.counts.witness_sizes.get(witness.name, 0)
+        old = self.progress.witness_sizes.get(witness.name, 0)
         try:
             try:
                 lines = await self._cosign(connection, state, note, witness, old)
@@ -234,7 +263,7 @@ class Sealer:
             connection, state.log, state.size, witness.name, lines, self._clock()
         )
         self._crashpoint("cosignature kept")
-        self.counts.witness_sizes[witness.name] = state.size
+        self.progress.witness_sizes[witness.name] = state.size
         return None
 
     async def _cosign(
@@ -245,16 +274,16 @@ class Sealer:
         return await asyncio.to_thread(witness.cosign, request)
 
     def _refuse(self, error: Exception) -> None:
-        if self.counts.refused != str(error):
+        if self.progress.refused != str(error):
             log.error("sealer_refuses_to_sign", reason=str(error))
-        self.counts.refused = str(error)
+        self.progress.refused = str(error)
 
     def lag_s(self) -> float:
         """Age of the newest head that enough witnesses signed; without witnesses: of the newest.
 
         What was stored since is not protected yet.
         """
-        protected_us = self.counts.cosigned_us if self._quorum else self.counts.sealed_us
+        protected_us = self.progress.cosigned_us if self._quorum else self.progress.sealed_us
         return (self._clock() - protected_us) / MICROSECONDS if protected_us else float("inf")
 
 

@@ -27,6 +27,7 @@ from evidence.log.merkle import (
     root_of,
 )
 from evidence.log.notes import Checkpoint
+from evidence.log.witnessing import InconsistentError, Seen
 from evidence.seal_store import Connection, LogState, StoredBatch
 
 ROWS_LIMIT = 20_000
@@ -39,6 +40,9 @@ SEGMENT_BATCHES = 360
 """Batches from which a chain is derived to reach one of them: an hour at 10 s each."""
 
 FIRST_LOG = 1
+
+MADE_UP = "cordon.invalid"
+"""Names of logs that nobody named begin with this."""
 
 
 class FencedError(RuntimeError):
@@ -70,14 +74,21 @@ def origin_of(origin: str, log: int) -> str:
 async def open_first_log(connection: Connection, origin: str, now_us: int) -> LogState:
     """The log that is written; the first one is begun if there is none.
 
+    Args:
+        connection: In a transaction.
+        origin: Name of the log. Empty: it has the name it has, and a new one gets one that no
+            other log has.
+        now_us: The time.
+
     Raises:
         RestoredError: The log has another name than the one configured.
     """
     state = await seal_store.newest_log(connection)
     if state is None:
-        state = LogState(FIRST_LOG, origin, 0, 0, now_us, 0)
+        name = origin or f"{MADE_UP}/{secrets.token_hex(8)}"
+        state = LogState(FIRST_LOG, name, 0, 0, now_us, 0)
         await seal_store.open_log(connection, state, now_us)
-    if state.origin != origin_of(origin, state.log):
+    if origin and state.origin != origin_of(origin, state.log):
         raise RestoredError(
             f"The log in this database is called {state.origin}, the settings say {origin}. A log "
             "keeps its name: set evidence.origin back, or begin a new log with "
@@ -200,6 +211,25 @@ async def _completed(
     return completed_by(state.size, leaf, nodes.__getitem__)
 
 
+async def check_continues(connection: Connection, state: LogState, seen: Seen, whose: str) -> None:
+    """See that the log in the database continues a head that was signed.
+
+    Raises:
+        RestoredError: It is shorter.
+        InconsistentError: It is another one.
+    """
+    if seen.size > state.size:
+        raise RestoredError(restored_text(state.size, seen.size))
+    if seen.size:
+        [root] = await seal_store.range_hashes(connection, state.log, [(0, seen.size)])
+        if root != seen.root:
+            raise InconsistentError(
+                f"The first {seen.size} batches in the database are not those that {whose} signed: "
+                "the history was rewritten, or two databases have gone separate ways. Nothing is "
+                "signed until you decide; `cordon evidence check` says what does not fit."
+            )
+
+
 async def head_of(connection: Connection, state: LogState) -> Checkpoint:
     """The head of the log as the database has it."""
     if not state.size:
@@ -220,13 +250,13 @@ async def sign_head(
     Raises:
         RestoredError: More was signed than the database holds.
         InconsistentError: What it holds does not continue what was signed.
+        OSError: The guard cannot remember it, so it is not signed.
     """
     note = await seal_store.checkpoint_note(connection, state.log, state.size)
     if note is not None:
         return note
     seen = guard.seen(state.origin)
-    if seen.size > state.size:
-        raise RestoredError(restored_text(state.size, seen.size))
+    await check_continues(connection, state, seen, "the key's guard")
     proof = await consistency(connection, state, seen.size)
     head = await head_of(connection, state)
     signed = guard.sign(head, proof, now_us // 1_000_000)
@@ -251,11 +281,14 @@ def restored_text(size: int, signed: int) -> str:
 
 
 async def recover(
-    connection: Connection, guard: Guard, origin: str, now_us: int, actor: str, reason: str
+    connection: Connection, guard: Guard, now_us: int, actor: str, reason: str
 ) -> LogState:
     """Begin a new log where the old one can no longer be continued, and record why.
 
     The record is covered by the new log, and names the head of the old one that was signed last.
+
+    Raises:
+        RestoredError: There is no log yet.
     """
     async with connection.transaction():
         old = await seal_store.newest_log(connection)
@@ -265,6 +298,7 @@ async def recover(
             )
         seen = guard.seen(old.origin)
         log = old.log + 1
+        origin = old.origin.removesuffix(f"/{old.log}") if old.log > FIRST_LOG else old.origin
         state = LogState(
             log, origin_of(origin, log), 0, old.next_transaction, max(now_us, old.closed_us), 0
         )
