@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from importlib import resources
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,9 +21,10 @@ from cordon.logs import configure_logs
 from cordon.seal import guard_of, sealer_of, witnesses_of
 from cordon.settings import Settings
 from devices.instants import from_iso
-from evidence import seal_store
+from evidence import seal_reader
 from evidence.audit import Audit, audit
 from evidence.database import describe
+from evidence.export import Asked, Exported, ExportError, export
 from evidence.log.notes import Checkpoint, parse_checkpoint
 from evidence.log.signing import VerifierKey
 from evidence.seal_store import Connection
@@ -46,7 +49,7 @@ def key_command(settings: Settings) -> None:
     """Print the public keys of the log, one a line, for witnesses and verifiers."""
 
     async def names(connection: Connection) -> list[str]:
-        return [state.origin for state in await seal_store.all_logs(connection)]
+        return [state.origin for state in await seal_reader.all_logs(connection)]
 
     origins = _with_database(settings, names)
     if not origins:
@@ -123,7 +126,7 @@ def check_command(settings: Settings, *, as_json: bool) -> None:
     guard, witnesses = guard_of(settings), witnesses_of(settings)
 
     async def check(connection: Connection) -> Audit:
-        logs = await seal_store.all_logs(connection)
+        logs = await seal_reader.all_logs(connection)
         keys: list[VerifierKey] = []
         heads: list[tuple[str, Checkpoint]] = []
         for state in logs:
@@ -150,6 +153,72 @@ def check_command(settings: Settings, *, as_json: bool) -> None:
             f"{found.waiting} wait to be sealed, {found.uncovered} are older than the log."
         )
     sys.exit(bool(found.findings))
+
+
+@evidence.command("export")
+@click.option("--device", required=True, help="Whose records.")
+@click.option("--from", "from_text", required=True, metavar="INSTANT", help="First instant.")
+@click.option("--to", "to_text", required=True, metavar="INSTANT", help="Instant behind the last.")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.pass_obj
+def export_command(
+    settings: Settings, device: str, from_text: str, to_text: str, folder: Path
+) -> None:
+    """Write the records of a device into FOLDER, with their proofs and a verifier.
+
+    Whoever gets the folder needs nothing of ours to check it. Within it no record can have been
+    left out or altered unseen. What is not of this window and stands between is withheld: its
+    place shows, its content does not.
+
+    \b
+    Example:
+      cordon evidence export --device tag-1 --from 2026-11-23T18:00:00Z --to 2026-11-24T00:00:00Z out
+    """  # noqa: D301
+    asked = Asked(device, _instant(from_text), _instant(to_text))
+    guard, witnesses = guard_of(settings), witnesses_of(settings)
+    witness_keys = [key for witness in witnesses for key in witness.keys]
+
+    async def act(connection: Connection) -> Exported:
+        logs = await seal_reader.all_logs(connection)
+        log_keys = [key for state in logs for key in guard.pair(state.origin).keys]
+        quorum = settings.evidence.quorum
+        return await export(connection, asked, folder, log_keys, witness_keys, quorum)
+
+    try:
+        done = _with_database(settings, act)
+    except ExportError as error:
+        raise CordonError(str(error)) from error
+    click.echo(
+        f"{folder} holds {done.shown} records and the places of {done.withheld} withheld ones."
+    )
+    if not done.witnessed:
+        click.echo(
+            "Too few witnesses have signed: this proves what we signed, not that we did not "
+            "rewrite it. Name witnesses in evidence.witnesses.",
+            err=True,
+        )
+
+
+@evidence.command("verify")
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--keys", type=click.Path(path_type=Path, exists=True), help="Keys that you trust.")
+@click.option("--witnesses", type=click.IntRange(0), help="How many must have signed.")
+@click.option("--table", type=click.Path(path_type=Path), help="Write the proven fixes as CSV.")
+@_AS_JSON
+def verify_command(
+    folder: Path, keys: Path | None, witnesses: int | None, table: Path | None, *, as_json: bool
+) -> None:
+    """Check an export in FOLDER, with the verifier that every export holds.
+
+    Ends with 0: all is proven; 1: something was altered or is missing; 2: this is no export;
+    3: too few witnesses signed, or no trusted keys were named.
+    """
+    options = {"--keys": keys, "--witnesses": witnesses, "--table": table}
+    named = [str(part) for pair in options.items() if pair[1] is not None for part in pair]
+    named += ["--json"] if as_json else []
+    with resources.as_file(resources.files("evidence").joinpath("verify.py")) as program:
+        command = [sys.executable, "-I", str(program), str(folder), *named]
+        sys.exit(subprocess.run(command, check=False).returncode)  # noqa: S603 - our own program
 
 
 def describe_refusal(error: Exception) -> str:

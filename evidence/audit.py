@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from evidence import seal_store
+from evidence import seal_reader, seal_store
 from evidence.covered import DamagedRowsError, covered_tables, rows_of
 from evidence.log.headers import Header, HeaderFormatError
 from evidence.log.leaves import Head, KeyDestroyedError, seal
@@ -70,7 +70,7 @@ async def audit(
         await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         logs: list[_Log] = []
         chains: dict[bytes, Head] = {}
-        for state in await seal_store.all_logs(connection):
+        for state in await seal_reader.all_logs(connection):
             log = _Log(state)
             await _derive(connection, log, chains, found)
             await _check_tree(connection, log, tuple(keys), found)
@@ -157,7 +157,7 @@ async def _check_tree(
     connection: Connection, log: _Log, keys: tuple[VerifierKey, ...], found: Audit
 ) -> None:
     """See that every signed head is one of this log, and that stored nodes are its nodes."""
-    notes = await seal_store.all_checkpoints(connection, log.state.log)
+    notes = await seal_reader.all_checkpoints(connection, log.state.log)
     if log.state.size and not notes:
         found.findings.append(f"{log.state.origin}: no head was ever signed")
     for size, text in notes:
@@ -172,14 +172,14 @@ async def _check_tree(
         elif size > len(log.leaves) or head.root != log.root_at(size):
             found.findings.append(f"{where}: the batches do not lead to the root that was signed")
     tree = Levels(log.leaves)
-    async for at, node in seal_store.all_nodes(connection, log.state.log):
+    async for at, node in seal_reader.all_nodes(connection, log.state.log):
         if (at[1] + 1) << at[0] > tree.size or tree.node(at) != node:
             found.findings.append(f"{log.state.origin}: a stored node of its tree is false")
             break
 
 
 async def _check_chains(connection: Connection, chains: dict[bytes, Head], found: Audit) -> None:
-    if await seal_store.all_heads(connection) != chains:
+    if await seal_reader.all_heads(connection) != chains:
         found.findings.append("the chains end elsewhere than their rows lead to")
 
 
@@ -193,7 +193,7 @@ async def _count_others(connection: Connection, logs: Sequence[_Log], found: Aud
     """Rows that are not in a batch: not yet, or from before there was a log."""
     start = logs[-1].state.next_transaction if logs else 0
     for table in covered_tables():
-        waiting, uncovered = await seal_store.count_unsealed(connection, table.name, start)
+        waiting, uncovered = await seal_reader.count_unsealed(connection, table.name, start)
         found.waiting += waiting
         found.uncovered += uncovered
 

@@ -6,11 +6,10 @@ Each function runs in its caller's transaction.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import psycopg
-from psycopg import sql
 
 from devices.instants import to_datetime
 from evidence.covered import Span
@@ -312,49 +311,3 @@ async def add_recovery(
             clean(reason),
         ),
     )
-
-
-async def all_logs(connection: Connection) -> list[LogState]:
-    """Every log, in order."""
-    cursor = await connection.execute(
-        "SELECT log, origin, size, next_transaction, closed_us, fence FROM evidence.seal_log "
-        "ORDER BY log"
-    )
-    return [LogState(*row) async for row in cursor]
-
-
-async def all_checkpoints(connection: Connection, log: int) -> list[tuple[int, str]]:
-    """Size and note of every signed head of a log."""
-    cursor = await connection.execute(
-        "SELECT size, note FROM evidence.seal_checkpoint WHERE log = %s ORDER BY size", (log,)
-    )
-    return [(size, note) async for size, note in cursor]
-
-
-async def all_nodes(connection: Connection, log: int) -> AsyncIterator[tuple[Coordinates, bytes]]:
-    """Every stored node of a log's tree."""
-    cursor = await connection.execute(
-        "SELECT level, place, hash FROM evidence.seal_node WHERE log = %s", (log,)
-    )
-    async for level, place, node in cursor:
-        yield (level, place), node
-
-
-async def all_heads(connection: Connection) -> dict[bytes, Head]:
-    """Where every chain stands."""
-    cursor = await connection.execute("SELECT chain, length, leaf FROM evidence.seal_chain")
-    return {chain: Head(length, leaf) async for chain, length, leaf in cursor}
-
-
-async def count_unsealed(connection: Connection, table: str, start: int) -> tuple[int, int]:
-    """Rows of a table stored from a transaction on, and those that carry none."""
-    cursor = await connection.execute(
-        sql.SQL(
-            "SELECT count(*) FILTER (WHERE stored_in >= %s), "
-            "count(*) FILTER (WHERE stored_in IS NULL) FROM evidence.{}"
-        ).format(sql.Identifier(table)),
-        (start,),
-    )
-    row = await cursor.fetchone()
-    assert row is not None, "counting always answers"
-    return int(row[0]), int(row[1])

@@ -58,3 +58,40 @@ def _head(major: int, number: int) -> bytes:
     if number >= 1 << 64:
         raise OverflowError("an integer beyond 64 bits")
     return struct.pack(">BQ", major | 0x1B, number)
+
+
+def decode(data: bytes) -> list[Value]:
+    """The values of an array that `encode` wrote, whose items are no arrays themselves.
+
+    Raises:
+        ValueError: Other bytes.
+    """
+    values: list[Value] = []
+    at = 0
+    while at < len(data):
+        value, at = _decode(data, at)
+        if not (isinstance(value, list) and not values):
+            values.append(value)
+    if encode(values) != data:
+        raise ValueError("not as records are encoded")
+    return values
+
+
+def _decode(data: bytes, at: int) -> tuple[Value, int]:
+    """The value at a place, and where the next one stands; an empty list for an array's head."""
+    major, extra, at = data[at] & 0xE0, data[at] & 0x1F, at + 1
+    width = {24: 1, 25: 2, 26: 4, 27: 8}.get(extra, 0)
+    raw, at = data[at : at + width], at + width
+    number = int.from_bytes(raw, "big") if width else extra
+    if major in {_BYTES, _TEXT}:
+        body, at = data[at : at + number], at + number
+        return (body if major == _BYTES else body.decode()), at
+    if major == _UINT:
+        return number, at
+    if major == _NEGATIVE:
+        return -1 - number, at
+    if major == _ARRAY:
+        return [], at
+    if width == 8:
+        return float(struct.unpack(">d", raw)[0]), at
+    return {20: False, 21: True}.get(number), at

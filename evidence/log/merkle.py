@@ -10,8 +10,9 @@ Verifying follows the algorithms of RFC 9162, sections 2.1.3.2 and 2.1.4.2.
 
 from __future__ import annotations
 
+import bisect
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 HASH_BYTES = 32
 EMPTY_ROOT = hashlib.sha256(b"").digest()
@@ -243,3 +244,57 @@ def _fold_both(place: int, last: int, steps: Sequence[bytes]) -> tuple[bytes, by
 def _split(size: int) -> int:
     """The largest power of two smaller than `size`, which is at least 2."""
     return 1 << ((size - 1).bit_length() - 1)
+
+
+def hidden_ranges(shown: Sequence[int], size: int) -> list[Range]:
+    """The largest subtrees of a tree that hold none of these leaves, from left to right.
+
+    With their hashes and the leaves, `root_of_shown` finds the root: one proof for many leaves, by
+    the definition of MTH itself. For one leaf these are the ranges of its inclusion proof.
+
+    Args:
+        shown: Indices, growing; at least one.
+        size: Of the tree.
+    """
+    hidden: list[Range] = []
+
+    def descend(start: int, end: int, low: int, high: int) -> None:
+        """Leaves start to end, of which shown[low:high] are shown."""
+        if low == high:
+            hidden.append((start, end))
+        elif end - start > 1:
+            middle = start + _split(end - start)
+            between = bisect.bisect_left(shown, middle, low, high)
+            descend(start, middle, low, between)
+            descend(middle, end, between, high)
+
+    descend(0, size, 0, len(shown))
+    return hidden
+
+
+def root_of_shown(shown: Mapping[int, bytes], size: int, hidden: Sequence[bytes]) -> bytes:
+    """MTH of a tree of which some leaves and the hashes of `hidden_ranges` are known.
+
+    Raises:
+        ProofError: The hashes are too few or too many, or a leaf is not in the tree.
+    """
+    places, rest = sorted(shown), iter(hidden)
+    if not places or not 0 <= places[0] <= places[-1] < size:
+        raise ProofError("the leaves are not in the tree")
+
+    def descend(start: int, end: int, low: int, high: int) -> bytes:
+        if low == high:
+            found = next(rest, None)
+            if found is None:
+                raise ProofError("the proof has too few hashes")
+            return found
+        if end - start == 1:
+            return shown[start]
+        middle = start + _split(end - start)
+        between = bisect.bisect_left(places, middle, low, high)
+        return node_hash(descend(start, middle, low, between), descend(middle, end, between, high))
+
+    root = descend(0, size, 0, len(places))
+    if next(rest, None) is not None:
+        raise ProofError("the proof has too many hashes")
+    return root

@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 
-from evidence import seal_store
+from evidence import seal_reader, seal_store
 from evidence.covered import rows_of
 from evidence.log.headers import Header
 from evidence.log.leaves import Head, seal
@@ -63,7 +63,7 @@ class Forger:
     async def rebuild(self, pair: KeyPair | None) -> None:
         """Make the log anew over the rows as they are now, as if it had always been so."""
         async with await psycopg.AsyncConnection.connect(self.dsn) as connection:
-            [state] = await seal_store.all_logs(connection)
+            [state] = await seal_reader.all_logs(connection)
             chains: dict[bytes, Head] = {}
             nodes: dict[tuple[int, int], bytes] = {}
             for batch in await seal_store.batches_between(connection, 1, 0, state.size):
@@ -92,7 +92,7 @@ class Forger:
                 )
             await self._replace_nodes(connection, nodes, chains)
             if pair is not None:
-                for size, _ in await seal_store.all_checkpoints(connection, 1):
+                for size, _ in await seal_reader.all_checkpoints(connection, 1):
                     root = range_hash((0, size), nodes.__getitem__)
                     head = Checkpoint(state.origin, size, root)
                     note = Note(head.text, pair.sign(head.text, 1)).encode()

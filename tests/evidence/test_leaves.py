@@ -175,3 +175,12 @@ def test_what_has_no_encoding_is_refused() -> None:
         canonical.encode(1 << 64)
     with pytest.raises(TypeError):
         canonical.encode({"a": 1})  # type: ignore[arg-type]
+
+
+@given(st.lists(st.none() | st.booleans() | st.integers(-9, 1 << 63) | st.text() | st.binary()))
+def test_flat_records_are_decoded_and_other_bytes_refused(values: list[Any]) -> None:
+    data = canonical.encode(values)
+    assert canonical.decode(data) == values
+    for wrong in (data + b"\x1b", data[:-1]):
+        with pytest.raises((ValueError, IndexError)):
+            canonical.decode(wrong)

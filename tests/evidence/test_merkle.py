@@ -103,3 +103,20 @@ def test_nodes_kept_as_leaves_come_give_the_same_proofs(size: int) -> None:
     assert [merkle.range_hash(r, kept.__getitem__) for r in ranges] == tree.inclusion(size // 2)
     old = merkle.consistency_ranges(size // 3, size)
     assert [merkle.range_hash(r, kept.__getitem__) for r in old] == tree.consistency(size // 3)
+
+
+@given(sizes, st.data())
+def test_many_leaves_prove_themselves_at_once(size: int, data: st.DataObject) -> None:
+    hashes = leaves(size)
+    tree = Levels(hashes)
+    shown = sorted(data.draw(st.sets(st.integers(0, size - 1), min_size=1)))
+    hidden = [merkle.range_hash(part, tree.node) for part in merkle.hidden_ranges(shown, size)]
+    known = {index: hashes[index] for index in shown}
+    assert merkle.root_of_shown(known, size, hidden) == tree.root
+    if len(shown) == 1:
+        assert sorted(hidden) == sorted(tree.inclusion(shown[0]))
+    forged = known | {data.draw(st.sampled_from(shown)): leaf_hash(b"forged")}
+    assert merkle.root_of_shown(forged, size, hidden) != tree.root
+    for wrong in ([*hidden, bytes(32)], hidden[:-1] if hidden else [bytes(32)]):
+        with pytest.raises(ProofError):
+            merkle.root_of_shown(known, size, wrong)

@@ -1,0 +1,362 @@
+"""Writes a part of the record into a folder that proves itself.
+
+The folder holds the sealed bytes and their proofs, and a verifier of one file that needs Python
+and nothing of ours. docs/evidence.md describes the files. Per chain a run of places is shown
+without holes; records of the run that were not asked for are withheld: their commitments stand
+there, so that nothing can be left out unseen, and their content does not.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+
+from devices.instants import to_datetime, to_iso
+from evidence import seal_reader, seal_store
+from evidence.covered import Covered, covered_tables, rows_of
+from evidence.log.canonical import decode
+from evidence.log.headers import Header
+from evidence.log.leaves import FIX_PAYLOAD, Head, Leaf, chain_of, open_rows, seal
+from evidence.log.merkle import Levels, hidden_ranges, range_hash
+from evidence.log.notes import Note, parse_note, parse_signature_line
+from evidence.log.signing import VerifierKey
+from evidence.seal_store import Connection, LogState, StoredBatch
+
+FORMAT = "cordon evidence 1"
+KINDS = ("fix", "event", "status", "refusal", "anomaly")
+"""What is exported of a device: tables whose chains are named by the device."""
+
+SILENCE_S = 300.0
+"""Time between two fixes from which `gaps.csv` lists it."""
+
+SPAN_DAYS_LIMIT = 366
+
+
+class ExportError(RuntimeError):
+    """Nothing can be exported as asked. The text is for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is to be shown.
+
+    Attributes:
+        device: Whose records.
+        from_us, to_us: Of the record's own time: from the first to before the second.
+    """
+
+    device: str
+    from_us: int
+    to_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A leaf and where it stands: batch (of `_Bundle.batches`) and index in its tree."""
+
+    leaf: Leaf
+    batch: int
+    index: int
+    shown: bool
+
+
+@dataclass(slots=True)
+class _Bundle:
+    """What one log contributes."""
+
+    state: LogState
+    batches: list[dict[str, object]] = field(default_factory=list)
+    numbers: list[int] = field(default_factory=list)
+    places: list[_Place] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What was written."""
+
+    shown: int
+    withheld: int
+    batches: int
+    witnessed: bool
+
+
+async def export(
+    connection: Connection,
+    asked: Asked,
+    folder: Path,
+    log_keys: Sequence[VerifierKey],
+    witness_keys: Sequence[VerifierKey],
+    quorum: int,
+) -> Exported:
+    """Write the records of a device in a window, with their proofs.
+
+    Args:
+        connection: In autocommit mode; what is read is one state of the database.
+        asked: What is to be shown.
+        folder: Made; must not exist or be empty.
+        log_keys: Public keys of the log, under each name that it has had.
+        witness_keys: Public keys of its witnesses.
+        quorum: Witnesses that have to have signed.
+
+    Raises:
+        ExportError: Nothing is there, it is not sealed or signed yet, or the folder is not empty.
+        psycopg.Error: The database does not answer.
+    """
+    if (
+        asked.to_us <= asked.from_us
+        or asked.to_us - asked.from_us > SPAN_DAYS_LIMIT * 86_400_000_000
+    ):
+        raise ExportError("The window has to begin before it ends, and may span 366 days.")
+    async with connection.transaction():
+        await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        wanted = await _transactions(connection, asked)
+        if not wanted:
+            raise ExportError(f"Nothing of {asked.device} is stored for this window.")
+        bundles = []
+        for state in await seal_reader.all_logs(connection):
+            bundle = await _bundle(connection, state, asked, wanted)
+            if bundle.places:
+                bundles.append(bundle)
+        logs = [
+            await _log_part(connection, bundle, log_keys, witness_keys, quorum)
+            for bundle in bundles
+        ]
+    shown = sum(place.shown for bundle in bundles for place in bundle.places)
+    if shown < wanted.rows:
+        raise ExportError(
+            f"{wanted.rows - shown} of {wanted.rows} records are not sealed yet. Try again in a "
+            "moment; `cordon evidence check` says what waits."
+        )
+    _write(folder, asked, bundles, logs)
+    total = sum(len(bundle.places) for bundle in bundles)
+    batches = sum(len(bundle.batches) for bundle in bundles)
+    return Exported(shown, total - shown, batches, all(log["witnessed"] for log in logs))
+
+
+class _Wanted(dict[bytes, tuple[int, int]]):
+    """By chain: the first and the last transaction that stored what was asked for."""
+
+    rows = 0
+
+
+async def _transactions(connection: Connection, asked: Asked) -> _Wanted:
+    wanted = _Wanted()
+    for table in _tables():
+        found = await seal_reader.transactions_of(
+            connection,
+            table.name,
+            table.time,
+            asked.device,
+            (to_datetime(asked.from_us), to_datetime(asked.to_us)),
+        )
+        if found is not None:
+            first, last, rows = found
+            wanted[chain_of(table.name, asked.device)] = (first, last)
+            wanted.rows += rows
+    return wanted
+
+
+def _tables() -> list[Covered]:
+    return [table for table in covered_tables() if table.name in KINDS]
+
+
+async def _bundle(
+    connection: Connection, state: LogState, asked: Asked, wanted: _Wanted
+) -> _Bundle:
+    """Open the batches that hold what is wanted; derive those before them in their segments."""
+    bundle = _Bundle(state)
+    first, last = min(w[0] for w in wanted.values()), max(w[1] for w in wanted.values())
+    batches = await seal_reader.batches_of_transactions(connection, state.log, first, last)
+    segment, heads = -1, dict[bytes, Head]()
+    for batch in batches:
+        if batch.segment != segment:
+            segment, heads = batch.segment, {}
+            for earlier in await seal_store.batches_between(
+                connection, state.log, segment, batch.number - 1
+            ):
+                await _derive(connection, earlier, heads)
+        await _open(connection, batch, heads, asked, wanted, bundle)
+    bundle.places.sort(key=lambda place: (place.leaf.chain, place.leaf.place))
+    return bundle
+
+
+async def _derive(connection: Connection, batch: StoredBatch, heads: dict[bytes, Head]) -> None:
+    rows, keys = await _prepared(connection, batch, heads)
+    seal(rows, heads, keys)
+
+
+async def _prepared(
+    connection: Connection, batch: StoredBatch, heads: dict[bytes, Head]
+) -> tuple[list[tuple[bytes, bytes, int]], dict[tuple[bytes, int], bytes]]:
+    """The rows of a batch and their keys; heads of chains that the segment meets for the first time."""
+    rows = await rows_of(connection, batch.span, batch.layout)
+    new = {chain for chain, _, _ in rows} - heads.keys()
+    heads.update(await seal_store.heads_at(connection, batch.log, batch.segment, new))
+    keys = await seal_store.keys_of(connection, {(chain, day) for chain, _, day in rows})
+    return rows, keys
+
+
+async def _open(
+    connection: Connection,
+    batch: StoredBatch,
+    heads: dict[bytes, Head],
+    asked: Asked,
+    wanted: _Wanted,
+    bundle: _Bundle,
+) -> None:
+    rows, keys = await _prepared(connection, batch, heads)
+    chains = {
+        chain
+        for chain, (first, last) in wanted.items()
+        if batch.span[0] <= last and first < batch.span[1]
+    }
+    if not any(row[0] in chains for row in rows):
+        seal(rows, heads, keys)
+        return
+    leaves = open_rows(rows, heads, keys)
+    tree = Levels([leaf.hash for leaf in leaves])
+    header = Header.decode(batch.header)
+    if tree.root != header.root:
+        raise ExportError(
+            f"Batch {batch.number} of {bundle.state.origin} holds other rows than were sealed. "
+            "`cordon evidence check` says more."
+        )
+    indices = [index for index, leaf in enumerate(leaves) if leaf.chain in chains]
+    hidden = hidden_ranges(indices, tree.size)
+    for index in indices:
+        shown = _is_asked(leaves[index], asked)
+        bundle.places.append(_Place(leaves[index], len(bundle.batches), index, shown))
+    bundle.numbers.append(batch.number)
+    bundle.batches.append(
+        {
+            "header": batch.header.hex(),
+            "program": batch.program,
+            "anchor": None if bundle.batches else await _anchor(connection, header),
+            "hashes": [range_hash(part, tree.node).hex() for part in hidden],
+        }
+    )
+
+
+async def _anchor(connection: Connection, header: Header) -> str | None:
+    """What shows that the first batch, and so all of them, are not older than it says."""
+    return await seal_reader.anchor_text(connection, header.log, header.number, header.anchor)
+
+
+def _is_asked(leaf: Leaf, asked: Asked) -> bool:
+    assert leaf.payload is not None, "it was just opened"
+    return asked.from_us <= time_of(leaf.payload) < asked.to_us
+
+
+def time_of(payload: bytes) -> int:
+    """The time of a record of `KINDS`, microseconds since 1970."""
+    if payload[0] == 1:
+        return int(FIX_PAYLOAD.unpack(payload)[2])
+    time_us = decode(payload)[2]  # layout, table, time
+    assert isinstance(time_us, int), "records of these kinds begin with their time"
+    return time_us
+
+
+async def _log_part(
+    connection: Connection,
+    bundle: _Bundle,
+    log_keys: Sequence[VerifierKey],
+    witness_keys: Sequence[VerifierKey],
+    quorum: int,
+) -> dict[str, object]:
+    """Head, signatures and the proof that the batches stand in the log."""
+    state = bundle.state
+    found = await seal_reader.head_over(connection, state.log, bundle.numbers[-1] + 1, quorum)
+    if found is None:
+        raise ExportError("The batches that hold these records are not signed yet: try again.")
+    size, text, lines = found
+    note = parse_note(text.encode())
+    signed = [parse_signature_line(line) for line in "".join(lines).splitlines()]
+    ranges = hidden_ranges(bundle.numbers, size)
+    hashes = await seal_store.range_hashes(connection, state.log, ranges)
+    return {
+        "origin": state.origin,
+        "keys": [key.text for key in log_keys if key.name == state.origin],
+        "witness_keys": [key.text for key in witness_keys],
+        "quorum": quorum,
+        "witnessed": 0 < quorum <= len(lines),
+        "checkpoint": Note(note.text, (*note.signatures, *signed)).encode(),
+        "hashes": [node.hex() for node in hashes],
+        "batches": bundle.batches,
+    }
+
+
+def _write(
+    folder: Path, asked: Asked, bundles: Sequence[_Bundle], logs: Sequence[dict[str, object]]
+) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise ExportError(f"{folder} is not empty: name another folder.")
+        names = {chain_of(kind, asked.device): kind for kind in KINDS}
+        runs: list[dict[str, object]] = []
+        with (folder / "records.jsonl").open("w") as file:
+            for number, bundle in enumerate(bundles):
+                for line in _lines(number, bundle, names, asked.device, runs):
+                    file.write(line + "\n")
+        document = {
+            "format": FORMAT,
+            "device": asked.device,
+            "from": to_iso(asked.from_us),
+            "to": to_iso(asked.to_us),
+            "runs": runs,
+            "logs": logs,
+        }
+        (folder / "proof.json").write_text(json.dumps(document, indent=1) + "\n")
+        (folder / "gaps.csv").write_text(_gaps(bundles))
+        for name in ("verify.py", "README-export.txt"):
+            text = resources.files("evidence").joinpath(name).read_text()
+            (folder / name.replace("-export", "")).write_text(text)
+    except OSError as error:
+        raise ExportError(f"{folder} cannot be written: {error.strerror}.") from error
+
+
+def _lines(
+    log: int,
+    bundle: _Bundle,
+    names: dict[bytes, str],
+    device: str,
+    runs: list[dict[str, object]],
+) -> Iterable[str]:
+    """One line per leaf; a new run begins with each chain."""
+    chain = None
+    for place in bundle.places:
+        leaf = place.leaf
+        if leaf.chain != chain:
+            chain = leaf.chain
+            runs.append(
+                {
+                    "log": log,
+                    "kind": names[chain],
+                    "subject": device,
+                    "first": leaf.place,
+                    "before": leaf.before.hex(),
+                }
+            )
+        assert leaf.salt is not None
+        assert leaf.payload is not None
+        content = [leaf.salt.hex(), leaf.payload.hex()] if place.shown else [leaf.commitment.hex()]
+        yield json.dumps([len(runs) - 1, leaf.place, place.batch, place.index, *content])
+
+
+def _gaps(bundles: Sequence[_Bundle]) -> str:
+    """Silences between shown fixes, as a table for people."""
+    times = sorted(
+        time_of(place.leaf.payload)
+        for bundle in bundles
+        for place in bundle.places
+        if place.shown and place.leaf.payload and place.leaf.payload[0] == 1
+    )
+    lines = ["from,to,seconds"]
+    for before, after in itertools.pairwise(times):
+        if after - before >= SILENCE_S * 1_000_000:
+            lines.append(f"{to_iso(before)},{to_iso(after)},{(after - before) / 1e6:.1f}")
+    return "\n".join(lines) + "\n"
