@@ -14,6 +14,7 @@ import psycopg
 import pytest
 
 from devices.reports import Event, Message, Refusal
+from evidence import sealing
 from evidence.export import Asked, Exported, ExportError, export
 from evidence.log.signing import VerifierKey
 from evidence.store import Store
@@ -42,9 +43,16 @@ def verify(folder: Path, *arguments: object) -> tuple[int, dict[str, Any]]:
     return ended.returncode, json.loads(ended.stdout)
 
 
-@pytest.fixture
-async def exported(store: Store, probe: Probe, tmp_path: Path) -> tuple[Path, Path]:
+@pytest.fixture(params=[360, 2], ids=["one segment", "segments of two batches"])
+async def exported(
+    store: Store,
+    probe: Probe,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> tuple[Path, Path]:
     """An export of the middle of what tag-1 sent, and the file of trusted keys."""
+    monkeypatch.setattr(sealing, "SEGMENT_BATCHES", request.param)
     with witness_here(tmp_path, "w1.test") as one, witness_here(tmp_path, "w2.test") as two:
         sealer = sealer_of(probe.dsn, tmp_path, one, two)
         for number in range(1, 7):
@@ -174,10 +182,7 @@ FORGERIES: dict[str, tuple[Callable[[Path], None], int]] = {
     "no signature of the log": (change_proof(without_signatures("cordon.test/log")), ALTERED),
     "no witness": (change_proof(without_signatures("w1.test")), NOT_WITNESSED),
     "no proof": (lambda folder: (folder / "proof.json").unlink(), NO_EXPORT),
-    "other text": (
-        lambda folder: (folder / "records.jsonl").write_text("hello") and None,
-        NO_EXPORT,
-    ),
+    "other text": (spoil, NO_EXPORT),
 }
 
 
