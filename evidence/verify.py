@@ -26,6 +26,7 @@ FIX_FIELDS = (
     "accuracy_cm", "speed_cms", "course_cdeg", "altitude_dm", "satellites", "hdop_c", "kind",
     "battery_pct", "charging", "buffered",
 )  # fmt: skip
+HEADER_FIELDS = ("magic", "log", "number", "rows", "opened", "closed", "root", "anchor", "program")
 HEADER = struct.Struct(">4sIQQqq32s32s32s")
 SUBJECT_AT = {
     "event": 7,
@@ -240,18 +241,9 @@ def open_batches(log):
         data = bytes.fromhex(batch["header"])
         if len(data) != HEADER.size or data[:4] != b"CBH1":
             raise Altered("a batch has no header of a known kind")
-        fields = HEADER.unpack(data)
-        found.append(
-            {
-                "data": data,
-                "number": fields[2],
-                "rows": fields[3],
-                "root": fields[6],
-                "anchor": fields[7],
-                "hashes": [bytes.fromhex(node) for node in batch["hashes"]],
-                "leaves": {},
-            }
-        )
+        header = dict(zip(HEADER_FIELDS, HEADER.unpack(data)))
+        hashes = [bytes.fromhex(node) for node in batch["hashes"]]
+        found.append(header | {"data": data, "hashes": hashes, "leaves": {}})
     return found
 
 
@@ -320,6 +312,17 @@ def verify(folder, trusted):
     return result, shown
 
 
+def ranges(places):
+    """Places as text: 3, 17-24."""
+    runs = []
+    for place in places:
+        if runs and runs[-1][1] == place - 1:
+            runs[-1][1] = place
+        else:
+            runs.append([place, place])
+    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in runs) or "none"
+
+
 def tell(result):
     """Say in plain words what is proven."""
     print(f"Device {result['device']}: {result['records']} records shown, none altered; ", end="")
@@ -329,11 +332,11 @@ def tell(result):
             f"  {run['kind']}: places {run['first']} to {run['last']} of the chain are complete; ",
             end="",
         )
-        print(f"shown: {run['shown']}, withheld: {run['withheld'] or 'none'}")
+        print(f"shown: {run['shown']}, withheld: {ranges(run['withheld'])}")
     for log in result["logs"]:
         print(f"Log {log['origin']}, size {log['size']}, signed by its own key.")
-        print(f"  Not older than: {log['not_before'] or 'not proven'}")
-        print(f"  Existed at:     {log['not_after'] or 'not proven'}")
+        print(f"  Sealed not before:     {log['not_before'] or 'not proven'}")
+        print(f"  Existed no later than: {log['not_after'] or 'not proven'}")
         for name, time in log["witnesses"].items():
             print(f"  Witness {name} signed at {time}")
         if not result["keys_given"]:

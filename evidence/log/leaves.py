@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 KEY_BYTES = 32
@@ -112,6 +112,16 @@ def commitment_of(salt: bytes, payload: bytes) -> bytes:
     return hashlib.sha256(b"\x02" + salt + payload).digest()
 
 
+def in_order(rows: Iterable[Row]) -> Iterator[Row]:
+    """Rows as a batch has them: by chain, then by payload."""
+    chains: dict[bytes, list[tuple[bytes, int]]] = {}
+    for chain, payload, day in rows:
+        chains.setdefault(chain, []).append((payload, day))
+    for chain in sorted(chains):
+        for payload, day in sorted(chains[chain]):
+            yield chain, payload, day
+
+
 def seal(
     rows: Iterable[Row], heads: dict[bytes, Head], keys: Mapping[tuple[bytes, int], bytes]
 ) -> list[bytes]:
@@ -128,7 +138,7 @@ def seal(
     sha256, blake2b, pack = hashlib.sha256, hashlib.blake2b, _PLACE.pack
     leaves: list[bytes] = []
     chain, day, key, place, leaf = b"", None, b"", 0, b""
-    for row_chain, payload, row_day in sorted(rows):
+    for row_chain, payload, row_day in in_order(rows):
         if row_chain != chain:
             if chain:
                 heads[chain] = Head(place, leaf)
@@ -158,7 +168,7 @@ def open_rows(
         KeyDestroyedError: A key is missing.
     """
     leaves = []
-    for chain, payload, day in sorted(rows):
+    for chain, payload, day in in_order(rows):
         head = heads.get(chain) or Head.of_new(chain)
         place = head.length + 1
         salt = salt_of(_key(keys, chain, day), place)
