@@ -191,6 +191,12 @@ def export_command(
     click.echo(
         f"{folder} holds {done.shown} records and the places of {done.withheld} withheld ones."
     )
+    if done.older:
+        click.echo(
+            f"{done.older} records of this window were stored before there was a log. They are not "
+            "in it: nothing proves them.",
+            err=True,
+        )
     if not done.witnessed:
         click.echo(
             "Too few witnesses have signed: this proves what we signed, not that we did not "

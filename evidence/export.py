@@ -76,11 +76,16 @@ class _Bundle:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What was written."""
+    """What was written.
+
+    Attributes:
+        older: Records of the window from before there was a log: not in it.
+    """
 
     shown: int
     withheld: int
     batches: int
+    older: int
     witnessed: bool
 
 
@@ -131,16 +136,23 @@ async def export(
             f"{wanted.rows - shown} of {wanted.rows} records are not sealed yet. Try again in a "
             "moment; `cordon evidence check` says what waits."
         )
-    _write(folder, asked, bundles, logs)
+    _write(folder, asked, bundles, logs, wanted.older)
     total = sum(len(bundle.places) for bundle in bundles)
     batches = sum(len(bundle.batches) for bundle in bundles)
-    return Exported(shown, total - shown, batches, all(log["witnessed"] for log in logs))
+    witnessed = all(log["witnessed"] for log in logs)
+    return Exported(shown, total - shown, batches, wanted.older, witnessed)
 
 
 class _Wanted(dict[bytes, tuple[int, int]]):
-    """By chain: the first and the last transaction that stored what was asked for."""
+    """By chain: the first and the last transaction that stored what was asked for.
+
+    Attributes:
+        rows: How many records that is.
+        older: Records that were stored before there was a log, so nothing can prove them.
+    """
 
     rows = 0
+    older = 0
 
 
 async def _transactions(connection: Connection, asked: Asked) -> _Wanted:
@@ -153,8 +165,9 @@ async def _transactions(connection: Connection, asked: Asked) -> _Wanted:
             asked.device,
             (to_datetime(asked.from_us), to_datetime(asked.to_us)),
         )
-        if found is not None:
-            first, last, rows = found
+        first, last, rows, older = found
+        wanted.older += older
+        if first is not None and last is not None:
             wanted[chain_of(table.name, asked.device)] = (first, last)
             wanted.rows += rows
     return wanted
@@ -290,7 +303,11 @@ async def _log_part(
 
 
 def _write(
-    folder: Path, asked: Asked, bundles: Sequence[_Bundle], logs: Sequence[dict[str, object]]
+    folder: Path,
+    asked: Asked,
+    bundles: Sequence[_Bundle],
+    logs: Sequence[dict[str, object]],
+    older: int,
 ) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -307,6 +324,7 @@ def _write(
             "device": asked.device,
             "from": to_iso(asked.from_us),
             "to": to_iso(asked.to_us),
+            "older_than_the_log": older,
             "runs": runs,
             "logs": logs,
         }

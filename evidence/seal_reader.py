@@ -68,17 +68,21 @@ async def count_unsealed(connection: Connection, table: str, start: int) -> tupl
 
 async def transactions_of(
     connection: Connection, table: str, time: str, device: str, window: tuple[datetime, datetime]
-) -> tuple[int, int, int] | None:
-    """First and last transaction that stored records of a device in a window, and how many."""
+) -> tuple[int | None, int | None, int, int]:
+    """First and last transaction that stored records of a device in a window, and how many.
+
+    The last number is that of records that were stored before there was a log.
+    """
     cursor = await connection.execute(
         sql.SQL(
-            "SELECT min(stored_in), max(stored_in), count(*) FROM evidence.{} "
-            "WHERE device = %s AND {} >= %s AND {} < %s AND stored_in IS NOT NULL"
+            "SELECT min(stored_in), max(stored_in), count(stored_in), count(*) - count(stored_in) "
+            "FROM evidence.{} WHERE device = %s AND {} >= %s AND {} < %s"
         ).format(sql.Identifier(table), sql.Identifier(time), sql.Identifier(time)),
         (clean(device), *window),
     )
     row = await cursor.fetchone()
-    return (row[0], row[1], row[2]) if row and row[2] else None
+    assert row is not None, "counting always answers"
+    return row[0], row[1], row[2], row[3]
 
 
 async def batches_of_transactions(

@@ -16,7 +16,7 @@ from evidence.covered import Span
 from evidence.log.headers import NO_ANCHOR
 from evidence.log.leaves import Head
 from evidence.log.merkle import Coordinates, Range, nodes_needed, range_hash
-from evidence.log.witnessing import Seen
+from evidence.log.witnessing import InconsistentError, Seen
 from evidence.text import clean
 
 Connection = psycopg.AsyncConnection
@@ -115,10 +115,28 @@ async def range_hashes(connection: Connection, log: int, ranges: Sequence[Range]
     """The hashes of ranges of a log's leaves: a proof, or a root.
 
     Raises:
-        KeyError: Nodes are missing in the database.
+        InconsistentError: Nodes are missing in the database.
     """
-    nodes = await nodes_of(connection, log, nodes_needed(ranges))
+    nodes = await whole_nodes(connection, log, nodes_needed(ranges))
     return [range_hash(part, nodes.__getitem__) for part in ranges]
+
+
+async def whole_nodes(
+    connection: Connection, log: int, wanted: Iterable[Coordinates]
+) -> dict[Coordinates, bytes]:
+    """Nodes of a log's tree by where they are.
+
+    Raises:
+        InconsistentError: Some are missing in the database.
+    """
+    wanted = set(wanted)
+    nodes = await nodes_of(connection, log, wanted)
+    if len(nodes) < len(wanted):
+        raise InconsistentError(
+            "Nodes of the log's tree are missing in the database: somebody took them out. "
+            "`cordon evidence check` says what does not fit."
+        )
+    return nodes
 
 
 async def heads_of(connection: Connection, chains: Iterable[bytes]) -> dict[bytes, Head]:

@@ -161,7 +161,7 @@ class Sealer:
             RestoredError, InconsistentError, DamagedRowsError: Nothing is signed: look.
             psycopg.Error, FencedError, TimeoutError, OSError: It may be tried again.
         """
-        async with self._sealing() as (connection, fence):
+        async with self._sealing(wait=False) as (connection, fence):
             await self._turn(connection, fence)
 
     async def _follow(self, connection: Connection, fence: int) -> None:
@@ -190,7 +190,7 @@ class Sealer:
         await self._have_it_witnessed(connection, state, note)
 
     @contextlib.asynccontextmanager
-    async def _sealing(self) -> AsyncIterator[tuple[Connection, int]]:
+    async def _sealing(self, *, wait: bool = True) -> AsyncIterator[tuple[Connection, int]]:
         """A connection that holds the lock of the one sealer, and the fencing number to use."""
         async with await psycopg.AsyncConnection.connect(
             self._dsn, autocommit=True, connect_timeout=CONNECT_LIMIT_S, keepalives_idle=10
@@ -198,6 +198,8 @@ class Sealer:
             await connection.execute(SESSION)
             await migrate(connection, SCHEMA, MIGRATIONS)
             while not await _locked(connection):
+                if not wait:
+                    raise FencedError("another sealer is at work on this database")
                 self.progress.error = "another sealer is at work on this database"
                 await asyncio.sleep(self._interval_s)
             async with connection.transaction():
@@ -227,14 +229,13 @@ class Sealer:
                 )
 
     async def _have_it_witnessed(self, connection: Connection, state: LogState, note: str) -> None:
-        async with asyncio.TaskGroup() as asked:
-            tries = [
-                asked.create_task(self._ask(connection, state, note, witness))
-                for witness in self._witnesses
-            ]
-        for done in tries:
-            if refusal := done.result():
-                raise refusal
+        answers = await asyncio.gather(
+            *(self._ask(connection, state, note, witness) for witness in self._witnesses),
+            return_exceptions=True,  # so that none is left at work on the connection
+        )
+        for answer in answers:
+            if answer is not None:
+                raise answer
         sizes = sorted(self.progress.witness_sizes.values(), reverse=True)
         if 0 < self._quorum <= len(sizes) and sizes[self._quorum - 1] == state.size:
             self.progress.cosigned_size, self.progress.cosigned_us = state.size, state.closed_us

@@ -207,7 +207,7 @@ async def _completed(
     while place % 2:
         wanted.append((level, place - 1))
         level, place = level + 1, place >> 1
-    nodes = await seal_store.nodes_of(connection, state.log, wanted)
+    nodes = await seal_store.whole_nodes(connection, state.log, wanted)
     return completed_by(state.size, leaf, nodes.__getitem__)
 
 

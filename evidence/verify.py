@@ -290,7 +290,7 @@ def verify(folder, trusted):
     batches = [open_batches(log) for log in proof["logs"]]
     with (folder / "records.jsonl").open() as lines:
         shown, withheld = read_runs(lines, proof["runs"], batches)
-    logs = [check_log(*pair, trusted) for pair in zip(proof["logs"], batches)]  # noqa: B905
+    logs = [check_log(*pair, trusted) for pair in zip(proof["logs"], batches)]
     runs = []
     for number, run in enumerate(proof["runs"]):
         places = [place for of, place, _ in shown if of == number]
@@ -306,6 +306,7 @@ def verify(folder, trusted):
         "withheld": len(withheld),
         "runs": runs,
         "logs": logs,
+        "older_than_the_log": proof["older_than_the_log"],
         "keys_given": bool(trusted),
         "not_checked_here": "ML-DSA-44 signatures",
     }
@@ -327,6 +328,10 @@ def tell(result):
     """Say in plain words what is proven."""
     print(f"Device {result['device']}: {result['records']} records shown, none altered; ", end="")
     print(f"{result['withheld']} withheld, whose content is not here and whose places are.")
+    if result["older_than_the_log"]:
+        print(
+            f"  {result['older_than_the_log']} more are said to be from before the log; not proven."
+        )
     for run in result["runs"]:
         print(
             f"  {run['kind']}: places {run['first']} to {run['last']} of the chain are complete; ",

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -31,6 +32,9 @@ from evidence.log.witnessing import (
 
 SOCKET_LIMIT_S = 10.0
 """A client that sends nothing for so long is hung up on."""
+
+CONNECTIONS_LIMIT = 64
+"""At once. More are hung up on, and logged."""
 
 log = structlog.get_logger("witness")
 
@@ -155,11 +159,27 @@ class WitnessServer(ThreadingHTTPServer):
     """The witness's HTTP server."""
 
     daemon_threads = True
-    request_queue_size = 64
+    request_queue_size = CONNECTIONS_LIMIT
 
     def __init__(self, address: tuple[str, int], desk: WitnessDesk) -> None:
         self.desk = desk
+        self._free = threading.BoundedSemaphore(CONNECTIONS_LIMIT)
         super().__init__(address, _Handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Take a connection, or hang up when there are too many."""
+        if self._free.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            log.warning("witness_hung_up", reason="too many connections")
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve a connection in its own thread."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
 
 
 class _Handler(BaseHTTPRequestHandler):
