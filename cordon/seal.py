@@ -12,6 +12,7 @@ from evidence.keys import Guard, KeyFileError, load_seeds
 from evidence.log.notes import NoteFormatError
 from evidence.log.signing import VerifierKey
 from evidence.sealer import Sealer
+from evidence.timestamps import Authority, Stamper, read_roots
 from evidence.witness_client import Witness
 
 BUILD = f"cordon {__version__}"
@@ -48,7 +49,21 @@ def sealer_of(settings: Settings, dsn: str, clock: Clock) -> Sealer:
         quorum=chosen.quorum if witnesses else 0,
         interval_s=chosen.seal_interval_s,
         program=BUILD,
+        stamper=_stamper_of(settings),
     )
+
+
+def _stamper_of(settings: Settings) -> Stamper | None:
+    authorities = []
+    for named in settings.evidence.timestamp_authorities:
+        try:
+            authorities.append(Authority(named.url, read_roots(Path(named.roots))))
+        except (OSError, ValueError) as error:
+            raise CordonError(
+                f"evidence.timestamp_authorities: {named.roots} is no PEM file of certificates: "
+                f"{error}"
+            ) from error
+    return Stamper(authorities, settings.evidence.timestamp_interval_s) if authorities else None
 
 
 def guard_of(settings: Settings) -> Guard:

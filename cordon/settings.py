@@ -92,6 +92,13 @@ class Witness(_Section, frozen=True):
     ]
 
 
+class Authority(_Section, frozen=True):
+    """A time stamping authority (RFC 3161)."""
+
+    url: Annotated[str, Meta(pattern="^https?://", description="Where it answers.")]
+    roots: Annotated[str, Meta(description="PEM file of certificates that its own leads up to.")]
+
+
 class Evidence(_Section, frozen=True):
     """The tamper-evident log over all that is stored."""
 
@@ -120,6 +127,12 @@ class Evidence(_Section, frozen=True):
     quorum: Annotated[
         int, Meta(ge=1, le=16, description="How many of them must sign for a head to count.")
     ] = 2
+    timestamp_authorities: Annotated[
+        tuple[Authority, ...], Meta(description="Of others, never your own: they stamp heads.")
+    ] = ()
+    timestamp_interval_s: Annotated[
+        float, Meta(ge=10, le=86_400, description="Time between two stamps of each.")
+    ] = 600.0
 
 
 class Operator(_Section, frozen=True):

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from devices.instants import to_datetime, to_iso
 from evidence import seal_reader, seal_store
@@ -69,7 +70,7 @@ class _Bundle:
     """What one log contributes."""
 
     state: LogState
-    batches: list[dict[str, object]] = field(default_factory=list)
+    batches: list[dict[str, Any]] = field(default_factory=list)
     numbers: list[int] = field(default_factory=list)
     places: list[_Place] = field(default_factory=list)
 
@@ -279,7 +280,7 @@ async def _log_part(
     log_keys: Sequence[VerifierKey],
     witness_keys: Sequence[VerifierKey],
     quorum: int,
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Head, signatures and the proof that the batches stand in the log."""
     state = bundle.state
     found = await seal_reader.head_over(connection, state.log, bundle.numbers[-1] + 1, quorum)
@@ -298,6 +299,10 @@ async def _log_part(
         "witnessed": 0 < quorum <= len(lines),
         "checkpoint": Note(note.text, (*note.signatures, *signed)).encode(),
         "hashes": [node.hex() for node in hashes],
+        "stamps": [
+            {"authority": authority, "response": response.hex()}
+            for authority, response in await seal_reader.stamps_of(connection, state.log, size)
+        ],
         "batches": bundle.batches,
     }
 
@@ -306,7 +311,7 @@ def _write(
     folder: Path,
     asked: Asked,
     bundles: Sequence[_Bundle],
-    logs: Sequence[dict[str, object]],
+    logs: Sequence[dict[str, Any]],
     older: int,
 ) -> None:
     try:
@@ -314,7 +319,7 @@ def _write(
         if any(folder.iterdir()):
             raise ExportError(f"{folder} is not empty: name another folder.")
         names = {chain_of(kind, asked.device): kind for kind in KINDS}
-        runs: list[dict[str, object]] = []
+        runs: list[dict[str, Any]] = []
         with (folder / "records.jsonl").open("w") as file:
             for number, bundle in enumerate(bundles):
                 for line in _lines(number, bundle, names, asked.device, runs):
@@ -329,6 +334,8 @@ def _write(
             "logs": logs,
         }
         (folder / "proof.json").write_text(json.dumps(document, indent=1) + "\n")
+        for number, log in enumerate(logs):
+            _write_stamps(folder, number, log)
         (folder / "gaps.csv").write_text(_gaps(bundles))
         for name in ("verify.py", "README-export.txt"):
             text = resources.files("evidence").joinpath(name).read_text()
@@ -337,12 +344,21 @@ def _write(
         raise ExportError(f"{folder} cannot be written: {error.strerror}.") from error
 
 
+def _write_stamps(folder: Path, number: int, log: dict[str, Any]) -> None:
+    """The head's text and the stamps over it as files, as OpenSSL takes them."""
+    if log["stamps"]:
+        text = parse_note(log["checkpoint"].encode()).text
+        (folder / f"head-{number}.txt").write_bytes(text.encode())
+    for index, stamp in enumerate(log["stamps"]):
+        (folder / f"head-{number}-{index}.tsr").write_bytes(bytes.fromhex(stamp["response"]))
+
+
 def _lines(
     log: int,
     bundle: _Bundle,
     names: dict[bytes, str],
     device: str,
-    runs: list[dict[str, object]],
+    runs: list[dict[str, Any]],
 ) -> Iterable[str]:
     """One line per leaf; a new run begins with each chain."""
     chain = None

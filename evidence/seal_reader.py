@@ -114,7 +114,10 @@ async def anchor_text(connection: Connection, log: int, number: int, anchor: byt
 async def head_over(
     connection: Connection, log: int, size: int, quorum: int
 ) -> tuple[int, str, list[str]] | None:
-    """The first head of at least a size that enough witnesses signed; failing that, the newest.
+    """The head that best proves the first so many batches.
+
+    The first of at least that size that enough witnesses signed, and before others one that is
+    stamped; failing that, the newest.
 
     Returns:
         Its size, its note, and the lines of each witness; None where none is signed.
@@ -122,10 +125,21 @@ async def head_over(
     cursor = await connection.execute(
         "SELECT c.size, c.note, array_remove(array_agg(s.lines ORDER BY s.witness), NULL) AS lines "
         "FROM evidence.seal_checkpoint c LEFT JOIN evidence.seal_cosignature s USING (log, size) "
-        "WHERE log = %s AND size >= %s GROUP BY c.size, c.note "
-        "ORDER BY count(s.lines) >= %s DESC, CASE WHEN count(s.lines) >= %s THEN size ELSE -size END "
+        "WHERE log = %s AND size >= %s GROUP BY c.log, c.size, c.note "
+        "ORDER BY count(s.lines) >= %s DESC, "
+        "EXISTS (SELECT FROM evidence.seal_stamp t WHERE (t.log, t.size) = (c.log, c.size)) DESC, CASE WHEN count(s.lines) >= %s THEN size ELSE -size END "
         "LIMIT 1",
         (log, size, quorum, quorum),
     )
     row = await cursor.fetchone()
     return (row[0], row[1], row[2]) if row else None
+
+
+async def stamps_of(connection: Connection, log: int, size: int) -> list[tuple[str, bytes]]:
+    """Authority and answer of each stamp over a head."""
+    cursor = await connection.execute(
+        "SELECT authority, response FROM evidence.seal_stamp WHERE log = %s AND size = %s "
+        "ORDER BY authority",
+        (log, size),
+    )
+    return [(authority, response) async for authority, response in cursor]

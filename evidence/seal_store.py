@@ -296,6 +296,16 @@ async def add_cosignature(
     )
 
 
+async def add_stamp(
+    connection: Connection, log: int, size: int, authority: str, response: bytes, stamped_us: int
+) -> None:
+    """Keep an authority's stamp over a head."""
+    await connection.execute(
+        "INSERT INTO evidence.seal_stamp VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+        (log, size, authority, response, to_datetime(stamped_us)),
+    )
+
+
 async def cosigned_sizes(connection: Connection, log: int) -> dict[str, int]:
     """The largest size of a log that each witness has signed, as far as it is known here."""
     cursor = await connection.execute(

@@ -43,6 +43,7 @@ from evidence.sealing import (
     seal_batch,
     sign_head,
 )
+from evidence.timestamps import Stamper
 from evidence.witness_client import Witness, WitnessError
 
 CONNECT_LIMIT_S = 5
@@ -65,6 +66,8 @@ class SealerCounts:
     Attributes:
         witness_failures: Tries to reach a witness that failed.
         witness_refusals: Answers of witnesses that the log contradicts itself.
+        stamps: Stamps of authorities.
+        stamp_failures: Tries to get one that failed.
     """
 
     batches: int = 0
@@ -72,6 +75,8 @@ class SealerCounts:
     retries: int = 0
     witness_failures: int = 0
     witness_refusals: int = 0
+    stamps: int = 0
+    stamp_failures: int = 0
 
 
 @dataclass(slots=True)
@@ -109,6 +114,7 @@ class Sealer:
         quorum: Witnesses that have to sign for a head to count.
         interval_s: Time between two batches.
         program: Names the software, in every header.
+        stamper: Has heads stamped; None: nobody does.
         crashpoint: See `evidence.keys.Crashpoint`.
     """
 
@@ -123,6 +129,7 @@ class Sealer:
         quorum: int,
         interval_s: float,
         program: str,
+        stamper: Stamper | None = None,
         crashpoint: Crashpoint = no_crash,
     ) -> None:
         self.counts = SealerCounts()
@@ -135,6 +142,7 @@ class Sealer:
         self._quorum = quorum
         self._interval_s = interval_s
         self._program = program
+        self._stamper = stamper
         self._crashpoint = crashpoint
 
     async def run(self) -> None:
@@ -188,6 +196,12 @@ class Sealer:
         assert state is not None, "one batch at least was sealed"
         note = await sign_head(connection, state, self._guard, self._clock(), self._crashpoint)
         await self._have_it_witnessed(connection, state, note)
+        if self._stamper is not None:
+            text = parse_note(note.encode()).text
+            self.counts.stamps += await self._stamper.stamp_if_due(
+                connection, state, text, self._clock()
+            )
+            self.counts.stamp_failures = self._stamper.failures
 
     @contextlib.asynccontextmanager
     async def _sealing(self, *, wait: bool = True) -> AsyncIterator[tuple[Connection, int]]:

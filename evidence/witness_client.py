@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import urllib.error
-import urllib.parse
-import urllib.request
 from dataclasses import dataclass
+from typing import Literal
 
+from evidence.http_exchange import exchange
 from evidence.log.notes import Note, NoteFormatError, parse_note, parse_signature_line, parse_size
 from evidence.log.signing import SignatureError, VerifierKey, verified
 from evidence.log.witnessing import InconsistentError, Request, StaleError
-
-ANSWER_LIMIT_S = 5.0
-ANSWER_LIMIT_BYTES = 64 * 1024
 
 
 class WitnessError(RuntimeError):
@@ -38,7 +34,7 @@ class Witness:
         return self.keys[0].name
 
     def cosign(self, request: Request) -> str:
-        """Its signature lines over a head. Blocks for at most `ANSWER_LIMIT_S`.
+        """Its signature lines over a head. Blocks for some seconds at most.
 
         Raises:
             StaleError: It has signed another size; the error holds which.
@@ -74,29 +70,22 @@ class Witness:
             raise WitnessError(f"{self.name} shows what is no signed head: {error}") from error
         return note
 
-    def _send(self, method: str, path: str, body: bytes | None) -> bytes:
-        url = f"{self.url.rstrip('/')}/{path}"
-        if urllib.parse.urlsplit(url).scheme not in {"http", "https"}:
-            raise WitnessError(f"{self.name} has an address that is not HTTP")
-        request = urllib.request.Request(url, data=body, method=method)  # noqa: S310 - checked
+    def _send(self, method: Literal["GET", "POST"], path: str, body: bytes | None) -> bytes:
+        """The answer to a request; empty where there is nothing to get."""
         try:
-            with urllib.request.urlopen(request, timeout=ANSWER_LIMIT_S) as answer:  # noqa: S310
-                return bytes(answer.read(ANSWER_LIMIT_BYTES))
-        except urllib.error.HTTPError as error:
-            with error:
-                return self._refused(method, error.code, error.read(1000))
+            status, answer = exchange(method, f"{self.url.rstrip('/')}/{path}", body)
         except OSError as error:
             raise WitnessError(f"{self.name} cannot be reached: {error}") from error
-
-    def _refused(self, method: str, code: int, text: bytes) -> bytes:
-        if method == "GET" and code == 404:
+        if status == 200:
+            return answer
+        if status == 404 and method == "GET":
             return b""
-        if code == 409:
+        if status == 409:
             try:
-                size = parse_size(text.decode("ascii").strip())
+                size = parse_size(answer.decode("ascii").strip())
             except ValueError as error:
                 raise WitnessError(f"{self.name} does not say what it has signed") from error
             raise StaleError(size)
-        if code == 422:
+        if status == 422:
             raise InconsistentError(f"{self.name} refuses: the head does not continue its last one")
-        raise WitnessError(f"{self.name} answers with HTTP status {code}")
+        raise WitnessError(f"{self.name} answers with HTTP status {status}")

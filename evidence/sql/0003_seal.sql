@@ -85,6 +85,17 @@ CREATE TABLE evidence.seal_cosignature (
     FOREIGN KEY (log, size) REFERENCES evidence.seal_checkpoint
 );
 
+-- Answers of time stamping authorities (RFC 3161), DER, over the text of a head.
+CREATE TABLE evidence.seal_stamp (
+    log integer NOT NULL,
+    size bigint NOT NULL,
+    authority text NOT NULL,
+    response bytea NOT NULL,
+    stamped_at timestamptz NOT NULL,
+    PRIMARY KEY (log, size, authority),
+    FOREIGN KEY (log, size) REFERENCES evidence.seal_checkpoint
+);
+
 -- Keys of the salts, by chain and day of the record. Deleting one makes that day's payloads
 -- unprovable and unguessable. Keep them out of the long-lived backups of everything else.
 CREATE TABLE evidence.seal_key (
