@@ -24,7 +24,8 @@ from devices.instants import from_iso
 from evidence import seal_reader
 from evidence.audit import Audit, audit
 from evidence.database import describe
-from evidence.export import Asked, Exported, ExportError, export
+from evidence.export import Exported, export
+from evidence.export_folder import Asked, ExportError
 from evidence.log.notes import Checkpoint, parse_checkpoint
 from evidence.log.signing import VerifierKey
 from evidence.seal_store import Connection
@@ -159,10 +160,21 @@ def check_command(settings: Settings, *, as_json: bool) -> None:
 @click.option("--device", required=True, help="Whose records.")
 @click.option("--from", "from_text", required=True, metavar="INSTANT", help="First instant.")
 @click.option("--to", "to_text", required=True, metavar="INSTANT", help="Instant behind the last.")
+@click.option(
+    "--withhold",
+    multiple=True,
+    metavar="FROM/TO",
+    help="Show only the places of records between these instants, not their content.",
+)
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.pass_obj
 def export_command(
-    settings: Settings, device: str, from_text: str, to_text: str, folder: Path
+    settings: Settings,
+    device: str,
+    from_text: str,
+    to_text: str,
+    withhold: tuple[str, ...],
+    folder: Path,
 ) -> None:
     """Write the records of a device into FOLDER, with their proofs and a verifier.
 
@@ -174,7 +186,9 @@ def export_command(
     Example:
       cordon evidence export --device tag-1 --from 2026-11-23T18:00:00Z --to 2026-11-24T00:00:00Z out
     """  # noqa: D301
-    asked = Asked(device, _instant(from_text), _instant(to_text))
+    parts = (part.partition("/") for part in withhold)
+    withheld = tuple((_instant(start), _instant(end)) for start, _, end in parts)
+    asked = Asked(device, _instant(from_text), _instant(to_text), withheld)
     guard, witnesses = guard_of(settings), witnesses_of(settings)
     witness_keys = [key for witness in witnesses for key in witness.keys]
 

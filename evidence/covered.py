@@ -10,6 +10,7 @@ microseconds since 1970, documents as the text they were stored as.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -27,6 +28,10 @@ from evidence.partitions import DAY_US
 
 LAYOUT = 1
 """The newest layout: what new batches are sealed by."""
+
+
+FETCHED_AT_ONCE = 1_000
+"""Rows of a table made into payloads in one go."""
 
 
 class DamagedRowsError(RuntimeError):
@@ -197,7 +202,8 @@ async def fix_rows(connection: psycopg.AsyncConnection, span: Span) -> list[Row]
     for name, wire in _WIRE:
         if (copied[f"{name}_size"] != np.dtype(wire).itemsize).any():
             raise DamagedRowsError("stored fixes have empty columns, which no writer leaves empty")
-    return _fix_payloads(copied)
+    # In a thread, as below: other work on the event loop must not wait for a large batch.
+    return await asyncio.to_thread(_fix_payloads, copied)
 
 
 def _fix_payloads(copied: NDArray[np.void]) -> list[Row]:
@@ -222,13 +228,16 @@ async def record_rows(
     """The rows of another table that these transactions stored."""
     async with connection.cursor(binary=True) as cursor:
         await cursor.execute(_query_of(table), span)
-        while found := await cursor.fetchmany(1000):
-            for subject, day, *values in found:
-                yield (
-                    chain_of(table.name, subject),
-                    record_payload(table, values, layout),
-                    day,
-                )
+        while found := await cursor.fetchmany(FETCHED_AT_ONCE):
+            for row in await asyncio.to_thread(_record_rows, table, found, layout):
+                yield row
+
+
+def _record_rows(table: Covered, found: Sequence[Sequence[Any]], layout: int) -> list[Row]:
+    return [
+        (chain_of(table.name, subject), record_payload(table, values, layout), day)
+        for subject, day, *values in found
+    ]
 
 
 def record_payload(table: Covered, values: Sequence[Any], layout: int) -> bytes:

@@ -8,71 +8,23 @@ there, so that nothing can be left out unseen, and their content does not.
 
 from __future__ import annotations
 
-import itertools
-import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from importlib import resources
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from devices.instants import to_datetime, to_iso
+from devices.instants import to_datetime
 from evidence import seal_reader, seal_store
 from evidence.covered import Covered, covered_tables, rows_of
-from evidence.log.canonical import decode
+from evidence.export_folder import KINDS, Asked, Bundle, ExportError, Place, time_of, write_folder
 from evidence.log.headers import Header
-from evidence.log.leaves import FIX_PAYLOAD, Head, Leaf, chain_of, open_rows, seal
+from evidence.log.leaves import Head, Leaf, chain_of, open_rows, seal
 from evidence.log.merkle import Levels, hidden_ranges, range_hash
 from evidence.log.notes import Note, parse_note, parse_signature_line
 from evidence.log.signing import VerifierKey
 from evidence.seal_store import Connection, LogState, StoredBatch
 
-FORMAT = "cordon evidence 1"
-KINDS = ("fix", "event", "status", "refusal", "anomaly")
-"""What is exported of a device: tables whose chains are named by the device."""
-
-SILENCE_S = 300.0
-"""Time between two fixes from which `gaps.csv` lists it."""
-
 SPAN_DAYS_LIMIT = 366
-
-
-class ExportError(RuntimeError):
-    """Nothing can be exported as asked. The text is for people."""
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What is to be shown.
-
-    Attributes:
-        device: Whose records.
-        from_us, to_us: Of the record's own time: from the first to before the second.
-    """
-
-    device: str
-    from_us: int
-    to_us: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A leaf and where it stands: batch (of `_Bundle.batches`) and index in its tree."""
-
-    leaf: Leaf
-    batch: int
-    index: int
-    shown: bool
-
-
-@dataclass(slots=True)
-class _Bundle:
-    """What one log contributes."""
-
-    state: LogState
-    batches: list[dict[str, Any]] = field(default_factory=list)
-    numbers: list[int] = field(default_factory=list)
-    places: list[_Place] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +84,13 @@ async def export(
             for bundle in bundles
         ]
     shown = sum(place.shown for bundle in bundles for place in bundle.places)
-    if shown < wanted.rows:
+    sealed = sum(place.in_window for bundle in bundles for place in bundle.places)
+    if sealed < wanted.rows:
         raise ExportError(
-            f"{wanted.rows - shown} of {wanted.rows} records are not sealed yet. Try again in a "
+            f"{wanted.rows - sealed} of {wanted.rows} records are not sealed yet. Try again in a "
             "moment; `cordon evidence check` says what waits."
         )
-    _write(folder, asked, bundles, logs, wanted.older)
+    write_folder(folder, asked, bundles, logs, wanted.older)
     total = sum(len(bundle.places) for bundle in bundles)
     batches = sum(len(bundle.batches) for bundle in bundles)
     witnessed = all(log["witnessed"] for log in logs)
@@ -178,11 +131,9 @@ def _tables() -> list[Covered]:
     return [table for table in covered_tables() if table.name in KINDS]
 
 
-async def _bundle(
-    connection: Connection, state: LogState, asked: Asked, wanted: _Wanted
-) -> _Bundle:
+async def _bundle(connection: Connection, state: LogState, asked: Asked, wanted: _Wanted) -> Bundle:
     """Open the batches that hold what is wanted; derive those before them in their segments."""
-    bundle = _Bundle(state)
+    bundle = Bundle(state)
     first, last = min(w[0] for w in wanted.values()), max(w[1] for w in wanted.values())
     batches = await seal_reader.batches_of_transactions(connection, state.log, first, last)
     segment, heads = -1, dict[bytes, Head]()
@@ -220,7 +171,7 @@ async def _open(
     heads: dict[bytes, Head],
     asked: Asked,
     wanted: _Wanted,
-    bundle: _Bundle,
+    bundle: Bundle,
 ) -> None:
     rows, keys = await _prepared(connection, batch, heads)
     chains = {
@@ -242,8 +193,7 @@ async def _open(
     indices = [index for index, leaf in enumerate(leaves) if leaf.chain in chains]
     hidden = hidden_ranges(indices, tree.size)
     for index in indices:
-        shown = _is_asked(leaves[index], asked)
-        bundle.places.append(_Place(leaves[index], len(bundle.batches), index, shown))
+        bundle.places.append(_place(leaves[index], len(bundle.batches), index, asked))
     bundle.numbers.append(batch.number)
     bundle.batches.append(
         {
@@ -260,23 +210,15 @@ async def _anchor(connection: Connection, header: Header) -> str | None:
     return await seal_reader.anchor_text(connection, header.log, header.number, header.anchor)
 
 
-def _is_asked(leaf: Leaf, asked: Asked) -> bool:
+def _place(leaf: Leaf, batch: int, index: int, asked: Asked) -> Place:
     assert leaf.payload is not None, "it was just opened"
-    return asked.from_us <= time_of(leaf.payload) < asked.to_us
-
-
-def time_of(payload: bytes) -> int:
-    """The time of a record of `KINDS`, microseconds since 1970."""
-    if payload[0] == 1:
-        return int(FIX_PAYLOAD.unpack(payload)[2])
-    time_us = decode(payload)[2]  # layout, table, time
-    assert isinstance(time_us, int), "records of these kinds begin with their time"
-    return time_us
+    time_us = time_of(leaf.payload)
+    return Place(leaf, batch, index, asked.from_us <= time_us < asked.to_us, asked.shows(time_us))
 
 
 async def _log_part(
     connection: Connection,
-    bundle: _Bundle,
+    bundle: Bundle,
     log_keys: Sequence[VerifierKey],
     witness_keys: Sequence[VerifierKey],
     quorum: int,
@@ -305,92 +247,3 @@ async def _log_part(
         ],
         "batches": bundle.batches,
     }
-
-
-def _write(
-    folder: Path,
-    asked: Asked,
-    bundles: Sequence[_Bundle],
-    logs: Sequence[dict[str, Any]],
-    older: int,
-) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise ExportError(f"{folder} is not empty: name another folder.")
-        names = {chain_of(kind, asked.device): kind for kind in KINDS}
-        runs: list[dict[str, Any]] = []
-        with (folder / "records.jsonl").open("w") as file:
-            for number, bundle in enumerate(bundles):
-                for line in _lines(number, bundle, names, asked.device, runs):
-                    file.write(line + "\n")
-        document = {
-            "format": FORMAT,
-            "device": asked.device,
-            "from": to_iso(asked.from_us),
-            "to": to_iso(asked.to_us),
-            "older_than_the_log": older,
-            "runs": runs,
-            "logs": logs,
-        }
-        (folder / "proof.json").write_text(json.dumps(document, indent=1) + "\n")
-        for number, log in enumerate(logs):
-            _write_stamps(folder, number, log)
-        (folder / "gaps.csv").write_text(_gaps(bundles))
-        for name in ("verify.py", "README-export.txt"):
-            text = resources.files("evidence").joinpath(name).read_text()
-            (folder / name.replace("-export", "")).write_text(text)
-    except OSError as error:
-        raise ExportError(f"{folder} cannot be written: {error.strerror}.") from error
-
-
-def _write_stamps(folder: Path, number: int, log: dict[str, Any]) -> None:
-    """The head's text and the stamps over it as files, as OpenSSL takes them."""
-    if log["stamps"]:
-        text = parse_note(log["checkpoint"].encode()).text
-        (folder / f"head-{number}.txt").write_bytes(text.encode())
-    for index, stamp in enumerate(log["stamps"]):
-        (folder / f"head-{number}-{index}.tsr").write_bytes(bytes.fromhex(stamp["response"]))
-
-
-def _lines(
-    log: int,
-    bundle: _Bundle,
-    names: dict[bytes, str],
-    device: str,
-    runs: list[dict[str, Any]],
-) -> Iterable[str]:
-    """One line per leaf; a new run begins with each chain."""
-    chain = None
-    for place in bundle.places:
-        leaf = place.leaf
-        if leaf.chain != chain:
-            chain = leaf.chain
-            runs.append(
-                {
-                    "log": log,
-                    "kind": names[chain],
-                    "subject": device,
-                    "first": leaf.place,
-                    "before": leaf.before.hex(),
-                }
-            )
-        assert leaf.salt is not None
-        assert leaf.payload is not None
-        content = [leaf.salt.hex(), leaf.payload.hex()] if place.shown else [leaf.commitment.hex()]
-        yield json.dumps([len(runs) - 1, leaf.place, place.batch, place.index, *content])
-
-
-def _gaps(bundles: Sequence[_Bundle]) -> str:
-    """Silences between shown fixes, as a table for people."""
-    times = sorted(
-        time_of(place.leaf.payload)
-        for bundle in bundles
-        for place in bundle.places
-        if place.shown and place.leaf.payload and place.leaf.payload[0] == 1
-    )
-    lines = ["from,to,seconds"]
-    for before, after in itertools.pairwise(times):
-        if after - before >= SILENCE_S * 1_000_000:
-            lines.append(f"{to_iso(before)},{to_iso(after)},{(after - before) / 1e6:.1f}")
-    return "\n".join(lines) + "\n"

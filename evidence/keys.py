@@ -154,6 +154,6 @@ class Guard:
         except (OSError, ValueError) as error:
             raise KeyFileError(
                 f"{self._path} holds what the log has signed and cannot be read. Without it a "
-                "second history could be signed: bring it back, or begin a new log with "
-                "`cordon evidence recover`."
+                "second history could be signed: bring it back. If it is lost, remove it and begin a "
+                "new log with `cordon evidence recover`."
             ) from error

@@ -15,7 +15,10 @@ import pytest
 
 from devices.reports import Event, Message, Refusal
 from evidence import sealing
-from evidence.export import Asked, Exported, ExportError, export
+from evidence.covered import fix_rows
+from evidence.export import Exported, export
+from evidence.export_folder import Asked, ExportError, time_of
+from evidence.log.leaves import chain_of
 from evidence.log.signing import VerifierKey
 from evidence.store import Store
 from tests.evidence.conftest import Probe
@@ -98,6 +101,29 @@ async def test_an_export_proves_itself(exported: tuple[Path, Path], tmp_path: Pa
     assert code == NOT_WITNESSED  # the folder cannot vouch for its own keys
     assert not found["keys_given"]
     assert verify(folder, "--keys", trusted, "--witnesses", 3)[0] == NOT_WITNESSED
+
+
+async def test_what_is_withheld_is_not_in_the_folder(
+    store: Store, probe: Probe, tmp_path: Path
+) -> None:
+    for number in range(1, 5):
+        await store_some(store, number)
+        await sealer_of(probe.dsn, tmp_path).turn()
+    start, end = NOW_US + 2_000_000, NOW_US + 5_000_000
+    asked = Asked("tag-1", start, end, ((NOW_US + 3_000_001, NOW_US + 3_000_003),))
+    done = await written(probe.dsn, tmp_path / "out", asked, [])
+    assert (done.shown, done.withheld) == (10, 2)
+    async with await psycopg.AsyncConnection.connect(probe.dsn, autocommit=True) as connection:
+        payloads = [row[1] for row in await fix_rows(connection, (0, 1 << 62))]
+    whole = "".join(
+        file.read_text() for file in (tmp_path / "out").iterdir() if file.name != "verify.py"
+    )
+    mine = [payload for payload in payloads if payload[1:33] == chain_of("fix", "tag-1")]
+    shown = [payload for payload in mine if asked.shows(time_of(payload))]
+    assert len(shown) == 10
+    assert {payload for payload in payloads if payload.hex() in whole} == set(shown)
+    code, found = verify(tmp_path / "out")
+    assert (code, found["runs"][0]["withheld"]) == (NOT_WITNESSED, [10, 11])
 
 
 def change_records(change: Callable[[list[list[Any]]], None]) -> Callable[[Path], None]:
@@ -186,6 +212,7 @@ FORGERIES: dict[str, tuple[Callable[[Path], None], int]] = {
 }
 
 
+@pytest.mark.parametrize("exported", [360], indirect=True)
 async def test_forgeries_are_found(exported: tuple[Path, Path], tmp_path: Path) -> None:
     folder, trusted = exported
     for number, (name, (forge, wanted)) in enumerate(FORGERIES.items()):

@@ -9,7 +9,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from evidence.export import Asked, export
+from evidence.export import export
+from evidence.export_folder import Asked
 from evidence.keys import Guard
 from evidence.sealer import Sealer
 from evidence.store import Store
