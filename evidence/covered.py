@@ -11,7 +11,7 @@ microseconds since 1970, documents as the text they were stored as.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -246,27 +246,37 @@ def record_payload(table: Covered, values: Sequence[Any], layout: int) -> bytes:
 
 
 async def rows_of(
-    connection: psycopg.AsyncConnection, span: Span, layout: int = LAYOUT
+    connection: psycopg.AsyncConnection,
+    span: Span,
+    layout: int = LAYOUT,
+    among: Collection[str] | None = None,
 ) -> list[Row]:
     """All rows of all covered tables that these transactions stored, by a layout.
+
+    Args:
+        connection: In a transaction.
+        span: The transactions.
+        layout: How payloads are made.
+        among: Tables that alone have such rows, where that is known; each costs a search.
 
     Raises:
         DamagedRowsError: They are not as the schema wants them, or the layout is not known.
     """
     if layout not in RECORDS:
         raise DamagedRowsError(f"layout {layout} is not known to this version")
-    rows = await fix_rows(connection, span)
+    rows = await fix_rows(connection, span) if among is None or FIX.name in among else []
     for table in RECORDS[layout]:
-        rows += [row async for row in record_rows(connection, table, span, layout)]
+        if among is None or table.name in among:
+            rows += [row async for row in record_rows(connection, table, span, layout)]
     return rows
 
 
 async def stored_per_transaction(
     connection: psycopg.AsyncConnection, span: Span
-) -> list[tuple[int, int]]:
-    """Transactions of a span that stored covered rows, and how many, in order."""
+) -> list[tuple[int, int, list[str]]]:
+    """Transactions of a span that stored covered rows, in order: how many, in which tables."""
     cursor = await connection.execute(_COUNTS, {"from": span[0], "to": span[1]})
-    return [(int(row[0]), int(row[1])) for row in await cursor.fetchall()]
+    return [(int(row[0]), int(row[1]), row[2]) for row in await cursor.fetchall()]
 
 
 def covered_tables(layout: int = LAYOUT) -> tuple[Covered, ...]:
@@ -303,13 +313,13 @@ _FIXES = sql.SQL(
 ).format(columns=sql.SQL(", ").join(sql.Identifier(name) for name, _ in _WIRE[1:]))
 
 _COUNTS = sql.SQL(
-    "SELECT stored_in, sum(n)::int8 FROM ({}) AS every GROUP BY stored_in ORDER BY stored_in"
+    "SELECT stored_in, sum(n)::int8, array_agg(name) FROM ({}) AS every GROUP BY stored_in ORDER BY stored_in"
 ).format(
     sql.SQL(" UNION ALL ").join(
         sql.SQL(
-            "SELECT stored_in, count(*) AS n FROM evidence.{} "
+            "SELECT stored_in, count(*) AS n, {}::text AS name FROM evidence.{} "
             "WHERE stored_in >= %(from)s AND stored_in < %(to)s GROUP BY 1"
-        ).format(sql.Identifier(table.name))
+        ).format(sql.Literal(table.name), sql.Identifier(table.name))
         for table in covered_tables()
     )
 )

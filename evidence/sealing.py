@@ -117,8 +117,8 @@ async def seal_batch(
             state = await seal_store.newest_log(connection)
             if state is None or state.fence != fence:
                 raise FencedError("another sealer has taken over")
-            span, behind = await _next_span(connection, state)
-            rows = await rows_of(connection, span)
+            span, tables, behind = await _next_span(connection, state)
+            rows = await rows_of(connection, span, LAYOUT, tables)
             state = await _append(
                 connection, state, span, rows, max(now_us, state.closed_us), program
             )
@@ -129,8 +129,8 @@ async def seal_batch(
     return SealedBatch(state, len(rows), behind)
 
 
-async def _next_span(connection: Connection, state: LogState) -> tuple[Span, bool]:
-    """The transactions of the next batch, and whether there are rows behind it already."""
+async def _next_span(connection: Connection, state: LogState) -> tuple[Span, set[str], bool]:
+    """The transactions of the next batch, the tables they stored rows in, and whether more wait."""
     horizon = await seal_store.ended_transactions(connection)
     start = state.next_transaction
     if horizon < start:
@@ -143,15 +143,16 @@ async def _next_span(connection: Connection, state: LogState) -> tuple[Span, boo
     end = min(horizon, start + width)
     while not (counts := await stored_per_transaction(connection, (start, end))):
         if end == horizon:
-            return (start, end), False
+            return (start, end), set(), False
         width *= 2
         end = min(horizon, start + width)
-    total = 0
-    for transaction, rows in counts:
+    total, tables = 0, set[str]()
+    for transaction, rows, names in counts:
         if total and total + rows > ROWS_LIMIT:
-            return (start, transaction), True
+            return (start, transaction), tables, True
         total += rows
-    return (start, end), end < horizon
+        tables.update(names)
+    return (start, end), tables, end < horizon
 
 
 async def _append(
