@@ -32,6 +32,8 @@ class EvidenceReport(msgspec.Struct, frozen=True):
         seal_us_per_row: Salt, commitment, chain and tree.
         rows_per_s: The same, as rows in a second.
         verify_rows_per_s: The stand-alone verifier: reading, commitments, chains, trees.
+        pymerkle_rows_per_s: pymerkle's tree in memory over the same payloads: no salts, no
+            commitments, no chains. None where it is not installed.
     """
 
     rows: int
@@ -39,6 +41,7 @@ class EvidenceReport(msgspec.Struct, frozen=True):
     seal_us_per_row: float
     rows_per_s: float
     verify_rows_per_s: float
+    pymerkle_rows_per_s: float | None
 
 
 def run_evidence(rows: int, tell: Callable[[str], None]) -> Result:
@@ -56,17 +59,21 @@ def run_evidence(rows: int, tell: Callable[[str], None]) -> Result:
     tell("Verifying")
     lines, runs, batch = _exported(fixes, keys)
     verify_s = _fastest_s(lambda: _verified(lines, runs, batch))
+    peer_s = _pymerkle_s(fixes)
     report = EvidenceReport(
         rows=rows,
         devices=DEVICES,
         seal_us_per_row=seal_s / rows * 1e6,
         rows_per_s=rows / seal_s,
         verify_rows_per_s=rows / verify_s,
+        pymerkle_rows_per_s=rows / peer_s if peer_s else None,
     )
     table = [
         ["seal", shown(report.seal_us_per_row), shown(report.rows_per_s)],
         ["verify", shown(1e6 / report.verify_rows_per_s), shown(report.verify_rows_per_s)],
     ]
+    if peer_s:
+        table.append(["pymerkle (tree alone)", shown(peer_s / rows * 1e6), shown(rows / peer_s)])
     line = f"{rows} fixes of {DEVICES} devices in one batch, one core, best of {ROUNDS}"
     return Result(report, line, [(["", "us_per_row", "rows_per_s"], table)])
 
@@ -112,6 +119,22 @@ def _verified(lines: list[str], runs: list[dict[str, Any]], batch: dict[str, Any
     verifier.read_runs(lines, runs, [[opened]])
     root = verifier.tree_root(opened["leaves"], opened["rows"], opened["hashes"])
     assert root == opened["root"], "the verifier finds the root that was sealed"
+
+
+def _pymerkle_s(fixes: list[Row]) -> float | None:
+    """Seconds that the peer takes; None without it."""
+    try:
+        pymerkle = import_module("pymerkle")  # a package of the tests
+    except ImportError:
+        return None
+
+    def append() -> None:
+        tree = pymerkle.InmemoryTree(algorithm="sha256")
+        for _, payload, _ in fixes:
+            tree.append_entry(payload)
+        tree.get_root()
+
+    return _fastest_s(append)
 
 
 def _fastest_s(act: Callable[[], object]) -> float:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import structlog
+
 from cordon import __version__
 from cordon.errors import CordonError
 from cordon.settings import Settings
@@ -15,6 +17,8 @@ from evidence.sealer import Sealer
 from evidence.timestamps import Authority, Stamper, read_roots
 from evidence.witness_client import Witness
 
+log = structlog.get_logger("seal")
+
 BUILD = f"cordon {__version__}"
 
 
@@ -24,7 +28,15 @@ def sealer_in_service(settings: Settings, dsn: str, clock: Clock) -> Sealer | No
     Raises:
         CordonError: As `sealer_of`.
     """
-    return sealer_of(settings, dsn, clock) if settings.evidence.sealer == "service" else None
+    if settings.evidence.sealer != "service":
+        return None
+    if not settings.evidence.witnesses:
+        log.info(
+            "no_witnesses",
+            meaning="the log proves what this installation signed, not that nobody rewrote it",
+            what_to_do="name some in evidence.witnesses; docs/evidence.md says how",
+        )
+    return sealer_of(settings, dsn, clock)
 
 
 def sealer_of(settings: Settings, dsn: str, clock: Clock) -> Sealer:

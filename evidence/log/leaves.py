@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 KEY_BYTES = 32
@@ -112,14 +112,18 @@ def commitment_of(salt: bytes, payload: bytes) -> bytes:
     return hashlib.sha256(b"\x02" + salt + payload).digest()
 
 
-def in_order(rows: Iterable[Row]) -> Iterator[Row]:
-    """Rows as a batch has them: by chain, then by payload."""
+def in_order(rows: Iterable[Row]) -> list[tuple[bytes, list[tuple[bytes, int]]]]:
+    """Rows as a batch has them: by chain, then by payload; each chain with payloads and days."""
     chains: dict[bytes, list[tuple[bytes, int]]] = {}
     for chain, payload, day in rows:
-        chains.setdefault(chain, []).append((payload, day))
-    for chain in sorted(chains):
-        for payload, day in sorted(chains[chain]):
-            yield chain, payload, day
+        found = chains.get(chain)
+        if found is None:
+            chains[chain] = [(payload, day)]
+        else:
+            found.append((payload, day))
+    for payloads in chains.values():
+        payloads.sort()
+    return sorted(chains.items())
 
 
 def seal(
@@ -137,24 +141,18 @@ def seal(
     """
     sha256, blake2b, pack = hashlib.sha256, hashlib.blake2b, _PLACE.pack
     leaves: list[bytes] = []
-    chain, day, key, place, leaf = b"", None, b"", 0, b""
-    for row_chain, payload, row_day in in_order(rows):
-        if row_chain != chain:
-            if chain:
-                heads[chain] = Head(place, leaf)
-            chain, day = row_chain, None
-            head = heads.get(chain) or Head.of_new(chain)
-            place, leaf = head.length, head.leaf
-        if row_day != day:
-            day = row_day
-            key = _key(keys, chain, day)
-        place += 1
-        number = pack(place)
-        salt = blake2b(number, key=key, digest_size=SALT_BYTES).digest()
-        commitment = sha256(b"\x02" + salt + payload).digest()
-        leaf = sha256(b"\x00" + leaf + number + commitment).digest()
-        leaves.append(leaf)
-    if chain:
+    for chain, payloads in in_order(rows):
+        head = heads.get(chain) or Head.of_new(chain)
+        place, leaf, key, key_day = head.length, head.leaf, b"", None
+        for payload, day in payloads:
+            if day != key_day:
+                key, key_day = _key(keys, chain, day), day
+            place += 1
+            number = pack(place)
+            salt = blake2b(number, key=key, digest_size=SALT_BYTES).digest()
+            commitment = sha256(b"\x02" + salt + payload).digest()
+            leaf = sha256(b"\x00" + leaf + number + commitment).digest()
+            leaves.append(leaf)
         heads[chain] = Head(place, leaf)
     return leaves
 
@@ -168,13 +166,15 @@ def open_rows(
         KeyDestroyedError: A key is missing.
     """
     leaves = []
-    for chain, payload, day in in_order(rows):
+    for chain, payloads in in_order(rows):
         head = heads.get(chain) or Head.of_new(chain)
-        place = head.length + 1
-        salt = salt_of(_key(keys, chain, day), place)
-        leaf = Leaf(chain, head.leaf, place, commitment_of(salt, payload), salt, payload)
-        heads[chain] = Head(place, leaf.hash)
-        leaves.append(leaf)
+        for payload, day in payloads:
+            place = head.length + 1
+            salt = salt_of(_key(keys, chain, day), place)
+            leaf = Leaf(chain, head.leaf, place, commitment_of(salt, payload), salt, payload)
+            head = Head(place, leaf.hash)
+            leaves.append(leaf)
+        heads[chain] = head
     return leaves
 
 

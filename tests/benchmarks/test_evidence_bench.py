@@ -25,4 +25,5 @@ def test_a_person_reads_a_table() -> None:
         "us_per_row",
         "seal",
         "verify",
+        "pymerkle",
     ]

@@ -18,8 +18,10 @@ from click.testing import CliRunner, Result
 
 from cordon.cli import cordon
 from cordon.embedded.ports import free_port
+from devices.instants import to_iso
 from evidence.store import Store
 from tests.conftest import Database
+from tests.evidence.samples import NOW_US
 from tests.evidence.sealing_world import store_some
 
 pytestmark = pytest.mark.timeout(180)
@@ -124,6 +126,20 @@ def test_sealed_witnessed_killed_and_checked(
     assert "witnessed up to 4" in sealed.stdout
     code, found = checked(environment)
     assert (code, found["findings"], found["batches"]) == (0, [], 4)
+
+    keys = tmp_path / "keys"
+    keys.write_text("\n".join([*logs.read_text().split(), *witnesses[1].setting["keys"]]))
+    out = str(tmp_path / "out")
+    window = ("--from", to_iso(NOW_US), "--to", to_iso(NOW_US + 60_000_000))
+    done = invoke(environment, "evidence", "export", "--device", "tag-1", *window, out)
+    assert done.exit_code == 0, done.output
+    assert "holds 8 records and the places of 0 withheld ones" in done.stdout
+    trusting = ("--keys", str(keys), "--json")
+    assert invoke(environment, "evidence", "verify", out, *trusting).exit_code == 3
+    keys.write_text(keys.read_text() + "\n" + "\n".join(witnesses[2].setting["keys"]))
+    assert invoke(environment, "evidence", "verify", out, *trusting).exit_code == 0
+    again = invoke(environment, "evidence", "export", "--device", "tag-1", *window, out)
+    assert "is not empty" in str(again.exception)
 
     with psycopg.connect(database.dsn) as connection:
         connection.execute("UPDATE evidence.fix SET lat_e7 = lat_e7 + 1 WHERE device = 'tag-1'")
