@@ -121,7 +121,7 @@ def recover_command(settings: Settings, actor: str, reason: str) -> None:
 def check_command(settings: Settings, *, as_json: bool) -> None:
     """Check the whole database against its log, and the log against its witnesses.
 
-    Every leaf is derived anew; takes some seconds for a million rows. Ends with 1 if anything is
+    Every leaf is derived anew; takes half a minute for a million rows. Ends with 1 if anything is
     not as it was sealed.
     """
     guard, witnesses = guard_of(settings), witnesses_of(settings)

@@ -12,13 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from evidence import seal_reader, seal_store
-from evidence.covered import DamagedRowsError, covered_tables, rows_of
+from evidence.covered import DamagedRowsError, covered_tables
 from evidence.log.headers import Header, HeaderFormatError
 from evidence.log.leaves import Head, KeyDestroyedError, seal
-from evidence.log.merkle import Levels, leaf_hash, root_of
+from evidence.log.merkle import Levels, leaf_hash, range_hash, root_of
 from evidence.log.notes import Checkpoint, NoteFormatError, parse_note
 from evidence.log.signing import SignatureError, VerifierKey, open_checkpoint
 from evidence.seal_store import Connection, LogState, StoredBatch
+from evidence.sealed_rows import Reread, reread
 
 BATCHES_AT_ONCE = 500
 
@@ -47,9 +48,10 @@ class _Log:
 
     state: LogState
     leaves: list[bytes] = field(default_factory=list)
+    tree: Levels = field(default_factory=lambda: Levels([]))
 
     def root_at(self, size: int) -> bytes:
-        return root_of(self.leaves[:size])
+        return range_hash((0, size), self.tree.node)
 
 
 async def audit(
@@ -96,13 +98,13 @@ async def _derive(
             found.findings.append(
                 f"{log.state.origin}: batches are missing between {first} and {last}"
             )
-        for batch in stored:
-            where = f"{log.state.origin}, batch {batch.number}"
-            header = _header_of(batch, before, end, where, found)
-            log.leaves.append(leaf_hash(batch.header))
+        async for one in reread(connection, stored):
+            where = f"{log.state.origin}, batch {one.batch.number}"
+            header = _header_of(one.batch, before, end, where, found)
+            log.leaves.append(leaf_hash(one.batch.header))
             if header is not None:
-                await _check_rows(connection, batch, header, chains, where, found)
-            before, end = header, batch.span[1]
+                await _check_rows(one, header, chains, where, found)
+            before, end = header, one.batch.span[1]
     if end is not None and end != log.state.next_transaction:
         found.findings.append(f"{log.state.origin}: rows behind the last batch are skipped")
 
@@ -119,6 +121,8 @@ def _header_of(
         found.findings.append(f"{where}: its header is of another batch")
     if before is not None and header.opened_us != before.closed_us:
         found.findings.append(f"{where}: it does not begin where the one before ended")
+    if batch.span[0] > batch.span[1]:
+        found.findings.append(f"{where}: its transactions run backwards")
     if end is not None and batch.span[0] != end:
         found.findings.append(f"{where}: transactions between it and the one before are skipped")
     if hashlib.sha256(batch.program.encode()).digest() != header.program:
@@ -129,18 +133,12 @@ def _header_of(
 
 
 async def _check_rows(
-    connection: Connection,
-    batch: StoredBatch,
-    header: Header,
-    chains: dict[bytes, Head],
-    where: str,
-    found: Audit,
+    one: Reread, header: Header, chains: dict[bytes, Head], where: str, found: Audit
 ) -> None:
     try:
-        rows = await rows_of(connection, batch.span, batch.layout)
-        wanted = {(chain, day) for chain, _, day in rows}
-        keys = await seal_store.keys_of(connection, wanted)
-        leaves = await asyncio.to_thread(seal, rows, chains, keys)
+        if one.damage is not None:
+            raise one.damage
+        leaves = await asyncio.to_thread(seal, one.rows, chains, one.keys)
     except (DamagedRowsError, KeyDestroyedError) as error:
         found.findings.append(f"{where}: {error}")
         return
@@ -157,6 +155,7 @@ async def _check_tree(
     connection: Connection, log: _Log, keys: tuple[VerifierKey, ...], found: Audit
 ) -> None:
     """See that every signed head is one of this log, and that stored nodes are its nodes."""
+    log.tree = tree = Levels(log.leaves)
     notes = await seal_reader.all_checkpoints(connection, log.state.log)
     if log.state.size and not notes:
         found.findings.append(f"{log.state.origin}: no head was ever signed")
@@ -171,7 +170,6 @@ async def _check_tree(
             found.findings.append(f"{where}: the signed head is another one")
         elif size > len(log.leaves) or head.root != log.root_at(size):
             found.findings.append(f"{where}: the batches do not lead to the root that was signed")
-    tree = Levels(log.leaves)
     async for at, node in seal_reader.all_nodes(connection, log.state.log):
         if (at[1] + 1) << at[0] > tree.size or tree.node(at) != node:
             found.findings.append(f"{log.state.origin}: a stored node of its tree is false")

@@ -156,6 +156,9 @@ FIX = Covered("fix", "device", "time", ())
 Span = tuple[int, int]
 """Transactions from the first to before the second."""
 
+Stored = tuple[int, Row]
+"""A row, and the transaction that stored it."""
+
 _WIRE = (
     ("chain", "S32"),
     ("time", ">i8"),
@@ -176,9 +179,10 @@ _WIRE = (
     ("charging", ">i2"),
     ("buffered", "u1"),
 )
+_COPIED = (*_WIRE, ("stored_in", ">i8"))
 _FIX_COPY = np.dtype(
     [("fields", ">i2")]
-    + [pair for name, wire in _WIRE for pair in ((f"{name}_size", ">i4"), (name, wire))]
+    + [pair for name, wire in _COPIED for pair in ((f"{name}_size", ">i4"), (name, wire))]
 )
 _FIX_BYTES = np.dtype([("version", "u1")] + [(name, wire) for name, wire in _WIRE])
 _COPY_HEADER_BYTES = 19
@@ -186,27 +190,26 @@ _COPY_TRAILER = b"\xff\xff"
 assert _FIX_BYTES.itemsize == FIX_PAYLOAD.size, "one layout, said twice"
 
 
-async def fix_rows(connection: psycopg.AsyncConnection, span: Span) -> list[Row]:
+async def fix_rows(connection: psycopg.AsyncConnection, span: Span) -> list[Stored]:
     """The fixes that these transactions stored.
 
     Raises:
         DamagedRowsError: They are not as the schema wants them.
     """
-    parts = []
     async with connection.cursor() as cursor, cursor.copy(_FIXES, span) as out:
         parts = [bytes(part) async for part in out]
     body = b"".join(parts)[_COPY_HEADER_BYTES : -len(_COPY_TRAILER)]
     if len(body) % _FIX_COPY.itemsize:
         raise DamagedRowsError("stored fixes have empty columns, which no writer leaves empty")
     copied = np.frombuffer(body, _FIX_COPY)
-    for name, wire in _WIRE:
+    for name, wire in _COPIED:
         if (copied[f"{name}_size"] != np.dtype(wire).itemsize).any():
             raise DamagedRowsError("stored fixes have empty columns, which no writer leaves empty")
     # In a thread, as below: other work on the event loop must not wait for a large batch.
     return await asyncio.to_thread(_fix_payloads, copied)
 
 
-def _fix_payloads(copied: NDArray[np.void]) -> list[Row]:
+def _fix_payloads(copied: NDArray[np.void]) -> list[Stored]:
     packed = np.empty(len(copied), _FIX_BYTES)
     packed["version"] = FIX_VERSION
     for name, _ in _WIRE:
@@ -214,17 +217,18 @@ def _fix_payloads(copied: NDArray[np.void]) -> list[Row]:
     for name in ("time", "received_at"):
         packed[name] += POSTGRES_EPOCH_US
     days = (packed["time"] // DAY_US).tolist()
+    stored = copied["stored_in"].tolist()
     data, width = packed.tobytes(), _FIX_BYTES.itemsize
     starts = range(0, len(data), width)
     return [
-        (data[at + 1 : at + 33], data[at : at + width], day)
-        for at, day in zip(starts, days, strict=True)
+        (transaction, (data[at + 1 : at + 33], data[at : at + width], day))
+        for at, day, transaction in zip(starts, days, stored, strict=True)
     ]
 
 
 async def record_rows(
     connection: psycopg.AsyncConnection, table: Covered, span: Span, layout: int
-) -> AsyncIterator[Row]:
+) -> AsyncIterator[Stored]:
     """The rows of another table that these transactions stored."""
     async with connection.cursor(binary=True) as cursor:
         await cursor.execute(_query_of(table), span)
@@ -233,10 +237,13 @@ async def record_rows(
                 yield row
 
 
-def _record_rows(table: Covered, found: Sequence[Sequence[Any]], layout: int) -> list[Row]:
+def _record_rows(table: Covered, found: Sequence[Sequence[Any]], layout: int) -> list[Stored]:
     return [
-        (chain_of(table.name, subject), record_payload(table, values, layout), day)
-        for subject, day, *values in found
+        (
+            transaction,
+            (chain_of(table.name, subject), record_payload(table, values, layout), day),
+        )
+        for transaction, subject, day, *values in found
     ]
 
 
@@ -245,12 +252,12 @@ def record_payload(table: Covered, values: Sequence[Any], layout: int) -> bytes:
     return encode([layout, table.name, *values])
 
 
-async def rows_of(
+async def stored_rows(
     connection: psycopg.AsyncConnection,
     span: Span,
     layout: int = LAYOUT,
     among: Collection[str] | None = None,
-) -> list[Row]:
+) -> list[Stored]:
     """All rows of all covered tables that these transactions stored, by a layout.
 
     Args:
@@ -271,6 +278,13 @@ async def rows_of(
     return rows
 
 
+async def rows_of(
+    connection: psycopg.AsyncConnection, span: Span, among: Collection[str] | None = None
+) -> list[Row]:
+    """The same rows by the newest layout, without the transactions."""
+    return [row for _, row in await stored_rows(connection, span, LAYOUT, among)]
+
+
 async def stored_per_transaction(
     connection: psycopg.AsyncConnection, span: Span
 ) -> list[tuple[int, int, list[str]]]:
@@ -289,7 +303,7 @@ def _query_of(table: Covered) -> sql.Composed:
     if table.subject:
         subject = sql.SQL("coalesce({}, '')").format(sql.Identifier(table.subject))
     return sql.SQL(
-        "SELECT {subject}, (floor(evidence.us({time}) / {day}::numeric))::int4, {columns} "
+        "SELECT stored_in, {subject}, (floor(evidence.us({time}) / {day}::numeric))::int4, {columns} "
         "FROM evidence.{table} WHERE stored_in >= %s AND stored_in < %s"
     ).format(
         subject=subject,
@@ -310,7 +324,7 @@ def _column(name: str, kind: str) -> sql.Composable:
 _FIXES = sql.SQL(
     "COPY (SELECT sha256('\\x66697800'::bytea || convert_to(device, 'UTF8')), {columns} "
     "FROM evidence.fix WHERE stored_in >= %s AND stored_in < %s) TO STDOUT (FORMAT BINARY)"
-).format(columns=sql.SQL(", ").join(sql.Identifier(name) for name, _ in _WIRE[1:]))
+).format(columns=sql.SQL(", ").join(sql.Identifier(name) for name, _ in _COPIED[1:]))
 
 _COUNTS = sql.SQL(
     "SELECT stored_in, sum(n)::int8, array_agg(name) FROM ({}) AS every GROUP BY stored_in ORDER BY stored_in"

@@ -15,14 +15,15 @@ from typing import Any
 
 from devices.instants import to_datetime
 from evidence import seal_reader, seal_store
-from evidence.covered import Covered, covered_tables, rows_of
+from evidence.covered import Covered, covered_tables
 from evidence.export_folder import KINDS, Asked, Bundle, ExportError, Place, time_of, write_folder
 from evidence.log.headers import Header
 from evidence.log.leaves import Head, Leaf, chain_of, open_rows, seal
 from evidence.log.merkle import Levels, hidden_ranges, range_hash
 from evidence.log.notes import Note, parse_note, parse_signature_line
 from evidence.log.signing import VerifierKey
-from evidence.seal_store import Connection, LogState, StoredBatch
+from evidence.seal_store import Connection, LogState
+from evidence.sealed_rows import Reread, reread
 
 SPAN_DAYS_LIMIT = 366
 
@@ -136,44 +137,34 @@ async def _bundle(connection: Connection, state: LogState, asked: Asked, wanted:
     bundle = Bundle(state)
     first, last = min(w[0] for w in wanted.values()), max(w[1] for w in wanted.values())
     batches = await seal_reader.batches_of_transactions(connection, state.log, first, last)
+    if batches:
+        earlier = await seal_store.batches_between(
+            connection, state.log, batches[0].segment, batches[0].number - 1
+        )
+        batches = [*earlier, *batches]
     segment, heads = -1, dict[bytes, Head]()
-    for batch in batches:
-        if batch.segment != segment:
-            segment, heads = batch.segment, {}
-            for earlier in await seal_store.batches_between(
-                connection, state.log, segment, batch.number - 1
-            ):
-                await _derive(connection, earlier, heads)
-        await _open(connection, batch, heads, asked, wanted, bundle)
+    async for one in reread(connection, batches):
+        if one.damage is not None:
+            raise ExportError(f"Stored rows are damaged: {one.damage}") from one.damage
+        if one.batch.segment != segment:
+            segment, heads = one.batch.segment, {}
+        new = {chain for chain, _, _ in one.rows} - heads.keys()
+        heads.update(await seal_store.heads_at(connection, state.log, segment, new))
+        await _open(connection, one, heads, asked, wanted, bundle)
     bundle.places.sort(key=lambda place: (place.leaf.chain, place.leaf.place))
     return bundle
 
 
-async def _derive(connection: Connection, batch: StoredBatch, heads: dict[bytes, Head]) -> None:
-    rows, keys = await _prepared(connection, batch, heads)
-    seal(rows, heads, keys)
-
-
-async def _prepared(
-    connection: Connection, batch: StoredBatch, heads: dict[bytes, Head]
-) -> tuple[list[tuple[bytes, bytes, int]], dict[tuple[bytes, int], bytes]]:
-    """The rows of a batch and their keys; heads of chains that the segment meets for the first time."""
-    rows = await rows_of(connection, batch.span, batch.layout)
-    new = {chain for chain, _, _ in rows} - heads.keys()
-    heads.update(await seal_store.heads_at(connection, batch.log, batch.segment, new))
-    keys = await seal_store.keys_of(connection, {(chain, day) for chain, _, day in rows})
-    return rows, keys
-
-
 async def _open(
     connection: Connection,
-    batch: StoredBatch,
+    one: Reread,
     heads: dict[bytes, Head],
     asked: Asked,
     wanted: _Wanted,
     bundle: Bundle,
 ) -> None:
-    rows, keys = await _prepared(connection, batch, heads)
+    """Follow the chains through a batch; if it holds what is wanted, add it to the bundle."""
+    batch, rows, keys = one.batch, one.rows, one.keys
     chains = {
         chain
         for chain, (first, last) in wanted.items()

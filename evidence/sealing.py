@@ -118,7 +118,7 @@ async def seal_batch(
             if state is None or state.fence != fence:
                 raise FencedError("another sealer has taken over")
             span, tables, behind = await _next_span(connection, state)
-            rows = await rows_of(connection, span, LAYOUT, tables)
+            rows = await rows_of(connection, span, tables)
             state = await _append(
                 connection, state, span, rows, max(now_us, state.closed_us), program
             )

@@ -114,7 +114,7 @@ async def test_what_is_withheld_is_not_in_the_folder(
     done = await written(probe.dsn, tmp_path / "out", asked, [])
     assert (done.shown, done.withheld) == (10, 2)
     async with await psycopg.AsyncConnection.connect(probe.dsn, autocommit=True) as connection:
-        payloads = [row[1] for row in await fix_rows(connection, (0, 1 << 62))]
+        payloads = [row[1] for _, row in await fix_rows(connection, (0, 1 << 62))]
     whole = "".join(
         file.read_text() for file in (tmp_path / "out").iterdir() if file.name != "verify.py"
     )
