@@ -308,6 +308,28 @@ def faults(*, quick: bool, only: tuple[str, ...], page: Path | None, as_json: bo
     _print_result(faults.result_of(report), as_json=as_json)
 
 
+@bench.command()
+@click.option(
+    "--rows",
+    type=click.IntRange(1_000, 1_000_000),
+    default=20_000,
+    show_default=True,
+    help="Fixes in the batch.",
+)
+@_JSON
+def evidence(rows: int, *, as_json: bool) -> None:
+    """What sealing and verifying a fix costs, on one core.
+
+    Sealing is salt, commitment, chain and tree; verifying is the stand-alone verifier over an
+    export of all of them. Reading from the database is not in it.
+    """
+    from benchmarks.evidence_log import run_evidence  # noqa: PLC0415 - only when asked for
+
+    with _telling() as tell:
+        result = run_evidence(rows, tell)
+    _print_result(result, as_json=as_json)
+
+
 @contextmanager
 def _telling() -> Iterator[Callable[[str], None]]:
     """Where progress goes: to a person at a terminal. What is wrong with a file ends the command."""

@@ -17,8 +17,10 @@ from cordon.device_commands import device
 from cordon.device_health_commands import health
 from cordon.doctor_command import doctor
 from cordon.errors import CordonError
+from cordon.evidence_commands import evidence
 from cordon.settings import Settings, describe, load_settings
 from cordon.simulate_commands import simulate
+from cordon.witness_command import witness
 
 
 @click.group(
@@ -193,7 +195,9 @@ cordon.add_command(ca)
 cordon.add_command(caseload)
 cordon.add_command(device)
 cordon.add_command(doctor)
+cordon.add_command(evidence)
 cordon.add_command(simulate)
+cordon.add_command(witness)
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from cordon.parts import Parts
+from evidence.sealer import Sealer
 
 if TYPE_CHECKING:  # a type stub; there is no such module at run time
     from _typeshed import DataclassInstance
@@ -87,6 +88,8 @@ class _PartsCollector(Collector):
             parts.supervisor.restarts,
         )
         yield from self._gauges()
+        if parts.sealer is not None:
+            yield from _of_sealer(parts.sealer)
 
     def _gauges(self) -> Iterator[Metric]:
         parts, worker = self._parts, self._parts.worker
@@ -136,6 +139,22 @@ def _of_the_door(parts: Parts) -> Iterator[Metric]:
         yield from _counters("sessions", "Watch on open sessions", door.sessions.counts)
     registry = door.copy.registry
     yield _gauge("devices_registered", "Devices with a credential", len(registry or ()))
+
+
+def _of_sealer(sealer: Sealer) -> Iterator[Metric]:
+    yield from _counters("sealer", "Sealer, since its start", sealer.counts)
+    yield _gauge("sealer_log_size", "Batches in the log", sealer.progress.size)
+    yield _gauge(
+        "sealer_witnessed_size", "Of the head enough signed", sealer.progress.cosigned_size
+    )
+    yield _gauge(
+        "sealer_lag_seconds",
+        "Age of the newest head that counts; younger rows can be altered",
+        sealer.lag_s(),
+    )
+    yield _gauge(
+        "sealer_refuses", "Nothing is signed until a person looks", bool(sealer.progress.refused)
+    )
 
 
 def _counters(part: str, text: str, counts: DataclassInstance) -> Iterator[Metric]:

@@ -17,6 +17,7 @@ from cordon.strangers import Strangers
 from cordon.supervision import Supervisor
 from cordon.worker import Worker
 from evidence.reader import Reader
+from evidence.sealer import Sealer
 from evidence.writer import Writer
 from ingest.gateway import Gateway
 from ingest.journal import JournalWriter
@@ -31,6 +32,7 @@ class Parts:
     Attributes:
         forwarder: None where the settings name no port for it.
         writer: The history's writer, here or in the back room.
+        sealer: None where it runs apart.
     """
 
     gateway: Gateway
@@ -50,3 +52,4 @@ class Parts:
     strangers: Strangers
     forwarder: Forwarder | None
     identity: Identity
+    sealer: Sealer | None = None

@@ -46,6 +46,7 @@ from cordon.partition import Partition
 from cordon.parts import Parts
 from cordon.picture import Heard, read_basemap
 from cordon.recent import Recent
+from cordon.seal import sealer_in_service
 from cordon.settings import Settings
 from cordon.strangers import Strangers
 from cordon.streams_source import source_factory
@@ -301,6 +302,7 @@ class Service:
             identity=assemble_identity(
                 ends, self._home, keep, nc, refusals, clock, nameless=self._nameless
             ),
+            sealer=sealer_in_service(settings, ends.dsn, clock),
         )
 
     def _worker(
@@ -354,6 +356,8 @@ class Service:
             runs["forwarding"] = parts.forwarder.run
         if not self._backroom:
             runs["slow-lane"] = parts.slow_lane.run
+        if parts.sealer is not None:
+            runs["sealer"] = parts.sealer.run
         if self._bound is not None:
             runs["console"] = self._console(parts, self._bound)
             runs["positions"] = lambda: self._show_positions(parts)

@@ -139,6 +139,58 @@ class Engine(_Section, frozen=True):
     ] = 5.0
 
 
+class Witness(_Section, frozen=True):
+    """A program of another organisation that remembers the log's heads."""
+
+    url: Annotated[str, Meta(pattern="^https?://", description="Where it answers.")]
+    keys: Annotated[
+        tuple[str, ...], Meta(min_length=1, description="Its public keys, as it prints them.")
+    ]
+
+
+class Authority(_Section, frozen=True):
+    """A time stamping authority (RFC 3161)."""
+
+    url: Annotated[str, Meta(pattern="^https?://", description="Where it answers.")]
+    roots: Annotated[str, Meta(description="PEM file of certificates that its own leads up to.")]
+
+
+class Evidence(_Section, frozen=True):
+    """The tamper-evident log over all that is stored."""
+
+    sealer: Annotated[
+        Literal["service", "apart"],
+        Meta(description="Who seals: the service, or `cordon evidence seal` beside it."),
+    ] = "service"
+    seal_interval_s: Annotated[
+        float,
+        Meta(gt=0, le=600, description="Time between two batches: what is younger can be altered."),
+    ] = 10.0
+    origin: Annotated[
+        str,
+        Meta(
+            pattern=r"^[^\s+]*$",
+            description="Name of the log, as example.org/cordon. Empty: one is made up. Stays.",
+        ),
+    ] = ""
+    key_file: Annotated[
+        str,
+        Meta(description="Its secret keys; beside it lies what was signed. Empty: made here."),
+    ] = ""
+    witnesses: Annotated[
+        tuple[Witness, ...], Meta(description="Who is shown every head; see docs/evidence.md.")
+    ] = ()
+    quorum: Annotated[
+        int, Meta(ge=1, le=16, description="How many of them must sign for a head to count.")
+    ] = 2
+    timestamp_authorities: Annotated[
+        tuple[Authority, ...], Meta(description="Of others, never your own: they stamp heads.")
+    ] = ()
+    timestamp_interval_s: Annotated[
+        float, Meta(ge=10, le=86_400, description="Time between two stamps of each.")
+    ] = 600.0
+
+
 class Operator(_Section, frozen=True):
     """Someone who may open the console."""
 
@@ -198,6 +250,7 @@ class Settings(_Section, frozen=True):
     broker: Broker = msgspec.field(default_factory=Broker)
     database: Database = msgspec.field(default_factory=Database)
     engine: Engine = msgspec.field(default_factory=Engine)
+    evidence: Evidence = msgspec.field(default_factory=Evidence)
     console: Console = msgspec.field(default_factory=Console)
     forwarding: Forwarding = msgspec.field(default_factory=Forwarding)
     logs: Logs = msgspec.field(default_factory=Logs)

@@ -25,7 +25,7 @@ MIGRATIONS = "evidence.sql"
 
 log = structlog.get_logger("evidence")
 
-_SESSION = f"""
+SESSION = f"""
     SET application_name = 'cordon evidence';
     SET timezone = 'UTC';
     SET synchronous_commit = on;
@@ -98,7 +98,7 @@ class Database:
             keepalives_interval=5,
             keepalives_count=3,
         )
-        await connection.execute(_SESSION)
+        await connection.execute(SESSION)
         return connection
 
     async def _close(self) -> None:

@@ -17,7 +17,7 @@ from evidence.text import clean
 JournalEntry = tuple[int, Batch]
 """Position in the journal, and the batch that stands there."""
 
-_POSTGRES_EPOCH_US = 946_684_800_000_000  # 2000-01-01: PostgreSQL counts microseconds from there
+POSTGRES_EPOCH_US = 946_684_800_000_000  # 2000-01-01: PostgreSQL counts microseconds from there
 _COPY_HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 _COPY_TRAILER = b"\xff\xff"
 
@@ -85,8 +85,8 @@ def _stage(position: int, batch: Batch, devices: dict[str, int]) -> NDArray[np.v
     numbers = np.array([devices.setdefault(name, len(devices) + 1) for name in batch.devices])
     received_us = np.array([message.received_us for message in batch.messages], np.int64)
     rows["device"] = numbers[fixes["device"]]
-    rows["time"] = fixes["time_us"] - _POSTGRES_EPOCH_US
-    rows["received_at"] = received_us[fixes["message"]] - _POSTGRES_EPOCH_US
+    rows["time"] = fixes["time_us"] - POSTGRES_EPOCH_US
+    rows["received_at"] = received_us[fixes["message"]] - POSTGRES_EPOCH_US
     rows["journal_position"] = position
     rows["buffered"] = fixes["buffered"] != 0
     for name in _SAME:

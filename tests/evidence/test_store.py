@@ -276,6 +276,7 @@ async def test_a_database_of_the_version_before_is_brought_up_to_date(
         "0002_causes_and_anomalies.sql",
         "0003_devices.sql",
         "0004_signatures.sql",
+        "0005_seal.sql",
     ]
     [row] = probe.ask("SELECT watch, cause, sigma_m, closest_at FROM evidence.decision")
     assert row == ("w", None, None, None)

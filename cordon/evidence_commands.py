@@ -1,0 +1,284 @@
+"""``cordon evidence``: the tamper-evident log, its keys, its checks and its exports."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from importlib import resources
+from pathlib import Path
+from typing import TypeVar
+
+import click
+import msgspec
+import psycopg
+
+from cordon.clock import wall_clock_us
+from cordon.embedded.postgres import EmbeddedPostgres
+from cordon.errors import CordonError
+from cordon.logs import configure_logs
+from cordon.seal import guard_of, sealer_of, witnesses_of
+from cordon.settings import Settings
+from devices.instants import from_iso
+from evidence import seal_reader
+from evidence.audit import Audit, audit
+from evidence.database import describe
+from evidence.export import Exported, export
+from evidence.export_folder import Asked, ExportError
+from evidence.log.notes import Checkpoint, parse_checkpoint
+from evidence.log.signing import VerifierKey
+from evidence.seal_store import Connection
+from evidence.sealing import RestoredError, recover
+from evidence.witness_client import WitnessError
+
+ResultT = TypeVar("ResultT")
+_AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+@click.group()
+def evidence() -> None:
+    """The record that stands without us: sealed, witnessed, exported, verified.
+
+    docs/evidence.md says what is proven against whom, and how to check it without this program.
+    """
+
+
+@evidence.command("key")
+@click.pass_obj
+def key_command(settings: Settings) -> None:
+    """Print the public keys of the log, one a line, for witnesses and verifiers."""
+
+    async def names(connection: Connection) -> list[str]:
+        return [state.origin for state in await seal_reader.all_logs(connection)]
+
+    origins = _with_database(settings, names)
+    if not origins:
+        raise CordonError("There is no log yet: it begins with the first batch that is sealed.")
+    guard = guard_of(settings)
+    for origin in origins:
+        for key in guard.pair(origin).keys:
+            click.echo(key.text)
+
+
+@evidence.command("seal")
+@click.option("--once", is_flag=True, help="Seal what is stored now, have it witnessed, and end.")
+@click.pass_obj
+def seal_command(settings: Settings, *, once: bool) -> None:
+    """Seal apart from the service, until told to stop.
+
+    Set evidence.sealer to "apart" for the service, and run this beside it: as another user of the
+    system, or on another machine, it can hold keys that the service cannot read.
+    """
+    configure_logs(settings.logs)
+    sealer = sealer_of(settings, _dsn(settings), wall_clock_us)
+
+    async def turn() -> None:
+        try:
+            await sealer.turn()
+        except (psycopg.Error, RuntimeError, ValueError) as error:
+            raise CordonError(f"Nothing was sealed: {describe_refusal(error)}") from error
+
+    if once:
+        asyncio.run(turn())
+        click.echo(
+            f"Sealed: {sealer.progress.size} batches, "
+            f"witnessed up to {sealer.progress.cosigned_size}."
+        )
+        return
+    try:
+        asyncio.run(sealer.run())
+    except KeyboardInterrupt:
+        click.echo("Stopped.")
+
+
+@evidence.command("recover")
+@click.option("--actor", required=True, help="Who decides.")
+@click.option("--reason", required=True, help="What happened, for the record.")
+@click.pass_obj
+def recover_command(settings: Settings, actor: str, reason: str) -> None:
+    """Begin a new log after an older state of the database had to be restored.
+
+    Only when no newer state can be had: what the old log sealed after that state cannot be proven
+    any more. The record of it is the first thing the new log covers. Tell the witnesses, who have
+    to accept the new log's keys: `cordon evidence key` prints them.
+    """
+    guard = guard_of(settings)
+
+    async def act(connection: Connection) -> str:
+        state = await recover(connection, guard, wall_clock_us(), actor, reason)
+        return state.origin
+
+    try:
+        click.echo(f"The log {_with_database(settings, act)} has begun.")
+    except RestoredError as error:
+        raise CordonError(str(error)) from error
+
+
+@evidence.command("check")
+@_AS_JSON
+@click.pass_obj
+def check_command(settings: Settings, *, as_json: bool) -> None:
+    """Check the whole database against its log, and the log against its witnesses.
+
+    Every leaf is derived anew; takes half a minute for a million rows. Ends with 1 if anything is
+    not as it was sealed.
+    """
+    guard, witnesses = guard_of(settings), witnesses_of(settings)
+
+    async def check(connection: Connection) -> Audit:
+        logs = await seal_reader.all_logs(connection)
+        keys: list[VerifierKey] = []
+        heads: list[tuple[str, Checkpoint]] = []
+        for state in logs:
+            keys += guard.pair(state.origin).keys
+            seen = guard.seen(state.origin)
+            heads.append(("the key's guard", Checkpoint(state.origin, seen.size, seen.root)))
+            for witness in witnesses:
+                note = await asyncio.to_thread(witness.newest, state.origin)
+                if note is not None:
+                    heads.append((f"the witness {witness.name}", parse_checkpoint(note.text)))
+        return await audit(connection, keys, heads)
+
+    try:
+        found = _with_database(settings, check)
+    except WitnessError as error:
+        raise CordonError(f"A witness does not answer, so nothing is proven: {error}") from error
+    if as_json:
+        click.echo(msgspec.json.encode(found).decode())
+    else:
+        for finding in found.findings:
+            click.echo(f"WRONG: {finding}")
+        click.echo(
+            f"{found.rows} rows in {found.batches} batches are as they were sealed; "
+            f"{found.waiting} wait to be sealed, {found.uncovered} are older than the log."
+        )
+    sys.exit(bool(found.findings))
+
+
+@evidence.command("export")
+@click.option("--device", required=True, help="Whose records.")
+@click.option("--from", "from_text", required=True, metavar="INSTANT", help="First instant.")
+@click.option("--to", "to_text", required=True, metavar="INSTANT", help="Instant behind the last.")
+@click.option(
+    "--withhold",
+    multiple=True,
+    metavar="FROM/TO",
+    help="Show only the places of records between these instants, not their content.",
+)
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.pass_obj
+def export_command(
+    settings: Settings,
+    device: str,
+    from_text: str,
+    to_text: str,
+    withhold: tuple[str, ...],
+    folder: Path,
+) -> None:
+    """Write the records of a device into FOLDER, with their proofs and a verifier.
+
+    Whoever gets the folder needs nothing of ours to check it. Within it no record can have been
+    left out or altered unseen. What is not of this window and stands between is withheld: its
+    place shows, its content does not.
+
+    \b
+    Example:
+      cordon evidence export --device tag-1 --from 2026-11-23T18:00:00Z --to 2026-11-24T00:00:00Z out
+    """  # noqa: D301
+    parts = (part.partition("/") for part in withhold)
+    withheld = tuple((_instant(start), _instant(end)) for start, _, end in parts)
+    asked = Asked(device, _instant(from_text), _instant(to_text), withheld)
+    guard, witnesses = guard_of(settings), witnesses_of(settings)
+    witness_keys = [key for witness in witnesses for key in witness.keys]
+
+    async def act(connection: Connection) -> Exported:
+        logs = await seal_reader.all_logs(connection)
+        log_keys = [key for state in logs for key in guard.pair(state.origin).keys]
+        quorum = settings.evidence.quorum
+        return await export(connection, asked, folder, log_keys, witness_keys, quorum)
+
+    try:
+        done = _with_database(settings, act)
+    except ExportError as error:
+        raise CordonError(str(error)) from error
+    click.echo(
+        f"{folder} holds {done.shown} records and the places of {done.withheld} withheld ones."
+    )
+    if done.older:
+        click.echo(
+            f"{done.older} records of this window were stored before there was a log. They are not "
+            "in it: nothing proves them.",
+            err=True,
+        )
+    if not done.witnessed:
+        click.echo(
+            "Too few witnesses have signed: this proves what we signed, not that we did not "
+            "rewrite it. Name witnesses in evidence.witnesses.",
+            err=True,
+        )
+
+
+@evidence.command("verify")
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--keys", type=click.Path(path_type=Path, exists=True), help="Keys that you trust.")
+@click.option("--witnesses", type=click.IntRange(0), help="How many must have signed.")
+@click.option("--table", type=click.Path(path_type=Path), help="Write the proven fixes as CSV.")
+@_AS_JSON
+def verify_command(
+    folder: Path, keys: Path | None, witnesses: int | None, table: Path | None, *, as_json: bool
+) -> None:
+    """Check an export in FOLDER, with the verifier that every export holds.
+
+    Ends with 0: all is proven; 1: something was altered or is missing; 2: this is no export;
+    3: too few witnesses signed, or no trusted keys were named.
+    """
+    options = {"--keys": keys, "--witnesses": witnesses, "--table": table}
+    named = [str(part) for pair in options.items() if pair[1] is not None for part in pair]
+    named += ["--json"] if as_json else []
+    with resources.as_file(resources.files("evidence").joinpath("verify.py")) as program:
+        command = [sys.executable, "-I", str(program), str(folder), *named]
+        sys.exit(subprocess.run(command, check=False).returncode)  # noqa: S603 - our own program
+
+
+def describe_refusal(error: Exception) -> str:
+    """Why a step of the sealer was not taken, for people."""
+    return describe(error) if isinstance(error, psycopg.Error) else str(error)
+
+
+def _instant(text: str) -> int:
+    try:
+        return from_iso(text)
+    except ValueError as error:
+        raise CordonError(
+            f"{text!r} is not an instant. Write it with its offset: 2026-11-23T18:00:00Z"
+        ) from error
+
+
+def _dsn(settings: Settings) -> str:
+    directory = Path(settings.state_directory).resolve() / "postgres"
+    if not settings.database.url and not directory.exists():
+        raise CordonError(
+            f"There is no database in {directory}. Start the service first, or name a database "
+            "with CORDON_DATABASE_URL, or a state directory with --state."
+        )
+    return settings.database.url or EmbeddedPostgres(directory).dsn
+
+
+def _with_database(settings: Settings, act: Callable[[Connection], Awaitable[ResultT]]) -> ResultT:
+    """Do something with the database that the settings name, or with the embedded one."""
+
+    async def run() -> ResultT:
+        async with await psycopg.AsyncConnection.connect(
+            _dsn(settings), autocommit=True, options="-c timezone=UTC"
+        ) as connection:
+            return await act(connection)
+
+    try:
+        return asyncio.run(run())
+    except psycopg.errors.UndefinedTable as error:
+        raise CordonError(
+            "The database has no log: start the service of this version once."
+        ) from error
+    except psycopg.OperationalError as error:
+        raise CordonError(f"The database cannot be reached: {error}") from error

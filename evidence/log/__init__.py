@@ -1,0 +1,1 @@
+"""The tamper-evident log: formats, trees, chains and signatures. No I/O, no clock, no database."""

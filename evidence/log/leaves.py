@@ -1,0 +1,188 @@
+"""What a leaf of a batch is made of: payload, commitment, chain. Published; never changed.
+
+::
+
+    payload    = the record itself: 104 bytes for a fix (`FIX_PAYLOAD`), CBOR for the others
+    salt       = BLAKE2b(key = K[chain, day], message = place as u64, 16 bytes)
+    commitment = SHA-256(0x02 || salt || payload)
+    entry      = leaf before it in its chain (32) || place in the chain (u64) || commitment (32)
+    leaf       = SHA-256(0x00 || entry)
+
+A chain holds the records of one kind about one subject (the fixes of a device), in the order in
+which they were sealed; before its first stands `genesis`. Its places count 1, 2, 3: who shows the
+places 17 to 40 cannot leave one out. The commitment hides: without the salt, guessing a position
+and hashing it proves nothing. Who destroys K[chain, day] makes the payloads of that day
+unprovable and unguessable, while every tree and chain still verifies.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+KEY_BYTES = 32
+SALT_BYTES = 16
+ENTRY_BYTES = 72
+
+FIX_PAYLOAD = struct.Struct(">B32sqqqqiiiiiiihhhhhB")
+"""A fix, version 1, big-endian: version (1), chain, time_us, seq, received_us, journal_position,
+message, lat_e7, lon_e7, accuracy_cm, speed_cms, course_cdeg, altitude_dm, satellites, hdop_c, kind,
+battery_pct, charging, buffered (0 or 1). Units as in `devices.reports.FIX_DTYPE`.
+
+Payloads of other records are CBOR arrays, whose first byte is at least 0x80."""
+
+FIX_VERSION = 1
+
+_PLACE = struct.Struct(">Q")
+
+Row = tuple[bytes, bytes, int]
+"""Chain, payload, and the day (since 1970-01-01, UTC) whose key salts it. Rows of a batch are
+sealed in this order: by chain, then by payload."""
+
+
+class KeyDestroyedError(LookupError):
+    """The key of a day is gone: its payloads cannot be proven any more."""
+
+
+def chain_of(kind: str, subject: str) -> bytes:
+    """The name of a chain: SHA-256 over the kind of record, 0x00, and whom it is about."""
+    return hashlib.sha256(kind.encode() + b"\0" + subject.encode()).digest()
+
+
+def genesis(chain: bytes) -> bytes:
+    """What stands before the first leaf of a chain."""
+    return hashlib.sha256(b"cordon chain v1\n" + chain).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where a chain stands.
+
+    Attributes:
+        length: How many leaves it has; the place of its last.
+        leaf: Its last leaf, or its genesis.
+    """
+
+    length: int
+    leaf: bytes
+
+    @classmethod
+    def of_new(cls, chain: bytes) -> Head:
+        """A chain without leaves."""
+        return cls(0, genesis(chain))
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One leaf, with all that a proof of its payload takes.
+
+    Attributes:
+        before: Leaf before it in its chain.
+        place: In its chain, from 1.
+        salt: None where the payload is not known or its key is destroyed.
+    """
+
+    chain: bytes
+    before: bytes
+    place: int
+    commitment: bytes
+    salt: bytes | None = field(repr=False)
+    payload: bytes | None = field(repr=False)
+
+    @property
+    def entry(self) -> bytes:
+        """What is hashed into the tree."""
+        return self.before + _PLACE.pack(self.place) + self.commitment
+
+    @property
+    def hash(self) -> bytes:
+        """The leaf hash."""
+        return hashlib.sha256(b"\x00" + self.entry).digest()
+
+
+def salt_of(key: bytes, place: int) -> bytes:
+    """The salt of a payload."""
+    return hashlib.blake2b(_PLACE.pack(place), key=key, digest_size=SALT_BYTES).digest()
+
+
+def commitment_of(salt: bytes, payload: bytes) -> bytes:
+    """The commitment to a payload."""
+    return hashlib.sha256(b"\x02" + salt + payload).digest()
+
+
+def in_order(rows: Iterable[Row]) -> list[tuple[bytes, list[tuple[bytes, int]]]]:
+    """Rows as a batch has them: by chain, then by payload; each chain with payloads and days."""
+    chains: dict[bytes, list[tuple[bytes, int]]] = {}
+    for chain, payload, day in rows:
+        found = chains.get(chain)
+        if found is None:
+            chains[chain] = [(payload, day)]
+        else:
+            found.append((payload, day))
+    for payloads in chains.values():
+        payloads.sort()
+    return sorted(chains.items())
+
+
+def seal(
+    rows: Iterable[Row], heads: dict[bytes, Head], keys: Mapping[tuple[bytes, int], bytes]
+) -> list[bytes]:
+    """The leaf hashes of a batch, in order. Each chain is followed on in `heads`.
+
+    Args:
+        rows: In any order.
+        heads: Where each chain stands; chains that are not in it begin now. Changed.
+        keys: K by chain and day.
+
+    Raises:
+        KeyDestroyedError: A key is missing.
+    """
+    sha256, blake2b, pack = hashlib.sha256, hashlib.blake2b, _PLACE.pack
+    leaves: list[bytes] = []
+    for chain, payloads in in_order(rows):
+        head = heads.get(chain) or Head.of_new(chain)
+        place, leaf, key, key_day = head.length, head.leaf, b"", None
+        for payload, day in payloads:
+            if day != key_day:
+                key, key_day = _key(keys, chain, day), day
+            place += 1
+            number = pack(place)
+            salt = blake2b(number, key=key, digest_size=SALT_BYTES).digest()
+            commitment = sha256(b"\x02" + salt + payload).digest()
+            leaf = sha256(b"\x00" + leaf + number + commitment).digest()
+            leaves.append(leaf)
+        heads[chain] = Head(place, leaf)
+    return leaves
+
+
+def open_rows(
+    rows: Iterable[Row], heads: dict[bytes, Head], keys: Mapping[tuple[bytes, int], bytes]
+) -> list[Leaf]:
+    """The same leaves as `seal`, each with what its proof takes: slower, for exports.
+
+    Raises:
+        KeyDestroyedError: A key is missing.
+    """
+    leaves = []
+    for chain, payloads in in_order(rows):
+        head = heads.get(chain) or Head.of_new(chain)
+        for payload, day in payloads:
+            place = head.length + 1
+            salt = salt_of(_key(keys, chain, day), place)
+            leaf = Leaf(chain, head.leaf, place, commitment_of(salt, payload), salt, payload)
+            head = Head(place, leaf.hash)
+            leaves.append(leaf)
+        heads[chain] = head
+    return leaves
+
+
+def _key(keys: Mapping[tuple[bytes, int], bytes], chain: bytes, day: int) -> bytes:
+    try:
+        return keys[chain, day]
+    except KeyError:
+        raise KeyDestroyedError(
+            f"the key of chain {chain.hex()[:16]} for day {day} is gone: what it salted cannot be "
+            "proven any more"
+        ) from None

@@ -1,0 +1,145 @@
+"""The log's tables, for those who check and export: statements that only read.
+
+Each function runs in its caller's transaction.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+from datetime import datetime
+
+from psycopg import sql
+
+from evidence.log.leaves import Head
+from evidence.log.merkle import Coordinates
+from evidence.seal_store import Connection, LogState, StoredBatch, batches_between
+from evidence.text import clean
+
+ANCHORS_LOOKED_AT = 64
+"""Signatures before a batch among which its anchor is looked for."""
+
+
+async def all_logs(connection: Connection) -> list[LogState]:
+    """Every log, in order."""
+    cursor = await connection.execute(
+        "SELECT log, origin, size, next_transaction, closed_us, fence FROM evidence.seal_log "
+        "ORDER BY log"
+    )
+    return [LogState(*row) async for row in cursor]
+
+
+async def all_checkpoints(connection: Connection, log: int) -> list[tuple[int, str]]:
+    """Size and note of every signed head of a log."""
+    cursor = await connection.execute(
+        "SELECT size, note FROM evidence.seal_checkpoint WHERE log = %s ORDER BY size", (log,)
+    )
+    return [(size, note) async for size, note in cursor]
+
+
+async def all_nodes(connection: Connection, log: int) -> AsyncIterator[tuple[Coordinates, bytes]]:
+    """Every stored node of a log's tree."""
+    cursor = await connection.execute(
+        "SELECT level, place, hash FROM evidence.seal_node WHERE log = %s", (log,)
+    )
+    async for level, place, node in cursor:
+        yield (level, place), node
+
+
+async def all_heads(connection: Connection) -> dict[bytes, Head]:
+    """Where every chain stands."""
+    cursor = await connection.execute("SELECT chain, length, leaf FROM evidence.seal_chain")
+    return {chain: Head(length, leaf) async for chain, length, leaf in cursor}
+
+
+async def count_unsealed(connection: Connection, table: str, start: int) -> tuple[int, int]:
+    """Rows of a table stored from a transaction on, and those that carry none."""
+    cursor = await connection.execute(
+        sql.SQL(
+            "SELECT count(*) FILTER (WHERE stored_in >= %s), "
+            "count(*) FILTER (WHERE stored_in IS NULL) FROM evidence.{}"
+        ).format(sql.Identifier(table)),
+        (start,),
+    )
+    row = await cursor.fetchone()
+    assert row is not None, "counting always answers"
+    return int(row[0]), int(row[1])
+
+
+async def transactions_of(
+    connection: Connection, table: str, time: str, device: str, window: tuple[datetime, datetime]
+) -> tuple[int | None, int | None, int, int]:
+    """First and last transaction that stored records of a device in a window, and how many.
+
+    The last number is that of records that were stored before there was a log.
+    """
+    cursor = await connection.execute(
+        sql.SQL(
+            "SELECT min(stored_in), max(stored_in), count(stored_in), count(*) - count(stored_in) "
+            "FROM evidence.{} WHERE device = %s AND {} >= %s AND {} < %s"
+        ).format(sql.Identifier(table), sql.Identifier(time), sql.Identifier(time)),
+        (clean(device), *window),
+    )
+    row = await cursor.fetchone()
+    assert row is not None, "counting always answers"
+    return row[0], row[1], row[2], row[3]
+
+
+async def batches_of_transactions(
+    connection: Connection, log: int, first: int, last: int
+) -> list[StoredBatch]:
+    """The batches that took transactions from a first to a last, both included."""
+    cursor = await connection.execute(
+        "SELECT min(number), max(number) FROM evidence.seal_batch "
+        "WHERE log = %s AND from_transaction <= %s AND to_transaction > %s",
+        (log, last, first),
+    )
+    row = await cursor.fetchone()
+    if row is None or row[0] is None:
+        return []
+    return await batches_between(connection, log, row[0], row[1])
+
+
+async def anchor_text(connection: Connection, log: int, number: int, anchor: bytes) -> str | None:
+    """The signature lines whose SHA-256 stands in the header of a batch; None: they are not here."""
+    cursor = await connection.execute(
+        "SELECT lines FROM evidence.seal_cosignature WHERE (log, size) <= (%s, %s) "
+        "ORDER BY log DESC, size DESC LIMIT %s",
+        (log, number, ANCHORS_LOOKED_AT),
+    )
+    lines = [row[0] async for row in cursor]
+    return next((text for text in lines if hashlib.sha256(text.encode()).digest() == anchor), None)
+
+
+async def head_over(
+    connection: Connection, log: int, size: int, quorum: int
+) -> tuple[int, str, list[str]] | None:
+    """The head that best proves the first so many batches.
+
+    The first of at least that size that enough witnesses signed, and before others one that is
+    stamped; failing that, the newest.
+
+    Returns:
+        Its size, its note, and the lines of each witness; None where none is signed.
+    """
+    cursor = await connection.execute(
+        "SELECT c.size, c.note, array_remove(array_agg(s.lines ORDER BY s.witness), NULL) AS lines "
+        "FROM evidence.seal_checkpoint c LEFT JOIN evidence.seal_cosignature s USING (log, size) "
+        "WHERE log = %s AND size >= %s GROUP BY c.log, c.size, c.note "
+        "ORDER BY count(s.lines) >= %s DESC, "
+        "EXISTS (SELECT FROM evidence.seal_stamp t WHERE (t.log, t.size) = (c.log, c.size)) DESC, CASE WHEN count(s.lines) >= %s THEN size ELSE -size END "
+        "LIMIT 1",
+        (log, size, quorum, quorum),
+    )
+    row = await cursor.fetchone()
+    return (row[0], row[1], row[2]) if row else None
+
+
+async def stamps_of(connection: Connection, log: int, size: int) -> list[tuple[str, bytes]]:
+    """Authority and answer of each stamp over a head."""
+    cursor = await connection.execute(
+        "SELECT authority, response FROM evidence.seal_stamp WHERE log = %s AND size = %s "
+        "ORDER BY authority",
+        (log, size),
+    )
+    return [(authority, response) async for authority, response in cursor]
