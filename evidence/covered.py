@@ -71,13 +71,17 @@ RECORDS: Mapping[int, tuple[Covered, ...]] = MappingProxyType(
                 "received_at:time gateway number partition journal_position messages fixes "
                 "duplicate_fixes events duplicate_events receipts statuses refusals",
             ),
-            _covered("message", "device", "received_at", f"{_MESSAGE} item device topic payload signature"),
+            _covered(
+                "message",
+                "device",
+                "received_at",
+                f"{_MESSAGE} item device topic payload signature",
+            ),
             _covered(
                 "event",
                 "device",
                 "time",
-                f"time:time seq {_MESSAGE} message device type peer detail:text "
-                "time_doubted",
+                f"time:time seq {_MESSAGE} message device type peer detail:text time_doubted",
             ),
             _covered(
                 "receipt",

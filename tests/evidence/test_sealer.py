@@ -33,8 +33,11 @@ from tests.evidence.samples import (
     anomaly_of,
     batch_of,
     change_of,
+    command_of,
     decision_of,
     delivery_of,
+    gap_of,
+    health_of,
 )
 from tests.evidence.sealing_world import (
     ORIGIN,
@@ -122,7 +125,15 @@ async def test_every_kind_of_record_is_covered(store: Store, probe: Probe, tmp_p
         refusals=(Refusal(4, "tag-2", "bad_json", "no JSON", 3, 1, bytes(32)),),
     )
     await store.write_journal([(1, odd)])
-    await store.write_decisions([(1, [decision_of(1)]), (2, [anomaly_of(1)])])
+    await store.write_decisions(
+        [
+            (1, [decision_of(1)]),
+            (2, [anomaly_of(1)]),
+            (3, [health_of(1)]),
+            (4, [gap_of(1)]),
+            (5, [command_of(1)]),
+        ]
+    )
     documents = [msgspec.json.encode(change_of(1)), msgspec.json.encode(delivery_of(1, "sent"))]
     await store.write_alerts(alert_entries(*enumerate(documents, 1)))
     await store.write_damaged(Damaged(3, "gw/1", b"\xff", "unknown layout", NOW_US), Stream.JOURNAL)
