@@ -16,6 +16,7 @@ from pathlib import Path
 import nats.errors
 import structlog
 from nats.aio.client import Client as NatsClient
+from nats.js import JetStreamContext
 
 from alerts.desk import Desk
 from alerts.model import AlertChange
@@ -287,9 +288,7 @@ class Service:
             worker=worker,
             outgoing=outgoing,
             publisher=publisher,
-            writer=self._backroom_process(stream_ends, slow_lane, name)
-            if self._backroom
-            else Writer(Store(ends.dsn), source_factory(js, stream_ends), clock),
+            writer=self._writer(js, stream_ends, slow_lane, name),
             history=Reader(ends.dsn),
             feed=CaseloadFeed(CaseloadStore(ends.dsn), keep, nc),
             hub=hub,
@@ -330,11 +329,17 @@ class Service:
         user, password = ends.mqtt_user or None, ends.mqtt_password or None
         return MqttBroker(ends.mqtt_host, ends.mqtt_port, user, password, ends.mqtt_tls)
 
-    def _backroom_process(
-        self, stream_ends: Mapping[Stream, int], slow_lane: SlowLane, gateway: str
-    ) -> BackroomProcess:
-        logs = self._settings.logs
-        return BackroomProcess(self._endpoints, stream_ends, slow_lane, gateway=gateway, logs=logs)
+    def _writer(
+        self,
+        js: JetStreamContext,
+        stream_ends: Mapping[Stream, int],
+        slow_lane: SlowLane,
+        gateway: str,
+    ) -> Writer | BackroomProcess:
+        ends, logs = self._endpoints, self._settings.logs
+        if self._backroom:
+            return BackroomProcess(ends, stream_ends, slow_lane, gateway=gateway, logs=logs)
+        return Writer(Store(ends.dsn), source_factory(js, stream_ends), self._clock)
 
     def _runs(self, parts: Parts, heard: Heard) -> dict[str, Callable[[], Awaitable[None]]]:
         """What is kept running, by name."""
