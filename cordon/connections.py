@@ -14,6 +14,7 @@ from nats.aio.client import Client as NatsClient
 from cordon.embedded.broker import EmbeddedBroker
 from cordon.embedded.postgres import EmbeddedPostgres
 from cordon.errors import CordonError
+from ingest.mqtt import MqttBroker
 
 log = structlog.get_logger("connections")
 
@@ -54,6 +55,11 @@ class Endpoints:
     mqtt_tls: ssl.SSLContext | None = field(default=None, repr=False)
     mqtt_ca: Path | None = None
     broker_log: tuple[Path, int | None] | None = None
+
+    def mqtt_broker(self) -> MqttBroker:
+        """The MQTT listener, as the service comes in."""
+        user, password = self.mqtt_user or None, self.mqtt_password or None
+        return MqttBroker(self.mqtt_host, self.mqtt_port, user, password, self.mqtt_tls)
 
     @classmethod
     def embedded(

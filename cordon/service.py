@@ -63,7 +63,7 @@ from evidence.writer import Writer
 from geofence.engine import Rules, warm_up
 from ingest.gateway import Gateway, new_name
 from ingest.journal import JournalWriter
-from ingest.mqtt import MqttBroker, Publisher
+from ingest.mqtt import Publisher
 from ingest.slow_lane import SlowLane
 from ingest.streams import StreamsError, ensure_streams
 
@@ -245,7 +245,7 @@ class Service:
         """Make all parts; nothing runs yet."""
         ends, settings, clock = self._endpoints, self._settings, self._clock
         js = nc.jetstream()
-        broker = self._mqtt_broker()
+        broker = ends.mqtt_broker()
         publisher = Publisher(broker, identifier="cordon-alerts-0")
         profiles = load_profiles()
         hub = Hub(secrets.token_hex(8), clock, build=BUILD)
@@ -323,11 +323,6 @@ class Service:
             checkpoint_s=engine.checkpoint_interval_s,
             journal_end=stream_ends[Stream.JOURNAL],
         )
-
-    def _mqtt_broker(self) -> MqttBroker:
-        ends = self._endpoints
-        user, password = ends.mqtt_user or None, ends.mqtt_password or None
-        return MqttBroker(ends.mqtt_host, ends.mqtt_port, user, password, ends.mqtt_tls)
 
     def _writer(
         self,
