@@ -118,6 +118,7 @@ class Book:
         self._entries: dict[str, Entry] = {}
         self._by_subject: dict[str, str] = {}
         self._by_event: dict[str, dict[str, str]] = {}
+        self._shelved: dict[str, None] = {}
         self._returned: tuple[dict[str, None], ...] = ({}, {}, {}, {})
         self._passed: dict[str, Passed] = {}
         self._marks: dict[tuple[str, str], Mark] = {}
@@ -147,6 +148,10 @@ class Book:
         """The alert about this type of event of a device, active or returned."""
         found = self._by_event.get(device, {}).get(event_type)
         return None if found is None else self._entries[found]
+
+    def shelved(self) -> list[Entry]:
+        """The alerts that lie on the shelf."""
+        return [self._entries[found] for found in self._shelved]
 
     def oldest_returned(self, at_least_tier: int) -> Entry | None:
         """The alert of least concern that has returned, not above a tier; the oldest of such."""
@@ -230,6 +235,8 @@ class Book:
             self._by_subject[alert.subject] = alert.alert_id
         if alert.state == "returned":
             self._returned[alert.tier - 1][alert.alert_id] = None
+        if alert.shelved_until is not None:
+            self._shelved[alert.alert_id] = None
 
     def _take_out(self, alert: Alert) -> None:
         if not alert.subject:
@@ -240,6 +247,7 @@ class Book:
         elif self._by_subject.get(alert.subject) == alert.alert_id:
             del self._by_subject[alert.subject]
         self._returned[alert.tier - 1].pop(alert.alert_id, None)
+        self._shelved.pop(alert.alert_id, None)
 
     def dump(self) -> bytes:
         """The whole book as bytes."""

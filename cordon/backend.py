@@ -6,6 +6,7 @@ import asyncio
 
 from alerts.desk import Desk
 from alerts.model import Alert, AlertChange
+from alerts.steps import Step
 from console.backend import NotAvailableError
 from console.views import Health, PartView, Picture, RefusalView, ServiceView, UnassignedView
 from cordon.parts import Parts
@@ -56,20 +57,11 @@ class ServiceBackend:
             service=self.service(),
         )
 
-    async def acknowledge(self, alert_id: str, version: int, operator: str) -> Alert:
-        """Take an alert in hand; returns when that is on disk."""
+    async def act(self, alert_id: str, step: Step, version: int, operator: str) -> Alert:
+        """Take a step on an alert; returns when that is on disk."""
+        now_us = self._clock()
         return await self._done(
-            self._desk().acknowledge(
-                alert_id, version=version, operator=operator, now_us=self._clock()
-            )
-        )
-
-    async def resolve(self, alert_id: str, version: int, operator: str, note: str) -> Alert:
-        """Close an alert; returns when that is on disk."""
-        return await self._done(
-            self._desk().resolve(
-                alert_id, version=version, operator=operator, note=note, now_us=self._clock()
-            )
+            self._desk().act(alert_id, step, version=version, operator=operator, now_us=now_us)
         )
 
     def _desk(self) -> Desk:

@@ -351,6 +351,7 @@ class Partition:
             self._decide(self.engine.sweep(tick_us), tick_us)
             self._note_health(self.health.advance(tick_us), tick_us)
             self._note_gaps(self.sequences.advance(tick_us))
+            self._outgoing.changed(self.desk.advance(tick_us))
             self.ticked_us = tick_us
 
     def put_in_force(self, kept: KeptCaseload, now_us: int) -> None:

@@ -45,6 +45,25 @@ const LEVELS = {
   },
 };
 
+// What an alert has turned out to be; see `alerts.model.Outcome`.
+export const OUTCOMES = {
+  breach: "Breach: he was where he must not be",
+  breach_averted: "Breach averted: he turned round or was made to",
+  no_breach: "No breach: explained",
+  help_given: "She was helped",
+  device_at_fault: "Device at fault",
+  pressed_by_mistake: "Pressed by mistake",
+  test: "Test",
+  not_determined: "Not determined",
+};
+
+// What a tamper was checked by; see `alerts.model.CheckKind`.
+export const CHECKS = {
+  inspected: "Device inspected",
+  replaced: "Device replaced",
+  second_person: "Not inspected; a second person closes",
+};
+
 const CAUSES = {
   position: "by position",
   ahead: "predicted: where they will be soon",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 import pytest
@@ -97,7 +98,9 @@ def test_acknowledge_then_resolve(inside: World) -> None:
     answer = inside.act("a1", "acknowledge", version=1)
     assert answer.status_code == 200
     assert answer.json()["acknowledged_by"] == OPERATOR
-    answer = inside.act("a1", "resolve", version=2, note="Officer spoke to both.")
+    answer = inside.act(
+        "a1", "resolve", version=2, outcome="help_given", note="Officer spoke to both."
+    )
     assert answer.json()["resolved_by"] == OPERATOR
     assert inside.backend.calls == [
         ("acknowledge", "a1", OPERATOR),
@@ -117,18 +120,44 @@ def test_a_conflict_names_who_acted_and_gives_the_alert_as_it_is(inside: World) 
 def test_an_unknown_alert_an_illegal_step_and_a_bad_body(inside: World) -> None:
     assert inside.act("nobody", "acknowledge", version=1).status_code == 404
     inside.backend.alerts["a1"] = alert("a1")
-    answer = inside.act("a1", "resolve", version=1)
+    closing = {"outcome": "no_breach", "note": "n"}
+    answer = inside.act("a1", "resolve", version=1, **closing)
     assert answer.status_code == 422
-    assert "before it is resolved" in answer.json()["error"]
+    assert "acknowledge it first" in answer.json()["error"]
     for body in ({}, {"version": "one"}, {"version": 0}, {"version": 1, "extra": 1}):
         answer = inside.act("a1", "acknowledge", **body)
         assert answer.status_code == 422, body
         assert set(answer.json()) == {"error", "what_to_do"}
-    answer = inside.act("a1", "resolve", version=1, note="x" * 2001)
+    answer = inside.act("a1", "resolve", version=1, outcome="no_breach", note="x" * 2001)
     assert answer.status_code == 422
-    answer = inside.act("a1", "resolve", version=1, note="x" * BODY_BYTES)
+    answer = inside.act("a1", "resolve", version=1, outcome="no_breach", note="x" * BODY_BYTES)
     assert answer.status_code == 413
     assert inside.backend.alerts["a1"].version == 1
+
+
+def test_every_step_has_an_address(inside: World) -> None:
+    inside.backend.alerts["a1"] = panic("a1", condition="tamper", level="case_open", tier=2)
+    steps: list[tuple[str, dict[str, Any], str]] = [
+        ("shelve", {"minutes": 30, "reason": "known"}, "shelved_by"),
+        ("unshelve", {}, "shelved_by"),
+        ("assign", {"to": "Ben"}, "assigned_to"),
+        ("dispatch", {"to": "unit 7"}, "dispatched_by"),
+        ("check", {"by": "inspected", "note": "case whole"}, "checked_by"),
+        ("resolve", {"outcome": "device_at_fault", "note": "worn latch"}, "resolved_by"),
+    ]
+    said = {"assign": "Ben", "unshelve": None}
+    for version, (name, body, field) in enumerate(steps, 1):
+        answer = inside.act("a1", name, version=version, **body)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()[field] == said.get(name, OPERATOR)
+    assert inside.backend.alerts == {}
+
+
+def test_a_step_with_a_word_that_is_not_known_is_refused(inside: World) -> None:
+    inside.backend.alerts["a1"] = panic("a1", acknowledged_by="Ben")
+    answer = inside.act("a1", "resolve", version=1, outcome="fine", note="n")
+    assert answer.status_code == 422
+    assert inside.backend.calls == []
 
 
 def test_another_sites_page_can_change_nothing(inside: World) -> None:
