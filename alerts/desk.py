@@ -27,7 +27,9 @@ from typing import Any
 
 import msgspec
 
+from alerts.agenda import Agenda
 from alerts.book import Book, Entry
+from alerts.contacts import Contacts
 from alerts.desk_counts import DeskCounts
 from alerts.episodes import (
     alert_of_event,
@@ -38,6 +40,7 @@ from alerts.episodes import (
     watch_episode_id,
     worse,
 )
+from alerts.escalation import Escalation, taken
 from alerts.making import OPEN_LIMIT, Making
 from alerts.model import Alert, AlertChange, subject_of_anomaly, subject_of_health
 from alerts.profile import Profiles
@@ -58,6 +61,7 @@ class Desk:
         profiles: Tiers and whom to tell.
         rules: Version of the engine's rules, written into each alert.
         build: Version of the code, written into each alert.
+        escalation: Who else is asked, when nobody acts in time; None: the consoles only.
         source: CloudEvents source of the changes.
         open_limit: See `OPEN_LIMIT`.
     """
@@ -68,11 +72,14 @@ class Desk:
         *,
         rules: str,
         build: str,
+        escalation: Escalation | None = None,
         source: str = "cordon",
         open_limit: int = OPEN_LIMIT,
     ) -> None:
         self._profiles = profiles
         self._rules = rules
+        self._escalation = escalation or Escalation(profiles, Contacts(), lambda _delivery: False)
+        self._agenda = Agenda()
         made_by = {"rules": rules, "build": build}
         self._making = Making(profiles, made_by, source=source, open_limit=open_limit)
 
@@ -136,7 +143,7 @@ class Desk:
         fields["profile"] = profile.version
         if tier < alert.tier:
             fields |= {"acknowledged_by": None, "acknowledged_at": None} | off_the_shelf(now_us)
-        moved = self._making.told(msgspec.structs.replace(alert, **fields))
+        moved = self._making.told(msgspec.structs.replace(alert, **fields), now_us)
         return [self._making.change(moved, "level" if tier == alert.tier else "tier", now_us)]
 
     def _end_episode(
@@ -302,19 +309,38 @@ class Desk:
         )
 
     def advance(self, now_us: int) -> list[AlertChange]:
-        """Time passes: what was shelved until now comes back."""
+        """Time passes: what was shelved until now comes back; who else must be asked, is.
+
+        Not to be called while the past is read again: nobody could have acted then.
+        """
         due = [
             entry
             for entry in self._book.shelved()
             if from_iso(entry.alert.shelved_until or "") <= now_us
         ]
         back = off_the_shelf(now_us)
-        return [
+        changes = [
             self._making.change(
                 msgspec.structs.replace(entry.current(), **back), "unshelved", now_us
             )
             for entry in due
         ]
+        return changes + self._escalate(now_us)
+
+    def _escalate(self, now_us: int) -> list[AlertChange]:
+        changes: list[AlertChange] = []
+        self._agenda.note(self._book, self._escalation)
+        for alert_id in self._agenda.due(now_us):
+            entry = self._book.get(alert_id)
+            if entry is None:
+                continue
+            alert = entry.current()
+            asked = self._escalation.asks(alert, now_us)
+            if asked:
+                alert = msgspec.structs.replace(alert, **taken(alert, asked, now_us))
+                changes.append(self._making.change(alert, "escalated", now_us, asked=asked))
+            self._agenda.plan(alert_id, self._escalation.next_us(alert, now_us))
+        return changes
 
     # What is kept
 
@@ -339,3 +365,4 @@ class Desk:
             DeskStateError: The bytes cannot be read. The desk is as before.
         """
         self._making.book = Book.read(data)
+        self._agenda = Agenda()

@@ -12,7 +12,7 @@ import msgspec
 
 from alerts.book import Book, Entry
 from alerts.desk_counts import DeskCounts
-from alerts.model import EVENT_TYPE_PREFIX, SYSTEM, Alert, AlertChange, ChangeKind
+from alerts.model import EVENT_TYPE_PREFIX, SYSTEM, Alert, AlertChange, Ask, ChangeKind
 from alerts.profile import Profiles
 from devices.instants import to_iso
 
@@ -52,7 +52,7 @@ class Making:
         self.counts.raised += 1
         asks = {"asks_since": to_iso(now_us), "version": 0, "state": "active"}
         alert = Alert(**(self._made_by | fields | asks))
-        return [*room, self.change(self.told(alert), "raised", now_us)]
+        return [*room, self.change(self.told(alert, now_us), "raised", now_us)]
 
     def _make_room(self, tier: int, now_us: int) -> list[AlertChange] | None:
         if len(self.book) < self._open_limit:
@@ -64,10 +64,14 @@ class Making:
         note = "closed unseen to make room: too many alerts are open"
         return [self._close(victim.current(), now_us, note=note)]
 
-    def told(self, alert: Alert) -> Alert:
-        """The alert, with `told` set where its present level is one that handsets are told of."""
-        tells = bool(alert.notify) and self._profiles.of_alert(alert).tells(alert)
-        return msgspec.structs.replace(alert, told=alert.told or tells)
+    def told(self, alert: Alert, now_us: int) -> Alert:
+        """The alert before a change at whose level handsets are told: what is known of that."""
+        if not alert.notify or not self._profiles.of_alert(alert).tells(alert):
+            return alert
+        version = alert.version + 1
+        return msgspec.structs.replace(
+            alert, told=True, told_at=to_iso(now_us), told_version=version
+        )
 
     def end(self, entry: Entry, fields: dict[str, Any], now_us: int) -> list[AlertChange]:
         """What the alert is about is over."""
@@ -87,7 +91,12 @@ class Making:
         return self.change(msgspec.structs.replace(alert, **fields), "resolved", now_us)
 
     def change(
-        self, alert: Alert, kind: ChangeKind, now_us: int, actor: str = SYSTEM
+        self,
+        alert: Alert,
+        kind: ChangeKind,
+        now_us: int,
+        actor: str = SYSTEM,
+        asked: tuple[Ask, ...] = (),
     ) -> AlertChange:
         """The next version of an alert, taken into the book."""
         data = msgspec.structs.replace(alert, version=alert.version + 1)
@@ -99,6 +108,7 @@ class Making:
             time=to_iso(now_us),
             data=data,
             actor=actor,
+            asked=asked,
         )
         self.book.apply(change)
         self.counts.changes += 1

@@ -22,6 +22,7 @@ ChangeKind = Literal[
     "returned",
     "shelved",
     "unshelved",
+    "escalated",
     "resolved",
     "retrospective",
 ]
@@ -49,6 +50,29 @@ EVENT_TYPE_PREFIX = "cordon.alert."
 
 SYSTEM = "system"
 """The actor of everything no person did."""
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """Somebody is asked to act, as nobody has in time.
+
+    Attributes:
+        step: Of the plan; see `alerts.escalation_rules.Point`.
+        since: When the clock began that ran out.
+        role: As in `alerts.escalation_rules.AskedRole`.
+        recipient: Name of the contact; empty where there is none, which is recorded all the same.
+        channel: `console`, a channel of contacts, or empty where nobody can be reached.
+    """
+
+    step: str
+    since: str
+    role: str
+    recipient: str
+    channel: str
+
+    @property
+    def key(self) -> str:
+        """Names the step among all that an alert ever takes."""
+        return f"{self.step} {self.since}"
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,6 +114,9 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
             None and empty when it is not.
         resolved_by, resolved_at, outcome: `outcome` (an `Outcome`) is None where it closed by itself.
         note: Of the newest step that had one.
+        told_at, told_version: The newest change that the handsets in `notify` were told of.
+        escalated: Keys (`Ask.key`) of the steps taken on the clocks that run.
+        escalated_at, escalated_to: The newest of them, in words for staff.
         transition: Number of the engine's transition that was applied last; 0 for events. For an
             anomaly and for a device's health, beginnings and ends count.
         watch: Key of the engine's watch; empty for events and anomalies.
@@ -154,6 +181,11 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     shelved_at: str | None = None
     shelved_until: str | None = None
     shelf_reason: str = ""
+    told_at: str | None = None
+    told_version: int = 0
+    escalated: tuple[str, ...] = ()
+    escalated_at: str | None = None
+    escalated_to: str = ""
     order_id: str = ""
     watch: str = ""
     device: str = ""
@@ -216,6 +248,9 @@ class AlertChange(msgspec.Struct, frozen=True, kw_only=True):
     """One change, as a CloudEvents 1.0 structured-mode JSON message.
 
     `id` is ``<alert id>/<version>``: the same change sent twice has the same id.
+
+    Attributes:
+        asked: Of an `escalated` change, who is asked by it.
     """
 
     id: str
@@ -225,6 +260,7 @@ class AlertChange(msgspec.Struct, frozen=True, kw_only=True):
     time: str
     data: Alert
     actor: str
+    asked: tuple[Ask, ...] = ()
     specversion: str = "1.0"
     datacontenttype: str = "application/json"
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import get_args
 
 import msgspec
 
+from alerts.contacts import Contacts
 from alerts.deliveries import (
     RECORD_TYPE_PREFIX,
     BearerOf,
@@ -22,14 +24,16 @@ from alerts.deliveries import (
     Entry,
     delivery_id,
     for_agency,
+    for_contact,
     for_handset,
     handset_address,
+    nobody_reached,
     record_of,
     tells_handsets,
 )
 from alerts.errors import DeskStateError
-from alerts.model import AlertChange
-from alerts.profile import Profiles
+from alerts.model import AlertChange, Ask
+from alerts.profile import DEFAULT_LANGUAGE, Profiles
 from devices.instants import to_iso
 from devices.reports import Receipt
 
@@ -41,7 +45,7 @@ REMEMBERED_LIMIT = 100_000
 """Deliveries done with whose receipts are still understood. Beyond it the oldest is forgotten; a
 receipt for it is counted and not recorded."""
 
-CHANNELS: tuple[ChannelName, ...] = ("handset", "agency")
+CHANNELS: tuple[ChannelName, ...] = get_args(ChannelName)
 
 _STEPS: tuple[DeliveryState, ...] = ("sent", "received", "shown", "answered")
 _NOT_A_HANDSET = "the device is not a handset that a protected person carries"
@@ -54,6 +58,7 @@ class OutboxCounts:
     Attributes:
         unaddressed: Changes of alerts that have no agency.
         refused: Notices not made, as the device is not a protected person's handset.
+        unreachable: Steps of a plan for which nobody could be asked.
         dropped: Deliveries that gave way at `PENDING_LIMIT`.
         receipts: Receipts recorded.
         stray_receipts: Receipts for deliveries not known, of another device, or of no known state.
@@ -61,6 +66,7 @@ class OutboxCounts:
 
     unaddressed: int = 0
     refused: int = 0
+    unreachable: int = 0
     dropped: int = 0
     receipts: int = 0
     stray_receipts: int = 0
@@ -90,14 +96,21 @@ class Outbox:
     Args:
         profiles: Whom to tell and in which words.
         bearer_of: The assignment of a device now; decides who may be told.
+        contacts: Who may be asked when nobody acts; None for nobody.
         pending_limit: See `PENDING_LIMIT`.
     """
 
     def __init__(
-        self, profiles: Profiles, bearer_of: BearerOf, *, pending_limit: int = PENDING_LIMIT
+        self,
+        profiles: Profiles,
+        bearer_of: BearerOf,
+        contacts: Contacts | None = None,
+        *,
+        pending_limit: int = PENDING_LIMIT,
     ) -> None:
         self.counts = OutboxCounts()
         self._profiles = profiles
+        self._contacts = contacts or Contacts()
         self._bearer_of = bearer_of
         self._pending_limit = pending_limit
         self._clear()
@@ -125,7 +138,25 @@ class Outbox:
         if tells_handsets(change, self._profiles):
             for device in change.data.notify:
                 records += self._take_notice(change, device, now_us)
+        for ask in change.asked:
+            records += self._take_ask(change, ask, now_us)
         return records
+
+    def _take_ask(self, change: AlertChange, ask: Ask, now_us: int) -> list[DeliveryRecord]:
+        if ask.channel == "console":
+            return []  # the change itself is what the consoles show
+        if not ask.channel:
+            self.counts.unreachable += 1
+            return [nobody_reached(change, ask, now_us)]
+        contact = self._contacts.find(ask.recipient)
+        language = DEFAULT_LANGUAGE if contact is None else contact.language
+        delivery = for_contact(change, ask, self._profiles, language)
+        return [] if delivery is None else self._add(delivery, now_us)
+
+    def arrived(self, delivery: str) -> bool:
+        """Whether a delivery of this id has a receipt."""
+        known = self._done.get(delivery)
+        return known is not None and known.step >= _STEPS.index("received")
 
     def _take_notice(self, change: AlertChange, device: str, now_us: int) -> list[DeliveryRecord]:
         address = handset_address(device, self._bearer_of)
@@ -271,7 +302,7 @@ def _tiers() -> _Tiers:
 
 
 def _refusal(change: AlertChange, device: str, now_us: int) -> DeliveryRecord:
-    found = delivery_id(change, device)
+    found = delivery_id(change.id, device)
     return DeliveryRecord(
         id=f"{found}/refused",
         type=RECORD_TYPE_PREFIX + "refused",

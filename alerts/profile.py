@@ -23,6 +23,7 @@ from typing import Annotated, Any, Literal, get_args
 import msgspec
 
 from alerts.errors import ProfileError
+from alerts.escalation_rules import EscalationRule, Point, points_of, rule_problems
 from alerts.model import Alert
 from devices.caseload import DEFAULT_PROFILE
 from devices.health_changes import HEALTH_KINDS
@@ -35,6 +36,9 @@ RETURNED = "returned"
 """Key of the words for "it is over", beside the levels' names."""
 
 DEFAULT_LANGUAGE = "en"
+
+STAFF = "staff"
+"""Of the texts: what staff are sent, by the clock that has run out."""
 
 TECHNICAL = 4
 """Tier of trouble with a device for which the profile has no rule: protection is weaker."""
@@ -139,6 +143,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
             battery, say), has its rule under `events`.
         engine: How readily levels are entered and left: parameters of
             `geofence.sensitivity.Sensitivity`; those that are not there keep their default.
+        escalation: When who else is asked, as nobody has acted in time.
     """
 
     name: Name
@@ -149,7 +154,16 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     anomalies: dict[str, AnomalyRule] = {}
     health: dict[str, HealthRule] = {}
     engine: dict[str, Any] = {}
+    escalation: tuple[EscalationRule, ...] = ()
     texts: Texts
+
+    def points(self, tier: int) -> tuple[Point, ...]:
+        """When who else is asked of an alert of this tier."""
+        return self._points[tier]
+
+    @cached_property
+    def _points(self) -> dict[int, tuple[Point, ...]]:
+        return {tier: points_of(self.escalation, tier) for tier in range(1, 5)}
 
     @cached_property
     def version(self) -> str:
@@ -185,6 +199,11 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         texts = self.texts.get(language) or self.texts[DEFAULT_LANGUAGE]
         return texts.get(alert.condition, {}).get(key)
 
+    def staff_words(self, kind: str, language: str = DEFAULT_LANGUAGE) -> Words | None:
+        """What staff are sent when a clock has run out; None when the profile has no words."""
+        texts = self.texts.get(language) or self.texts[DEFAULT_LANGUAGE]
+        return texts.get(STAFF, {}).get(kind)
+
 
 def parse_profile(data: bytes, file: str) -> Profile:
     """The profile in the bytes of a TOML file.
@@ -219,6 +238,7 @@ def _problems(profile: Profile) -> Iterator[str]:
             yield f"anomalies.{name}: is missing; no policy may leave it without an alert"
     yield from _unknown("health", profile.health, set(HEALTH_KINDS) - EVENTS)
     yield from _engine_problems(profile)
+    yield from (f"{where}: {problem}" for where, problem in rule_problems(profile.escalation))
     yield from _text_problems(profile)
 
 
@@ -282,6 +302,10 @@ def _text_problems(profile: Profile) -> Iterator[str]:
         for condition, key in _told(profile):
             if key not in texts.get(condition, {}):
                 yield f"texts.{language}.{condition}.{key}: is missing, but handsets are told of it"
+        for rule in profile.escalation:
+            known = rule.via == ("console",) or rule.ask == "protected"
+            if not known and rule.when not in texts.get(STAFF, {}):
+                yield f"texts.{language}.{STAFF}.{rule.when}: is missing, but staff are sent it"
         for condition, by_key in texts.items():
             for key, words in by_key.items():
                 yield from _word_problems(f"texts.{language}.{condition}.{key}", words)

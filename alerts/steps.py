@@ -212,7 +212,7 @@ def seen_by(operator: str, entry: Entry | None, alert_id: str, version: int) -> 
     if entry is None:
         raise NoSuchAlert(alert_id)
     alert = entry.current()
-    if alert.version != version:
+    if not (entry.acts_on or alert.version) <= version <= alert.version:
         raise VersionConflict(
             alert_id, seen=version, version=alert.version, actor=entry.actor, kind=entry.kind
         )

@@ -10,6 +10,7 @@ from nats.js import JetStreamContext
 from alerts.channels import MqttPublisher
 from alerts.channels.agency import AgencyChannel
 from alerts.channels.handset import HandsetChannel
+from alerts.contacts import Contacts
 from alerts.decisions import (
     Decision,
     Finding,
@@ -45,6 +46,7 @@ class Outgoing:
         bearer_of: The assignment of a device now.
         on_change: Is shown every change of an alert.
         clock: The time.
+        contacts: Who may be asked when nobody acts.
     """
 
     def __init__(
@@ -56,11 +58,12 @@ class Outgoing:
         on_change: OnChange,
         clock: Clock,
         *,
+        contacts: Contacts | None = None,
         partition: int = 0,
     ) -> None:
         self.decisions = Appender(js, decision_subject(partition))
         self.alerts = Appender(js, alert_subject(partition))
-        self.outbox = Outbox(profiles, bearer_of)
+        self.outbox = Outbox(profiles, bearer_of, contacts)
         self.dispatcher = Dispatcher(
             self.outbox,
             {"agency": AgencyChannel(publisher), "handset": HandsetChannel(publisher, bearer_of)},

@@ -116,6 +116,7 @@ class Partition:
         self.ticked_us = 0
         self.position = 0
         self._gateway = ""
+        self._live = False
         self._new_desk = new_desk
         self._outgoing = outgoing
         self._observer = observer
@@ -148,6 +149,7 @@ class Partition:
         self.health, self.sequences = Health(at_us), Sequences()
         self.desk = self._new_desk()
         self.position, self.ticked_us, self._gateway = 0, 0, ""
+        self._live = False
         if checkpoint:
             self._load_engine(checkpoint, now_us)
             self._load_devices(checkpoint)
@@ -202,6 +204,7 @@ class Partition:
         Devices are accused of silence only for what follows, and alerts return whose watch
         vanished from the caseload while nobody looked.
         """
+        self._live = True
         self._listen_from(now_us)
         anomalies = [anomaly.key for anomaly in self.engine.anomalies(now_us)]
         troubles = [trouble.key for trouble in self.health.going_on(now_us)]
@@ -351,7 +354,8 @@ class Partition:
             self._decide(self.engine.sweep(tick_us), tick_us)
             self._note_health(self.health.advance(tick_us), tick_us)
             self._note_gaps(self.sequences.advance(tick_us))
-            self._outgoing.changed(self.desk.advance(tick_us))
+            if self._live:  # nobody could act on what is only read again
+                self._outgoing.changed(self.desk.advance(tick_us))
             self.ticked_us = tick_us
 
     def put_in_force(self, kept: KeptCaseload, now_us: int) -> None:

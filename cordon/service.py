@@ -18,8 +18,8 @@ import structlog
 from nats.aio.client import Client as NatsClient
 
 from alerts.desk import Desk
+from alerts.escalation import Escalation
 from alerts.model import AlertChange
-from alerts.profile import load_profiles
 from console.access import Access, Operator
 from console.app import create_app
 from console.hub import Hub
@@ -39,6 +39,7 @@ from cordon.outgoing import Outgoing
 from cordon.partition import Partition
 from cordon.parts import Parts
 from cordon.picture import Heard, read_basemap
+from cordon.policy import load_policy
 from cordon.settings import Settings
 from cordon.strangers import Strangers
 from cordon.streams_source import source_factory
@@ -198,7 +199,7 @@ class Service:
             ends.mqtt_host, ends.mqtt_port, ends.mqtt_user or None, ends.mqtt_password or None
         )
         publisher = Publisher(broker, identifier="cordon-alerts-0")
-        profiles = load_profiles()
+        profiles, contacts = load_policy(settings.alerts)
         hub = Hub(secrets.token_hex(8), clock, build=BUILD)
         rules = Rules()
 
@@ -214,9 +215,10 @@ class Service:
         def show(change: AlertChange) -> None:
             hub.publish_alert(change.data, change.kind)
 
-        outgoing = Outgoing(js, publisher, profiles, bearer_of, show, clock)
+        outgoing = Outgoing(js, publisher, profiles, bearer_of, show, clock, contacts=contacts)
+        escalation = Escalation(profiles, contacts, outgoing.outbox.arrived)
         partition = Partition(
-            lambda: Desk(profiles, rules=rules.version, build=BUILD),
+            lambda: Desk(profiles, rules=rules.version, build=BUILD, escalation=escalation),
             outgoing,
             _Observer(heard, strangers, hub, self._replanned),
             clock(),

@@ -83,6 +83,18 @@ class Engine(_Section, frozen=True):
     ] = 5.0
 
 
+class Alerts(_Section, frozen=True):
+    """Who is told of alerts, and who is asked when nobody acts."""
+
+    profiles: Annotated[
+        str,
+        Meta(description="Folder of jurisdiction profiles of your own; they win by their names."),
+    ] = ""
+    contacts: Annotated[
+        str, Meta(description="TOML file of who can be asked beside the consoles. Empty: nobody.")
+    ] = ""
+
+
 class Operator(_Section, frozen=True):
     """Someone who may open the console."""
 
@@ -142,6 +154,7 @@ class Settings(_Section, frozen=True):
     broker: Broker = msgspec.field(default_factory=Broker)
     database: Database = msgspec.field(default_factory=Database)
     engine: Engine = msgspec.field(default_factory=Engine)
+    alerts: Alerts = msgspec.field(default_factory=Alerts)
     console: Console = msgspec.field(default_factory=Console)
     forwarding: Forwarding = msgspec.field(default_factory=Forwarding)
     logs: Logs = msgspec.field(default_factory=Logs)

@@ -80,6 +80,7 @@ function drawAlert(alert) {
     ["Sent", alert.dispatched_at ? `${alert.dispatched_to}, by ${alert.dispatched_by}, ${bothTimes(alert.dispatched_at)}` : ""],
     ["Checked", alert.checked_at ? `${CHECKS[alert.check] ?? alert.check}, by ${alert.checked_by}, ${bothTimes(alert.checked_at)}` : ""],
     ["On the shelf", alert.shelved_until ? `until ${bothTimes(alert.shelved_until)}, by ${alert.shelved_by}: ${alert.shelf_reason}` : ""],
+    ["Asked", alert.escalated_at ? `${alert.escalated_to}, ${bothTimes(alert.escalated_at)}` : ""],
     ["Note", alert.note],
     ["Agency", alert.agency],
     ["Decided by", `rules ${alert.rules}, build ${alert.build}`],

@@ -104,6 +104,11 @@ export function titleText(alert) {
 }
 
 function handText(alert) {
+  const asked = alert.escalated_at && isNew(alert) ? `Asked at ${localTime(alert.escalated_at)}: ${alert.escalated_to}. ` : "";
+  return asked + standingText(alert);
+}
+
+function standingText(alert) {
   if (isShelved(alert)) return `${alert.shelved_by} shelved it until ${localTime(alert.shelved_until)}: ${alert.shelf_reason}`;
   if (isNew(alert)) return alert.state === "returned" ? "It is over: acknowledging closes it." : "";
   const sent = alert.dispatched_at ? `. Sent: ${alert.dispatched_to}, ${localTime(alert.dispatched_at)}` : "";

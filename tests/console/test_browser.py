@@ -77,7 +77,9 @@ async def test_what_a_device_told_of_is_closed_with_a_note(desk: Desk) -> None:
 
 async def test_shelved_dispatched_checked_and_closed(desk: Desk) -> None:
     page = await desk.open()
-    desk.publish(panic("a1", condition="tamper", level="case_open", highest_level="case_open", tier=2))
+    desk.publish(
+        panic("a1", condition="tamper", level="case_open", highest_level="case_open", tier=2)
+    )
     await lane(page, "Needs action").get_by_role("button", name="Case open").first.click()
     pane = page.get_by_label("Selected")
     await expect(pane.get_by_role("button", name="Resolve")).to_be_hidden()
