@@ -158,6 +158,10 @@ class Book:
         touched, self._touched = list(self._touched), {}
         return touched
 
+    def touch_all(self) -> None:
+        """Count every open alert as changed."""
+        self._touched = dict.fromkeys(self._entries)
+
     def shelved(self) -> list[Entry]:
         """The alerts that lie on the shelf."""
         return [self._entries[found] for found in self._shelved]

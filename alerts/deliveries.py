@@ -19,7 +19,7 @@ import msgspec
 
 from alerts.errors import EntryFormatError
 from alerts.model import EVENT_TYPE_PREFIX, AlertChange, Ask
-from alerts.profile import Profiles
+from alerts.profile import DEFAULT_LANGUAGE, Profiles
 from devices.commands import HandsetAddress, Notify, address_of, encode_for_handset
 from devices.instants import MICROSECONDS, from_iso, to_iso
 from devices.watches import Bearer
@@ -134,19 +134,26 @@ def tells_handsets(change: AlertChange, profiles: Profiles) -> bool:
     """
     if change.kind == "returned":
         return change.data.told
+    if change.kind == "told":
+        return True
     if change.kind not in {"raised", "level", "tier"}:
         return False
     return profiles.of_alert(change.data).tells(change.data)
 
 
 def for_handset(
-    change: AlertChange, profiles: Profiles, address: HandsetAddress
+    change: AlertChange,
+    profiles: Profiles,
+    address: HandsetAddress,
+    language: str = DEFAULT_LANGUAGE,
 ) -> Delivery | None:
     """The notice for one handset. None when the profile has no words for it."""
     alert = change.data
-    words = profiles.of_alert(alert).words(alert)
+    profile = profiles.of_alert(alert)
+    words = profile.words(alert, language)
     if words is None:
         return None
+    way = profile.way(alert.way, language) if change.kind == "told" and alert.way else None
     expires_us = from_iso(change.time) + NOTIFY_EXPIRY_S * MICROSECONDS
     notice = Notify(
         id=delivery_id(change.id, address.device),
@@ -158,7 +165,7 @@ def for_handset(
         tier=alert.tier,
         level=alert.level,
         title=words.title,
-        text=words.text,
+        text=words.text if way is None else f"{way.text} {words.text}",
         fix_times=alert.fix_times,
     )
     payload = encode_for_handset(notice)

@@ -143,7 +143,7 @@ class Desk:
         fields["profile"] = profile.version
         if tier < alert.tier:
             fields |= {"acknowledged_by": None, "acknowledged_at": None} | off_the_shelf(now_us)
-        moved = self._making.told(msgspec.structs.replace(alert, **fields), now_us)
+        moved = self._making.by_profile(msgspec.structs.replace(alert, **fields), now_us)
         return [self._making.change(moved, "level" if tier == alert.tier else "tier", now_us)]
 
     def _end_episode(
@@ -326,6 +326,10 @@ class Desk:
             for entry in due
         ]
         return changes + self._escalate(now_us)
+
+    def replan(self) -> None:
+        """The plans have changed: look at every open alert again."""
+        self._book.touch_all()
 
     def _escalate(self, now_us: int) -> list[AlertChange]:
         changes: list[AlertChange] = []

@@ -52,7 +52,7 @@ class Making:
         self.counts.raised += 1
         asks = {"asks_since": to_iso(now_us), "version": 0, "state": "active"}
         alert = Alert(**(self._made_by | fields | asks))
-        return [*room, self.change(self.told(alert, now_us), "raised", now_us)]
+        return [*room, self.change(self.by_profile(alert, now_us), "raised", now_us)]
 
     def _make_room(self, tier: int, now_us: int) -> list[AlertChange] | None:
         if len(self.book) < self._open_limit:
@@ -64,14 +64,13 @@ class Making:
         note = "closed unseen to make room: too many alerts are open"
         return [self._close(victim.current(), now_us, note=note)]
 
-    def told(self, alert: Alert, now_us: int) -> Alert:
-        """The alert before a change at whose level handsets are told: what is known of that."""
-        if not alert.notify or not self._profiles.of_alert(alert).tells(alert):
-            return alert
-        version = alert.version + 1
-        return msgspec.structs.replace(
-            alert, told=True, told_at=to_iso(now_us), told_version=version
-        )
+    def by_profile(self, alert: Alert, now_us: int) -> Alert:
+        """The alert before a change of its level, with what the profile says of that level."""
+        profile = self._profiles.of_alert(alert)
+        fields: dict[str, Any] = {"procedure": profile.procedure(alert)}
+        if alert.notify and profile.tells(alert):
+            fields |= {"told": True, "told_at": to_iso(now_us), "told_version": alert.version + 1}
+        return msgspec.structs.replace(alert, **fields)
 
     def end(self, entry: Entry, fields: dict[str, Any], now_us: int) -> list[AlertChange]:
         """What the alert is about is over."""

@@ -23,6 +23,7 @@ ChangeKind = Literal[
     "shelved",
     "unshelved",
     "escalated",
+    "told",
     "resolved",
     "retrospective",
 ]
@@ -117,6 +118,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
         told_at, told_version: The newest change that the handsets in `notify` were told of.
         escalated: Keys (`Ask.key`) of the steps taken on the clocks that run.
         escalated_at, escalated_to: The newest of them, in words for staff.
+        procedure: What staff do now, in order: `alerts.profile_rules.Action`.
+        way: Where a person told her to go, when she was last told by hand.
         transition: Number of the engine's transition that was applied last; 0 for events. For an
             anomaly and for a device's health, beginnings and ends count.
         watch: Key of the engine's watch; empty for events and anomalies.
@@ -186,6 +189,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     escalated: tuple[str, ...] = ()
     escalated_at: str | None = None
     escalated_to: str = ""
+    procedure: tuple[str, ...] = ()
+    way: str = ""
     order_id: str = ""
     watch: str = ""
     device: str = ""

@@ -163,7 +163,9 @@ class Outbox:
         if address is None:
             self.counts.refused += 1
             return [_refusal(change, device, now_us)]
-        delivery = for_handset(change, self._profiles, address)
+        bearer = self._bearer_of(device)
+        language = DEFAULT_LANGUAGE if bearer is None else bearer.language
+        delivery = for_handset(change, self._profiles, address, language)
         return [] if delivery is None else self._add(delivery, now_us)
 
     def _add(self, delivery: Delivery, now_us: int) -> list[DeliveryRecord]:

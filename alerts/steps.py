@@ -6,7 +6,7 @@ Pure: an alert and a step in, changed fields out, or a refusal whose text is for
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
@@ -22,6 +22,7 @@ SHELF_LONGEST_MIN = 480
 """No alert is put aside for longer than one shift: whoever comes next must decide anew."""
 
 Name = Annotated[str, msgspec.Meta(max_length=OPERATOR_LIMIT_CHARS)]
+Way = Literal["", "north", "east", "south", "west", "stay"]
 Note = Annotated[str, msgspec.Meta(max_length=NOTE_LIMIT_CHARS)]
 
 
@@ -164,6 +165,29 @@ class Unshelve(Step, frozen=True):
         if alert.shelved_until is None:
             raise IllegalStep(alert.alert_id, "the alert is not on the shelf")
         return off_the_shelf(now_us)
+
+
+class Tell(Step, frozen=True):
+    """Tell the protected person, where the profile does not do it by itself.
+
+    For example where she is told only of a wearer who does not comply.
+    """
+
+    kind = "told"
+    way: Way = ""
+
+    def fields(self, alert: Alert, operator: str, now_us: int) -> dict[str, Any]:
+        """See `Step.fields`."""
+        if alert.state != "active":
+            raise IllegalStep(alert.alert_id, "it is over: there is nothing to tell her of")
+        if "tell_protected" not in alert.procedure:
+            raise IllegalStep(
+                alert.alert_id, "the profile of this order leaves nothing to tell her by hand here"
+            )
+        if not alert.notify:
+            raise IllegalStep(alert.alert_id, "she has no handset that could be told; call her")
+        told = {"told": True, "told_at": to_iso(now_us), "told_version": alert.version + 1}
+        return _in_hand(alert, operator, now_us) | told | {"way": self.way}
 
 
 class Resolve(Step, frozen=True):

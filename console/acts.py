@@ -13,7 +13,7 @@ from litestar import post
 from litestar.params import FromPath, JSONBody
 
 from alerts.model import Alert
-from alerts.steps import Acknowledge, Assign, Check, Dispatch, Resolve, Shelve, Step, Unshelve
+from alerts.steps import Acknowledge, Assign, Check, Dispatch, Resolve, Shelve, Step, Tell, Unshelve
 from console.context import AppRequest, console_of
 from console.gate import OPERATOR
 
@@ -52,6 +52,12 @@ class ShelveAct(Shelve, frozen=True, kw_only=True):
 
 class UnshelveAct(Unshelve, frozen=True, kw_only=True):
     """As `Unshelve`, of an alert as it was seen."""
+
+    version: Version
+
+
+class TellAct(Tell, frozen=True, kw_only=True):
+    """As `Tell`, of an alert as it was seen."""
 
     version: Version
 
@@ -104,6 +110,12 @@ async def unshelve(
     return await _take(request, alert_id, data, data.version)
 
 
+@post("/api/v1/alerts/{alert_id:str}/tell", status_code=200)
+async def tell(request: AppRequest, alert_id: FromPath[str], data: JSONBody[TellAct]) -> Alert:
+    """Tell the protected person by hand, with the way she should go if there is one."""
+    return await _take(request, alert_id, data, data.version)
+
+
 @post("/api/v1/alerts/{alert_id:str}/resolve", status_code=200)
 async def resolve(
     request: AppRequest, alert_id: FromPath[str], data: JSONBody[ResolveAct]
@@ -117,5 +129,5 @@ async def _take(request: AppRequest, alert_id: str, step: Step, version: int) ->
     return await backend.act(alert_id, step, version, request.state[OPERATOR])
 
 
-ACTS = [acknowledge, assign, dispatch, check, shelve, unshelve, resolve]
+ACTS = [acknowledge, assign, dispatch, check, shelve, unshelve, tell, resolve]
 """The handlers of this module."""

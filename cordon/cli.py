@@ -13,6 +13,7 @@ from cordon.added_commands import GroupWithAdded
 from cordon.caseload_commands import caseload
 from cordon.device_health_commands import health
 from cordon.errors import CordonError
+from cordon.profile_commands import profile
 from cordon.settings import Settings, describe, load_settings
 from cordon.simulate_commands import simulate
 
@@ -46,6 +47,7 @@ def cordon(
     Say who is protected:   cordon caseload check FILE, then: cordon caseload load FILE
     Play recorded tracks:   cordon simulate tracks FILE...
     See every setting:      cordon config
+    See a policy in words:  cordon profile explain default
     Measure this version:   cordon bench encounters --file FILE
     """  # noqa: D301 - click's mark for "do not rewrap"
     settings = load_settings(settings_file)
@@ -182,6 +184,7 @@ def device() -> None:
 
 device.add_command(health)
 cordon.add_command(caseload)
+cordon.add_command(profile)
 cordon.add_command(simulate)
 
 

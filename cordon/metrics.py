@@ -59,7 +59,13 @@ class _PartsCollector(Collector):
         )
         yield from _counters("desk", "Alert desk, since its start", partition.desk.counts)
         yield from _counters("outbox", "Deliveries, since the start", parts.outgoing.outbox.counts)
-        yield from _counters("profiles", "Jurisdiction profiles", parts.profiles.counts)
+        yield from _counters("profiles", "Jurisdiction profiles", parts.policy.profiles.counts)
+        yield from _counters("policy", "Files of policy", parts.policy.counts)
+        yield _gauge(
+            "policy_refusing",
+            "1: the files as they are cannot be used",
+            parts.policy.counts.refusing,
+        )
         for channel, lane in parts.outgoing.dispatcher.counts.items():
             yield from _counters(f"channel_{channel}", f"Deliveries to {channel}", lane)
         yield from _counters("evidence", "Rows stored", parts.writer.counts.written)

@@ -309,8 +309,7 @@ class Partition:
             return
         self.counts.anomalies += sum(change.began for change in anomalies)
         told = [(one, self._bearer(one.track)) for one in anomalies]
-        made = self._made
-        self._outgoing.noted([anomaly_record(*one, made) for one in told])
+        self._outgoing.noted([anomaly_record(*one, self._made) for one in told])
         for change, bearer in told:
             self._outgoing.changed(self.desk.on_anomaly(change, bearer, now_us=now_us))
 
@@ -320,16 +319,14 @@ class Partition:
             return
         self.counts.troubles += sum(change.began for change in changes)
         told = [(one, self._bearer(one.device)) for one in changes]
-        made = self._made
-        self._outgoing.noted([health_record(*one, made) for one in told])
+        self._outgoing.noted([health_record(*one, self._made) for one in told])
         for change, bearer in told:
             self._outgoing.changed(self.desk.on_health(change, bearer, now_us=now_us))
 
     def _note_gaps(self, changes: Sequence[GapChange]) -> None:
         """Keep what is missing of devices' reports, and what came late."""
         if changes:
-            made = self._made
-            self._outgoing.noted([gap_record(change, made) for change in changes])
+            self._outgoing.noted([gap_record(change, self._made) for change in changes])
 
     def _bearer(self, device: str) -> Bearer:
         return self.compiled.bearers.get(device) or stranger(device)
@@ -366,6 +363,13 @@ class Partition:
         """
         if kept != self.kept:
             self._replan(kept, now_us)
+
+    def go_by(self, sensitivities: Mapping[str, Sensitivity], now_us: int) -> None:
+        """Other profiles are in force."""
+        self._sensitivities = sensitivities
+        self.desk.replan()
+        if self._live:
+            self._replan(self.kept, now_us)
 
     def _compile(self, kept: KeptCaseload, at_us: int) -> Compiled:
         return compile_caseload(kept.caseload, at_us, kept.version, self._sensitivities)

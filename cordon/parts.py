@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from alerts.profile import Profiles
 from console.hub import Hub
 from cordon.broker_watch import BrokerWatch
 from cordon.caseload_feed import CaseloadFeed
 from cordon.forwarding import Forwarder
 from cordon.heartbeat import Heartbeat
 from cordon.outgoing import Outgoing
+from cordon.policy import Policy
 from cordon.strangers import Strangers
 from cordon.supervision import Supervisor
 from cordon.worker import Worker
@@ -41,7 +41,7 @@ class Parts:
     hub: Hub
     supervisor: Supervisor
     heartbeat: Heartbeat
-    profiles: Profiles
+    policy: Policy
     strangers: Strangers
     forwarder: Forwarder | None
     watch: BrokerWatch | None

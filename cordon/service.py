@@ -39,7 +39,7 @@ from cordon.outgoing import Outgoing
 from cordon.partition import Partition
 from cordon.parts import Parts
 from cordon.picture import Heard, read_basemap
-from cordon.policy import load_policy
+from cordon.policy import Policy
 from cordon.settings import Settings
 from cordon.strangers import Strangers
 from cordon.streams_source import source_factory
@@ -199,7 +199,8 @@ class Service:
             ends.mqtt_host, ends.mqtt_port, ends.mqtt_user or None, ends.mqtt_password or None
         )
         publisher = Publisher(broker, identifier="cordon-alerts-0")
-        profiles, contacts = load_policy(settings.alerts)
+        policy = Policy(settings.alerts)
+        profiles, contacts = policy.profiles, policy.contacts
         hub = Hub(secrets.token_hex(8), clock, build=BUILD)
         rules = Rules()
 
@@ -252,7 +253,7 @@ class Service:
             hub=hub,
             supervisor=Supervisor(),
             heartbeat=Heartbeat(nc, gateway_nc),
-            profiles=profiles,
+            policy=policy,
             strangers=strangers,
             forwarder=forwarder_of(settings.forwarding, broker),
             watch=watch if ends.system_url else None,
@@ -271,6 +272,7 @@ class Service:
             "heartbeat": parts.heartbeat.run,
             "evidence": parts.writer.run,
             "caseload": parts.feed.run,
+            "policy": lambda: parts.policy.run(lambda: self._adopt(parts)),
         }
         if parts.forwarder is not None:
             runs["forwarding"] = parts.forwarder.run
@@ -280,6 +282,10 @@ class Service:
             runs["console"] = self._console(parts, self._bound)
             runs["positions"] = lambda: self._show_positions(parts)
         return runs
+
+    def _adopt(self, parts: Parts) -> None:
+        """Another policy is in force: watches go by its parameters, alerts by its plans."""
+        parts.worker.partition.go_by(parts.policy.profiles.sensitivities, self._clock())
 
     async def _work(self, worker: Worker) -> None:
         """Have the kernels compiled, which the first start takes seconds for, then work."""

@@ -291,6 +291,7 @@ def _kind(condition: Condition) -> ZoneKind:
 
 def _bearers(caseload: Caseload, present: _Present) -> dict[str, Bearer]:
     role = {person.id: person.role for person in caseload.people}
+    language = {person.id: person.language for person in caseload.people}
     concerned: dict[str, list[Order]] = defaultdict(list)
     protected_from: dict[str, set[str]] = defaultdict(set)
     for order in present.orders:
@@ -314,6 +315,7 @@ def _bearers(caseload: Caseload, present: _Present) -> dict[str, Bearer]:
             # Several orders may name different profiles: the first by id, so that it is stable.
             profile=orders[0].profile if orders else DEFAULT_PROFILE,
             notify=tuple(sorted(notify)),
+            language="en" if carrier is None else language[carrier],
         )
     return bearers
 

@@ -53,6 +53,7 @@ class Bearer(msgspec.Struct, frozen=True, kw_only=True):
         agencies: Agencies of all orders that concern the person.
         notify: For a wearer's device, the handsets of those protected from him; for a protected
             person's device, her own handsets. Never a wearer's device.
+        language: Of the person, for what the device shows.
     """
 
     device: str
@@ -63,6 +64,7 @@ class Bearer(msgspec.Struct, frozen=True, kw_only=True):
     agencies: tuple[str, ...] = ()
     profile: str = DEFAULT_PROFILE
     notify: tuple[str, ...] = ()
+    language: str = "en"
 
     @property
     def own_handsets(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ import {
   fixAgesText, inDoubt, isUnknown, lastKnownText, measured, titleText, whoText,
 } from "./queue.js";
 import {
-  CHECKS, TIERS, anomalyText, bothTimes, causeText, distanceText, duration, intervalText, levelText, localTime, metres, percent, roughly,
+  CHECKS, TIERS, anomalyText, bothTimes, causeText, distanceText, duration, intervalText, levelText, localTime, metres, percent, procedureText, roughly,
 } from "./words.js";
 
 let shown = ""; // which selection the pane was built for
@@ -64,6 +64,7 @@ function drawAlert(alert) {
   const watch = state.watches.get(alert.watch);
   drawRows([
     ["Tier", `${alert.tier}, ${TIERS[alert.tier] ?? ""}; worst: ${levelText(alert.condition, alert.highest_level).toLowerCase()}`],
+    ["To do", procedureText(alert.procedure)],
     ["Condition", [watch?.name, alert.condition, alert.condition_id].filter(Boolean).join(", ")],
     ["State", returned ? `over since ${bothTimes(alert.decided_at)}` : "active"],
     ["Why", causeText(alert)],

@@ -3,7 +3,7 @@
 
 import { el, setAttribute } from "./dom.js";
 import { closable, isNew, needsCheck, state } from "./state.js";
-import { CHECKS, OUTCOMES } from "./words.js";
+import { CHECKS, OUTCOMES, WAYS } from "./words.js";
 
 const NOTE_CHARACTERS = 2000;
 const NAME_CHARACTERS = 200;
@@ -26,6 +26,11 @@ const STEPS = {
       choice("by", "Checked how", "Checked how?", CHECKS),
       text("note", "What the check found", "Strap, case, who was there", NOTE_CHARACTERS),
     ],
+  },
+  tell: {
+    offered: (alert) => alert.state === "active" && (alert.procedure ?? []).includes("tell_protected"),
+    label: "Tell her",
+    fields: () => [choice("way", "Which way she should go", "No way to go", WAYS, false)],
   },
   dispatch: {
     offered: () => true,
@@ -51,8 +56,8 @@ const STEPS = {
   unshelve: { offered: (alert) => Boolean(alert.shelved_until), label: "Take off the shelf", fields: () => [] },
 };
 
-function choice(name, label, ask, options) {
-  return el("select", { name, "aria-label": label, required: true },
+function choice(name, label, ask, options, required = true) {
+  return el("select", { name, "aria-label": label, required },
     el("option", { value: "" }, ask),
     ...Object.entries(options).map(([value, words]) => el("option", { value }, words)));
 }

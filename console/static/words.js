@@ -64,6 +64,25 @@ export const CHECKS = {
   second_person: "Not inspected; a second person closes",
 };
 
+// What staff do; see `alerts.profile_rules.Action`.
+const ACTIONS = {
+  call_wearer: "call the wearer: move away",
+  call_protected: "call her",
+  tell_protected: "if he does not comply, tell her",
+  send_patrol: "send a patrol",
+  call_police: "call the police",
+  inspect_device: "have the device inspected",
+  call_supervisor: "call the supervisor",
+  watch_on: "watch on",
+};
+
+export const procedureText = (actions) => (actions ?? [])
+  .map((action, index) => `${index + 1}. ${ACTIONS[action] ?? action}`).join("  ");
+
+export const WAYS = {
+  north: "North", east: "East", south: "South", west: "West", stay: "Stay inside",
+};
+
 const CAUSES = {
   position: "by position",
   ahead: "predicted: where they will be soon",

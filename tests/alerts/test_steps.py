@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from alerts.desk import Desk
 from alerts.errors import IllegalStep
 from alerts.model import Alert
+from alerts.outbox import Outbox
 from alerts.steps import (
     Acknowledge,
     Assign,
@@ -15,11 +17,27 @@ from alerts.steps import (
     Resolve,
     Shelve,
     Step,
+    Tell,
     Unshelve,
 )
+from devices.commands import Notify, decode_command
 from devices.instants import from_iso, to_iso
 from geofence.levels import Level
-from tests.alerts.builders import NOW_US, SECOND_US, TAG, act, desk, event, kinds, notice, step
+from tests.alerts.builders import (
+    NOW_US,
+    PHONE,
+    PROFILES,
+    SECOND_US,
+    TAG,
+    WATCH,
+    act,
+    desk,
+    event,
+    kinds,
+    notice,
+    step,
+    transition,
+)
 
 MINUTE_US = 60 * SECOND_US
 CLOSING = Resolve(outcome="no_breach", note="looked at together with the officer")
@@ -180,3 +198,30 @@ def test_a_restart_keeps_what_lies_on_the_shelf() -> None:
     again = desk()
     again.load_snapshot(on.snapshot())
     assert kinds(again.advance(NOW_US + 5 * MINUTE_US))[0] == "unshelved"
+
+
+def test_she_is_told_by_hand_where_the_profile_leaves_it_to_staff() -> None:
+    on = desk()
+    watch = msgspec.structs.replace(WATCH, profile="france")
+    [raised] = on.on_transition(transition(1, Level.PRE_ALERT), watch, now_us=NOW_US)
+    assert not raised.data.told
+    assert raised.data.procedure[:2] == ("call_wearer", "tell_protected")
+    outbox = Outbox(PROFILES, {"phone1": msgspec.structs.replace(PHONE, language="fr")}.get)
+    outbox.take(raised, now_us=NOW_US)
+    assert outbox.pending("handset") == []
+    [told] = act(on, only(on), Tell(way="north"))
+    assert (told.kind, told.data.told, told.data.acknowledged_by) == ("told", True, "ada")
+    outbox.take(told, now_us=NOW_US)
+    [notice] = [decode_command(delivery.payload) for delivery in outbox.pending("handset")]
+    assert isinstance(notice, Notify)
+    assert notice.text.startswith("Allez maintenant vers le nord")
+    assert "secteur" in notice.text
+    [over, *_] = on.on_transition(transition(2, Level.CLEAR), watch, now_us=NOW_US)
+    outbox.take(over, now_us=NOW_US)
+    assert len(outbox.pending("handset")) == 2  # the end is told where the beginning was
+
+
+def test_what_the_profile_tells_by_itself_is_not_told_by_hand() -> None:
+    on = desk()
+    step(on, 1, Level.ALERT)
+    refused(on, Tell(), "nothing to tell her by hand")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import msgspec
+
+from alerts.profile import Profiles, load_profiles
 from alerts.steps import Shelve
 from tests.cordon.partitions import Room
 from tests.cordon.running import one_pair
@@ -49,3 +52,21 @@ def test_the_shelf_ends_by_itself() -> None:
     assert "unshelved" not in room.kinds()
     room.partition.tick_until(room.now_us(64))
     assert "unshelved" in room.kinds()
+
+
+def test_another_policy_is_taken_over_while_running() -> None:
+    profiles = load_profiles()
+    room = Room(one_pair(), profiles)
+    room.bring(1, events=[room.event("tag-1", "strap_cut", 1)])
+    room.partition.go_live(room.now_us(2))
+    room.partition.tick_until(room.now_us(5))
+    default = profiles.by_name["default"]
+    sooner = tuple(msgspec.structs.replace(rule, after_s=6) for rule in default.escalation)
+    engine = {"clear_dwell_s": 7}
+    changed = msgspec.structs.replace(default, escalation=sooner, engine=engine)
+    profiles.replace(Profiles({"default": changed}))
+    room.partition.go_by(profiles.sensitivities, room.now_us(5))
+    [watch] = [w for w in room.partition.compiled.watches.values() if w.condition == "proximity"]
+    assert watch.sensitivity == changed.sensitivity.version
+    room.partition.tick_until(room.now_us(8))
+    assert "operators" in asked(room)
