@@ -7,6 +7,7 @@ same id; the handset knows that id and shows it once.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import get_args
@@ -45,9 +46,13 @@ REMEMBERED_LIMIT = 100_000
 """Deliveries done with whose receipts are still understood. Beyond it the oldest is forgotten; a
 receipt for it is counted and not recorded."""
 
+DEAD_LETTERS_SHOWN = 500
+"""Deliveries given up that are kept to be shown; the history has all."""
+
 CHANNELS: tuple[ChannelName, ...] = get_args(ChannelName)
 
 _STEPS: tuple[DeliveryState, ...] = ("sent", "received", "shown", "answered")
+_NOT_SENT = -1
 _NOT_A_HANDSET = "the device is not a handset that a protected person carries"
 
 
@@ -111,6 +116,7 @@ class Outbox:
         self.counts = OutboxCounts()
         self._profiles = profiles
         self._contacts = contacts or Contacts()
+        self.dead_letters: deque[DeliveryRecord] = deque(maxlen=DEAD_LETTERS_SHOWN)
         self._bearer_of = bearer_of
         self._pending_limit = pending_limit
         self._clear()
@@ -156,7 +162,11 @@ class Outbox:
     def arrived(self, delivery: str) -> bool:
         """Whether a delivery of this id has a receipt."""
         known = self._done.get(delivery)
-        return known is not None and known.step >= _STEPS.index("received")
+        if known is None:
+            return False
+        # A webhook's receiver has answered when it was sent.
+        needed: DeliveryState = "sent" if known.delivery.channel == "webhook" else "received"
+        return known.step >= _STEPS.index(needed)
 
     def _take_notice(self, change: AlertChange, device: str, now_us: int) -> list[DeliveryRecord]:
         address = handset_address(device, self._bearer_of)
@@ -210,8 +220,17 @@ class Outbox:
         self, delivery: Delivery, state: DeliveryState, now_us: int, *, reason: str = ""
     ) -> DeliveryRecord:
         """It needs no sending any more. Returns the record to be written."""
-        self._settle(delivery)
-        return record_of(delivery, state, now_us, reason=reason)
+        settled = self._settle(delivery)
+        record = record_of(delivery, state, now_us, reason=reason)
+        if state not in _STEPS:
+            self._give_up(settled, record)
+        return record
+
+    def _give_up(self, settled: _Done, record: DeliveryRecord) -> None:
+        """It was not sent, unless a receipt says that it arrived all the same."""
+        if settled.step <= 0:
+            settled.step = _NOT_SENT
+        self.dead_letters.append(record)
 
     def pending(self, channel: ChannelName | None = None) -> list[Delivery]:
         """What waits or is being sent, most urgent first, then oldest first."""
@@ -246,6 +265,22 @@ class Outbox:
             answer=receipt.answer,
         )
 
+    def confirmed(self, delivery_id: str, operator: str, *, now_us: int) -> DeliveryRecord | None:
+        """Somebody of the staff has what a contact was sent. As `answered`, for contacts only."""
+        done = self._done.get(delivery_id)
+        delivery = self._pending.get(delivery_id) or (done.delivery if done else None)
+        if delivery is None or delivery.channel in {"handset", "agency"}:
+            return None
+        receipt = Receipt(
+            message=0,
+            device=delivery.recipient,
+            command_id=delivery_id,
+            state="received",
+            time_us=now_us,
+            answer=operator,
+        )
+        return self.answered(receipt, now_us=now_us)
+
     # What is kept
 
     def restore(self, entries: Iterable[Entry], *, now_us: int) -> None:
@@ -259,8 +294,12 @@ class Outbox:
     def _recall(self, record: DeliveryRecord) -> None:
         delivery = self._pending.get(record.delivery_id)
         known = self._settle(delivery) if delivery else self._done.get(record.delivery_id)
-        if known is not None and record.state in _STEPS:
+        if known is None:
+            return
+        if record.state in _STEPS:
             known.step = max(known.step, _STEPS.index(record.state))
+        else:
+            self._give_up(known, record)
 
     def snapshot(self) -> bytes:
         """All that `load_snapshot` needs. What is being sent counts as not sent."""

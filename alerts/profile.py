@@ -250,7 +250,11 @@ def load_profiles(folder: Path | None = None) -> Profiles:
     """
     shipped = _shipped()
     own = _by_name((item.name, item.read_bytes()) for item in _files(folder))
-    bases = shipped | {name: document for name, (_, _, document) in own.items()}
+    bases = dict(shipped)
+    for name, (file, _, document) in own.items():
+        # One that extends the shipped profile of its own name stands in that one's place.
+        is_itself = document.get(EXTENDS) == name
+        bases[name] = _extended(document, file, shipped) if is_itself else document
     profiles = {name: _profile(document, name, bases) for name, document in shipped.items()}
     for name, (file, data, _) in own.items():
         profiles[name] = parse_profile(data, file, bases)

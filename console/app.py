@@ -16,6 +16,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import Redirect, Stream
 
+from alerts.deliveries import DeliveryRecord
 from alerts.model import Alert
 from console.access import Access, EntryRefusedError, TooManyFailuresError
 from console.acts import ACTS
@@ -76,6 +77,8 @@ def create_app(
             picture,
             alerts,
             *ACTS,
+            confirm,
+            dead_letters,
             refusals,
             unassigned,
             basemap,
@@ -168,6 +171,19 @@ def picture(request: AppRequest) -> Picture:
 def alerts(request: AppRequest) -> list[Alert]:
     """The alerts that are not resolved."""
     return console_of(request).backend.picture().alerts
+
+
+@post("/api/v1/deliveries/{delivery_id:str}/receipt", status_code=204)
+async def confirm(request: AppRequest, delivery_id: FromPath[str]) -> None:
+    """Say that you have what you were sent: the next channel is then not tried."""
+    if not await console_of(request).backend.confirm(delivery_id, request.state[OPERATOR]):
+        raise NotFoundException("No delivery of this id is known.")
+
+
+@get("/api/v1/deliveries/failed", sync_to_thread=False)
+def dead_letters(request: AppRequest) -> list[DeliveryRecord]:
+    """Deliveries given up of late, newest first, each with its reason."""
+    return console_of(request).backend.dead_letters()
 
 
 @get("/api/v1/refusals")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from alerts.deliveries import DeliveryRecord
 from alerts.model import Alert
 from alerts.steps import Step
 from console.views import Health, Picture, RefusalView, UnassignedView
@@ -32,6 +33,18 @@ class Backend(Protocol):
             alerts.errors.IllegalStep: Its state does not allow it.
             NotAvailableError: It cannot be taken, or not be kept, now.
         """
+        ...
+
+    async def confirm(self, delivery_id: str, operator: str) -> bool:
+        """Staff have what they were sent. False when no such delivery is known.
+
+        Raises:
+            NotAvailableError: It cannot be kept now.
+        """
+        ...
+
+    def dead_letters(self) -> list[DeliveryRecord]:
+        """Deliveries given up of late, newest first, each with its reason."""
         ...
 
     async def refusals(self, limit: int) -> list[RefusalView]:

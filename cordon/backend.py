@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from alerts.deliveries import DeliveryRecord
 from alerts.desk import Desk
 from alerts.model import Alert, AlertChange
 from alerts.steps import Step
@@ -84,6 +85,15 @@ class ServiceBackend:
             NotAvailableError: The broker does not confirm it in time.
         """
         self._parts.outgoing.changed(changes)
+        await self._kept()
+        return changes[-1].data
+
+    async def _kept(self) -> None:
+        """Wait until what was handed over is on disk.
+
+        Raises:
+            NotAvailableError: The broker does not confirm it in time.
+        """
         try:
             async with asyncio.timeout(CONFIRM_LIMIT_S):
                 await self._parts.outgoing.drained()
@@ -92,7 +102,17 @@ class ServiceBackend:
                 "Your step has been taken, but the broker has not confirmed that it is kept. "
                 "Everybody sees it; if the service stops before the broker is back, take it again."
             ) from error
-        return changes[-1].data
+
+    async def confirm(self, delivery_id: str, operator: str) -> bool:
+        """Staff have what they were sent; kept before this returns."""
+        known = self._parts.outgoing.confirmed(delivery_id, operator)
+        if known:
+            await self._kept()
+        return known
+
+    def dead_letters(self) -> list[DeliveryRecord]:
+        """Deliveries given up of late, newest first."""
+        return list(reversed(self._parts.outgoing.outbox.dead_letters))
 
     async def refusals(self, limit: int) -> list[RefusalView]:
         """What was refused, by device and reason, the newest first.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from nats.js import JetStreamContext
 
-from alerts.channels import MqttPublisher
+from alerts.channels import Channel, MqttPublisher
 from alerts.channels.agency import AgencyChannel
 from alerts.channels.handset import HandsetChannel
 from alerts.contacts import Contacts
@@ -17,7 +17,7 @@ from alerts.decisions import (
     encode_decisions,
     encode_found,
 )
-from alerts.deliveries import BearerOf, DeliveryRecord, encode_entry
+from alerts.deliveries import BearerOf, ChannelName, DeliveryRecord, encode_entry
 from alerts.dispatcher import Dispatcher
 from alerts.model import AlertChange
 from alerts.outbox import Outbox
@@ -47,6 +47,7 @@ class Outgoing:
         on_change: Is shown every change of an alert.
         clock: The time.
         contacts: Who may be asked when nobody acts.
+        channels: To contacts.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Outgoing:
         clock: Clock,
         *,
         contacts: Contacts | None = None,
+        channels: Mapping[ChannelName, Channel] | None = None,
         partition: int = 0,
     ) -> None:
         self.decisions = Appender(js, decision_subject(partition))
@@ -66,7 +68,11 @@ class Outgoing:
         self.outbox = Outbox(profiles, bearer_of, contacts)
         self.dispatcher = Dispatcher(
             self.outbox,
-            {"agency": AgencyChannel(publisher), "handset": HandsetChannel(publisher, bearer_of)},
+            {
+                "agency": AgencyChannel(publisher),
+                "handset": HandsetChannel(publisher, bearer_of),
+                **(channels or {}),
+            },
             self._record,
             clock,
         )
@@ -113,6 +119,14 @@ class Outgoing:
             record = self.outbox.answered(receipt, now_us=now_us)
             if record is not None:
                 self._record(record)
+
+    def confirmed(self, delivery_id: str, operator: str) -> bool:
+        """Staff have what they were sent. False when no such delivery is known."""
+        now_us = self._clock()
+        record = self.outbox.confirmed(delivery_id, operator, now_us=now_us)
+        if record is not None:
+            self._record(record)
+        return record is not None or self.outbox.arrived(delivery_id)
 
     def snapshot(self) -> bytes:
         """What is still to be delivered."""

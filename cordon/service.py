@@ -30,6 +30,7 @@ from cordon.broker_watch import BrokerWatch
 from cordon.caseload_feed import CaseloadFeed
 from cordon.connections import Endpoints, connect_nats, while_open
 from cordon.console_memory import SessionFile, bind_console
+from cordon.contact_channels import contact_channels, set_up
 from cordon.errors import CordonError
 from cordon.forwarding import forwarder_of
 from cordon.heartbeat import Heartbeat
@@ -199,7 +200,7 @@ class Service:
             ends.mqtt_host, ends.mqtt_port, ends.mqtt_user or None, ends.mqtt_password or None
         )
         publisher = Publisher(broker, identifier="cordon-alerts-0")
-        policy = Policy(settings.alerts)
+        policy = Policy(settings.alerts, set_up(settings.alerts))
         profiles, contacts = policy.profiles, policy.contacts
         hub = Hub(secrets.token_hex(8), clock, build=BUILD)
         rules = Rules()
@@ -216,7 +217,17 @@ class Service:
         def show(change: AlertChange) -> None:
             hub.publish_alert(change.data, change.kind)
 
-        outgoing = Outgoing(js, publisher, profiles, bearer_of, show, clock, contacts=contacts)
+        channels = contact_channels(settings.alerts, contacts, clock)
+        outgoing = Outgoing(
+            js,
+            publisher,
+            profiles,
+            bearer_of,
+            show,
+            clock,
+            contacts=contacts,
+            channels=channels,
+        )
         escalation = Escalation(profiles, contacts, outgoing.outbox.arrived)
         partition = Partition(
             lambda: Desk(profiles, rules=rules.version, build=BUILD, escalation=escalation),

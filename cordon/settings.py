@@ -93,6 +93,36 @@ class Alerts(_Section, frozen=True):
     contacts: Annotated[
         str, Meta(description="TOML file of who can be asked beside the consoles. Empty: nobody.")
     ] = ""
+    webhook_secret: Annotated[
+        str,
+        Meta(description="whsec_ and base64: signs webhooks. Empty: none are sent."),
+    ] = ""
+    sms_url: Annotated[
+        str, Meta(description="HTTP gateway for text messages. Empty: none are sent.")
+    ] = ""
+    sms_authorization: Annotated[
+        str, Meta(description="Value of the Authorization header for the gateway.")
+    ] = ""
+    sms_body: Annotated[
+        str, Meta(description="JSON that is posted, with $to, $text and $id within quotes.")
+    ] = '{"to": "$to", "text": "$text", "reference": "$id"}'
+    email_host: Annotated[
+        str, Meta(description="SMTP server that mail is handed to. Empty: none is sent.")
+    ] = ""
+    email_port: Annotated[Port, Meta(description="Its port.")] = 587
+    email_sender: Annotated[str, Meta(description="Address that mail comes from.")] = ""
+    email_user: Annotated[str, Meta(description="User at the server; empty: none.")] = ""
+    email_password: Annotated[str, Meta(description="The password.")] = ""
+    email_starttls: Annotated[
+        bool, Meta(description="Encrypt before anything is said; false only on this machine.")
+    ] = True
+    push_private_key: Annotated[
+        str,
+        Meta(description="VAPID key (base64url) for Web Push. UnifiedPush and ntfy need none."),
+    ] = ""
+    push_contact: Annotated[
+        str, Meta(description="mailto: address for operators of push services.")
+    ] = ""
 
 
 class Operator(_Section, frozen=True):
@@ -226,7 +256,10 @@ def _json(variable: str, value: str) -> Any:
         raise SettingsError(f"{variable} must be a JSON list: {error}") from error
 
 
-_SECRETS = {"nats_url", "system_url", "mqtt_password", "url"}
+_SECRETS = {
+    *("nats_url", "system_url", "mqtt_password", "url", "webhook_secret"),
+    *("sms_url", "sms_authorization", "email_password", "push_private_key"),
+}
 
 
 def describe(settings: Settings) -> str:

@@ -80,6 +80,13 @@ def test_a_sites_default_is_what_others_of_the_site_extend(tmp_path: Path) -> No
     assert profiles["theirs"].levels == profiles["mine"].levels
 
 
+def test_a_site_may_change_the_default_and_with_it_all_that_extend_it(tmp_path: Path) -> None:
+    (tmp_path / "default.toml").write_text(SOUND.replace('"mine"', '"default"'))
+    profiles = load_profiles(tmp_path).by_name
+    assert profiles["default"].levels["proximity"]["pre_alert"].tier == 2
+    assert [rule.ask for rule in profiles["uruguay"].escalation] == ["police"]
+
+
 def test_lines_of_tables_keys_and_arrays() -> None:
     lines = TomlLines('a = 1\n[t."x"]\nb.c = 2\n[[l]]\nd = 1\n[[l]]\nd = 2\n')
     wanted = {"a": 1, "t.x": 2, "t.x.b.c": 3, "l.0": 4, "l.0.d": 5, "l.1.d": 7, "l.1.zz": 6}

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from alerts.deliveries import DeliveryRecord
 from alerts.errors import NoSuchAlert, VersionConflict
 from alerts.model import Alert
 from alerts.steps import Step
@@ -179,6 +180,7 @@ class FakeBackend:
         self.service = service()
         self.rows: list[RefusalView] = []
         self.strangers: list[UnassignedView] = []
+        self.letters: list[DeliveryRecord] = []
         self.calls: list[tuple[str, ...]] = []
         self.map: bytes | None = None
         self.state = Health(live=True, ready=True)
@@ -217,6 +219,13 @@ class FakeBackend:
         else:
             del self.alerts[alert_id]
         return changed
+
+    async def confirm(self, delivery_id: str, operator: str) -> bool:
+        self.calls.append(("confirm", delivery_id, operator))
+        return delivery_id == "d1"
+
+    def dead_letters(self) -> list[DeliveryRecord]:
+        return self.letters
 
     async def refusals(self, limit: int) -> list[RefusalView]:
         return self.rows[:limit]

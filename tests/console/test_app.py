@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from litestar.testing import TestClient
 
+from alerts.deliveries import DeliveryRecord
 from console.app import BODY_BYTES, create_app
 from console.backend import NotAvailableError
 from console.files import MAP_LIBRARY, read_static
@@ -158,6 +159,30 @@ def test_a_step_with_a_word_that_is_not_known_is_refused(inside: World) -> None:
     answer = inside.act("a1", "resolve", version=1, outcome="fine", note="n")
     assert answer.status_code == 422
     assert inside.backend.calls == []
+
+
+def test_a_receipt_of_staff_and_what_was_given_up(inside: World) -> None:
+    confirmed = inside.client.post("/api/v1/deliveries/d1/receipt", headers=SAME_ORIGIN)
+    assert confirmed.status_code == 204
+    unknown = inside.client.post("/api/v1/deliveries/d2/receipt", headers=SAME_ORIGIN)
+    assert unknown.status_code == 404
+    assert inside.backend.calls[0] == ("confirm", "d1", OPERATOR)
+    inside.backend.letters = [
+        DeliveryRecord(
+            id="d1/refused",
+            type="cordon.delivery.refused",
+            time="2026-11-23T00:00:00Z",
+            delivery_id="d1",
+            alert_id="a1",
+            change_id="a1/1",
+            channel="webhook",
+            recipient="Control",
+            state="refused",
+            reason="the receiver refuses it (HTTP 401)",
+        )
+    ]
+    [letter] = inside.client.get("/api/v1/deliveries/failed").json()
+    assert (letter["channel"], letter["recipient"]) == ("webhook", "Control")
 
 
 def test_another_sites_page_can_change_nothing(inside: World) -> None:
