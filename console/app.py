@@ -17,6 +17,7 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import Redirect, Stream
 
 from alerts.deliveries import DeliveryRecord
+from alerts.load import LoadFigures
 from alerts.model import Alert
 from console.access import Access, EntryRefusedError, TooManyFailuresError
 from console.acts import ACTS
@@ -79,6 +80,7 @@ def create_app(
             *ACTS,
             confirm,
             dead_letters,
+            load,
             refusals,
             unassigned,
             basemap,
@@ -178,6 +180,12 @@ async def confirm(request: AppRequest, delivery_id: FromPath[str]) -> None:
     """Say that you have what you were sent: the next channel is then not tried."""
     if not await console_of(request).backend.confirm(delivery_id, request.state[OPERATOR]):
         raise NotFoundException("No delivery of this id is known.")
+
+
+@get("/api/v1/load", sync_to_thread=False)
+def load(request: AppRequest) -> LoadFigures:
+    """How heavy the alerts are on those who work with them, after EEMUA 191 and ISA-18.2."""
+    return console_of(request).backend.load()
 
 
 @get("/api/v1/deliveries/failed", sync_to_thread=False)

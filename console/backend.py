@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from alerts.deliveries import DeliveryRecord
+from alerts.load import LoadFigures
 from alerts.model import Alert
 from alerts.steps import Step
 from console.views import Health, Picture, RefusalView, UnassignedView
@@ -41,6 +42,10 @@ class Backend(Protocol):
         Raises:
             NotAvailableError: It cannot be kept now.
         """
+        ...
+
+    def load(self) -> LoadFigures:
+        """How heavy the alerts are on those who work with them."""
         ...
 
     def dead_letters(self) -> list[DeliveryRecord]:

@@ -6,6 +6,7 @@ import asyncio
 
 from alerts.deliveries import DeliveryRecord
 from alerts.desk import Desk
+from alerts.load import LoadFigures
 from alerts.model import Alert, AlertChange
 from alerts.steps import Step
 from console.backend import NotAvailableError
@@ -110,6 +111,12 @@ class ServiceBackend:
             await self._kept()
         return known
 
+    def load(self) -> LoadFigures:
+        """How heavy the alerts are on those who work with them."""
+        open_alerts = self._parts.worker.partition.desk.open_alerts()
+        burden = self._parts.outgoing.burden
+        return burden.figures(self._clock(), open_alerts, len(self._parts.hub))
+
     def dead_letters(self) -> list[DeliveryRecord]:
         """Deliveries given up of late, newest first."""
         return list(reversed(self._parts.outgoing.outbox.dead_letters))
@@ -197,7 +204,12 @@ class ServiceBackend:
                 "refused": self._heard.refused,
             },
             build=self._build,
+            flood_since=self._flood(),
         )
+
+    def _flood(self) -> str | None:
+        since_us = self._parts.outgoing.burden.flood_since_us(self._clock(), len(self._parts.hub))
+        return None if since_us is None else to_iso(since_us)
 
     def _broker(self) -> PartView:
         parts = self._parts

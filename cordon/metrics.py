@@ -15,6 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from cordon.broker_watch import CODE
+from cordon.clock import wall_clock_us
 from cordon.parts import Parts
 
 if TYPE_CHECKING:  # a type stub; there is no such module at run time
@@ -60,6 +61,7 @@ class _PartsCollector(Collector):
         yield from _counters("desk", "Alert desk, since its start", partition.desk.counts)
         yield from _counters("outbox", "Deliveries, since the start", parts.outgoing.outbox.counts)
         yield from _counters("profiles", "Jurisdiction profiles", parts.policy.profiles.counts)
+        yield from _load(parts)
         yield from _counters("policy", "Files of policy", parts.policy.counts)
         yield _gauge(
             "policy_refusing",
@@ -117,6 +119,24 @@ def _closed_by_broker(parts: Parts) -> dict[str, int]:
     """What the broker itself refused: a refusal like any other to whoever looks at the figures."""
     closed = parts.watch.counts.closed if parts.watch else 0
     return {CODE: closed} if closed else {}
+
+
+def _load(parts: Parts) -> Iterator[Metric]:
+    """After EEMUA 191 and ISA-18.2; see `alerts.load`."""
+    open_alerts = parts.worker.partition.desk.open_alerts()
+    figures = parts.outgoing.burden.figures(wall_clock_us(), open_alerts, len(parts.hub))
+    yield _gauge("load_raised_10_min", "Alerts in ten minutes", figures.raised_10_min)
+    per_operator = figures.per_operator_10_min
+    yield _gauge("load_per_operator_10_min", "The same for each open console", per_operator)
+    yield _gauge("load_flood", "1: more than can be handled", figures.flood_since is not None)
+    yield _gauge("load_flood_share", "Share of the time in flood", figures.flood_share)
+    yield _gauge("load_chattering", "Sources that chatter", len(figures.chattering))
+    yield _gauge("load_stale", "Alerts open for more than a day", figures.stale)
+    for name in ("to_acknowledge", "to_dispatch", "to_deliver"):
+        spread = getattr(figures, name)
+        for part in ("median_s", "p95_s", "longest_s"):
+            value = getattr(spread, part)
+            yield _gauge(f"load_{name}_{part}", "Seconds", float("nan") if value is None else value)
 
 
 def _counters(part: str, text: str, counts: DataclassInstance) -> Iterator[Metric]:

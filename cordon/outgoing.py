@@ -19,6 +19,7 @@ from alerts.decisions import (
 )
 from alerts.deliveries import BearerOf, ChannelName, DeliveryRecord, encode_entry
 from alerts.dispatcher import Dispatcher
+from alerts.load import Load
 from alerts.model import AlertChange
 from alerts.outbox import Outbox
 from alerts.profile import Profiles
@@ -48,6 +49,7 @@ class Outgoing:
         clock: The time.
         contacts: Who may be asked when nobody acts.
         channels: To contacts.
+        operators: How many consoles are open.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Outgoing:
         *,
         contacts: Contacts | None = None,
         channels: Mapping[ChannelName, Channel] | None = None,
+        operators: Callable[[], int] = lambda: 1,
         partition: int = 0,
     ) -> None:
         self.decisions = Appender(js, decision_subject(partition))
@@ -76,6 +79,8 @@ class Outgoing:
             self._record,
             clock,
         )
+        self.burden = Load(clock())
+        self._operators = operators
         self._on_change = on_change
         self._clock = clock
 
@@ -110,6 +115,7 @@ class Outgoing:
         """Alerts changed: record them, tell those concerned, show them."""
         for change in changes:
             self.alerts.append(change.id, encode_entry(change))
+            self.burden.take(change, self._operators())
             self._on_change(change)
         self.dispatcher.submit(changes)
 
@@ -152,6 +158,7 @@ class Outgoing:
         return decisions and alerts
 
     def _record(self, record: DeliveryRecord) -> None:
+        self.burden.delivered(record)
         self.alerts.append(record.id, encode_entry(record))
 
 

@@ -227,6 +227,7 @@ class Service:
             clock,
             contacts=contacts,
             channels=channels,
+            operators=hub.__len__,
         )
         escalation = Escalation(profiles, contacts, outgoing.outbox.arrived)
         partition = Partition(

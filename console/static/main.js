@@ -3,6 +3,7 @@
 import { getPicture, getSession, leave, takeStep } from "./api.js";
 import { askForNote, startDetail } from "./detail.js";
 import { byId, onPress, setText } from "./dom.js";
+import { startLoad } from "./load.js";
 import { startLegend } from "./legend.js";
 import { showAll, startMap } from "./map.js";
 import { startQueue, step } from "./queue.js";
@@ -131,6 +132,7 @@ async function start() {
   startQueue(acts);
   startDetail(acts);
   startRefusals();
+  startLoad();
   startSound();
   startLegend();
   document.addEventListener("keydown", onKey);

@@ -16,7 +16,7 @@ const parts = new WeakMap(); // row -> its changing parts
 
 export function startQueue(acts) {
   onChange((changes) => {
-    if (["alerts", "devices", "selection", "plan"].some((part) => changes.has(part))) draw(acts);
+    if (["alerts", "devices", "selection", "plan", "service"].some((part) => changes.has(part))) draw(acts);
     else if (changes.has("second")) drawAllAges();
   });
 }

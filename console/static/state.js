@@ -162,7 +162,11 @@ export const isNew = (alert) => !alert.acknowledged_at && !alert.acknowledged_by
 
 const isOver = (alert) => Number(alert.state === "returned");
 
-const byUrgency = (a, b) => isOver(a) - isOver(b)
+// In a flood tier 1 stands in front even when it is over: somebody must still see it.
+const isBehind = (alert) => Number(Boolean(state.service?.flood_since) && alert.tier > 1);
+
+const byUrgency = (a, b) => isBehind(a) - isBehind(b)
+  || isOver(a) - isOver(b)
   || a.tier - b.tier
   || Date.parse(a.raised_at) - Date.parse(b.raised_at)
   || (a.alert_id < b.alert_id ? -1 : 1);

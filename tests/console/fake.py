@@ -10,6 +10,7 @@ import msgspec
 
 from alerts.deliveries import DeliveryRecord
 from alerts.errors import NoSuchAlert, VersionConflict
+from alerts.load import Load, LoadFigures
 from alerts.model import Alert
 from alerts.steps import Step
 from console.access import Access, Operator, sha256_hex
@@ -223,6 +224,10 @@ class FakeBackend:
     async def confirm(self, delivery_id: str, operator: str) -> bool:
         self.calls.append(("confirm", delivery_id, operator))
         return delivery_id == "d1"
+
+    def load(self) -> LoadFigures:
+        burden = Load(NOW_US)
+        return burden.figures(self.time(), self.alerts.values(), 1)
 
     def dead_letters(self) -> list[DeliveryRecord]:
         return self.letters

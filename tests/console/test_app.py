@@ -185,6 +185,11 @@ def test_a_receipt_of_staff_and_what_was_given_up(inside: World) -> None:
     assert (letter["channel"], letter["recipient"]) == ("webhook", "Control")
 
 
+def test_the_load(inside: World) -> None:
+    figures = inside.client.get("/api/v1/load").json()
+    assert (figures["raised_10_min"], figures["flood_since"]) == (0, None)
+
+
 def test_another_sites_page_can_change_nothing(inside: World) -> None:
     inside.backend.alerts["a1"] = alert("a1")
     foreign = {"Origin": "https://attacker.example", "Sec-Fetch-Site": "cross-site"}

@@ -17,6 +17,7 @@ from tests.console.fake import (
     alert,
     make_hub,
     panic,
+    service,
 )
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -101,6 +102,20 @@ async def test_shelved_dispatched_checked_and_closed(desk: Desk) -> None:
     await expect(lane(page, "In hand")).to_have_count(0)
     steps = [call[0] for call in desk.backend.calls]
     assert steps == ["shelve", "unshelve", "dispatch", "check", "resolve"]
+
+
+async def test_in_a_flood_tier_1_stands_in_front_even_when_it_is_over(desk: Desk) -> None:
+    page = await desk.open()
+    desk.publish(alert("a1", tier=1, level="contact", state="returned"))
+    desk.publish(alert("a2", tier=3, level="pre_alert"))
+    first = lane(page, "Needs action").first
+    await expect(first).to_have_attribute("data-key", "a2")
+    desk.hub.publish_service(service(flood_since=to_iso(desk.backend.time())))
+    await expect(first).to_have_attribute("data-key", "a1")
+    await expect(page.locator("#parts")).to_contain_text("Flood since")
+    await page.get_by_role("button", name="Load", exact=True).click()
+    pane = page.get_by_label("Load of alerts")
+    await expect(pane).to_contain_text("fewer than 1 (EEMUA 191)")
 
 
 async def test_a_conflict_says_who_acted_and_shows_the_alert_as_it_is(desk: Desk) -> None:
