@@ -71,7 +71,7 @@ class Escalation:
 
     def _open(self, alert: Alert) -> Iterator[tuple[Point, int]]:
         """Points that were not reached yet, of the clocks that run, and since when each does."""
-        if alert.shelved_until is not None:
+        if alert.shelved_until is not None or alert.synthetic:
             return
         points = self._profiles.of_alert(alert).points(alert.tier)
         since = {when: clock_of(alert, when) for when in WHENS}

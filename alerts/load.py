@@ -140,6 +140,8 @@ class Load:
     def take(self, change: AlertChange, operators: int) -> None:
         """A change of an alert, and how many consoles are open."""
         alert = change.data
+        if alert.synthetic:
+            return
         if change.kind == "raised":
             at_us = from_iso(change.time)
             self._raised.append((at_us, alert.tier, source_of(alert)))

@@ -15,6 +15,7 @@ from alerts.desk_counts import DeskCounts
 from alerts.model import EVENT_TYPE_PREFIX, SYSTEM, Alert, AlertChange, Ask, ChangeKind
 from alerts.profile import Profiles
 from devices.instants import to_iso
+from devices.synthetic import is_synthetic
 
 OPEN_LIMIT = 200_000
 """Open alerts. When so many are open, a new one first closes one that has returned and matters no
@@ -50,8 +51,9 @@ class Making:
             self.counts.refused += 1
             return []
         self.counts.raised += 1
+        marks = {"synthetic": is_synthetic(fields["agency"])}
         asks = {"asks_since": to_iso(now_us), "version": 0, "state": "active"}
-        alert = Alert(**(self._made_by | fields | asks))
+        alert = Alert(**(self._made_by | fields | asks | marks))
         return [*room, self.change(self.by_profile(alert, now_us), "raised", now_us)]
 
     def _make_room(self, tier: int, now_us: int) -> list[AlertChange] | None:

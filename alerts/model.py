@@ -120,6 +120,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
         escalated_at, escalated_to: The newest of them, in words for staff.
         procedure: What staff do now, in order: `alerts.profile_rules.Action`.
         way: Where a person told her to go, when she was last told by hand.
+        synthetic: Of the pair that does not exist, by which the service tries itself: nobody is
+            to act, and no figure counts it.
         transition: Number of the engine's transition that was applied last; 0 for events. For an
             anomaly and for a device's health, beginnings and ends count.
         watch: Key of the engine's watch; empty for events and anomalies.
@@ -191,6 +193,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     escalated_to: str = ""
     procedure: tuple[str, ...] = ()
     way: str = ""
+    synthetic: bool = False
     order_id: str = ""
     watch: str = ""
     device: str = ""
@@ -214,8 +217,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_done(self) -> bool:
         """It is over, somebody has seen it, and nobody was sent: nothing is left to be said."""
-        seen = self.state == "returned" and self.acknowledged_by is not None
-        return seen and self.dispatched_by is None
+        seen = self.acknowledged_by is not None or self.synthetic
+        return self.state == "returned" and seen and self.dispatched_by is None
 
     @property
     def subject(self) -> str:

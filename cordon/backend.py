@@ -14,6 +14,7 @@ from console.views import Health, PartView, Picture, RefusalView, ServiceView, U
 from cordon.parts import Parts
 from cordon.picture import Heard, device_views, watch_views, zone_views
 from devices.instants import Clock, to_iso
+from devices.synthetic import is_synthetic
 from evidence.reader import HistoryUnavailableError
 
 CONFIRM_LIMIT_S = 10.0
@@ -47,15 +48,14 @@ class ServiceBackend:
         engine, compiled = partition.engine.picture(), partition.compiled
         keys, watches, conditions = compiled.plan.watch_keys, compiled.watches, partition.conditions
         people = {person.id: person for person in partition.kept.caseload.people}
+        bearers = {d: one for d, one in compiled.bearers.items() if not is_synthetic(d)}
         tracks, health = compiled.plan.tracks, partition.health.devices
         return Picture(
             server_time=to_iso(self._clock()),
-            devices=device_views(
-                engine.tracks, tracks, compiled.bearers, people, self._heard, health
-            ),
+            devices=device_views(engine.tracks, tracks, bearers, people, self._heard, health),
             watches=watch_views(engine.watches, keys, watches, conditions),
             zones=zone_views(engine.watches, keys, watches, conditions),
-            alerts=partition.desk.open_alerts(),
+            alerts=[alert for alert in partition.desk.open_alerts() if not alert.synthetic],
             service=self.service(),
         )
 
@@ -113,7 +113,8 @@ class ServiceBackend:
 
     def load(self) -> LoadFigures:
         """How heavy the alerts are on those who work with them."""
-        open_alerts = self._parts.worker.partition.desk.open_alerts()
+        desk = self._parts.worker.partition.desk
+        open_alerts = [alert for alert in desk.open_alerts() if not alert.synthetic]
         burden = self._parts.outgoing.burden
         return burden.figures(self._clock(), open_alerts, len(self._parts.hub))
 
@@ -199,13 +200,21 @@ class ServiceBackend:
             stored_lag=max(lane.lag for lane in parts.writer.counts.lanes.values()),
             last_message=to_iso(worker.last_applied_us) if worker.last_applied_us else None,
             counts={
-                "devices": len(worker.partition.compiled.bearers),
+                "devices": sum(not is_synthetic(d) for d in worker.partition.compiled.bearers),
                 "fixes": worker.partition.counts.fixes,
                 "refused": self._heard.refused,
             },
             build=self._build,
             flood_since=self._flood(),
+            probe=self._probe(),
         )
+
+    def _probe(self) -> PartView | None:
+        probe = self._parts.probe
+        if probe is None:
+            return None
+        problem = probe.judge.problem(self._clock())
+        return PartView(state="down" if problem else "up", detail=problem)
 
     def _flood(self) -> str | None:
         since_us = self._parts.outgoing.burden.flood_since_us(self._clock(), len(self._parts.hub))

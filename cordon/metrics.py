@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 from cordon.broker_watch import CODE
 from cordon.clock import wall_clock_us
 from cordon.parts import Parts
+from cordon.probe import Probe
 
 if TYPE_CHECKING:  # a type stub; there is no such module at run time
     from _typeshed import DataclassInstance
@@ -62,6 +63,8 @@ class _PartsCollector(Collector):
         yield from _counters("outbox", "Deliveries, since the start", parts.outgoing.outbox.counts)
         yield from _counters("profiles", "Jurisdiction profiles", parts.policy.profiles.counts)
         yield from _load(parts)
+        if parts.probe is not None:
+            yield from _probe(parts.probe)
         yield from _counters("policy", "Files of policy", parts.policy.counts)
         yield _gauge(
             "policy_refusing",
@@ -137,6 +140,15 @@ def _load(parts: Parts) -> Iterator[Metric]:
         for part in ("median_s", "p95_s", "longest_s"):
             value = getattr(spread, part)
             yield _gauge(f"load_{name}_{part}", "Seconds", float("nan") if value is None else value)
+
+
+def _probe(probe: Probe) -> Iterator[Metric]:
+    yield from _counters("self_test", "Walks of the synthetic pair", probe.judge.counts)
+    failing = bool(probe.judge.problem(wall_clock_us()))
+    yield _gauge("self_test_failing", "1: its alert did not come in time", failing)
+    latency_s = probe.judge.latency_s
+    if latency_s is not None:
+        yield _gauge("self_test_latency_s", "From the fix to the alert at its receiver", latency_s)
 
 
 def _counters(part: str, text: str, counts: DataclassInstance) -> Iterator[Metric]:

@@ -29,6 +29,7 @@ from devices.instants import MICROSECONDS
 from devices.reports import BEACONS, Batch, Event, positions
 from devices.sequence_changes import GapChange
 from devices.sequences import Sequences, SequenceStateError
+from devices.synthetic import with_synthetic
 from devices.watches import Bearer, Compiled
 from geofence.anomaly_changes import AnomalyChange, ended_by
 from geofence.engine import Engine, Mark, Rules
@@ -41,7 +42,6 @@ log = structlog.get_logger("worker")
 MAX_TICKS_AT_ONCE = 120
 """After a silence (a night switched off) only the last ticks are made up for. The levels do not
 depend on the others: they follow from the ages at the last one."""
-
 
 _UNUSED = [mark for mark in Mark if mark not in {Mark.USED, Mark.OUTLIER, Mark.MOVED}]
 
@@ -91,6 +91,7 @@ class Partition:
         build: Version of the code, for decisions.
         rules: The engine's parameters.
         sensitivities: By jurisdiction profile, how readily levels are entered and left.
+        synthetic: Watch the pair that does not exist, too.
     """
 
     def __init__(
@@ -104,19 +105,19 @@ class Partition:
         build: str,
         rules: Rules,
         sensitivities: Mapping[str, Sensitivity] = NO_SENSITIVITIES,
+        synthetic: bool = False,
     ) -> None:
         self.counts = PartitionCounts()
         self.desk = new_desk()
         self.kept = KeptCaseload("", Caseload())
-        self._sensitivities = sensitivities
+        self._sensitivities, self._synthetic = sensitivities, synthetic
         self.compiled: Compiled = self._compile(self.kept, now_us)
         self.engine = Engine(self.compiled.plan, now_us=now_us, rules=rules)
         self.health = Health(now_us)
         self.sequences = Sequences()
         self.ticked_us = 0
         self.position = 0
-        self._gateway = ""
-        self._live = False
+        self._gateway, self._live = "", False
         self._new_desk = new_desk
         self._outgoing = outgoing
         self._observer = observer
@@ -148,8 +149,7 @@ class Partition:
         self.engine = Engine(self.compiled.plan, now_us=now_us, rules=self._rules)
         self.health, self.sequences = Health(at_us), Sequences()
         self.desk = self._new_desk()
-        self.position, self.ticked_us, self._gateway = 0, 0, ""
-        self._live = False
+        self.position, self.ticked_us, self._gateway, self._live = 0, 0, "", False
         if checkpoint:
             self._load_engine(checkpoint, now_us)
             self._load_devices(checkpoint)
@@ -372,7 +372,8 @@ class Partition:
             self._replan(self.kept, now_us)
 
     def _compile(self, kept: KeptCaseload, at_us: int) -> Compiled:
-        return compile_caseload(kept.caseload, at_us, kept.version, self._sensitivities)
+        caseload = with_synthetic(kept.caseload) if self._synthetic else kept.caseload
+        return compile_caseload(caseload, at_us, kept.version, self._sensitivities)
 
     def _replan(self, kept: KeptCaseload, now_us: int) -> None:
         """Compile a caseload for this instant and go on with the state there is."""

@@ -11,6 +11,7 @@ from cordon.forwarding import Forwarder
 from cordon.heartbeat import Heartbeat
 from cordon.outgoing import Outgoing
 from cordon.policy import Policy
+from cordon.probe import Probe
 from cordon.strangers import Strangers
 from cordon.supervision import Supervisor
 from cordon.worker import Worker
@@ -42,6 +43,7 @@ class Parts:
     supervisor: Supervisor
     heartbeat: Heartbeat
     policy: Policy
+    probe: Probe | None
     strangers: Strangers
     forwarder: Forwarder | None
     watch: BrokerWatch | None

@@ -41,6 +41,7 @@ from cordon.partition import Partition
 from cordon.parts import Parts
 from cordon.picture import Heard, read_basemap
 from cordon.policy import Policy
+from cordon.probe import Probe
 from cordon.settings import Settings
 from cordon.strangers import Strangers
 from cordon.streams_source import source_factory
@@ -215,7 +216,8 @@ class Service:
         strangers = Strangers(is_carried)
 
         def show(change: AlertChange) -> None:
-            hub.publish_alert(change.data, change.kind)
+            if not change.data.synthetic:
+                hub.publish_alert(change.data, change.kind)
 
         channels = contact_channels(settings.alerts, contacts, clock)
         outgoing = Outgoing(
@@ -239,6 +241,7 @@ class Service:
             build=BUILD,
             rules=rules,
             sensitivities=profiles.sensitivities,
+            synthetic=settings.alerts.probe,
         )
         worker = Worker(
             nc,
@@ -266,6 +269,7 @@ class Service:
             supervisor=Supervisor(),
             heartbeat=Heartbeat(nc, gateway_nc),
             policy=policy,
+            probe=Probe(broker, contacts, channels, clock) if settings.alerts.probe else None,
             strangers=strangers,
             forwarder=forwarder_of(settings.forwarding, broker),
             watch=watch if ends.system_url else None,
@@ -288,6 +292,8 @@ class Service:
         }
         if parts.forwarder is not None:
             runs["forwarding"] = parts.forwarder.run
+        if parts.probe is not None:
+            runs["self-test"] = parts.probe.run
         if parts.watch is not None:
             runs["broker-watch"] = parts.watch.run
         if self._bound is not None:

@@ -93,6 +93,13 @@ class Alerts(_Section, frozen=True):
     contacts: Annotated[
         str, Meta(description="TOML file of who can be asked beside the consoles. Empty: nobody.")
     ] = ""
+    probe: Annotated[
+        bool,
+        Meta(
+            description="A synthetic pair walks into its ring every minute through the whole way; "
+            "without its alert in time, supervisors are asked over channels that need no broker."
+        ),
+    ] = False
     webhook_secret: Annotated[
         str,
         Meta(description="whsec_ and base64: signs webhooks. Empty: none are sent."),

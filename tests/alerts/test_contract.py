@@ -100,6 +100,7 @@ def test_an_alert_change_is_the_cloud_event_of_the_contract() -> None:
             "escalated_to": "",
             "procedure": ["call_wearer", "call_police", "call_protected"],
             "way": "",
+            "synthetic": False,
             "order_id": "order1",
             "watch": "keep-away/tag1/phone1",
             "device": "",

@@ -68,7 +68,9 @@ class _Silent:
 class Room:
     """A partition, what it gave, and a hand to bring it batches."""
 
-    def __init__(self, caseload: Caseload, profiles: Profiles = PROFILES) -> None:
+    def __init__(
+        self, caseload: Caseload, profiles: Profiles = PROFILES, *, synthetic: bool = False
+    ) -> None:
         self.out = Recorder()
         rules = Rules()
         self.partition = Partition(
@@ -80,6 +82,7 @@ class Room:
             build="test",
             rules=rules,
             sensitivities=profiles.sensitivities,
+            synthetic=synthetic,
         )
         self.partition.put_in_force(KeptCaseload("1", caseload), START_US)
         self._number = 0
