@@ -17,31 +17,25 @@ import nats.errors
 import structlog
 from nats.aio.client import Client as NatsClient
 
-from alerts.desk import Desk
-from alerts.escalation import Escalation
-from alerts.model import AlertChange
 from console.access import Access, Operator
 from console.app import create_app
 from console.hub import Hub
 from console.server import bind, serve_console
 from cordon import __version__
+from cordon.alerting import make_alerting
 from cordon.backend import ServiceBackend
 from cordon.broker_watch import BrokerWatch
 from cordon.caseload_feed import CaseloadFeed
 from cordon.connections import Endpoints, connect_nats, while_open
 from cordon.console_memory import SessionFile, bind_console
-from cordon.contact_channels import contact_channels, set_up
 from cordon.errors import CordonError
 from cordon.forwarding import forwarder_of
 from cordon.heartbeat import Heartbeat
 from cordon.keep import Keep
 from cordon.metrics import Metrics
-from cordon.outgoing import Outgoing
 from cordon.partition import Partition
 from cordon.parts import Parts
 from cordon.picture import Heard, read_basemap
-from cordon.policy import Policy
-from cordon.probe import Probe
 from cordon.settings import Settings
 from cordon.strangers import Strangers
 from cordon.streams_source import source_factory
@@ -58,7 +52,7 @@ from evidence.writer import Writer
 from geofence.engine import Rules, warm_up
 from ingest.gateway import Gateway
 from ingest.journal import JournalWriter
-from ingest.mqtt import MqttBroker, Publisher
+from ingest.mqtt import MqttBroker
 from ingest.streams import StreamsError, ensure_streams
 
 log = structlog.get_logger("service")
@@ -200,47 +194,27 @@ class Service:
         broker = MqttBroker(
             ends.mqtt_host, ends.mqtt_port, ends.mqtt_user or None, ends.mqtt_password or None
         )
-        publisher = Publisher(broker, identifier="cordon-alerts-0")
-        policy = Policy(settings.alerts, set_up(settings.alerts))
-        profiles, contacts = policy.profiles, policy.contacts
         hub = Hub(secrets.token_hex(8), clock, build=BUILD)
         rules = Rules()
 
         def bearer_of(device: str) -> Bearer | None:
             return partition.compiled.bearers.get(device)
 
-        def is_carried(device: str) -> bool:
-            bearer = bearer_of(device)
-            return bearer is not None and bearer.person is not None
+        strangers = Strangers(lambda device: _is_carried(bearer_of(device)))
 
-        strangers = Strangers(is_carried)
-
-        def show(change: AlertChange) -> None:
-            if not change.data.synthetic:
-                hub.publish_alert(change.data, change.kind)
-
-        channels = contact_channels(settings.alerts, contacts, clock)
-        outgoing = Outgoing(
-            js,
-            publisher,
-            profiles,
-            bearer_of,
-            show,
-            clock,
-            contacts=contacts,
-            channels=channels,
-            operators=hub.__len__,
+        alerting = make_alerting(
+            settings.alerts, js, broker, hub, bearer_of, clock, rules=rules.version, build=BUILD
         )
-        escalation = Escalation(profiles, contacts, outgoing.outbox.arrived)
+        outgoing = alerting.outgoing
         partition = Partition(
-            lambda: Desk(profiles, rules=rules.version, build=BUILD, escalation=escalation),
+            alerting.new_desk,
             outgoing,
             _Observer(heard, strangers, hub, self._replanned),
             clock(),
             tick_s=settings.engine.sweep_interval_s,
             build=BUILD,
             rules=rules,
-            sensitivities=profiles.sensitivities,
+            sensitivities=alerting.policy.profiles.sensitivities,
             synthetic=settings.alerts.probe,
         )
         worker = Worker(
@@ -261,15 +235,15 @@ class Service:
             journal=journal,
             worker=worker,
             outgoing=outgoing,
-            publisher=publisher,
+            publisher=alerting.publisher,
             writer=Writer(Store(ends.dsn), source_factory(js, stream_ends), clock),
             history=Reader(ends.dsn),
             feed=CaseloadFeed(CaseloadStore(ends.dsn), keep, nc),
             hub=hub,
             supervisor=Supervisor(),
             heartbeat=Heartbeat(nc, gateway_nc),
-            policy=policy,
-            probe=Probe(broker, contacts, channels, clock) if settings.alerts.probe else None,
+            policy=alerting.policy,
+            probe=alerting.probe,
             strangers=strangers,
             forwarder=forwarder_of(settings.forwarding, broker),
             watch=watch if ends.system_url else None,
@@ -338,6 +312,10 @@ class Service:
                 picture = self._backend.picture()
                 parts.hub.publish_positions(picture.devices, picture.watches)
                 parts.hub.publish_service(picture.service)
+
+
+def _is_carried(bearer: Bearer | None) -> bool:
+    return bearer is not None and bearer.person is not None
 
 
 class _Observer:
