@@ -28,6 +28,9 @@ DEFAULT_LANGUAGE = "en"
 STAFF = "staff"
 """Of the texts: what staff are sent, by the clock that has run out."""
 
+STATUS = "status"
+"""Of the texts: how well a person is protected, by the gravest reason."""
+
 WAY = "way"
 """Of the texts: where a protected person should go."""
 

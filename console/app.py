@@ -19,6 +19,7 @@ from litestar.response import Redirect, Stream
 from alerts.deliveries import DeliveryRecord
 from alerts.load import LoadFigures
 from alerts.model import Alert
+from alerts.protection import Protection
 from console.access import Access, EntryRefusedError, TooManyFailuresError
 from console.acts import ACTS
 from console.backend import Backend
@@ -81,6 +82,7 @@ def create_app(
             confirm,
             dead_letters,
             load,
+            protection,
             refusals,
             unassigned,
             basemap,
@@ -180,6 +182,15 @@ async def confirm(request: AppRequest, delivery_id: FromPath[str]) -> None:
     """Say that you have what you were sent: the next channel is then not tried."""
     if not await console_of(request).backend.confirm(delivery_id, request.state[OPERATOR]):
         raise NotFoundException("No delivery of this id is known.")
+
+
+@get("/api/v1/protection", sync_to_thread=False)
+def protection(request: AppRequest) -> list[Protection]:
+    """How well each protected person is protected now, why not better, and what she can do.
+
+    Beyond `valid_until` an answer says nothing: ask again.
+    """
+    return console_of(request).backend.protections()
 
 
 @get("/api/v1/load", sync_to_thread=False)

@@ -7,6 +7,7 @@ from typing import Protocol
 from alerts.deliveries import DeliveryRecord
 from alerts.load import LoadFigures
 from alerts.model import Alert
+from alerts.protection import Protection
 from alerts.steps import Step
 from console.views import Health, Picture, RefusalView, UnassignedView
 
@@ -42,6 +43,10 @@ class Backend(Protocol):
         Raises:
             NotAvailableError: It cannot be kept now.
         """
+        ...
+
+    def protections(self) -> list[Protection]:
+        """How well each protected person is protected now."""
         ...
 
     def load(self) -> LoadFigures:

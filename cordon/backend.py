@@ -8,6 +8,7 @@ from alerts.deliveries import DeliveryRecord
 from alerts.desk import Desk
 from alerts.load import LoadFigures
 from alerts.model import Alert, AlertChange
+from alerts.protection import Protection, protections
 from alerts.steps import Step
 from console.backend import NotAvailableError
 from console.views import Health, PartView, Picture, RefusalView, ServiceView, UnassignedView
@@ -110,6 +111,19 @@ class ServiceBackend:
         if known:
             await self._kept()
         return known
+
+    def protections(self) -> list[Protection]:
+        """How well each protected person is protected now."""
+        partition = self._parts.worker.partition
+        found = protections(
+            partition.compiled,
+            partition.health.devices,
+            partition.desk.open_alerts(),
+            self._parts.policy.profiles,
+            self._clock(),
+            service_works=self.health().ready,
+        )
+        return [one for one in found if not is_synthetic(one.person)]
 
     def load(self) -> LoadFigures:
         """How heavy the alerts are on those who work with them."""

@@ -45,6 +45,7 @@ export const getUnassigned = () => request("/api/v1/unassigned?limit=100");
 export const takeStep = (alert, step, body) => post(alertPath(alert.alert_id, step), {
   ...body, version: alert.version,
 });
+export const getProtection = () => request("/api/v1/protection");
 export const getLoad = () => request("/api/v1/load");
 export const getFailedDeliveries = () => request("/api/v1/deliveries/failed");
 export const leave = () => post("/leave", {});

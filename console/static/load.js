@@ -1,8 +1,9 @@
 // How heavy the alerts are on those who work with them, beside what EEMUA 191 and ISA-18.2 ask for,
 // and what could not be delivered.
 
-import { getFailedDeliveries, getLoad } from "./api.js";
+import { getFailedDeliveries, getLoad, getProtection } from "./api.js";
 import { byId, el, onPress } from "./dom.js";
+import { personName } from "./state.js";
 import { localTime, percent, roughly } from "./words.js";
 
 const REFRESH_MS = 5000;
@@ -35,12 +36,36 @@ function show(open) {
 async function refresh() {
   let content;
   try {
-    const [load, failed] = await Promise.all([getLoad(), getFailedDeliveries()]);
-    content = [figures(load), ...sources(load), ...letters(failed)];
+    const [load, failed, people] = await Promise.all([getLoad(), getFailedDeliveries(), getProtection()]);
+    content = [...protection(people), figures(load), ...sources(load), ...letters(failed)];
   } catch (error) {
     content = [el("p", { class: "empty" }, error.message)];
   }
   byId("load-pane").querySelector(".content")?.replaceChildren(...content);
+}
+
+const STATES = { degraded: "degraded", not_working: "not working" };
+const REASONS = {
+  service: "the service does not work", no_handset: "she has no handset", handset_silent: "her handset is not heard",
+  handset_lost: "her handset has no position", battery_critical: "her handset's battery is nearly empty",
+  battery_low: "her handset's battery is low", permission_off: "her handset lacks a permission",
+  other_device: "the wearer's device is not heard or has no position", cannot_tell: "nearness cannot be excluded",
+};
+
+// Those who are not fully protected, the worst first.
+function protection(people) {
+  const bad = people.filter((one) => one.state !== "live")
+    .sort((a, b) => Number(b.state === "not_working") - Number(a.state === "not_working"));
+  const rows = bad.map((one) => [
+    personName(one.person), STATES[one.state],
+    one.reasons.map(({ code, since }) => `${REASONS[code] ?? code}${since ? ` since ${localTime(since)}` : ""}`).join("; "),
+    one.what_to_do,
+  ]);
+  const summary = `${people.length - bad.length} of ${people.length} protected people are protected as they should be.`;
+  return [
+    el("h3", {}, "Protection"), el("p", { class: "empty" }, summary),
+    ...(rows.length > 0 ? [table(["Person", "Status", "Why", "What she is told to do"], rows)] : []),
+  ];
 }
 
 const spread = ({ count, median_s: median, p95_s: late, longest_s: longest }) => (count === 0

@@ -12,6 +12,7 @@ from alerts.deliveries import DeliveryRecord
 from alerts.errors import NoSuchAlert, VersionConflict
 from alerts.load import Load, LoadFigures
 from alerts.model import Alert
+from alerts.protection import Protection
 from alerts.steps import Step
 from console.access import Access, Operator, sha256_hex
 from console.hub import Hub
@@ -181,6 +182,7 @@ class FakeBackend:
         self.service = service()
         self.rows: list[RefusalView] = []
         self.strangers: list[UnassignedView] = []
+        self.protected: list[Protection] = []
         self.letters: list[DeliveryRecord] = []
         self.calls: list[tuple[str, ...]] = []
         self.map: bytes | None = None
@@ -224,6 +226,9 @@ class FakeBackend:
     async def confirm(self, delivery_id: str, operator: str) -> bool:
         self.calls.append(("confirm", delivery_id, operator))
         return delivery_id == "d1"
+
+    def protections(self) -> list[Protection]:
+        return self.protected
 
     def load(self) -> LoadFigures:
         burden = Load(NOW_US)

@@ -10,6 +10,7 @@ import pytest
 from litestar.testing import TestClient
 
 from alerts.deliveries import DeliveryRecord
+from alerts.protection import Protection, Reason
 from console.app import BODY_BYTES, create_app
 from console.backend import NotAvailableError
 from console.files import MAP_LIBRARY, read_static
@@ -183,6 +184,23 @@ def test_a_receipt_of_staff_and_what_was_given_up(inside: World) -> None:
     ]
     [letter] = inside.client.get("/api/v1/deliveries/failed").json()
     assert (letter["channel"], letter["recipient"]) == ("webhook", "Control")
+
+
+def test_who_is_protected_how_well(inside: World) -> None:
+    inside.backend.protected = [
+        Protection(
+            person="p1",
+            state="degraded",
+            reasons=(Reason("battery_low", None),),
+            since=None,
+            verified_at=None,
+            valid_until="2026-11-23T00:00:00Z",
+            title="t",
+            what_to_do="w",
+        )
+    ]
+    [found] = inside.client.get("/api/v1/protection").json()
+    assert (found["state"], found["reasons"][0]["code"]) == ("degraded", "battery_low")
 
 
 def test_the_load(inside: World) -> None:
