@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from alerts.contacts import Contacts
-from alerts.deliveries import ask_id, delivery_id
+from alerts.deliveries import BearerOf, ask_id, delivery_id
 from alerts.escalation_rules import Point, When
 from alerts.model import Alert, Ask
 from alerts.profile import Profiles
@@ -34,10 +34,18 @@ class Escalation:
         profiles: Hold the rules.
         contacts: Who can be asked.
         arrived: What receipts say.
+        bearer_of: Whose a handset is now. Where it is not known, the alert's own person is meant.
     """
 
-    def __init__(self, profiles: Profiles, contacts: Contacts, arrived: Arrived) -> None:
+    def __init__(
+        self,
+        profiles: Profiles,
+        contacts: Contacts,
+        arrived: Arrived,
+        bearer_of: BearerOf = lambda _device: None,
+    ) -> None:
         self._profiles = profiles
+        self._bearer_of = bearer_of
         self._contacts = contacts
         self._arrived = arrived
 
@@ -64,10 +72,10 @@ class Escalation:
                 if point.choice == 0:
                     return
                 continue
-            ask = self._ask(alert, point)
-            if ask is not None:
-                yield ask
-                forward = not ask.channel
+            asks = self._ask(alert, point)
+            if asks:
+                yield from asks
+                forward = not any(ask.channel for ask in asks)
 
     def _open(self, alert: Alert) -> Iterator[tuple[Point, int]]:
         """Points that were not reached yet, of the clocks that run, and since when each does."""
@@ -82,31 +90,45 @@ class Escalation:
                 yield point, from_iso(started)
 
     def _is_moot(self, alert: Alert, point: Point) -> bool:
-        if point.unheard is not None:
-            before = self._ask(alert, point.unheard)
-            if before is None or self._arrived(ask_id(alert.alert_id, before)):
-                return True
-        return point.rule.when == "undelivered" and self._has_notice(alert)
+        if point.rule.when == "undelivered" and not self._unreached(alert):
+            return True
+        if point.unheard is None:
+            return False
+        before = self._ask(alert, point.unheard)
+        return all(self._arrived(ask_id(alert.alert_id, ask)) for ask in before)
 
-    def _has_notice(self, alert: Alert) -> bool:
+    def _unreached(self, alert: Alert) -> list[str]:
+        """The protected people none of whose handsets has the newest notice."""
         change_id = f"{alert.alert_id}/{alert.told_version}"
-        return any(self._arrived(delivery_id(change_id, device)) for device in alert.notify)
+        reached: dict[str, bool] = {}
+        for device in alert.notify:
+            bearer = self._bearer_of(device)
+            person = alert.protected if bearer is None else bearer.person
+            if person is not None:
+                has_it = self._arrived(delivery_id(change_id, device))
+                reached[person] = reached.get(person, False) or has_it
+        return [person for person, has_it in reached.items() if not has_it]
 
-    def _ask(self, alert: Alert, point: Point) -> Ask | None:
-        """What a point asks; None for a further channel that the contact does not have."""
+    def _ask(self, alert: Alert, point: Point) -> list[Ask]:
+        """What a point asks; nothing for a further channel that no contact has."""
         rule = point.rule
         since = clock_of(alert, rule.when)
         if rule.via == ("console",):
             to = (alert.assigned_to or "") if rule.ask == "assigned" else ""
-            return Ask(point.name, since, rule.ask, to or "operators", "console")
-        contact = self._contacts.of_role(
-            rule.ask, rule.rank, agency=alert.agency, person=alert.protected
-        )
-        channels = [] if contact is None else self._contacts.channels(contact, rule.via)
-        if contact is not None and point.choice < len(channels):
-            channel = channels[point.choice]
-            return Ask(point.name, since, rule.ask, contact.name, channel)
-        return None if point.choice else Ask(point.name, since, rule.ask, "", "")
+            return [Ask(point.name, since, rule.ask, to or "operators", "console")]
+        found: list[Ask] = []
+        people = self._unreached(alert) if rule.ask == "protected" else [None]
+        for person in people:
+            contact = self._contacts.of_role(
+                rule.ask, rule.rank, agency=alert.agency, person=person
+            )
+            channels = [] if contact is None else self._contacts.channels(contact, rule.via)
+            if contact is not None and point.choice < len(channels):
+                channel = channels[point.choice]
+                found.append(Ask(point.name, since, rule.ask, contact.name, channel))
+        if found or point.choice:
+            return found
+        return [Ask(point.name, since, rule.ask, "", "")]
 
 
 def taken(alert: Alert, asks: tuple[Ask, ...], now_us: int) -> dict[str, Any]:

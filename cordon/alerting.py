@@ -83,7 +83,7 @@ def make_alerting(
         channels=channels,
         operators=hub.__len__,
     )
-    escalation = Escalation(profiles, contacts, outgoing.outbox.arrived)
+    escalation = Escalation(profiles, contacts, outgoing.outbox.arrived, bearer_of)
     return Alerting(
         policy=policy,
         publisher=publisher,

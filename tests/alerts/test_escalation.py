@@ -21,9 +21,13 @@ from geofence.levels import Level
 from tests.alerts.builders import (
     BEARERS,
     NOW_US,
+    PHONE,
+    PROFILES,
     SECOND_US,
+    TAG,
     WATCH,
     act,
+    event,
     kinds,
     profiles_with,
     transition,
@@ -177,6 +181,31 @@ def test_what_did_not_reach_her_handset_is_sent_another_way() -> None:
     summons = msgspec.json.decode(sms.payload, type=Summons)
     assert summons.title == "Someone you are protected from may be very near"
     assert room.asked(25) == []
+
+
+def test_each_of_several_protected_people_is_asked_for_herself() -> None:
+    others = {
+        "phone1": PHONE,
+        "phone2": msgspec.structs.replace(PHONE, device="phone2", person="protected2"),
+        "tag1": msgspec.structs.replace(TAG, notify=("phone1", "phone2")),
+    }
+    contacts = tuple(
+        Contact(name=f"Phone of {person}", role="protected", person=person, sms="+34600000009")
+        for person in ("protected1", "protected2")
+    )
+    for heard, asked in (("phone1", "protected2"), ("phone2", "protected1")):
+        known = Contacts(contacts, CHANNELS)
+        outbox = Outbox(PROFILES, others.get, known)
+        escalation = Escalation(PROFILES, known, outbox.arrived, others.get)
+        on = Desk(PROFILES, rules="r", build="b", escalation=escalation)
+        cut = event("strap_cut", 1, device="tag1")
+        [raised] = on.on_event(cut, others["tag1"], now_us=NOW_US)
+        outbox.take(raised, now_us=NOW_US)
+        [delivery] = [d for d in outbox.pending("handset") if d.recipient == heard]
+        receipt = Receipt(0, heard, delivery.id, "received", NOW_US, None)
+        assert outbox.answered(receipt, now_us=NOW_US) is not None
+        [change] = on.advance(NOW_US + 20 * SECOND_US)
+        assert [ask.recipient for ask in change.asked] == [f"Phone of {asked}"]
 
 
 def test_each_notice_has_its_own_time_to_arrive() -> None:
