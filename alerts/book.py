@@ -69,6 +69,8 @@ class Entry(msgspec.Struct):
     Attributes:
         actor, kind: Of the newest change.
         mark: For events: the newest one taken in, that of repetitions included.
+        acts_on: The oldest version whose sight still allows a step: what changed since then are
+            escalations, which tell others and change nothing of what an operator saw.
         repeats: Repetitions since it was raised. They make no change by themselves, so the last
             few are written with the next one.
     """
@@ -78,6 +80,7 @@ class Entry(msgspec.Struct):
     kind: str
     mark: Mark | None = None
     repeats: int = 0
+    acts_on: int = 0
 
     def take_in(self, event: Event) -> None:
         """Let the mark include one more event."""
@@ -119,6 +122,8 @@ class Book:
         self._entries: dict[str, Entry] = {}
         self._by_subject: dict[str, str] = {}
         self._by_event: dict[str, dict[str, str]] = {}
+        self._shelved: dict[str, None] = {}
+        self._touched: dict[str, None] = {}
         self._returned: tuple[dict[str, None], ...] = ({}, {}, {}, {})
         self._passed: dict[str, Passed] = {}
         self._marks: dict[tuple[str, str], Mark] = {}
@@ -148,6 +153,19 @@ class Book:
         """The alert about this type of event, active or returned; `held` as `device_held`."""
         found = self._by_event.get(held, {}).get(event_type)
         return None if found is None else self._entries[found]
+
+    def take_touched(self) -> list[str]:
+        """Ids of the alerts that changed since this was last asked; of all after a start."""
+        touched, self._touched = list(self._touched), {}
+        return touched
+
+    def touch_all(self) -> None:
+        """Count every open alert as changed."""
+        self._touched = dict.fromkeys(self._entries)
+
+    def shelved(self) -> list[Entry]:
+        """The alerts that lie on the shelf."""
+        return [self._entries[found] for found in self._shelved]
 
     def oldest_returned(self, at_least_tier: int) -> Entry | None:
         """The alert of least concern that has returned, not above a tier; the oldest of such."""
@@ -189,10 +207,14 @@ class Book:
             self._entries.pop(alert.alert_id, None)
         else:
             mark = _mark_of(alert)
-            self._entries[alert.alert_id] = Entry(
-                alert, change.actor, change.kind, mark, alert.repeats
-            )
+            told_others = entry is not None and change.kind == "escalated"
+            if entry is not None and told_others:
+                actor, kind, acts_on = entry.actor, entry.kind, entry.acts_on
+            else:
+                actor, kind, acts_on = change.actor, change.kind, alert.version
+            self._entries[alert.alert_id] = Entry(alert, actor, kind, mark, alert.repeats, acts_on)
             self._put_in(alert)
+        self._touched[alert.alert_id] = None
 
     def _is_of_the_past(self, alert: Alert) -> bool:
         """Whether an alert that is not open was open once: a change that came twice."""
@@ -231,6 +253,8 @@ class Book:
             self._by_subject[alert.subject] = alert.alert_id
         if alert.state == "returned":
             self._returned[alert.tier - 1][alert.alert_id] = None
+        if alert.shelved_until is not None:
+            self._shelved[alert.alert_id] = None
 
     def _take_out(self, alert: Alert) -> None:
         if not alert.subject:
@@ -241,6 +265,7 @@ class Book:
         elif self._by_subject.get(alert.subject) == alert.alert_id:
             del self._by_subject[alert.subject]
         self._returned[alert.tier - 1].pop(alert.alert_id, None)
+        self._shelved.pop(alert.alert_id, None)
 
     def dump(self) -> bytes:
         """The whole book as bytes."""
@@ -273,6 +298,7 @@ class Book:
         for entry in pages.entries:
             book._entries[entry.alert.alert_id] = entry
             book._put_in(entry.alert)
+            book._touched[entry.alert.alert_id] = None
         return book
 
 

@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, cast
 
 import msgspec
 
 from alerts.errors import EntryFormatError
-from alerts.model import EVENT_TYPE_PREFIX, AlertChange
-from alerts.profile import Profiles
+from alerts.model import EVENT_TYPE_PREFIX, AlertChange, Ask
+from alerts.profile import DEFAULT_LANGUAGE, Profiles
 from devices.commands import HandsetAddress, Notify, address_of, encode_for_handset
 from devices.instants import MICROSECONDS, from_iso, to_iso
 from devices.watches import Bearer
@@ -30,11 +30,14 @@ NOTIFY_EXPIRY_S = 900
 AGENCY_EXPIRY_S = 86_400
 """An agency is told of changes this old, so that its own history has no gap."""
 
+ASK_EXPIRY_S = 3_600
+"""An ask older than this is not sent any more: others were asked meanwhile."""
+
 RECORD_TYPE_PREFIX = "cordon.delivery."
 
 DELIVERIES = uuid.uuid5(uuid.NAMESPACE_URL, "urn:cordon:delivery")
 
-ChannelName = Literal["handset", "agency"]
+ChannelName = Literal["handset", "agency", "push", "sms", "email", "webhook"]
 
 DeliveryState = Literal[
     "sent",  # the broker has taken charge of it
@@ -81,6 +84,7 @@ class DeliveryRecord(msgspec.Struct, frozen=True, kw_only=True):
         time: When it was known here.
         device_time: For receipts, when by the handset.
         answer: What she answered.
+        channel: Empty where there was none to send it by.
         reason: Why it was not sent.
     """
 
@@ -90,7 +94,7 @@ class DeliveryRecord(msgspec.Struct, frozen=True, kw_only=True):
     delivery_id: str
     alert_id: str
     change_id: str
-    channel: ChannelName
+    channel: ChannelName | Literal[""]
     recipient: str
     state: DeliveryState
     device_time: str | None = None
@@ -130,22 +134,29 @@ def tells_handsets(change: AlertChange, profiles: Profiles) -> bool:
     """
     if change.kind == "returned":
         return change.data.told
+    if change.kind == "told":
+        return True
     if change.kind not in {"raised", "level", "tier"}:
         return False
     return profiles.of_alert(change.data).tells(change.data)
 
 
 def for_handset(
-    change: AlertChange, profiles: Profiles, address: HandsetAddress
+    change: AlertChange,
+    profiles: Profiles,
+    address: HandsetAddress,
+    language: str = DEFAULT_LANGUAGE,
 ) -> Delivery | None:
     """The notice for one handset. None when the profile has no words for it."""
     alert = change.data
-    words = profiles.of_alert(alert).words(alert)
+    profile = profiles.of_alert(alert)
+    words = profile.words(alert, language)
     if words is None:
         return None
+    way = profile.way(alert.way, language) if change.kind == "told" and alert.way else None
     expires_us = from_iso(change.time) + NOTIFY_EXPIRY_S * MICROSECONDS
     notice = Notify(
-        id=delivery_id(change, address.device),
+        id=delivery_id(change.id, address.device),
         time=change.time,
         expires=to_iso(expires_us),
         alert_id=alert.alert_id,
@@ -154,11 +165,84 @@ def for_handset(
         tier=alert.tier,
         level=alert.level,
         title=words.title,
-        text=words.text,
+        text=words.text if way is None else f"{way.text} {words.text}",
         fix_times=alert.fix_times,
     )
     payload = encode_for_handset(notice)
     return _delivery(change, "handset", address.device, NOTIFY_EXPIRY_S, payload)
+
+
+class Summons(msgspec.Struct, frozen=True, kw_only=True):
+    """What a contact is sent. Each channel uses as much of it as it may carry.
+
+    Attributes:
+        id: Of the delivery; the receipt names it.
+        kind: What ran out: `unacknowledged`, `undelivered`, `unresolved`.
+    """
+
+    id: str
+    alert_id: str
+    tier: int
+    kind: str
+    title: str
+    text: str
+    time: str
+
+
+def for_contact(
+    change: AlertChange, ask: Ask, profiles: Profiles, language: str
+) -> Delivery | None:
+    """What a contact is sent. None when the profile has no words for it.
+
+    A protected person is sent the words of the notice that did not reach her. Staff are sent words
+    that say only that something waits: what it is stands behind the sign-in.
+    """
+    alert = change.data
+    profile = profiles.of_alert(alert)
+    kind = ask.step.partition("/")[0]
+    if ask.role == "protected":
+        words = profile.words(alert, language)
+    else:
+        words = profile.staff_words(kind, language)
+    if words is None:
+        return None
+    found = ask_id(alert.alert_id, ask)
+    summons = Summons(
+        id=found,
+        alert_id=alert.alert_id,
+        tier=alert.tier,
+        kind=kind,
+        title=words.title,
+        text=words.text,
+        time=change.time,
+    )
+    return Delivery(
+        id=found,
+        channel=cast("ChannelName", ask.channel),
+        recipient=ask.recipient,
+        alert_id=alert.alert_id,
+        change_id=change.id,
+        tier=alert.tier,
+        expires_us=from_iso(change.time) + ASK_EXPIRY_S * MICROSECONDS,
+        payload=_encoder.encode(summons),
+    )
+
+
+def nobody_reached(change: AlertChange, ask: Ask, now_us: int) -> DeliveryRecord:
+    """The record that a step of the plan found nobody to ask."""
+    found = ask_id(change.data.alert_id, ask)
+    return DeliveryRecord(
+        id=f"{found}/refused",
+        type=RECORD_TYPE_PREFIX + "refused",
+        time=to_iso(now_us),
+        delivery_id=found,
+        alert_id=change.data.alert_id,
+        change_id=change.id,
+        channel="",
+        recipient=ask.role,
+        state="refused",
+        reason="no contact of this role can be reached; look at the contacts file",
+    )
 
 
 def handset_address(device: str, bearer_of: BearerOf) -> HandsetAddress | None:
@@ -168,16 +252,21 @@ def handset_address(device: str, bearer_of: BearerOf) -> HandsetAddress | None:
     return address if isinstance(address, HandsetAddress) else None
 
 
-def delivery_id(change: AlertChange, recipient: str) -> str:
+def delivery_id(change_id: str, recipient: str) -> str:
     """Names the delivery of a change to a recipient."""
-    return str(uuid.uuid5(DELIVERIES, f"{change.id}>{recipient}"))
+    return str(uuid.uuid5(DELIVERIES, f"{change_id}>{recipient}"))
+
+
+def ask_id(alert_id: str, ask: Ask) -> str:
+    """Names the delivery of an ask: the same whichever version of the alert it was made at."""
+    return delivery_id(f"{alert_id}/{ask.key}", f"{ask.channel}:{ask.recipient}")
 
 
 def _delivery(
     change: AlertChange, channel: ChannelName, recipient: str, expiry_s: int, payload: bytes
 ) -> Delivery:
     return Delivery(
-        id=delivery_id(change, recipient),
+        id=delivery_id(change.id, recipient),
         channel=channel,
         recipient=recipient,
         alert_id=change.data.alert_id,

@@ -11,10 +11,13 @@ The life of an alert, after ISA-18.2:
                 returned      | tier gets worse            returned   resolve (what no signal ends)
                     v         |                               v          v
                returned, unacknowledged  --acknowledge-->   resolved, off the desk
+                                                           (after a dispatch: resolve)
 
-What returned unseen stays until a person has seen it. Panic and tamper never return. An
+What returned unseen stays until a person has seen it. Panic and tamper never return, and a tamper
+is closed only after a check. What somebody was sent to stays until a person says how it ended. An
 acknowledgement holds for the tier it was given at: when a warning that somebody has taken in hand
-becomes critical, it asks for a person again.
+becomes critical, it asks for a person again, off the shelf if it lay there. `alerts.steps` has all
+that people can do.
 """
 
 from __future__ import annotations
@@ -24,7 +27,9 @@ from typing import Any
 
 import msgspec
 
+from alerts.agenda import Agenda
 from alerts.book import Book, Entry, device_held
+from alerts.contacts import Contacts
 from alerts.desk_counts import DeskCounts
 from alerts.episodes import (
     alert_of_event,
@@ -35,30 +40,18 @@ from alerts.episodes import (
     watch_episode_id,
     worse,
 )
-from alerts.model import (
-    EVENT_TYPE_PREFIX,
-    SYSTEM,
-    Alert,
-    AlertChange,
-    ChangeKind,
-    subject_of_anomaly,
-    subject_of_health,
-)
+from alerts.escalation import Escalation, taken
+from alerts.making import OPEN_LIMIT, Making
+from alerts.model import Alert, AlertChange, subject_of_anomaly, subject_of_health
 from alerts.profile import Profiles
 from alerts.spells import Spell, spell_of_anomaly, spell_of_health
-from alerts.steps import may_acknowledge, may_resolve, seen_by
+from alerts.steps import Step, off_the_shelf, seen_by
 from devices.health_changes import HealthChange
-from devices.instants import to_iso
+from devices.instants import from_iso, to_iso
 from devices.reports import Event
 from devices.watches import Bearer, Watch
 from geofence.anomaly_changes import AnomalyChange
 from geofence.levels import Transition
-
-OPEN_LIMIT = 200_000
-"""Open alerts. When so many are open, a new one first closes one that has returned and matters no
-more than itself; where there is none, tiers 1 and 2 are raised all the same, 3 and 4 are not."""
-
-_NEVER_REFUSED = 2
 
 
 class Desk:
@@ -68,6 +61,7 @@ class Desk:
         profiles: Tiers and whom to tell.
         rules: Version of the engine's rules, written into each alert.
         build: Version of the code, written into each alert.
+        escalation: Who else is asked, when nobody acts in time; None: the consoles only.
         source: CloudEvents source of the changes.
         open_limit: See `OPEN_LIMIT`.
     """
@@ -78,15 +72,25 @@ class Desk:
         *,
         rules: str,
         build: str,
+        escalation: Escalation | None = None,
         source: str = "cordon",
         open_limit: int = OPEN_LIMIT,
     ) -> None:
-        self.counts = DeskCounts()
         self._profiles = profiles
-        self._made_by: dict[str, Any] = {"rules": rules, "build": build}
-        self._source = source
-        self._open_limit = open_limit
-        self._book = Book()
+        self._rules = rules
+        self._escalation = escalation or Escalation(profiles, Contacts(), lambda _delivery: False)
+        self._agenda = Agenda()
+        made_by = {"rules": rules, "build": build}
+        self._making = Making(profiles, made_by, source=source, open_limit=open_limit)
+
+    @property
+    def counts(self) -> DeskCounts:
+        """What the desk has done since it was made."""
+        return self._making.counts
+
+    @property
+    def _book(self) -> Book:
+        return self._making.book
 
     # What the engine says
 
@@ -123,7 +127,7 @@ class Desk:
         number = None if is_new else transition.number
         episode_id = watch_episode_id(watch.key, transition.onset_us, number)
         fields = alert_of_watch(transition, watch, profile, episode_id, now_us)
-        return self._raise(fields | self._made(watch), now_us)
+        return self._making.begin(fields | self._made(watch), now_us)
 
     def _move(
         self, entry: Entry, transition: Transition, watch: Watch, now_us: int
@@ -138,18 +142,18 @@ class Desk:
         fields["highest_level"] = worse(alert.highest_level, transition.level.label)
         fields["profile"] = profile.version
         if tier < alert.tier:
-            fields |= {"acknowledged_by": None, "acknowledged_at": None}
-        moved = self._told(msgspec.structs.replace(alert, **fields))
-        return [self._change(moved, "level" if tier == alert.tier else "tier", now_us)]
+            fields |= {"acknowledged_by": None, "acknowledged_at": None} | off_the_shelf(now_us)
+        moved = self._making.by_profile(msgspec.structs.replace(alert, **fields), now_us)
+        return [self._making.change(moved, "level" if tier == alert.tier else "tier", now_us)]
 
     def _end_episode(
         self, entry: Entry, transition: Transition, watch: Watch, now_us: int
     ) -> list[AlertChange]:
         fields = decision_fields(transition, watch) | self._made(watch)
-        return self._return(entry, fields, now_us)
+        return self._making.end(entry, fields, now_us)
 
     def _made(self, watch: Watch) -> dict[str, Any]:
-        return self._made_by | {"rules": watch.decided_by(self._made_by["rules"])}
+        return {"rules": watch.decided_by(self._rules)}
 
     def retire(
         self,
@@ -181,7 +185,7 @@ class Desk:
         }
         if entry.alert.watch:
             fields["level"] = "clear"
-        return self._return(entry, fields, now_us)
+        return self._making.end(entry, fields, now_us)
 
     # What is wrong with devices
 
@@ -210,12 +214,12 @@ class Desk:
             return []
         entry = self._book.of_subject(spell.subject)
         if entry is not None:
-            return [] if spell.began else self._return(entry, spell.fields, now_us)
+            return [] if spell.began else self._making.end(entry, spell.fields, now_us)
         self.counts.unmapped += not spell.has_rule
         if not spell.has_rule or not spell.began:
             return []
         is_new = self._book.onset_is_new(spell.subject, spell.onset_us)
-        return self._raise(spell.new(None if is_new else spell.number), now_us)
+        return self._making.begin(spell.new(None if is_new else spell.number), now_us)
 
     # What devices notice
 
@@ -246,7 +250,7 @@ class Desk:
         entry = self._book.of_event(held, event.type)
         if entry is None:
             fields = alert_of_event(event, bearer, profile, now_us)
-            return ended + self._raise(fields, now_us)
+            return ended + self._making.begin(fields, now_us)
         return ended + self._repeat(entry, event, now_us)
 
     def _clear_by(
@@ -261,7 +265,7 @@ class Desk:
                 continue  # a buffered event from before the trouble began
             entry.take_in(event)
             fields: dict[str, Any] = {"decided_at": to_iso(now_us)}
-            changes += self._return(entry, fields, now_us)
+            changes += self._making.end(entry, fields, now_us)
         return changes
 
     def _repeat(self, entry: Entry, event: Event, now_us: int) -> list[AlertChange]:
@@ -273,44 +277,73 @@ class Desk:
             return []
         fields = {"state": "active", "decided_at": to_iso(now_us)}
         again = msgspec.structs.replace(entry.current(), **fields)
-        return [self._change(again, "level", now_us)]
+        return [self._making.change(again, "level", now_us)]
 
     # What people do
 
-    def acknowledge(
-        self, alert_id: str, *, version: int, operator: str, now_us: int
+    def act(
+        self, alert_id: str, step: Step, *, version: int, operator: str, now_us: int
     ) -> list[AlertChange]:
-        """Somebody takes the alert in hand.
+        """Somebody takes a step.
+
+        Args:
+            alert_id: Of an open alert.
+            step: What to do; see `alerts.steps`.
+            version: Of the alert as the operator saw it.
+            operator: Who takes it.
+            now_us: The present instant.
+
+        Returns:
+            The change the step makes, and the closing where it leaves nothing to be done.
 
         Raises:
             NoSuchAlert: There is no open alert with this id.
             VersionConflict: It has changed since `version`.
-            IllegalStep: It is acknowledged already, or the operator has no name.
+            IllegalStep: Its state does not allow the step, or the step lacks something.
         """
         alert = seen_by(operator, self._book.get(alert_id), alert_id, version)
-        may_acknowledge(alert)
-        taken = msgspec.structs.replace(
-            alert, acknowledged_by=operator, acknowledged_at=to_iso(now_us)
+        taken = msgspec.structs.replace(alert, **step.fields(alert, operator, now_us))
+        return self._making.and_close(
+            self._making.change(taken, step.kind, now_us, operator), now_us
         )
-        changes = [self._change(taken, "acknowledged", now_us, operator)]
-        if taken.state == "returned":
-            changes.append(self._close(changes[-1].data, now_us))
-        return changes
 
-    def resolve(
-        self, alert_id: str, *, version: int, operator: str, note: str, now_us: int
-    ) -> list[AlertChange]:
-        """Somebody closes an alert that no signal ends: panic, tamper, trouble with a device.
+    def advance(self, now_us: int) -> list[AlertChange]:
+        """Time passes: what was shelved until now comes back; who else must be asked, is.
 
-        Raises:
-            NoSuchAlert: There is no open alert with this id.
-            VersionConflict: It has changed since `version`.
-            IllegalStep: It is not acknowledged, it has no note, or the engine still sees it: a
-                danger that lasts cannot be closed away.
+        Not to be called while the past is read again: nobody could have acted then.
         """
-        alert = seen_by(operator, self._book.get(alert_id), alert_id, version)
-        may_resolve(alert, note)
-        return [self._close(alert, now_us, operator, note)]
+        due = [
+            entry
+            for entry in self._book.shelved()
+            if from_iso(entry.alert.shelved_until or "") <= now_us
+        ]
+        back = off_the_shelf(now_us)
+        changes = [
+            self._making.change(
+                msgspec.structs.replace(entry.current(), **back), "unshelved", now_us
+            )
+            for entry in due
+        ]
+        return changes + self._escalate(now_us)
+
+    def replan(self) -> None:
+        """The plans have changed: look at every open alert again."""
+        self._book.touch_all()
+
+    def _escalate(self, now_us: int) -> list[AlertChange]:
+        changes: list[AlertChange] = []
+        self._agenda.note(self._book, self._escalation)
+        for alert_id in self._agenda.due(now_us):
+            entry = self._book.get(alert_id)
+            if entry is None:
+                continue
+            alert = entry.current()
+            asked = self._escalation.asks(alert, now_us)
+            if asked:
+                alert = msgspec.structs.replace(alert, **taken(alert, asked, now_us))
+                changes.append(self._making.change(alert, "escalated", now_us, asked=asked))
+            self._agenda.plan(alert_id, self._escalation.next_us(alert, now_us))
+        return changes
 
     # What is kept
 
@@ -334,65 +367,5 @@ class Desk:
         Raises:
             DeskStateError: The bytes cannot be read. The desk is as before.
         """
-        self._book = Book.read(data)
-
-    # How changes are made
-
-    def _raise(self, fields: dict[str, Any], now_us: int) -> list[AlertChange]:
-        room = self._make_room(fields["tier"], now_us)
-        if room is None:
-            self.counts.refused += 1
-            return []
-        self.counts.raised += 1
-        alert = Alert(**(self._made_by | fields), version=0, state="active")
-        return [*room, self._change(self._told(alert), "raised", now_us)]
-
-    def _make_room(self, tier: int, now_us: int) -> list[AlertChange] | None:
-        if len(self._book) < self._open_limit:
-            return []
-        victim = self._book.oldest_returned(tier)
-        if victim is None:
-            return [] if tier <= _NEVER_REFUSED else None
-        self.counts.displaced += 1
-        note = "closed unseen to make room: too many alerts are open"
-        return [self._close(victim.current(), now_us, note=note)]
-
-    def _told(self, alert: Alert) -> Alert:
-        tells = bool(alert.notify) and self._profiles.of_alert(alert).tells(alert)
-        return msgspec.structs.replace(alert, told=alert.told or tells)
-
-    def _return(self, entry: Entry, fields: dict[str, Any], now_us: int) -> list[AlertChange]:
-        alert = msgspec.structs.replace(entry.current(), **fields, state="returned")
-        changes = [self._change(alert, "returned", now_us)]
-        if alert.acknowledged_by is not None:
-            changes.append(self._close(changes[-1].data, now_us))
-        return changes
-
-    def _close(
-        self, alert: Alert, now_us: int, actor: str = SYSTEM, note: str | None = None
-    ) -> AlertChange:
-        closed = msgspec.structs.replace(
-            alert,
-            resolved_by=actor,
-            resolved_at=to_iso(now_us),
-            note=alert.note if note is None else note,
-        )
-        return self._change(closed, "resolved", now_us, actor)
-
-    def _change(
-        self, alert: Alert, kind: ChangeKind, now_us: int, actor: str = SYSTEM
-    ) -> AlertChange:
-        """The next version of an alert, taken into the book."""
-        data = msgspec.structs.replace(alert, version=alert.version + 1)
-        change = AlertChange(
-            id=f"{data.alert_id}/{data.version}",
-            source=self._source,
-            type=EVENT_TYPE_PREFIX + kind,
-            subject=data.alert_id,
-            time=to_iso(now_us),
-            data=data,
-            actor=actor,
-        )
-        self._book.apply(change)
-        self.counts.changes += 1
-        return change
+        self._making.book = Book.read(data)
+        self._agenda = Agenda()

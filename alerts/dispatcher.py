@@ -98,9 +98,16 @@ class Dispatcher:
         now_us = self._clock()
         for change in changes:
             for record in self._outbox.take(change, now_us=now_us):
-                self._lanes[record.channel].report(record)
+                self._write(record)
         for lane in self._lanes.values():
             lane.wake.set()
+
+    def _write(self, record: DeliveryRecord) -> None:
+        """Of what is not sent at all; a channel that this site has not set up has no lane."""
+        lane = (
+            self._lanes[record.channel] if record.channel in self._lanes else self._lanes["agency"]
+        )
+        lane.report(record)
 
     async def run(self) -> None:
         """Send until cancelled. What is not sent by then stays in the outbox."""

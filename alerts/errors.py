@@ -6,6 +6,7 @@
     │   ├── VersionConflict      it changed since the person looked
     │   └── IllegalStep          its state does not allow the step
     ├── ProfileError             a jurisdiction profile that cannot be used
+    ├── ContactsError            a file of contacts that cannot be used
     ├── DeskStateError           a snapshot of the desk that cannot be read
     ├── EntryFormatError         an entry of the alerts stream that cannot be read
     └── NotDeliverable           a delivery that must not or cannot ever be sent
@@ -82,6 +83,10 @@ class ProfileError(AlertError):
         super().__init__(f"the profile {profile} cannot be used; nothing of it was taken:{lines}")
         self.profile = profile
         self.problems = problems
+
+
+class ContactsError(AlertError):
+    """A file of contacts that cannot be used; nothing of it was taken."""
 
 
 class DeskStateError(AlertError):

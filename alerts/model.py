@@ -16,17 +16,64 @@ ChangeKind = Literal[
     "level",
     "tier",
     "acknowledged",
+    "assigned",
     "dispatched",
+    "checked",
     "returned",
     "shelved",
+    "unshelved",
+    "escalated",
+    "told",
     "resolved",
     "retrospective",
 ]
+
+Outcome = Literal[
+    "breach",  # he was where he must not be
+    "breach_averted",  # he turned round, or was made to
+    "no_breach",  # explained: a permitted encounter, an error of a receiver
+    "help_given",  # she was helped
+    "device_at_fault",
+    "pressed_by_mistake",
+    "test",
+    "not_determined",
+]
+"""What an alert has turned out to be, as the person says who closes it."""
+
+CheckKind = Literal[
+    "inspected",  # somebody has seen and held the device
+    "replaced",  # another device is in its place
+    "second_person",  # decided without inspection: whoever closes must be another person
+]
+"""What a tamper was checked by."""
 
 EVENT_TYPE_PREFIX = "cordon.alert."
 
 SYSTEM = "system"
 """The actor of everything no person did."""
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """Somebody is asked to act, as nobody has in time.
+
+    Attributes:
+        step: Of the plan; see `alerts.escalation_rules.Point`.
+        since: When the clock began that ran out.
+        role: As in `alerts.escalation_rules.AskedRole`.
+        recipient: Name of the contact; empty where there is none, which is recorded all the same.
+        channel: `console`, a channel of contacts, or empty where nobody can be reached.
+    """
+
+    step: str
+    since: str
+    role: str
+    recipient: str
+    channel: str
+
+    @property
+    def key(self) -> str:
+        """Names the step among all that an alert ever takes."""
+        return f"{self.step} {self.since}"
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +104,24 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
         onset_doubted: The event's own time cannot be right; `onset` is when it arrived.
         acknowledged_by, acknowledged_at: Holds for the tier it was given at: both are None again
             when the tier gets worse.
+        asks_since: Since when it asks for a person: it was raised, its tier got worse, or it came
+            back from the shelf.
+        assigned_to: Whose it is; it may be acknowledged and closed by others.
+        dispatched_by, dispatched_at, dispatched_to: Who last sent whom. What somebody was sent to
+            does not close by itself: a person says how it ended.
+        checked_by, checked_at, check, checked_repeats: Of a tamper: who checked it last, how (`CheckKind`), and
+            after how many repetitions. It cannot be closed without.
+        shelved_by, shelved_at, shelved_until, shelf_reason: Out of the operators' way for a while.
+            None and empty when it is not.
+        resolved_by, resolved_at, outcome: `outcome` (an `Outcome`) is None where it closed by itself.
+        note: Of the newest step that had one.
+        told_at, told_version: The newest change that the handsets in `notify` were told of.
+        escalated: Keys (`Ask.key`) of the steps taken on the clocks that run.
+        escalated_at, escalated_to: The newest of them, in words for staff.
+        procedure: What staff do now, in order: `alerts.profile_rules.Action`.
+        way: Where a person told her to go, when she was last told by hand.
+        synthetic: Of the pair that does not exist, by which the service tries itself: nobody is
+            to act, and no figure counts it.
         transition: Number of the engine's transition that was applied last; 0 for events. For an
             anomaly and for a device's health, beginnings and ends count.
         watch: Key of the engine's watch; empty for events and anomalies.
@@ -106,7 +171,29 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     acknowledged_at: str | None = None
     resolved_by: str | None = None
     resolved_at: str | None = None
+    outcome: str | None = None
     note: str = ""
+    asks_since: str = ""
+    assigned_to: str | None = None
+    dispatched_by: str | None = None
+    dispatched_at: str | None = None
+    dispatched_to: str = ""
+    checked_by: str | None = None
+    checked_at: str | None = None
+    check: str | None = None
+    checked_repeats: int = 0
+    shelved_by: str | None = None
+    shelved_at: str | None = None
+    shelved_until: str | None = None
+    shelf_reason: str = ""
+    told_at: str | None = None
+    told_version: int = 0
+    escalated: tuple[str, ...] = ()
+    escalated_at: str | None = None
+    escalated_to: str = ""
+    procedure: tuple[str, ...] = ()
+    way: str = ""
+    synthetic: bool = False
     order_id: str = ""
     watch: str = ""
     device: str = ""
@@ -128,6 +215,12 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     onset_doubted: bool = False
 
     @property
+    def is_done(self) -> bool:
+        """It is over, somebody has seen it, and nobody was sent: nothing is left to be said."""
+        seen = self.acknowledged_by is not None or self.synthetic
+        return self.state == "returned" and seen and self.dispatched_by is None
+
+    @property
     def subject(self) -> str:
         """Names what the engine's spells are counted by; empty for events.
 
@@ -138,6 +231,15 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
         if self.health:
             return subject_of_health(health_key(self.health, self.device or self.agency))
         return self.watch
+
+
+OFF_THE_SHELF: dict[str, str | None] = {
+    "shelved_by": None,
+    "shelved_at": None,
+    "shelved_until": None,
+    "shelf_reason": "",
+}
+"""The fields of an alert that is not shelved."""
 
 
 def subject_of_anomaly(key: str) -> str:
@@ -154,6 +256,9 @@ class AlertChange(msgspec.Struct, frozen=True, kw_only=True):
     """One change, as a CloudEvents 1.0 structured-mode JSON message.
 
     `id` is ``<alert id>/<version>``: the same change sent twice has the same id.
+
+    Attributes:
+        asked: Of an `escalated` change, who is asked by it.
     """
 
     id: str
@@ -163,6 +268,7 @@ class AlertChange(msgspec.Struct, frozen=True, kw_only=True):
     time: str
     data: Alert
     actor: str
+    asked: tuple[Ask, ...] = ()
     specversion: str = "1.0"
     datacontenttype: str = "application/json"
 

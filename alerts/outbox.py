@@ -7,11 +7,14 @@ same id; the handset knows that id and shows it once.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import get_args
 
 import msgspec
 
+from alerts.contacts import Contacts
 from alerts.deliveries import (
     RECORD_TYPE_PREFIX,
     BearerOf,
@@ -22,14 +25,16 @@ from alerts.deliveries import (
     Entry,
     delivery_id,
     for_agency,
+    for_contact,
     for_handset,
     handset_address,
+    nobody_reached,
     record_of,
     tells_handsets,
 )
 from alerts.errors import DeskStateError
-from alerts.model import AlertChange
-from alerts.profile import Profiles
+from alerts.model import AlertChange, Ask
+from alerts.profile import DEFAULT_LANGUAGE, Profiles
 from devices.instants import to_iso
 from devices.reports import Receipt
 
@@ -41,9 +46,13 @@ REMEMBERED_LIMIT = 100_000
 """Deliveries done with whose receipts are still understood. Beyond it the oldest is forgotten; a
 receipt for it is counted and not recorded."""
 
-CHANNELS: tuple[ChannelName, ...] = ("handset", "agency")
+DEAD_LETTERS_SHOWN = 500
+"""Deliveries given up that are kept to be shown; the history has all."""
+
+CHANNELS: tuple[ChannelName, ...] = get_args(ChannelName)
 
 _STEPS: tuple[DeliveryState, ...] = ("sent", "received", "shown", "answered")
+_NOT_SENT = -1
 _NOT_A_HANDSET = "the device is not a handset that a protected person carries"
 
 
@@ -54,6 +63,7 @@ class OutboxCounts:
     Attributes:
         unaddressed: Changes of alerts that have no agency.
         refused: Notices not made, as the device is not a protected person's handset.
+        unreachable: Steps of a plan for which nobody could be asked.
         dropped: Deliveries that gave way at `PENDING_LIMIT`.
         receipts: Receipts recorded.
         stray_receipts: Receipts for deliveries not known, of another device, or of no known state.
@@ -61,6 +71,7 @@ class OutboxCounts:
 
     unaddressed: int = 0
     refused: int = 0
+    unreachable: int = 0
     dropped: int = 0
     receipts: int = 0
     stray_receipts: int = 0
@@ -90,14 +101,22 @@ class Outbox:
     Args:
         profiles: Whom to tell and in which words.
         bearer_of: The assignment of a device now; decides who may be told.
+        contacts: Who may be asked when nobody acts; None for nobody.
         pending_limit: See `PENDING_LIMIT`.
     """
 
     def __init__(
-        self, profiles: Profiles, bearer_of: BearerOf, *, pending_limit: int = PENDING_LIMIT
+        self,
+        profiles: Profiles,
+        bearer_of: BearerOf,
+        contacts: Contacts | None = None,
+        *,
+        pending_limit: int = PENDING_LIMIT,
     ) -> None:
         self.counts = OutboxCounts()
         self._profiles = profiles
+        self._contacts = contacts or Contacts()
+        self.dead_letters: deque[DeliveryRecord] = deque(maxlen=DEAD_LETTERS_SHOWN)
         self._bearer_of = bearer_of
         self._pending_limit = pending_limit
         self._clear()
@@ -125,14 +144,38 @@ class Outbox:
         if tells_handsets(change, self._profiles):
             for device in change.data.notify:
                 records += self._take_notice(change, device, now_us)
+        for ask in change.asked:
+            records += self._take_ask(change, ask, now_us)
         return records
+
+    def _take_ask(self, change: AlertChange, ask: Ask, now_us: int) -> list[DeliveryRecord]:
+        if ask.channel == "console":
+            return []  # the change itself is what the consoles show
+        if not ask.channel:
+            self.counts.unreachable += 1
+            return [nobody_reached(change, ask, now_us)]
+        contact = self._contacts.find(ask.recipient)
+        language = DEFAULT_LANGUAGE if contact is None else contact.language
+        delivery = for_contact(change, ask, self._profiles, language)
+        return [] if delivery is None else self._add(delivery, now_us)
+
+    def arrived(self, delivery: str) -> bool:
+        """Whether a delivery of this id has a receipt."""
+        known = self._done.get(delivery)
+        if known is None:
+            return False
+        # A webhook's receiver has answered when it was sent.
+        needed: DeliveryState = "sent" if known.delivery.channel == "webhook" else "received"
+        return known.step >= _STEPS.index(needed)
 
     def _take_notice(self, change: AlertChange, device: str, now_us: int) -> list[DeliveryRecord]:
         address = handset_address(device, self._bearer_of)
         if address is None:
             self.counts.refused += 1
             return [_refusal(change, device, now_us)]
-        delivery = for_handset(change, self._profiles, address)
+        bearer = self._bearer_of(device)
+        language = DEFAULT_LANGUAGE if bearer is None else bearer.language
+        delivery = for_handset(change, self._profiles, address, language)
         return [] if delivery is None else self._add(delivery, now_us)
 
     def _add(self, delivery: Delivery, now_us: int) -> list[DeliveryRecord]:
@@ -177,8 +220,17 @@ class Outbox:
         self, delivery: Delivery, state: DeliveryState, now_us: int, *, reason: str = ""
     ) -> DeliveryRecord:
         """It needs no sending any more. Returns the record to be written."""
-        self._settle(delivery)
-        return record_of(delivery, state, now_us, reason=reason)
+        settled = self._settle(delivery)
+        record = record_of(delivery, state, now_us, reason=reason)
+        if state not in _STEPS:
+            self._give_up(settled, record)
+        return record
+
+    def _give_up(self, settled: _Done, record: DeliveryRecord) -> None:
+        """It was not sent, unless a receipt says that it arrived all the same."""
+        if settled.step <= 0:
+            settled.step = _NOT_SENT
+        self.dead_letters.append(record)
 
     def pending(self, channel: ChannelName | None = None) -> list[Delivery]:
         """What waits or is being sent, most urgent first, then oldest first."""
@@ -213,6 +265,22 @@ class Outbox:
             answer=receipt.answer,
         )
 
+    def confirmed(self, delivery_id: str, operator: str, *, now_us: int) -> DeliveryRecord | None:
+        """Somebody of the staff has what a contact was sent. As `answered`, for contacts only."""
+        done = self._done.get(delivery_id)
+        delivery = self._pending.get(delivery_id) or (done.delivery if done else None)
+        if delivery is None or delivery.channel in {"handset", "agency"}:
+            return None
+        receipt = Receipt(
+            message=0,
+            device=delivery.recipient,
+            command_id=delivery_id,
+            state="received",
+            time_us=now_us,
+            answer=operator,
+        )
+        return self.answered(receipt, now_us=now_us)
+
     # What is kept
 
     def restore(self, entries: Iterable[Entry], *, now_us: int) -> None:
@@ -226,8 +294,12 @@ class Outbox:
     def _recall(self, record: DeliveryRecord) -> None:
         delivery = self._pending.get(record.delivery_id)
         known = self._settle(delivery) if delivery else self._done.get(record.delivery_id)
-        if known is not None and record.state in _STEPS:
+        if known is None:
+            return
+        if record.state in _STEPS:
             known.step = max(known.step, _STEPS.index(record.state))
+        else:
+            self._give_up(known, record)
 
     def snapshot(self) -> bytes:
         """All that `load_snapshot` needs. What is being sent counts as not sent."""
@@ -271,7 +343,7 @@ def _tiers() -> _Tiers:
 
 
 def _refusal(change: AlertChange, device: str, now_us: int) -> DeliveryRecord:
-    found = delivery_id(change, device)
+    found = delivery_id(change.id, device)
     return DeliveryRecord(
         id=f"{found}/refused",
         type=RECORD_TYPE_PREFIX + "refused",

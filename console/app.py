@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import Annotated, Any
 
-import msgspec
 import structlog
-from litestar import Litestar, Request, Response, get, post
+from litestar import Litestar, Response, get, post
 from litestar.datastructures import Cookie, State
 from litestar.enums import MediaType
 from litestar.exceptions import NotFoundException
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
-from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import Redirect, Stream
 
+from alerts.deliveries import DeliveryRecord
+from alerts.load import LoadFigures
 from alerts.model import Alert
+from alerts.protection import Protection
 from console.access import Access, EntryRefusedError, TooManyFailuresError
+from console.acts import ACTS
 from console.backend import Backend
-from console.files import MAP_LIBRARY, STATIC, StaticFile, read_static
+from console.context import AppRequest, Console, console_of
+from console.files import MAP_LIBRARY, STATIC, read_static
 from console.gate import (
     ANY_HOST,
     NO_SESSION,
@@ -43,35 +46,8 @@ REFUSALS_SHOWN = 500
 BODY_BYTES = 16 * 1024
 """Largest body of a request; an act on an alert needs far less."""
 
-NOTE_CHARACTERS = 2000
-
 GEOJSON = "application/geo+json"
 PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
-
-AppRequest = Request[Any, Any, State]
-
-
-@dataclass(frozen=True, slots=True)
-class Console:
-    """What the handlers work with; stands in the application's state as `console`."""
-
-    backend: Backend
-    hub: Hub
-    access: Access
-    metrics: Callable[[], bytes]
-    files: Mapping[str, StaticFile]
-
-
-class Act(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What an operator does with an alert.
-
-    Attributes:
-        version: Of the alert as the operator saw it.
-        note: Why; kept with the alert. Used by `resolve`.
-    """
-
-    version: Annotated[int, msgspec.Meta(ge=1)]
-    note: Annotated[str, msgspec.Meta(max_length=NOTE_CHARACTERS)] = ""
 
 
 def create_app(
@@ -102,8 +78,11 @@ def create_app(
             leave,
             picture,
             alerts,
-            acknowledge,
-            resolve,
+            *ACTS,
+            confirm,
+            dead_letters,
+            load,
+            protection,
             refusals,
             unassigned,
             basemap,
@@ -131,14 +110,8 @@ def create_app(
     )
 
 
-def _console(request: AppRequest) -> Console:
-    console = request.app.state["console"]
-    assert isinstance(console, Console)
-    return console
-
-
 def _file(request: AppRequest, name: FromPath[str]) -> Response[bytes]:
-    found = _console(request).files.get(name)
+    found = console_of(request).files.get(name)
     if found is None:
         raise NotFoundException("There is no such file.")
     headers = {"Cache-Control": "no-cache", "ETag": found.etag}
@@ -162,7 +135,7 @@ async def static(request: AppRequest, name: FromPath[str]) -> Response[bytes]:
 @get("/enter", opt={NO_SESSION: True}, include_in_schema=False, status_code=200)
 async def enter(request: AppRequest, token: FromQuery[str] = "") -> Response[Any]:
     """Begin a session, and leave the address that holds the token."""
-    access = _console(request).access
+    access = console_of(request).access
     address = request.client.host if request.client is not None else ""
     try:
         session_id = access.enter(token, address)
@@ -188,34 +161,48 @@ async def enter(request: AppRequest, token: FromQuery[str] = "") -> Response[Any
 @post("/leave", status_code=204, include_in_schema=False)
 async def leave(request: AppRequest) -> None:
     """End the session; its streams end with it."""
-    access = _console(request).access
+    access = console_of(request).access
     access.leave(session_id_of(request, access))
 
 
 @get("/api/v1/picture", sync_to_thread=False)
 def picture(request: AppRequest) -> Picture:
     """Everything as it is now: devices, watches, zones, alerts that are not resolved, service."""
-    return _console(request).backend.picture()
+    return console_of(request).backend.picture()
 
 
 @get("/api/v1/alerts", sync_to_thread=False)
 def alerts(request: AppRequest) -> list[Alert]:
     """The alerts that are not resolved."""
-    return _console(request).backend.picture().alerts
+    return console_of(request).backend.picture().alerts
 
 
-@post("/api/v1/alerts/{alert_id:str}/acknowledge", status_code=200)
-async def acknowledge(request: AppRequest, alert_id: FromPath[str], data: JSONBody[Act]) -> Alert:
-    """Take an alert in hand. 409 when it has changed since the version you saw."""
-    backend = _console(request).backend
-    return await backend.acknowledge(alert_id, data.version, request.state[OPERATOR])
+@post("/api/v1/deliveries/{delivery_id:str}/receipt", status_code=204)
+async def confirm(request: AppRequest, delivery_id: FromPath[str]) -> None:
+    """Say that you have what you were sent: the next channel is then not tried."""
+    if not await console_of(request).backend.confirm(delivery_id, request.state[OPERATOR]):
+        raise NotFoundException("No delivery of this id is known.")
 
 
-@post("/api/v1/alerts/{alert_id:str}/resolve", status_code=200)
-async def resolve(request: AppRequest, alert_id: FromPath[str], data: JSONBody[Act]) -> Alert:
-    """Close an alert. 409 when it has changed, 422 when its state does not allow it yet."""
-    backend = _console(request).backend
-    return await backend.resolve(alert_id, data.version, request.state[OPERATOR], data.note)
+@get("/api/v1/protection", sync_to_thread=False)
+def protection(request: AppRequest) -> list[Protection]:
+    """How well each protected person is protected now, why not better, and what she can do.
+
+    Beyond `valid_until` an answer says nothing: ask again.
+    """
+    return console_of(request).backend.protections()
+
+
+@get("/api/v1/load", sync_to_thread=False)
+def load(request: AppRequest) -> LoadFigures:
+    """How heavy the alerts are on those who work with them, after EEMUA 191 and ISA-18.2."""
+    return console_of(request).backend.load()
+
+
+@get("/api/v1/deliveries/failed", sync_to_thread=False)
+def dead_letters(request: AppRequest) -> list[DeliveryRecord]:
+    """Deliveries given up of late, newest first, each with its reason."""
+    return console_of(request).backend.dead_letters()
 
 
 @get("/api/v1/refusals")
@@ -223,7 +210,7 @@ async def refusals(
     request: AppRequest, limit: Annotated[int, QueryParameter(ge=1, le=REFUSALS_SHOWN)] = 100
 ) -> list[RefusalView]:
     """What was refused, from whom and why, newest first."""
-    return await _console(request).backend.refusals(limit)
+    return await console_of(request).backend.refusals(limit)
 
 
 @get("/api/v1/unassigned")
@@ -231,13 +218,13 @@ async def unassigned(
     request: AppRequest, limit: Annotated[int, QueryParameter(ge=1, le=REFUSALS_SHOWN)] = 100
 ) -> list[UnassignedView]:
     """Devices that report and that nobody carries, the one heard last first."""
-    return await _console(request).backend.unassigned(limit)
+    return await console_of(request).backend.unassigned(limit)
 
 
 @get("/api/v1/basemap", sync_to_thread=False, media_type=GEOJSON)
 def basemap(request: AppRequest) -> Response[bytes]:
     """Streets, water and parks as GeoJSON; 204 when this site has none."""
-    found = _console(request).backend.basemap()
+    found = console_of(request).backend.basemap()
     if found is None:
         return Response(b"", status_code=204, media_type=GEOJSON)
     return Response(found, media_type=GEOJSON)
@@ -246,7 +233,7 @@ def basemap(request: AppRequest) -> Response[bytes]:
 @get("/api/v1/session", sync_to_thread=False)
 def session(request: AppRequest) -> SessionView:
     """Who is signed in."""
-    return SessionView(operator=request.state[OPERATOR], build=_console(request).hub.build)
+    return SessionView(operator=request.state[OPERATOR], build=console_of(request).hub.build)
 
 
 @get("/api/v1/stream")
@@ -256,7 +243,7 @@ async def stream(request: AppRequest, last: FromQuery[str] = "") -> Stream:
     On a `hello` that is not `resumed`, on `plan` and on `resync`, fetch the picture. `last` does what
     the Last-Event-ID header does, for a client that cannot set the header.
     """
-    console = _console(request)
+    console = console_of(request)
     console.hub.require_room()
     last_event_id = request.headers.get("last-event-id") or last
     session_id = session_id_of(request, console.access)
@@ -284,14 +271,14 @@ def _health(health: Health, *, good: bool) -> Response[Health]:
 @get("/healthz", opt={NO_SESSION: True, ANY_HOST: True}, sync_to_thread=False)
 def healthz(request: AppRequest) -> Response[Health]:
     """Whether the process lives. A supervisor restarts it when this fails."""
-    health = _console(request).backend.health()
+    health = console_of(request).backend.health()
     return _health(health, good=health.live)
 
 
 @get("/readyz", opt={NO_SESSION: True, ANY_HOST: True}, sync_to_thread=False)
 def readyz(request: AppRequest) -> Response[Health]:
     """Whether the service does its work; reasons say what is missing."""
-    health = _console(request).backend.health()
+    health = console_of(request).backend.health()
     return _health(health, good=health.ready)
 
 
@@ -304,4 +291,4 @@ def readyz(request: AppRequest) -> Response[Health]:
 )
 def metrics_text(request: AppRequest) -> Response[bytes]:
     """Counters for Prometheus. No personal data."""
-    return Response(_console(request).metrics(), media_type=PROMETHEUS_TEXT)
+    return Response(console_of(request).metrics(), media_type=PROMETHEUS_TEXT)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from alerts.deliveries import DeliveryRecord
+from alerts.load import LoadFigures
 from alerts.model import Alert
+from alerts.protection import Protection
+from alerts.steps import Step
 from console.views import Health, Picture, RefusalView, UnassignedView
 
 
@@ -22,18 +26,35 @@ class Backend(Protocol):
         """Everything as it is now: all devices, watches, zones and the alerts not resolved."""
         ...
 
-    async def acknowledge(self, alert_id: str, version: int, operator: str) -> Alert:
-        """Take an alert in hand, and return it as it stands then.
+    async def act(self, alert_id: str, step: Step, version: int, operator: str) -> Alert:
+        """Take a step on an alert as it was at `version`, and return it as it stands then.
 
         Raises:
             alerts.errors.NoSuchAlert: There is none with this id.
             alerts.errors.VersionConflict: It has changed since `version`.
             alerts.errors.IllegalStep: Its state does not allow it.
+            NotAvailableError: It cannot be taken, or not be kept, now.
         """
         ...
 
-    async def resolve(self, alert_id: str, version: int, operator: str, note: str) -> Alert:
-        """Close an alert with a note. Raises as `acknowledge` does."""
+    async def confirm(self, delivery_id: str, operator: str) -> bool:
+        """Staff have what they were sent. False when no such delivery is known.
+
+        Raises:
+            NotAvailableError: It cannot be kept now.
+        """
+        ...
+
+    def protections(self) -> list[Protection]:
+        """How well each protected person is protected now."""
+        ...
+
+    def load(self) -> LoadFigures:
+        """How heavy the alerts are on those who work with them."""
+        ...
+
+    def dead_letters(self) -> list[DeliveryRecord]:
+        """Deliveries given up of late, newest first, each with its reason."""
         ...
 
     async def refusals(self, limit: int) -> list[RefusalView]:

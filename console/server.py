@@ -11,7 +11,7 @@ import structlog
 import uvicorn
 from litestar import Litestar
 
-from console.app import Console
+from console.context import Console
 
 log = structlog.get_logger("console")
 

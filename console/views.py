@@ -148,6 +148,8 @@ class ServiceView(msgspec.Struct, frozen=True, kw_only=True):
         last_message: When the newest message of any device arrived; None when there was none.
         counts: What the status bar may show: `devices`, `fixes`, `refused`, ...
         build: Version and commit of the service.
+        probe: Whether the alert of the synthetic pair comes in time; None: not tried.
+        flood_since: More alerts are raised than can be handled; None when not.
     """
 
     broker: PartView
@@ -158,6 +160,8 @@ class ServiceView(msgspec.Struct, frozen=True, kw_only=True):
     last_message: str | None = None
     counts: dict[str, int] = {}
     build: str = ""
+    flood_since: str | None = None
+    probe: PartView | None = None
 
 
 class Picture(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 
+from alerts.deliveries import DeliveryRecord
 from alerts.desk import Desk
+from alerts.load import LoadFigures
 from alerts.model import Alert, AlertChange
+from alerts.protection import Protection, protections
+from alerts.steps import Step
 from console.backend import NotAvailableError
 from console.views import Health, PartView, Picture, RefusalView, ServiceView, UnassignedView
 from cordon.parts import Parts
 from cordon.picture import Heard, device_views, watch_views, zone_views
 from devices.instants import Clock, to_iso
+from devices.synthetic import is_synthetic
 from evidence.reader import HistoryUnavailableError
 
 CONFIRM_LIMIT_S = 10.0
@@ -44,32 +49,22 @@ class ServiceBackend:
         engine, compiled = partition.engine.picture(), partition.compiled
         keys, watches, conditions = compiled.plan.watch_keys, compiled.watches, partition.conditions
         people = {person.id: person for person in partition.kept.caseload.people}
+        bearers = {d: one for d, one in compiled.bearers.items() if not is_synthetic(d)}
         tracks, health = compiled.plan.tracks, partition.care.health.devices
         return Picture(
             server_time=to_iso(self._clock()),
-            devices=device_views(
-                engine.tracks, tracks, compiled.bearers, people, self._heard, health
-            ),
+            devices=device_views(engine.tracks, tracks, bearers, people, self._heard, health),
             watches=watch_views(engine.watches, keys, watches, conditions),
             zones=zone_views(engine.watches, keys, watches, conditions),
-            alerts=partition.desk.open_alerts(),
+            alerts=[alert for alert in partition.desk.open_alerts() if not alert.synthetic],
             service=self.service(),
         )
 
-    async def acknowledge(self, alert_id: str, version: int, operator: str) -> Alert:
-        """Take an alert in hand; returns when that is on disk."""
+    async def act(self, alert_id: str, step: Step, version: int, operator: str) -> Alert:
+        """Take a step on an alert; returns when that is on disk."""
+        now_us = self._clock()
         return await self._done(
-            self._desk().acknowledge(
-                alert_id, version=version, operator=operator, now_us=self._clock()
-            )
-        )
-
-    async def resolve(self, alert_id: str, version: int, operator: str, note: str) -> Alert:
-        """Close an alert; returns when that is on disk."""
-        return await self._done(
-            self._desk().resolve(
-                alert_id, version=version, operator=operator, note=note, now_us=self._clock()
-            )
+            self._desk().act(alert_id, step, version=version, operator=operator, now_us=now_us)
         )
 
     def _desk(self) -> Desk:
@@ -92,6 +87,15 @@ class ServiceBackend:
             NotAvailableError: The broker does not confirm it in time.
         """
         self._parts.outgoing.changed(changes)
+        await self._kept()
+        return changes[-1].data
+
+    async def _kept(self) -> None:
+        """Wait until what was handed over is on disk.
+
+        Raises:
+            NotAvailableError: The broker does not confirm it in time.
+        """
         try:
             async with asyncio.timeout(CONFIRM_LIMIT_S):
                 await self._parts.outgoing.drained()
@@ -100,7 +104,37 @@ class ServiceBackend:
                 "Your step has been taken, but the broker has not confirmed that it is kept. "
                 "Everybody sees it; if the service stops before the broker is back, take it again."
             ) from error
-        return changes[-1].data
+
+    async def confirm(self, delivery_id: str, operator: str) -> bool:
+        """Staff have what they were sent; kept before this returns."""
+        known = self._parts.outgoing.confirmed(delivery_id, operator)
+        if known:
+            await self._kept()
+        return known
+
+    def protections(self) -> list[Protection]:
+        """How well each protected person is protected now."""
+        partition = self._parts.worker.partition
+        found = protections(
+            partition.compiled,
+            partition.care.health.devices,
+            partition.desk.open_alerts(),
+            self._parts.policy.profiles,
+            self._clock(),
+            service_works=self.health().ready,
+        )
+        return [one for one in found if not is_synthetic(one.person)]
+
+    def load(self) -> LoadFigures:
+        """How heavy the alerts are on those who work with them."""
+        desk = self._parts.worker.partition.desk
+        open_alerts = [alert for alert in desk.open_alerts() if not alert.synthetic]
+        burden = self._parts.outgoing.burden
+        return burden.figures(self._clock(), open_alerts, len(self._parts.hub))
+
+    def dead_letters(self) -> list[DeliveryRecord]:
+        """Deliveries given up of late, newest first."""
+        return list(reversed(self._parts.outgoing.outbox.dead_letters))
 
     async def refusals(self, limit: int) -> list[RefusalView]:
         """What was refused, by device and reason, the newest first.
@@ -188,12 +222,25 @@ class ServiceBackend:
             stored_lag=max(lane.lag for lane in parts.writer.counts.lanes.values()),
             last_message=to_iso(worker.last_applied_us) if worker.last_applied_us else None,
             counts={
-                "devices": len(worker.partition.compiled.bearers),
+                "devices": sum(not is_synthetic(d) for d in worker.partition.compiled.bearers),
                 "fixes": worker.partition.counts.fixes,
                 "refused": self._heard.refused,
             },
             build=self._build,
+            flood_since=self._flood(),
+            probe=self._probe(),
         )
+
+    def _probe(self) -> PartView | None:
+        probe = self._parts.probe
+        if probe is None:
+            return None
+        problem = probe.judge.problem(self._clock())
+        return PartView(state="down" if problem else "up", detail=problem)
+
+    def _flood(self) -> str | None:
+        since_us = self._parts.outgoing.burden.flood_since_us(self._clock(), len(self._parts.hub))
+        return None if since_us is None else to_iso(since_us)
 
     def _broker(self) -> PartView:
         parts = self._parts

@@ -24,7 +24,7 @@ from cordon.clock import wall_clock_us
 from cordon.connections import Endpoints, connect_nats
 from cordon.embedded.child import die_with_parent
 from cordon.logs import configure_logs
-from cordon.settings import Logs
+from cordon.sections import Logs
 from cordon.streams_source import source_factory
 from evidence.sources import Stream
 from evidence.store import Store

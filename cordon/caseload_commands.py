@@ -7,9 +7,10 @@ from pathlib import Path
 
 import click
 
-from alerts.profile import load_profiles
+from alerts.rings import ring_problems
 from cordon.database_access import dsn_of, run_on_database
 from cordon.errors import CordonError
+from cordon.policy import Policy
 from cordon.settings import Settings
 from devices.caseload import Caseload
 from devices.loader import CaseloadError, read_caseload
@@ -30,7 +31,8 @@ def caseload() -> None:
 
 @caseload.command("check")
 @click.argument("file", type=FILE)
-def check_command(file: Path) -> None:
+@click.pass_obj
+def check_command(settings: Settings, file: Path) -> None:
     """Say what is wrong with FILE, by line and field, without loading it."""
     try:
         read = read_caseload(file.read_bytes(), str(file))
@@ -41,7 +43,7 @@ def check_command(file: Path) -> None:
         f"{file} is sound. People: {len(read.people)}, devices: {len(read.devices)}, "
         f"orders: {len(read.orders)}, conditions: {conditions}."
     )
-    _warn_of_profiles(read)
+    _measure_by_profiles(settings, read)
 
 
 @caseload.command("load")
@@ -57,7 +59,7 @@ def load_command(settings: Settings, file: Path) -> None:
     async def load(store: CaseloadStore) -> None:
         in_force = (await store.load()).caseload
         read = read_caseload(data, str(file), below=in_force)
-        _warn_of_profiles(read)
+        _measure_by_profiles(settings, read)
         saved = await store.save(read)
         if saved.changed:
             click.echo(f"{file} is in force as version {saved.version}.")
@@ -80,9 +82,14 @@ def show_command(settings: Settings) -> None:
     _with_store(settings, show)
 
 
-def _warn_of_profiles(read: Caseload) -> None:
-    """Say so when an order names a profile that is not there: it gets the default one."""
-    known = load_profiles().by_name
+def _measure_by_profiles(settings: Settings, read: Caseload) -> None:
+    """Say so when an order names a profile that is not there: it gets the default one.
+
+    Raises:
+        CordonError: An order's rings break what its profile says of them.
+    """
+    profiles = Policy(settings.alerts).profiles
+    known = profiles.by_name
     for order in read.orders:
         if order.profile not in known:
             click.echo(
@@ -90,6 +97,13 @@ def _warn_of_profiles(read: Caseload) -> None:
                 f"the default applies. There are: {', '.join(sorted(known))}.",
                 err=True,
             )
+    problems = [
+        problem
+        for order in read.orders
+        for problem in ring_problems(order, profiles.find(order.profile))
+    ]
+    if problems:
+        raise CordonError("Rings that the law does not know:\n  - " + "\n  - ".join(problems))
 
 
 def _with_store(settings: Settings, act: Callable[[CaseloadStore], Awaitable[None]]) -> None:

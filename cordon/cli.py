@@ -18,6 +18,7 @@ from cordon.device_health_commands import health
 from cordon.doctor_command import doctor
 from cordon.errors import CordonError
 from cordon.evidence_commands import evidence
+from cordon.profile_commands import profile
 from cordon.settings import Settings, describe, load_settings
 from cordon.simulate_commands import simulate
 from cordon.witness_command import witness
@@ -54,6 +55,7 @@ def cordon(
     See what is wrong:      cordon doctor
     Play recorded tracks:   cordon simulate tracks FILE...
     See every setting:      cordon config
+    See a policy in words:  cordon profile explain default
     Measure this version:   cordon bench encounters --file FILE
     """  # noqa: D301 - click's mark for "do not rewrap"
     settings = load_settings(settings_file)
@@ -196,6 +198,7 @@ cordon.add_command(caseload)
 cordon.add_command(device)
 cordon.add_command(doctor)
 cordon.add_command(evidence)
+cordon.add_command(profile)
 cordon.add_command(simulate)
 cordon.add_command(witness)
 

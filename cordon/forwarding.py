@@ -23,7 +23,7 @@ from console.problems import problem_response
 from console.server import bind, serve
 from console.views import Problem
 from cordon.errors import CordonError
-from cordon.settings import Forwarding
+from cordon.sections import Forwarding
 from ingest import native
 from ingest.formats import traccar
 from ingest.mqtt import MqttBroker, Publisher, PublishError

@@ -16,7 +16,7 @@ from typing import TextIO
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
-from cordon.settings import Logs
+from cordon.sections import Logs
 
 _POSITION_NAME = re.compile(r"(^|_)(lat|lon|lng|latitude|longitude|geometry|position_deg|payload)")
 _COORDINATE_TEXT = re.compile(r"(?<![\d.])-?\d{1,3}\.\d{3,}(?!\.?\d)")

@@ -14,7 +14,9 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from cordon.clock import wall_clock_us
 from cordon.parts import Parts
+from cordon.probe import Probe
 from evidence.sealer import Sealer
 
 if TYPE_CHECKING:  # a type stub; there is no such module at run time
@@ -71,7 +73,16 @@ class _PartsCollector(Collector):
         yield from _counters("command_lane", "Commands sent", parts.outgoing.commands.counts)
         yield from _counters("desk", "Alert desk, since its start", partition.desk.counts)
         yield from _counters("outbox", "Deliveries, since the start", parts.outgoing.outbox.counts)
-        yield from _counters("profiles", "Jurisdiction profiles", parts.profiles.counts)
+        yield from _counters("profiles", "Jurisdiction profiles", parts.policy.profiles.counts)
+        yield from _load(parts)
+        if parts.probe is not None:
+            yield from _probe(parts.probe)
+        yield from _counters("policy", "Files of policy", parts.policy.counts)
+        yield _gauge(
+            "policy_refusing",
+            "1: the files as they are cannot be used",
+            parts.policy.counts.refusing,
+        )
         for channel, lane in parts.outgoing.dispatcher.counts.items():
             yield from _counters(f"channel_{channel}", f"Deliveries to {channel}", lane)
         yield from _counters("evidence", "Rows stored", parts.writer.counts.written)
@@ -155,6 +166,33 @@ def _of_sealer(sealer: Sealer) -> Iterator[Metric]:
     yield _gauge(
         "sealer_refuses", "Nothing is signed until a person looks", bool(sealer.progress.refused)
     )
+
+
+def _load(parts: Parts) -> Iterator[Metric]:
+    """After EEMUA 191 and ISA-18.2; see `alerts.load`."""
+    open_alerts = parts.worker.partition.desk.open_alerts()
+    figures = parts.outgoing.burden.figures(wall_clock_us(), open_alerts, len(parts.hub))
+    yield _gauge("load_raised_10_min", "Alerts in ten minutes", figures.raised_10_min)
+    per_operator = figures.per_operator_10_min
+    yield _gauge("load_per_operator_10_min", "The same for each open console", per_operator)
+    yield _gauge("load_flood", "1: more than can be handled", figures.flood_since is not None)
+    yield _gauge("load_flood_share", "Share of the time in flood", figures.flood_share)
+    yield _gauge("load_chattering", "Sources that chatter", len(figures.chattering))
+    yield _gauge("load_stale", "Alerts open for more than a day", figures.stale)
+    for name in ("to_acknowledge", "to_dispatch", "to_deliver"):
+        spread = getattr(figures, name)
+        for part in ("median_s", "p95_s", "longest_s"):
+            value = getattr(spread, part)
+            yield _gauge(f"load_{name}_{part}", "Seconds", float("nan") if value is None else value)
+
+
+def _probe(probe: Probe) -> Iterator[Metric]:
+    yield from _counters("self_test", "Walks of the synthetic pair", probe.judge.counts)
+    failing = bool(probe.judge.problem(wall_clock_us()))
+    yield _gauge("self_test_failing", "1: its alert did not come in time", failing)
+    latency_s = probe.judge.latency_s
+    if latency_s is not None:
+        yield _gauge("self_test_latency_s", "From the fix to the alert at its receiver", latency_s)
 
 
 def _counters(part: str, text: str, counts: DataclassInstance) -> Iterator[Metric]:

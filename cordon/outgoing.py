@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from nats.js import JetStreamContext
 
-from alerts.channels import MqttPublisher
+from alerts.channels import Channel, MqttPublisher
 from alerts.channels.agency import AgencyChannel
 from alerts.channels.handset import HandsetChannel
+from alerts.contacts import Contacts
 from alerts.decisions import (
     Decision,
     Finding,
     encode_decisions,
     encode_found,
 )
-from alerts.deliveries import BearerOf, DeliveryRecord, encode_entry
+from alerts.deliveries import BearerOf, ChannelName, DeliveryRecord, encode_entry
 from alerts.dispatcher import Dispatcher
+from alerts.load import Load
 from alerts.model import AlertChange
 from alerts.outbox import Outbox
 from alerts.profile import Profiles
@@ -47,6 +49,9 @@ class Outgoing:
         bearer_of: The assignment of a device now.
         on_change: Is shown every change of an alert.
         clock: The time.
+        contacts: Who may be asked when nobody acts.
+        channels: To contacts.
+        operators: How many consoles are open.
     """
 
     def __init__(
@@ -58,19 +63,28 @@ class Outgoing:
         on_change: OnChange,
         clock: Clock,
         *,
+        contacts: Contacts | None = None,
+        channels: Mapping[ChannelName, Channel] | None = None,
+        operators: Callable[[], int] = lambda: 1,
         partition: int = 0,
     ) -> None:
         self.decisions = Appender(js, decision_subject(partition))
         self.alerts = Appender(js, alert_subject(partition))
-        self.outbox = Outbox(profiles, bearer_of)
+        self.outbox = Outbox(profiles, bearer_of, contacts)
         self.dispatcher = Dispatcher(
             self.outbox,
-            # Her handset first: lanes are woken in this order.
-            {"handset": HandsetChannel(publisher, bearer_of), "agency": AgencyChannel(publisher)},
+            {
+                # Her handset first: lanes are woken in this order.
+                "handset": HandsetChannel(publisher, bearer_of),
+                "agency": AgencyChannel(publisher),
+                **(channels or {}),
+            },
             self._record,
             clock,
         )
         self.commands = CommandLane(publisher, bearer_of, clock)
+        self.burden = Load(clock())
+        self._operators = operators
         self._on_change = on_change
         self._clock = clock
 
@@ -112,6 +126,7 @@ class Outgoing:
             self.alerts.append(change.id, encode_entry(change))
         self.dispatcher.submit(changes)
         for change in changes:
+            self.burden.take(change, self._operators())
             self._on_change(change)
 
     def answered(self, receipts: Sequence[Receipt], now_us: int) -> None:
@@ -120,6 +135,14 @@ class Outgoing:
             record = self.outbox.answered(receipt, now_us=now_us)
             if record is not None:
                 self._record(record)
+
+    def confirmed(self, delivery_id: str, operator: str) -> bool:
+        """Staff have what they were sent. False when no such delivery is known."""
+        now_us = self._clock()
+        record = self.outbox.confirmed(delivery_id, operator, now_us=now_us)
+        if record is not None:
+            self._record(record)
+        return record is not None or self.outbox.arrived(delivery_id)
 
     def snapshot(self) -> bytes:
         """What is still to be delivered."""
@@ -145,6 +168,7 @@ class Outgoing:
         return decisions and alerts
 
     def _record(self, record: DeliveryRecord) -> None:
+        self.burden.delivered(record)
         self.alerts.append(record.id, encode_entry(record))
 
 

@@ -7,7 +7,7 @@ that after a whole number of batches, ticks and plans. `cordon.worker` brings th
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import structlog
@@ -20,6 +20,7 @@ from cordon.device_care import DeviceCare, Noticed
 from cordon.keep import KeptCaseload
 from cordon.observing import Observer
 from cordon.outgoing import Outgoing
+from cordon.partition_counts import PartitionCounts
 from cordon.records import (
     MadeWith,
     anomaly_record,
@@ -33,6 +34,7 @@ from devices.compiler import NO_SENSITIVITIES, compile_caseload
 from devices.health_changes import HEALTH_EVENTS
 from devices.instants import MICROSECONDS
 from devices.reports import BEACONS, Batch, Event, positions
+from devices.synthetic import with_synthetic
 from devices.watches import Compiled
 from devices.wearing import Wearing
 from geofence.anomaly_changes import AnomalyChange, ended_by
@@ -53,29 +55,6 @@ _IS_UNUSED[[Mark.USED, Mark.OUTLIER, Mark.MOVED]] = False
 """By mark, whether a fix moved no track."""
 
 
-@dataclass(slots=True)
-class PartitionCounts:
-    """Counted since the start of the process.
-
-    Attributes:
-        fixes_unused: Late, doubled, blank or of devices not watched: they moved no track.
-        fixes_odd: Implausible, damaged or blank (`geofence.anomaly_state.Oddity`).
-        anomalies: Of devices, that began.
-        troubles: With the health of devices, that began.
-        unreadable_parts: Of checkpoints; each began empty instead.
-    """
-
-    fixes: int = 0
-    fixes_unused: int = 0
-    fixes_odd: int = 0
-    anomalies: int = 0
-    troubles: int = 0
-    transitions: int = 0
-    events: int = 0
-    replans: int = 0
-    unreadable_parts: int = 0
-
-
 class Partition:
     """Engine and desk over one caseload.
 
@@ -89,6 +68,7 @@ class Partition:
         rules: The engine's parameters.
         secret: Of the command desk, where no checkpoint holds one.
         sensitivities: By jurisdiction profile, how readily levels are entered and left.
+        synthetic: Watch the pair that does not exist, too.
     """
 
     def __init__(
@@ -103,17 +83,18 @@ class Partition:
         rules: Rules,
         secret: bytes = b"",
         sensitivities: Mapping[str, Sensitivity] = NO_SENSITIVITIES,
+        synthetic: bool = False,
     ) -> None:
         self.counts = PartitionCounts()
         self.desk = new_desk()
         self.kept = KeptCaseload("", Caseload())
-        self._sensitivities = sensitivities
+        self._sensitivities, self._synthetic = sensitivities, synthetic
         self.compiled = self._compile(self.kept, now_us)
         self.engine = Engine(self.compiled.plan, now_us=now_us, rules=rules)
         self.care = DeviceCare(secret, now_us)
         self.ticked_us = 0
         self.position = 0
-        self._gateway = ""
+        self._gateway, self._live = "", False
         self._new_desk = new_desk
         self._outgoing = outgoing
         self._observer = observer
@@ -157,7 +138,7 @@ class Partition:
         self.engine = Engine(self.compiled.plan, now_us=now_us, rules=self._rules)
         self.care = DeviceCare(self._secret, at_us)
         self.desk = self._new_desk()
-        self.position, self.ticked_us, self._gateway = 0, 0, ""
+        self.position, self.ticked_us, self._gateway, self._live = 0, 0, "", False
         if checkpoint:
             self._load_engine(checkpoint, now_us)
             for part, error in self.care.load(checkpoint):
@@ -204,6 +185,7 @@ class Partition:
         Devices are accused of silence only for what follows, and alerts return whose watch
         vanished from the caseload while nobody looked.
         """
+        self._live = True
         self._listen_from(now_us)
         anomalies = [anomaly.key for anomaly in self.engine.anomalies(now_us)]
         troubles = [trouble.key for trouble in self.care.health.going_on(now_us)]
@@ -359,6 +341,8 @@ class Partition:
                 self._replan(self.kept, tick_us)
             self._decide(self.engine.sweep(tick_us), tick_us)
             self._note_devices(self.care.advance(tick_us), tick_us)
+            if self._live:  # nobody could act on what is only read again
+                self._outgoing.changed(self.desk.advance(tick_us))
             self.ticked_us = tick_us
 
     def put_in_force(self, kept: KeptCaseload, now_us: int) -> None:
@@ -370,8 +354,16 @@ class Partition:
         if kept != self.kept:
             self._replan(kept, now_us)
 
+    def go_by(self, sensitivities: Mapping[str, Sensitivity], now_us: int) -> None:
+        """Other profiles are in force."""
+        self._sensitivities = sensitivities
+        self.desk.replan()
+        if self._live:
+            self._replan(self.kept, now_us)
+
     def _compile(self, kept: KeptCaseload, at_us: int) -> Compiled:
-        return compile_caseload(kept.caseload, at_us, kept.version, self._sensitivities)
+        caseload = with_synthetic(kept.caseload) if self._synthetic else kept.caseload
+        return compile_caseload(caseload, at_us, kept.version, self._sensitivities)
 
     def _replan(self, kept: KeptCaseload, now_us: int) -> None:
         """Compile a caseload for this instant and go on with the state there is."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from alerts.profile import Profiles
 from console.hub import Hub
 from cordon.backroom import BackroomProcess
 from cordon.caseload_feed import CaseloadFeed
@@ -13,6 +12,8 @@ from cordon.heartbeat import Heartbeat
 from cordon.identity.assembly import Identity
 from cordon.nearness import Nearness
 from cordon.outgoing import Outgoing
+from cordon.policy import Policy
+from cordon.probe import Probe
 from cordon.strangers import Strangers
 from cordon.supervision import Supervisor
 from cordon.worker import Worker
@@ -48,7 +49,8 @@ class Parts:
     supervisor: Supervisor
     heartbeat: Heartbeat
     nearness: Nearness
-    profiles: Profiles
+    policy: Policy
+    probe: Probe | None
     strangers: Strangers
     forwarder: Forwarder | None
     identity: Identity

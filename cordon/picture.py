@@ -30,6 +30,7 @@ from devices.geometry import read_line, read_zone
 from devices.health_state import DeviceHealth
 from devices.instants import to_iso
 from devices.reports import MISSING, ORDINARY, Batch
+from devices.synthetic import is_synthetic
 from devices.watches import Bearer, Watch
 from geofence.levels import UNKNOWN_TIME_US, Level
 from geofence.picture import TrackPicture, WatchPicture
@@ -155,6 +156,8 @@ def watch_views(
     views = []
     for i, key in enumerate(keys):
         watch = watches[key]
+        if is_synthetic(watch.condition_id):
+            continue
         condition = conditions[watch.condition_id]
         rings = rings_m(condition) if isinstance(condition, Proximity) else (None, None, None)
         views.append(

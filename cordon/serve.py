@@ -16,9 +16,10 @@ from cordon.connections import Endpoints
 from cordon.console_memory import kept_token
 from cordon.errors import CordonError
 from cordon.logs import configure_logs
+from cordon.sections import Operator
 from cordon.servers import Servers, running_servers
 from cordon.service import Service
-from cordon.settings import Operator, Settings
+from cordon.settings import Settings
 from cordon.signals import ended, stopping_on_signals, unless_stopped
 from cordon.terminal import Steps
 

@@ -28,7 +28,8 @@ from cordon.identity.listener import (
     prepare_listener,
     service_tls,
 )
-from cordon.settings import Broker, Settings
+from cordon.sections import Broker
+from cordon.settings import Settings
 
 log = structlog.get_logger("servers")
 

@@ -18,14 +18,12 @@ import structlog
 from nats.aio.client import Client as NatsClient
 from nats.js import JetStreamContext
 
-from alerts.desk import Desk
-from alerts.model import AlertChange
-from alerts.profile import load_profiles
 from console.access import Access, Operator
 from console.app import create_app
 from console.hub import Hub
 from console.server import bind, serve_console
 from cordon import __version__
+from cordon.alerting import make_alerting
 from cordon.backend import ServiceBackend
 from cordon.backroom import BackroomProcess
 from cordon.broker_refusals import BrokerRefusals
@@ -63,7 +61,6 @@ from evidence.writer import Writer
 from geofence.engine import Rules, warm_up
 from ingest.gateway import Gateway, new_name
 from ingest.journal import JournalWriter
-from ingest.mqtt import Publisher
 from ingest.slow_lane import SlowLane
 from ingest.streams import StreamsError, ensure_streams
 
@@ -246,26 +243,20 @@ class Service:
         ends, settings, clock = self._endpoints, self._settings, self._clock
         js = nc.jetstream()
         broker = ends.mqtt_broker()
-        publisher = Publisher(broker, identifier="cordon-alerts-0")
-        profiles = load_profiles()
         hub = Hub(secrets.token_hex(8), clock, build=BUILD)
         rules = Rules()
 
         def bearer_of(device: str) -> Bearer | None:
             return partition.compiled.bearers.get(device)
 
-        def is_carried(device: str) -> bool:
-            bearer = bearer_of(device)
-            return bearer is not None and bearer.person is not None
+        strangers = Strangers(lambda device: partition.wearing.bearer(device).person is not None)
 
-        strangers = Strangers(is_carried)
-
-        def show(change: AlertChange) -> None:
-            hub.publish_alert(change.data, change.kind)
-
-        outgoing = Outgoing(js, publisher, profiles, bearer_of, show, clock)
+        alerting = make_alerting(
+            settings.alerts, js, broker, hub, bearer_of, clock, rules=rules.version, build=BUILD
+        )
+        outgoing = alerting.outgoing
         partition = Partition(
-            lambda: Desk(profiles, rules=rules.version, build=BUILD),
+            alerting.new_desk,
             outgoing,
             Telling(heard, strangers, hub, self._replanned),
             clock(),
@@ -273,7 +264,8 @@ class Service:
             build=BUILD,
             rules=rules,
             secret=secrets.token_bytes(32),
-            sensitivities=profiles.sensitivities,
+            sensitivities=alerting.policy.profiles.sensitivities,
+            synthetic=settings.alerts.probe,
         )
         worker = self._worker(nc, keep, partition, outgoing, stream_ends)
         journal = JournalWriter(gateway_nc)
@@ -287,7 +279,7 @@ class Service:
             slow_lane=slow_lane,
             worker=worker,
             outgoing=outgoing,
-            publisher=publisher,
+            publisher=alerting.publisher,
             writer=self._writer(js, stream_ends, slow_lane, name),
             history=Reader(ends.dsn),
             feed=CaseloadFeed(CaseloadStore(ends.dsn), keep, nc),
@@ -295,7 +287,8 @@ class Service:
             supervisor=Supervisor(),
             heartbeat=Heartbeat(nc, gateway_nc),
             nearness=Nearness(nc, partition, gateway),
-            profiles=profiles,
+            policy=alerting.policy,
+            probe=alerting.probe,
             strangers=strangers,
             forwarder=forwarder_of(settings.forwarding, broker),
             identity=assemble_identity(
@@ -350,6 +343,7 @@ class Service:
             "nearness": parts.nearness.run,
             "evidence": parts.writer.run,
             "caseload": parts.feed.run,
+            "policy": lambda: parts.policy.run(lambda: self._adopt(parts)),
             **parts.identity.runs(),
         }
         if parts.forwarder is not None:
@@ -358,10 +352,16 @@ class Service:
             runs["slow-lane"] = parts.slow_lane.run
         if parts.sealer is not None:
             runs["sealer"] = parts.sealer.run
+        if parts.probe is not None:
+            runs["self-test"] = parts.probe.run
         if self._bound is not None:
             runs["console"] = self._console(parts, self._bound)
             runs["positions"] = lambda: self._show_positions(parts)
         return runs
+
+    def _adopt(self, parts: Parts) -> None:
+        """Another policy is in force: watches go by its parameters, alerts by its plans."""
+        parts.worker.partition.go_by(parts.policy.profiles.sensitivities, self._clock())
 
     async def _work(self, worker: Worker) -> None:
         """Have the kernels compiled, which the first start takes seconds for, then work."""

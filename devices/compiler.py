@@ -295,6 +295,7 @@ def _kind(condition: Condition) -> ZoneKind:
 
 def _bearers(caseload: Caseload, present: _Present) -> dict[str, Bearer]:
     role = {person.id: person.role for person in caseload.people}
+    language = {person.id: person.language for person in caseload.people}
     concerned: dict[str, list[Order]] = defaultdict(list)
     protected_from: dict[str, set[str]] = defaultdict(set)
     for order in present.orders:
@@ -319,6 +320,7 @@ def _bearers(caseload: Caseload, present: _Present) -> dict[str, Bearer]:
             profile=orders[0].profile if orders else DEFAULT_PROFILE,
             notify=tuple(sorted(notify)),
             since_us=present.since_us.get(device.id, 0),
+            language="en" if carrier is None else language[carrier],
         )
     return bearers
 

@@ -54,6 +54,7 @@ class Bearer(msgspec.Struct, frozen=True, kw_only=True):
         agencies: Agencies of all orders that concern the person.
         notify: For a wearer's device, the handsets of those protected from him; for a protected
             person's device, her own handsets. Never a wearer's device.
+        language: Of the person, for what the device shows.
     """
 
     device: str
@@ -65,6 +66,7 @@ class Bearer(msgspec.Struct, frozen=True, kw_only=True):
     profile: str = DEFAULT_PROFILE
     notify: tuple[str, ...] = ()
     since_us: int = 0
+    language: str = "en"
 
     @property
     def own_handsets(self) -> tuple[str, ...]:

@@ -42,10 +42,10 @@ export const getSession = () => request("/api/v1/session");
 export const getBasemap = () => request("/api/v1/basemap");
 export const getRefusals = () => request("/api/v1/refusals?limit=100");
 export const getUnassigned = () => request("/api/v1/unassigned?limit=100");
-export const acknowledge = (alert) => post(alertPath(alert.alert_id, "acknowledge"), {
-  version: alert.version,
+export const takeStep = (alert, step, body) => post(alertPath(alert.alert_id, step), {
+  ...body, version: alert.version,
 });
-export const resolve = (alert, note) => post(alertPath(alert.alert_id, "resolve"), {
-  version: alert.version, note,
-});
+export const getProtection = () => request("/api/v1/protection");
+export const getLoad = () => request("/api/v1/load");
+export const getFailedDeliveries = () => request("/api/v1/deliveries/failed");
 export const leave = () => post("/leave", {});

@@ -1,15 +1,15 @@
 // What is selected, in full: an alert with the numbers it rests on, or a device.
 
 import { byId, el, onPress, setText } from "./dom.js";
-import { accuracyKnown, closable, fixAgeSeconds, isStale, onChange, personName, state } from "./state.js";
+import { accuracyKnown, fixAgeSeconds, isStale, onChange, personName, state } from "./state.js";
+import { askToClose, drawSteps, makeSteps } from "./steps.js";
 import {
   fixAgesText, inDoubt, isUnknown, lastKnownText, measured, titleText, whoText,
 } from "./queue.js";
 import {
-  TIERS, anomalyText, bothTimes, causeText, distanceText, duration, intervalText, levelText, localTime, metres, percent, roughly,
+  CHECKS, TIERS, anomalyText, bothTimes, causeText, distanceText, duration, intervalText, levelText, localTime, metres, percent, procedureText, roughly,
 } from "./words.js";
 
-const NOTE_CHARACTERS = 2000;
 let shown = ""; // which selection the pane was built for
 let facts = null;
 let form = null;
@@ -28,43 +28,18 @@ export function startDetail(acts) {
   });
 }
 
-// The note survives every update, since only the facts around it are drawn anew.
+// What is typed survives every update, since only the facts around it are drawn anew.
 function build(pane, alert, acts) {
   facts = el("dl");
   form = null;
   pane.replaceChildren(el("h2", {}, ""), facts);
   if (alert) {
-    form = makeForm(alert.alert_id, acts);
+    form = makeSteps(alert.alert_id, acts.step);
     pane.append(form);
   }
 }
 
-function makeForm(id, acts) {
-  const note = el("input", {
-    id: "note", name: "note", maxlength: NOTE_CHARACTERS, autocomplete: "off",
-    placeholder: "What was found and done", "aria-label": "Note for the resolution",
-    required: true, // so that a stray Enter closes nothing
-  });
-  const send = el("button", { type: "submit" }, "Resolve");
-  const made = el("form", { class: "resolve" }, note, send);
-  made.addEventListener("submit", (event) => {
-    event.preventDefault();
-    const text = note.value.trim();
-    if (text) acts.resolve(id, text);
-    else note.value = "";
-  });
-  note.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") note.blur();
-  });
-  return made;
-}
-
-export function askForNote() {
-  const note = byId("note");
-  if (!note || form?.hidden) return false;
-  note.focus();
-  return true;
-}
+export const askForNote = () => askToClose(form);
 
 function heading(text) {
   setText(byId("detail").querySelector("h2"), text);
@@ -83,12 +58,13 @@ function drawRows(rows) {
 function drawAlert(alert) {
   const returned = alert.state === "returned";
   heading(`${returned ? "Returned. " : ""}${titleText(alert)}: ${whoText(alert)}`);
-  form.hidden = !closable(alert);
+  drawSteps(form, alert);
   const now = measured(alert);
   const unknown = isUnknown(alert);
   const watch = state.watches.get(alert.watch);
   drawRows([
     ["Tier", `${alert.tier}, ${TIERS[alert.tier] ?? ""}; worst: ${levelText(alert.condition, alert.highest_level).toLowerCase()}`],
+    ["To do", procedureText(alert.procedure)],
     ["Condition", [watch?.name, alert.condition, alert.condition_id].filter(Boolean).join(", ")],
     ["State", returned ? `over since ${bothTimes(alert.decided_at)}` : "active"],
     ["Why", causeText(alert)],
@@ -101,6 +77,12 @@ function drawAlert(alert) {
     ["Began", bothTimes(alert.onset) + (alert.onset_doubted ? "; this is when it arrived, as the device gave no time that can be right" : "")],
     ["Raised", bothTimes(alert.raised_at)],
     ["In hand", alert.acknowledged_at ? `${alert.acknowledged_by ?? ""}, ${bothTimes(alert.acknowledged_at)}` : ""],
+    ["Assigned to", alert.assigned_to],
+    ["Sent", alert.dispatched_at ? `${alert.dispatched_to}, by ${alert.dispatched_by}, ${bothTimes(alert.dispatched_at)}` : ""],
+    ["Checked", alert.checked_at ? `${CHECKS[alert.check] ?? alert.check}, by ${alert.checked_by}, ${bothTimes(alert.checked_at)}` : ""],
+    ["On the shelf", alert.shelved_until ? `until ${bothTimes(alert.shelved_until)}, by ${alert.shelved_by}: ${alert.shelf_reason}` : ""],
+    ["Asked", alert.escalated_at ? `${alert.escalated_to}, ${bothTimes(alert.escalated_at)}` : ""],
+    ["Note", alert.note],
     ["Agency", alert.agency],
     ["Decided by", `rules ${alert.rules}, build ${alert.build}`],
     ["Alert", `${alert.alert_id}, version ${alert.version}`],

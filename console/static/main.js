@@ -1,8 +1,9 @@
 // Wires the page: stream in, acts out, keys.
 
-import { acknowledge, getPicture, getSession, leave, resolve } from "./api.js";
+import { getPicture, getSession, leave, takeStep } from "./api.js";
 import { askForNote, startDetail } from "./detail.js";
 import { byId, onPress, setText } from "./dom.js";
+import { startLoad } from "./load.js";
 import { startLegend } from "./legend.js";
 import { showAll, startMap } from "./map.js";
 import { startQueue, step } from "./queue.js";
@@ -53,13 +54,16 @@ async function refresh() {
 }
 
 // Names the alert and the version that was on the screen; the server refuses if it has changed.
-async function act(id, send) {
+// True when the step was taken.
+async function act(id, step, body = {}) {
   const alert = state.alerts.get(id);
-  if (!alert || underWay.has(id)) return;
+  if (!alert || underWay.has(id)) return false;
   underWay.add(id);
   say("");
+  let taken = false;
   try {
-    applyAlert(await send(alert));
+    applyAlert(await takeStep(alert, step, body));
+    taken = true;
   } catch (error) {
     if (error.alert) applyAlert(error.alert);
     if (error.status === 401) setFeed("signed-out");
@@ -67,11 +71,12 @@ async function act(id, send) {
     say(error.message);
   }
   underWay.delete(id);
+  return taken;
 }
 
 const acts = {
-  acknowledge: (id) => act(id, acknowledge),
-  resolve: (id, note) => act(id, (alert) => resolve(alert, note)),
+  acknowledge: (id) => act(id, "acknowledge"),
+  step: act,
   // The step that the row offers: take in hand what is new, close what is in hand.
   next(id) {
     const alert = state.alerts.get(id);
@@ -127,6 +132,7 @@ async function start() {
   startQueue(acts);
   startDetail(acts);
   startRefusals();
+  startLoad();
   startSound();
   startLegend();
   document.addEventListener("keydown", onKey);

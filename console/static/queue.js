@@ -6,7 +6,7 @@
 import { byId, el, keyed, onPress, setAttribute, setText } from "./dom.js";
 import { tierMark } from "./marks.js";
 import {
-  closable, fixAgeSeconds, isNew, isStale, lanes, onChange, personName, select, state,
+  closable, fixAgeSeconds, isNew, isShelved, isStale, lanes, onChange, personName, select, state,
 } from "./state.js";
 import {
   TIERS, ageSeconds, anomalyText, distanceText, duration, intervalText, levelText, localTime, roughly,
@@ -16,15 +16,17 @@ const parts = new WeakMap(); // row -> its changing parts
 
 export function startQueue(acts) {
   onChange((changes) => {
-    if (["alerts", "devices", "selection", "plan"].some((part) => changes.has(part))) draw(acts);
+    if (["alerts", "devices", "selection", "plan", "service"].some((part) => changes.has(part))) draw(acts);
     else if (changes.has("second")) drawAllAges();
   });
 }
 
 function draw(acts) {
-  const { fresh, inHand } = lanes();
+  const { fresh, inHand, shelf } = lanes();
   drawLane("new", fresh, acts);
   drawLane("hand", inHand, acts);
+  drawLane("shelf", shelf, acts);
+  byId("shelf").hidden = shelf.length === 0;
   document.title = fresh.length > 0 ? `(${fresh.length}) Cordon` : "Cordon";
 }
 
@@ -33,7 +35,8 @@ function drawLane(name, alerts, acts) {
   keyed(lane, alerts.map((alert) => alert.alert_id), (id) => makeRow(id, acts));
   for (const row of lane.children) drawRow(row, state.alerts.get(row.dataset.key));
   setText(byId(`${name}-count`), String(alerts.length));
-  byId(`${name}-empty`).hidden = alerts.length > 0;
+  const empty = byId(`${name}-empty`);
+  if (empty) empty.hidden = alerts.length > 0;
 }
 
 function makeRow(id, acts) {
@@ -101,9 +104,18 @@ export function titleText(alert) {
 }
 
 function handText(alert) {
+  const asked = alert.escalated_at && isNew(alert) ? `Asked at ${localTime(alert.escalated_at)}: ${alert.escalated_to}. ` : "";
+  return asked + standingText(alert);
+}
+
+function standingText(alert) {
+  if (isShelved(alert)) return `${alert.shelved_by} shelved it until ${localTime(alert.shelved_until)}: ${alert.shelf_reason}`;
   if (isNew(alert)) return alert.state === "returned" ? "It is over: acknowledging closes it." : "";
-  const who = `In hand: ${alert.acknowledged_by}, since ${localTime(alert.acknowledged_at)}`;
-  return closable(alert) ? who : `${who}. Closes by itself when it is over.`;
+  const sent = alert.dispatched_at ? `. Sent: ${alert.dispatched_to}, ${localTime(alert.dispatched_at)}` : "";
+  const theirs = alert.assigned_to && alert.assigned_to !== alert.acknowledged_by ? `, for ${alert.assigned_to}` : "";
+  const who = `In hand: ${alert.acknowledged_by}${theirs}, since ${localTime(alert.acknowledged_at)}${sent}`;
+  if (closable(alert)) return who;
+  return `${who}. ${alert.dispatched_at ? "When it is over, say how it ended." : "Closes by itself when it is over."}`;
 }
 
 export function whoText(alert) {
@@ -172,8 +184,8 @@ function factsText(alert) {
 
 // The neighbour of the selected alert in the order on the screen.
 export function step(by) {
-  const { fresh, inHand } = lanes();
-  const ids = [...fresh, ...inHand].map((alert) => alert.alert_id);
+  const { fresh, inHand, shelf } = lanes();
+  const ids = [...fresh, ...inHand, ...shelf].map((alert) => alert.alert_id);
   if (ids.length === 0) return;
   const at = ids.indexOf(state.selected?.alert);
   const next = at < 0 ? 0 : Math.min(ids.length - 1, Math.max(0, at + by));

@@ -147,23 +147,37 @@ export function isStale(device) {
   return device.online === false || fixAgeSeconds(device) > limit;
 }
 
-// What the engine watches closes by itself when it is over; only what a device told of is closed
-// by a person.
-export const closable = (alert) => !isNew(alert) && !alert.watch;
+// What the engine watches closes by itself when it is over, unless somebody was sent; what a
+// device told of is closed by a person.
+export const closable = (alert) => !isNew(alert) && !(alert.watch && alert.state === "active");
+
+// A tamper is closed after a check that holds for all its repetitions.
+export const needsCheck = (alert) => alert.condition === "tamper"
+  && (!alert.checked_by || alert.checked_repeats !== alert.repeats);
+
+export const isShelved = (alert) => Boolean(alert.shelved_until);
 
 // Nobody has taken it in hand.
 export const isNew = (alert) => !alert.acknowledged_at && !alert.acknowledged_by;
 
 const isOver = (alert) => Number(alert.state === "returned");
 
-const byUrgency = (a, b) => isOver(a) - isOver(b)
+// In a flood tier 1 stands in front even when it is over: somebody must still see it.
+const isBehind = (alert) => Number(Boolean(state.service?.flood_since) && alert.tier > 1);
+
+const byUrgency = (a, b) => isBehind(a) - isBehind(b)
+  || isOver(a) - isOver(b)
   || a.tier - b.tier
   || Date.parse(a.raised_at) - Date.parse(b.raised_at)
   || (a.alert_id < b.alert_id ? -1 : 1);
 
-// What lasts before what is over, then the worst tier first, oldest first within it. An acknowledged alert leaves the first lane, so
-// that it can never stand in front of one nobody has seen.
+// What lasts before what is over, then the worst tier first, oldest first within it. An
+// acknowledged alert leaves the first lane, so that it can never stand in front of one nobody has
+// seen. What is shelved is out of the way, but never out of sight.
 export function lanes() {
   const all = [...state.alerts.values()].sort(byUrgency);
-  return { fresh: all.filter(isNew), inHand: all.filter((alert) => !isNew(alert)) };
+  const open = all.filter((alert) => !isShelved(alert));
+  return {
+    fresh: open.filter(isNew), inHand: open.filter((alert) => !isNew(alert)), shelf: all.filter(isShelved),
+  };
 }

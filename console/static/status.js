@@ -48,6 +48,13 @@ function partTexts(service) {
     const { state: condition, detail } = service[name];
     return [name, { text: `${MARKS[condition]} ${label} ${condition}`, condition, detail }];
   }));
+  if (service.flood_since) {
+    texts.flood = { text: `${MARKS.down} Flood since ${localTime(service.flood_since)}`, condition: "down", detail: "More alerts than can be handled: tier 1 stands in front, whatever has returned. Ask for help" };
+  }
+  if (service.probe) {
+    const { state: condition, detail } = service.probe;
+    texts.probe = { text: `${MARKS[condition]} Self-test ${condition}`, condition, detail };
+  }
   if (service.lag_ms != null) {
     const condition = service.lag_ms > 2000 ? "degraded" : "up";
     texts.lag = { text: `Lag ${Math.round(service.lag_ms)} ms`, condition, detail: "Age of the oldest message not yet decided on" };

@@ -45,6 +45,44 @@ const LEVELS = {
   },
 };
 
+// What an alert has turned out to be; see `alerts.model.Outcome`.
+export const OUTCOMES = {
+  breach: "Breach: he was where he must not be",
+  breach_averted: "Breach averted: he turned round or was made to",
+  no_breach: "No breach: explained",
+  help_given: "She was helped",
+  device_at_fault: "Device at fault",
+  pressed_by_mistake: "Pressed by mistake",
+  test: "Test",
+  not_determined: "Not determined",
+};
+
+// What a tamper was checked by; see `alerts.model.CheckKind`.
+export const CHECKS = {
+  inspected: "Device inspected",
+  replaced: "Device replaced",
+  second_person: "Not inspected; a second person closes",
+};
+
+// What staff do; see `alerts.profile_rules.Action`.
+const ACTIONS = {
+  call_wearer: "call the wearer: move away",
+  call_protected: "call her",
+  tell_protected: "if he does not comply, tell her",
+  send_patrol: "send a patrol",
+  call_police: "call the police",
+  inspect_device: "have the device inspected",
+  call_supervisor: "call the supervisor",
+  watch_on: "watch on",
+};
+
+export const procedureText = (actions) => (actions ?? [])
+  .map((action, index) => `${index + 1}. ${ACTIONS[action] ?? action}`).join("  ");
+
+export const WAYS = {
+  north: "North", east: "East", south: "South", west: "West", stay: "Stay inside",
+};
+
 const CAUSES = {
   position: "by position",
   ahead: "predicted: where they will be soon",

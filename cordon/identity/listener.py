@@ -20,7 +20,8 @@ from cordon.identity.certificates import (
     names_of,
     read_certificate,
 )
-from cordon.settings import Broker, Settings
+from cordon.sections import Broker
+from cordon.settings import Settings
 from ingest.tls import TlsFilesError, client_context
 
 log = structlog.get_logger("listener")

@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 
 from alerts.desk import Desk
-from alerts.model import AlertChange
+from alerts.model import Alert, AlertChange
 from alerts.profile import Profile, Profiles, load_profiles
+from alerts.steps import Acknowledge, Resolve, Step
 from devices.reports import Event
 from devices.watches import Bearer, Watch
 from geofence.anomaly_changes import AnomalyChange
@@ -139,12 +140,16 @@ def notice(on: Desk, kind: str, seq: int, **fields: Any) -> list[AlertChange]:
 def take(on: Desk, operator: str = "ada") -> list[AlertChange]:
     """Acknowledge the first of the list that nobody has in hand."""
     alert = next(alert for alert in on.open_alerts() if alert.acknowledged_by is None)
-    return on.acknowledge(alert.alert_id, version=alert.version, operator=operator, now_us=NOW_US)
+    return act(on, alert, Acknowledge(), operator)
 
 
 def close(on: Desk, note: str = "spoken to her, all is well") -> list[AlertChange]:
     """Resolve the first of the list."""
-    alert = on.open_alerts()[0]
-    return on.resolve(
-        alert.alert_id, version=alert.version, operator="ada", note=note, now_us=NOW_US
-    )
+    return act(on, on.open_alerts()[0], Resolve(outcome="no_breach", note=note))
+
+
+def act(
+    on: Desk, alert: Alert, step: Step, operator: str = "ada", now_us: int = NOW_US
+) -> list[AlertChange]:
+    """A step on an alert as it was seen."""
+    return on.act(alert.alert_id, step, version=alert.version, operator=operator, now_us=now_us)

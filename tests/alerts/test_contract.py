@@ -33,6 +33,34 @@ def outside(change: Any) -> dict[str, Any]:
     return document
 
 
+NOBODY_HAS_ACTED: dict[str, Any] = {
+    "acknowledged_by": None,
+    "acknowledged_at": None,
+    "resolved_by": None,
+    "resolved_at": None,
+    "outcome": None,
+    "note": "",
+    "assigned_to": None,
+    "dispatched_by": None,
+    "dispatched_at": None,
+    "dispatched_to": "",
+    "checked_by": None,
+    "checked_at": None,
+    "check": None,
+    "checked_repeats": 0,
+    "shelved_by": None,
+    "shelved_at": None,
+    "shelved_until": None,
+    "shelf_reason": "",
+    "escalated": [],
+    "escalated_at": None,
+    "escalated_to": "",
+    "way": "",
+    "synthetic": False,
+}
+"""What people do stands in every alert, as empty as this at its beginning."""
+
+
 def test_an_alert_change_is_the_cloud_event_of_the_contract() -> None:
     given = transition(1, Level.ALERT, time_to_contact_s=90.0)
     [change] = desk(source="cordon/test").on_transition(
@@ -49,6 +77,7 @@ def test_an_alert_change_is_the_cloud_event_of_the_contract() -> None:
         "time": "2026-11-23T16:44:07.250000Z",
         "datacontenttype": "application/json",
         "actor": "system",
+        "asked": [],
         "data": {
             "alert_id": alert,
             "episode_id": episode,
@@ -73,11 +102,11 @@ def test_an_alert_change_is_the_cloud_event_of_the_contract() -> None:
             "state": "active",
             "onset": "2026-11-23T16:44:05.250000Z",
             "raised_at": "2026-11-23T16:44:07.250000Z",
-            "acknowledged_by": None,
-            "acknowledged_at": None,
-            "resolved_by": None,
-            "resolved_at": None,
-            "note": "",
+            **NOBODY_HAS_ACTED,
+            "asks_since": "2026-11-23T16:44:07.250000Z",
+            "told_at": "2026-11-23T16:44:07.250000Z",
+            "told_version": 1,
+            "procedure": ["call_wearer", "call_police", "call_protected"],
             "order_id": "order1",
             "watch": "keep-away/tag1/phone1",
             "device": "",

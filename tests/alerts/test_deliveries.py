@@ -27,6 +27,7 @@ from alerts.errors import EntryFormatError, NotDeliverable
 from alerts.model import AlertChange
 from alerts.outbox import Outbox
 from alerts.profile import EVENTS, Role
+from alerts.steps import Acknowledge
 from devices.commands import Notify, decode_command
 from devices.instants import from_iso
 from devices.watches import Bearer, DeviceKind, Watch
@@ -39,6 +40,7 @@ from tests.alerts.builders import (
     START_US,
     TAG,
     WATCH,
+    act,
     desk,
     event,
     profiles_with,
@@ -55,7 +57,7 @@ def episode(on: Desk) -> list[AlertChange]:
         for change in on.on_transition(transition(number, level), WATCH, now_us=START_US)
     ]
     alert = changes[-1].data
-    changes += on.acknowledge(alert.alert_id, version=3, operator="ada", now_us=START_US)
+    changes += act(on, alert, Acknowledge(), now_us=START_US)
     changes += on.on_transition(transition(4, Level.CLEAR), WATCH, now_us=START_US)
     return changes
 
@@ -285,7 +287,7 @@ def test_a_record_says_what_became_of_what() -> None:
 def test_a_later_version_may_add_fields() -> None:
     [change, *_] = episode(desk())
     document = json.loads(encode_entry(change))
-    document["data"]["outcome"] = "new"
+    document["data"]["not_known_yet"] = "new"
     document["extension"] = 1
     assert decode_entry(json.dumps(document).encode()) == change
 

@@ -11,6 +11,7 @@ from alerts.desk import Desk
 from alerts.errors import IllegalStep
 from alerts.model import AlertChange
 from alerts.profile import AnomalyRule
+from alerts.steps import Acknowledge
 from devices.watches import Bearer
 from geofence.anomaly_changes import AnomalyChange
 from geofence.anomaly_state import Anomaly
@@ -20,6 +21,7 @@ from tests.alerts.builders import (
     SECOND_US,
     START_US,
     TAG,
+    act,
     anomaly,
     close,
     desk,
@@ -89,7 +91,7 @@ def test_ids_are_derived_and_each_spell_is_an_episode_of_its_own() -> None:
     assert [alert.state for alert in on.open_alerts()] == ["returned", "active"]
     # Seeing to the first must not lose sight of the second.
     first_now = next(a for a in on.open_alerts() if a.alert_id == first.data.alert_id)
-    on.acknowledge(first_now.alert_id, version=2, operator="ada", now_us=NOW_US)
+    act(on, first_now, Acknowledge())
     [ended] = tell(on, anomaly(Anomaly.CLONE, 2, began=False))
     assert (ended.kind, ended.subject) == ("returned", second.subject)
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from alerts.errors import IllegalStep, NoSuchAlert, VersionConflict
+from alerts.steps import Acknowledge
 from geofence.levels import Level
 from tests.alerts.builders import (
     NOW_US,
     ZONE,
+    act,
     close,
     desk,
     kinds,
@@ -31,21 +33,19 @@ def test_of_two_operators_one_is_told_of_the_other() -> None:
     on = desk()
     step(on, 1, Level.ALERT)
     alert = on.open_alerts()[0]
-    on.acknowledge(alert.alert_id, version=1, operator="ada", now_us=NOW_US)
+    act(on, alert, Acknowledge())
     with pytest.raises(VersionConflict, match="'acknowledged' by ada") as caught:
-        on.acknowledge(alert.alert_id, version=1, operator="bob", now_us=NOW_US)
+        act(on, alert, Acknowledge(), "bob")
     error = caught.value
     assert (error.alert_id, error.seen, error.version) == (alert.alert_id, 1, 2)
     assert (error.actor, error.kind) == ("ada", "acknowledged")
     with pytest.raises(IllegalStep, match="acknowledged by ada"):
-        on.acknowledge(alert.alert_id, version=2, operator="bob", now_us=NOW_US)
+        act(on, on.open_alerts()[0], Acknowledge(), "bob")
 
 
 def test_an_unknown_alert_is_said_to_be_so() -> None:
     with pytest.raises(NoSuchAlert):
-        desk().acknowledge("no-such", version=1, operator="ada", now_us=NOW_US)
-    with pytest.raises(NoSuchAlert):
-        desk().resolve("no-such", version=1, operator="ada", note="x", now_us=NOW_US)
+        desk().act("no-such", Acknowledge(), version=1, operator="ada", now_us=NOW_US)
 
 
 @pytest.mark.parametrize("operator", ["", "  ", "system", "x" * 201])

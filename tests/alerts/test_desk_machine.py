@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from alerts.deliveries import decode_entry, encode_entry
 from alerts.errors import IllegalStep, NoSuchAlert, StepRefused, VersionConflict
 from alerts.model import Alert, AlertChange
+from alerts.steps import Acknowledge, Assign, Check, Dispatch, Resolve, Shelve, Step, Unshelve
 from devices.reports import Event
 from devices.watches import Watch
 from geofence.anomaly_changes import AnomalyChange
@@ -30,11 +31,37 @@ from tests.alerts.builders import (
     event,
     transition,
 )
+from tests.alerts.step_twin import MINUTE_US, StepTwin
 
 WATCHES: dict[str, Watch] = {WATCH.key: WATCH, ZONE.key: ZONE}
 EVENT_TYPES = ("panic", "strap_cut", "strap_closed", "battery_low", "charging", "gnss_lost")
 ANOMALIES = (Anomaly.CLONE, Anomaly.FROZEN)
 OPEN_LIMIT = 6
+BY_PEOPLE = {
+    "acknowledged",
+    "assigned",
+    "dispatched",
+    "checked",
+    "shelved",
+    "unshelved",  # or by time
+    "resolved",
+}
+STEPS: tuple[Step, ...] = (
+    Acknowledge(),
+    Assign(to="bob"),
+    Assign(to=""),
+    Dispatch(to="unit 7"),
+    Dispatch(to=""),
+    Check(by="inspected", note="strap whole"),
+    Check(by="second_person", note="seen with the shift leader"),
+    Check(by="replaced", note=""),
+    Shelve(minutes=30, reason="known: he is in hospital"),
+    Shelve(minutes=481, reason="too long"),
+    Shelve(minutes=30, reason=""),
+    Unshelve(),
+    Resolve(outcome="no_breach", note="seen to"),
+    Resolve(outcome="breach", note=""),
+)
 
 Input = Transition | Event | AnomalyChange
 
@@ -47,6 +74,8 @@ class DeskMachine(RuleBasedStateMachine):
         self.desk = desk(open_limit=OPEN_LIMIT)
         self.now_us = START_US
         self.changes: list[AlertChange] = []
+        self.twins: dict[str, StepTwin] = {}
+        self.tiers: dict[str, int] = {}
         self.inputs: list[Input] = []
         self.level = dict.fromkeys(WATCHES, Level.CLEAR)
         self.number = dict.fromkeys(WATCHES, 0)
@@ -70,15 +99,28 @@ class DeskMachine(RuleBasedStateMachine):
 
     def feed(self, made: Input) -> list[AlertChange]:
         if isinstance(made, Event):
-            return self.desk.on_event(made, BEARERS[made.device], now_us=self.now_us)
+            repeats = self.desk.counts.repeats
+            changes = self.desk.on_event(made, BEARERS[made.device], now_us=self.now_us)
+            if self.desk.counts.repeats > repeats:
+                about = (made.device, made.type)
+                [alert] = [a for a in self.desk.open_alerts() if (a.device, a.level) == about]
+                self.twins[alert.alert_id].repeats += 1
+            return changes
         if isinstance(made, AnomalyChange):
             return self.desk.on_anomaly(made, BEARERS[made.track], now_us=self.now_us)
         return self.desk.on_transition(made, WATCHES[made.watch], now_us=self.now_us)
 
     def keep(self, changes: list[AlertChange]) -> None:
-        self.changes += changes
         for change in changes:
             assert change.id == f"{change.subject}/{change.data.version}"
+            if change.kind == "raised":
+                self.twins[change.subject] = StepTwin()
+            elif change.kind == "tier" and change.data.tier < self.tiers[change.subject]:
+                self.twins[change.subject].worse()
+            elif change.kind == "resolved":
+                del self.twins[change.subject]
+            self.tiers[change.subject] = change.data.tier
+        self.changes += changes
 
     def tick(self) -> None:
         self.now_us += SECOND_US
@@ -139,41 +181,57 @@ class DeskMachine(RuleBasedStateMachine):
         self.keep(self.feed(made))
 
     @precondition(lambda self: self.desk.open_alerts())
-    @rule(data=st.data(), stale=st.booleans())
-    def somebody_acknowledges(self, data: st.DataObject, *, stale: bool) -> None:
+    @rule(
+        data=st.data(),
+        step=st.sampled_from(STEPS),
+        operator=st.sampled_from(["ada", "bob"]),
+        stale=st.booleans(),
+    )
+    def somebody_takes_a_step(
+        self, data: st.DataObject, step: Step, operator: str, *, stale: bool
+    ) -> None:
+        """Allowed or refused as the plain twin says."""
         self.tick()
         alert = data.draw(st.sampled_from(self.desk.open_alerts()))
         expected: type[StepRefused] | None = None
         if stale:
             expected = VersionConflict
-        elif alert.acknowledged_by is not None:
+        elif not self.twins[alert.alert_id].allows(alert, step, operator):
             expected = IllegalStep
+        before = self.desk.snapshot()
         with refused_with(expected):
-            self.keep(
-                self.desk.acknowledge(
-                    alert.alert_id,
-                    version=alert.version - stale,
-                    operator="ada",
-                    now_us=self.now_us,
-                )
+            changes = self.desk.act(
+                alert.alert_id,
+                step,
+                version=0 if stale else alert.version,
+                operator=operator,
+                now_us=self.now_us,
             )
+            assert changes[0].actor == operator
+            self.twins[alert.alert_id].take(step, operator, self.now_us)
+            self.keep(changes)
+        if expected is not None:
+            assert self.desk.snapshot() == before
 
-    @precondition(lambda self: self.desk.open_alerts())
-    @rule(data=st.data())
-    def somebody_resolves(self, data: st.DataObject) -> None:
-        self.tick()
-        alert = data.draw(st.sampled_from(self.desk.open_alerts()))
-        early = alert.acknowledged_by is None or bool(alert.watch)
-        with refused_with(IllegalStep if early else None):
-            self.keep(
-                self.desk.resolve(
-                    alert.alert_id,
-                    version=alert.version,
-                    operator="bob",
-                    note="seen to",
-                    now_us=self.now_us,
-                )
-            )
+    @rule(minutes=st.sampled_from([1, 5, 60]))
+    def time_passes(self, minutes: int) -> None:
+        """What was shelved until now comes back, each once."""
+        self.now_us += minutes * MINUTE_US
+        due = {
+            found
+            for found, twin in self.twins.items()
+            if twin.shelf_until_us is not None and twin.shelf_until_us <= self.now_us
+        }
+        changes = self.desk.advance(self.now_us)
+        back = [change.subject for change in changes if change.kind == "unshelved"]
+        assert sorted(back) == sorted(due)
+        asked = [change.subject for change in changes if change.kind != "unshelved"]
+        assert {c.kind for c in changes} <= {"unshelved", "escalated"}
+        assert len(set(asked)) == len(asked)
+        for found in due:
+            self.twins[found].shelf_until_us = None
+        self.keep(changes)
+        assert self.desk.advance(self.now_us) == []
 
     @precondition(lambda self: self.changes)
     @rule(data=st.data())
@@ -184,8 +242,12 @@ class DeskMachine(RuleBasedStateMachine):
             return
         change = data.draw(st.sampled_from(closed))
         with refused_with(NoSuchAlert):
-            self.desk.acknowledge(
-                change.subject, version=change.data.version, operator="ada", now_us=self.now_us
+            self.desk.act(
+                change.subject,
+                Acknowledge(),
+                version=change.data.version,
+                operator="ada",
+                now_us=self.now_us,
             )
 
     @rule()
@@ -207,7 +269,7 @@ class DeskMachine(RuleBasedStateMachine):
         self.desk.load_snapshot(self.snapshot)
         changes, inputs = self.snapshot_after
         self.desk.restore(decode(self.changes[changes:]))
-        self.desk.counts = counts
+        self.desk.counts.refused = counts.refused
         assert self.desk.open_alerts() == before
         self.replay(self.inputs[inputs:])
 
@@ -264,7 +326,16 @@ class DeskMachine(RuleBasedStateMachine):
     def nothing_is_open_that_nobody_needs(self) -> None:
         for alert in self.desk.open_alerts():
             assert alert.resolved_by is None
-            assert alert.state == "active" or alert.acknowledged_by is None
+            sent = alert.dispatched_by is not None
+            assert alert.state == "active" or alert.acknowledged_by is None or sent
+
+    @invariant()
+    def what_people_did_is_what_the_plain_twin_says(self) -> None:
+        alerts = {alert.alert_id: alert for alert in self.desk.open_alerts()}
+        assert alerts.keys() == self.twins.keys()
+        for found, alert in alerts.items():
+            assert self.twins[found].agrees(alert)
+            assert alert.shelved_until is None or alert.tier > 1
 
 
 def refused_with(
@@ -279,13 +350,15 @@ def check_step(before: AlertChange | None, change: AlertChange) -> None:
     if before is None:
         assert change.kind == "raised"
         assert alert.version == 1
+        assert alert.asks_since == change.time
         assert alert.acknowledged_by is None
         return
     assert change.kind != "raised"
     assert before.kind != "resolved"
     assert alert.version == before.data.version + 1
     assert change.time >= before.time
-    assert latches(alert) <= (change.kind in {"acknowledged", "resolved"})
+    assert latches(alert) <= (change.kind in BY_PEOPLE | {"escalated"})
+    assert change.actor == "system" or change.kind in BY_PEOPLE
     if change.kind == "acknowledged":
         assert before.data.acknowledged_by is None
     if change.kind == "returned":
@@ -293,6 +366,11 @@ def check_step(before: AlertChange | None, change: AlertChange) -> None:
     if change.kind == "resolved" and latches(alert):
         assert before.data.acknowledged_by is not None
         assert alert.note
+        assert alert.outcome
+    if change.kind == "resolved" and alert.condition == "tamper":
+        assert before.data.checked_by is not None
+    if change.kind == "resolved" and alert.dispatched_by is not None:
+        assert alert.outcome or change.actor == "system"
     if change.kind in {"level", "tier"}:
         assert (change.kind == "tier") == (alert.tier != before.data.tier)
 
@@ -309,4 +387,4 @@ def decode(changes: list[AlertChange]) -> list[AlertChange]:
 
 
 TestDesk = DeskMachine.TestCase
-TestDesk.settings = settings(max_examples=80, stateful_step_count=30, deadline=None)
+TestDesk.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)

@@ -159,7 +159,7 @@ def test_there_must_be_a_default() -> None:
 def test_a_site_brings_its_own(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_bytes(changed('name = "default"', 'name = "mine"'))
     (tmp_path / "notes.txt").write_text("not a profile")
-    assert set(load_profiles(tmp_path).by_name) == {"default", "mine"}
+    assert set(load_profiles(tmp_path).by_name) == {*PROFILES.by_name, "mine"}
     (tmp_path / "again.toml").write_bytes(changed('name = "default"', 'name = "mine"'))
     with pytest.raises(ProfileError, match="another file"):
         load_profiles(tmp_path)

@@ -8,8 +8,12 @@ from typing import Any
 
 import msgspec
 
-from alerts.errors import IllegalStep, NoSuchAlert, VersionConflict
+from alerts.deliveries import DeliveryRecord
+from alerts.errors import NoSuchAlert, VersionConflict
+from alerts.load import Load, LoadFigures
 from alerts.model import Alert
+from alerts.protection import Protection
+from alerts.steps import Step
 from console.access import Access, Operator, sha256_hex
 from console.hub import Hub
 from console.views import (
@@ -178,6 +182,8 @@ class FakeBackend:
         self.service = service()
         self.rows: list[RefusalView] = []
         self.strangers: list[UnassignedView] = []
+        self.protected: list[Protection] = []
+        self.letters: list[DeliveryRecord] = []
         self.calls: list[tuple[str, ...]] = []
         self.map: bytes | None = None
         self.state = Health(live=True, ready=True)
@@ -204,35 +210,32 @@ class FakeBackend:
             )
         return found
 
-    async def acknowledge(self, alert_id: str, version: int, operator: str) -> Alert:
-        self.calls.append(("acknowledge", alert_id, operator))
+    async def act(self, alert_id: str, step: Step, version: int, operator: str) -> Alert:
+        name = type(step).__name__.removesuffix("Act").lower()
+        note = getattr(step, "note", "")
+        self.calls.append((name, alert_id, operator, *([note] if note else [])))
         found = self._changed(alert_id, version)
-        if found.acknowledged_by:
-            raise IllegalStep(alert_id, "the alert is acknowledged already")
-        changed = msgspec.structs.replace(
-            found,
-            version=version + 1,
-            acknowledged_by=operator,
-            acknowledged_at=to_iso(self.time()),
-        )
-        self.alerts[alert_id] = changed
+        fields = step.fields(found, operator, self.time())
+        changed = msgspec.structs.replace(found, version=version + 1, **fields)
+        if changed.resolved_by is None:
+            self.alerts[alert_id] = changed
+        else:
+            del self.alerts[alert_id]
         return changed
 
-    async def resolve(self, alert_id: str, version: int, operator: str, note: str) -> Alert:
-        self.calls.append(("resolve", alert_id, operator, note))
-        found = self._changed(alert_id, version)
-        if not found.acknowledged_by:
-            raise IllegalStep(alert_id, "an alert is acknowledged before it is resolved")
-        if found.watch:
-            raise IllegalStep(alert_id, "what the alert is about still lasts")
-        del self.alerts[alert_id]
-        return msgspec.structs.replace(
-            found,
-            version=version + 1,
-            resolved_by=operator,
-            resolved_at=to_iso(self.time()),
-            note=note,
-        )
+    async def confirm(self, delivery_id: str, operator: str) -> bool:
+        self.calls.append(("confirm", delivery_id, operator))
+        return delivery_id == "d1"
+
+    def protections(self) -> list[Protection]:
+        return self.protected
+
+    def load(self) -> LoadFigures:
+        burden = Load(NOW_US)
+        return burden.figures(self.time(), self.alerts.values(), 1)
+
+    def dead_letters(self) -> list[DeliveryRecord]:
+        return self.letters
 
     async def refusals(self, limit: int) -> list[RefusalView]:
         return self.rows[:limit]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 import pytest
 from litestar.testing import TestClient
 
+from alerts.deliveries import DeliveryRecord
+from alerts.protection import Protection, Reason
 from console.app import BODY_BYTES, create_app
 from console.backend import NotAvailableError
 from console.files import MAP_LIBRARY, read_static
@@ -97,7 +100,9 @@ def test_acknowledge_then_resolve(inside: World) -> None:
     answer = inside.act("a1", "acknowledge", version=1)
     assert answer.status_code == 200
     assert answer.json()["acknowledged_by"] == OPERATOR
-    answer = inside.act("a1", "resolve", version=2, note="Officer spoke to both.")
+    answer = inside.act(
+        "a1", "resolve", version=2, outcome="help_given", note="Officer spoke to both."
+    )
     assert answer.json()["resolved_by"] == OPERATOR
     assert inside.backend.calls == [
         ("acknowledge", "a1", OPERATOR),
@@ -117,18 +122,90 @@ def test_a_conflict_names_who_acted_and_gives_the_alert_as_it_is(inside: World) 
 def test_an_unknown_alert_an_illegal_step_and_a_bad_body(inside: World) -> None:
     assert inside.act("nobody", "acknowledge", version=1).status_code == 404
     inside.backend.alerts["a1"] = alert("a1")
-    answer = inside.act("a1", "resolve", version=1)
+    closing = {"outcome": "no_breach", "note": "n"}
+    answer = inside.act("a1", "resolve", version=1, **closing)
     assert answer.status_code == 422
-    assert "before it is resolved" in answer.json()["error"]
+    assert "acknowledge it first" in answer.json()["error"]
     for body in ({}, {"version": "one"}, {"version": 0}, {"version": 1, "extra": 1}):
         answer = inside.act("a1", "acknowledge", **body)
         assert answer.status_code == 422, body
         assert set(answer.json()) == {"error", "what_to_do"}
-    answer = inside.act("a1", "resolve", version=1, note="x" * 2001)
+    answer = inside.act("a1", "resolve", version=1, outcome="no_breach", note="x" * 2001)
     assert answer.status_code == 422
-    answer = inside.act("a1", "resolve", version=1, note="x" * BODY_BYTES)
+    answer = inside.act("a1", "resolve", version=1, outcome="no_breach", note="x" * BODY_BYTES)
     assert answer.status_code == 413
     assert inside.backend.alerts["a1"].version == 1
+
+
+def test_every_step_has_an_address(inside: World) -> None:
+    inside.backend.alerts["a1"] = panic("a1", condition="tamper", level="case_open", tier=2)
+    steps: list[tuple[str, dict[str, Any], str]] = [
+        ("shelve", {"minutes": 30, "reason": "known"}, "shelved_by"),
+        ("unshelve", {}, "shelved_by"),
+        ("assign", {"to": "Ben"}, "assigned_to"),
+        ("dispatch", {"to": "unit 7"}, "dispatched_by"),
+        ("check", {"by": "inspected", "note": "case whole"}, "checked_by"),
+        ("resolve", {"outcome": "device_at_fault", "note": "worn latch"}, "resolved_by"),
+    ]
+    said = {"assign": "Ben", "unshelve": None}
+    for version, (name, body, field) in enumerate(steps, 1):
+        answer = inside.act("a1", name, version=version, **body)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()[field] == said.get(name, OPERATOR)
+    assert inside.backend.alerts == {}
+
+
+def test_a_step_with_a_word_that_is_not_known_is_refused(inside: World) -> None:
+    inside.backend.alerts["a1"] = panic("a1", acknowledged_by="Ben")
+    answer = inside.act("a1", "resolve", version=1, outcome="fine", note="n")
+    assert answer.status_code == 422
+    assert inside.backend.calls == []
+
+
+def test_a_receipt_of_staff_and_what_was_given_up(inside: World) -> None:
+    confirmed = inside.client.post("/api/v1/deliveries/d1/receipt", headers=SAME_ORIGIN)
+    assert confirmed.status_code == 204
+    unknown = inside.client.post("/api/v1/deliveries/d2/receipt", headers=SAME_ORIGIN)
+    assert unknown.status_code == 404
+    assert inside.backend.calls[0] == ("confirm", "d1", OPERATOR)
+    inside.backend.letters = [
+        DeliveryRecord(
+            id="d1/refused",
+            type="cordon.delivery.refused",
+            time="2026-11-23T00:00:00Z",
+            delivery_id="d1",
+            alert_id="a1",
+            change_id="a1/1",
+            channel="webhook",
+            recipient="Control",
+            state="refused",
+            reason="the receiver refuses it (HTTP 401)",
+        )
+    ]
+    [letter] = inside.client.get("/api/v1/deliveries/failed").json()
+    assert (letter["channel"], letter["recipient"]) == ("webhook", "Control")
+
+
+def test_who_is_protected_how_well(inside: World) -> None:
+    inside.backend.protected = [
+        Protection(
+            person="p1",
+            state="degraded",
+            reasons=(Reason("battery_low", None),),
+            since=None,
+            verified_at=None,
+            valid_until="2026-11-23T00:00:00Z",
+            title="t",
+            what_to_do="w",
+        )
+    ]
+    [found] = inside.client.get("/api/v1/protection").json()
+    assert (found["state"], found["reasons"][0]["code"]) == ("degraded", "battery_low")
+
+
+def test_the_load(inside: World) -> None:
+    figures = inside.client.get("/api/v1/load").json()
+    assert (figures["raised_10_min"], figures["flood_since"]) == (0, None)
 
 
 def test_another_sites_page_can_change_nothing(inside: World) -> None:

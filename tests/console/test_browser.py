@@ -17,6 +17,7 @@ from tests.console.fake import (
     alert,
     make_hub,
     panic,
+    service,
 )
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -58,8 +59,10 @@ async def test_what_a_device_told_of_is_closed_with_a_note(desk: Desk) -> None:
     desk.publish(panic("a1"))
     await act_on(lane(page, "Needs action"), "Acknowledge")
     await act_on(lane(page, "In hand"), "Resolve")
+    outcome = page.get_by_label("Outcome")
+    await expect(outcome).to_be_focused()
+    await outcome.select_option("help_given")
     note = page.get_by_label("Note for the resolution")
-    await expect(note).to_be_focused()
     for nothing in ("", "   "):
         await note.fill(nothing)
         await note.press("Enter")
@@ -71,6 +74,48 @@ async def test_what_a_device_told_of_is_closed_with_a_note(desk: Desk) -> None:
         ("acknowledge", "a1", OPERATOR),
         ("resolve", "a1", OPERATOR, "Both spoken to."),
     ]
+
+
+async def test_shelved_dispatched_checked_and_closed(desk: Desk) -> None:
+    page = await desk.open()
+    desk.publish(
+        panic("a1", condition="tamper", level="case_open", highest_level="case_open", tier=2)
+    )
+    await lane(page, "Needs action").get_by_role("button", name="Case open").first.click()
+    pane = page.get_by_label("Selected")
+    await expect(pane.get_by_role("button", name="Resolve")).to_be_hidden()
+    await pane.get_by_label("For how long").select_option("30")
+    await pane.get_by_label("Reason for shelving").fill("known")
+    await pane.get_by_role("button", name="Shelve").click()
+    await expect(lane(page, "On the shelf")).to_contain_text(f"{OPERATOR} shelved it until")
+    await pane.get_by_role("button", name="Take off the shelf").click()
+    await expect(lane(page, "On the shelf")).to_have_count(0)
+    await pane.get_by_label("Who is sent").fill("unit 7")
+    await pane.get_by_role("button", name="Dispatch").click()
+    await expect(lane(page, "In hand")).to_contain_text("Sent: unit 7")
+    await pane.get_by_label("Checked how").select_option("inspected")
+    await pane.get_by_label("What the check found").fill("case whole")
+    await pane.get_by_role("button", name="Note check").click()
+    await pane.get_by_label("Outcome").select_option("device_at_fault")
+    await pane.get_by_label("Note for the resolution").fill("worn latch")
+    await pane.get_by_role("button", name="Resolve").click()
+    await expect(lane(page, "In hand")).to_have_count(0)
+    steps = [call[0] for call in desk.backend.calls]
+    assert steps == ["shelve", "unshelve", "dispatch", "check", "resolve"]
+
+
+async def test_in_a_flood_tier_1_stands_in_front_even_when_it_is_over(desk: Desk) -> None:
+    page = await desk.open()
+    desk.publish(alert("a1", tier=1, level="contact", state="returned"))
+    desk.publish(alert("a2", tier=3, level="pre_alert"))
+    first = lane(page, "Needs action").first
+    await expect(first).to_have_attribute("data-key", "a2")
+    desk.hub.publish_service(service(flood_since=to_iso(desk.backend.time())))
+    await expect(first).to_have_attribute("data-key", "a1")
+    await expect(page.locator("#parts")).to_contain_text("Flood since")
+    await page.get_by_role("button", name="Load", exact=True).click()
+    pane = page.get_by_label("Load of alerts")
+    await expect(pane).to_contain_text("fewer than 1 (EEMUA 191)")
 
 
 async def test_a_conflict_says_who_acted_and_shows_the_alert_as_it_is(desk: Desk) -> None:
@@ -103,6 +148,9 @@ async def test_keys_act_on_the_selected_alert_whatever_arrives(desk: Desk) -> No
     await expect(lane(page, "In hand")).to_have_attribute("data-key", "a2")
     assert desk.backend.calls == [("acknowledge", "a2", OPERATOR)]
     await page.keyboard.press("r")
+    await expect(page.get_by_label("Outcome")).to_be_focused()
+    await page.keyboard.type("Pressed")
+    await page.keyboard.press("Tab")
     await page.keyboard.type("jakes note")
     await page.keyboard.press("Enter")
     await expect(lane(page, "In hand")).to_have_count(0)

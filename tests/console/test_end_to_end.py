@@ -13,7 +13,8 @@ from playwright.async_api import Page, async_playwright, expect
 
 from console.access import sha256_hex
 from cordon.embedded.broker import EmbeddedBroker
-from cordon.settings import Operator, Settings
+from cordon.sections import Operator
+from cordon.settings import Settings
 from tests.conftest import Database
 from tests.console.browsing import Witness, launch_chromium
 from tests.console.desk import act_on, lane

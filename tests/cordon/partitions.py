@@ -89,6 +89,7 @@ class Room:
         *,
         secret: bytes = b"of the test",
         tick_s: float = 0.2,
+        synthetic: bool = False,
     ) -> None:
         self.out = Recorder()
         rules = Rules()
@@ -102,6 +103,7 @@ class Room:
             rules=rules,
             secret=secret,
             sensitivities=profiles.sensitivities,
+            synthetic=synthetic,
         )
         self.partition.put_in_force(KeptCaseload("1", caseload), START_US)
         self._number = 0

@@ -19,8 +19,9 @@ import psycopg
 from cordon.clock import wall_clock_us
 from cordon.connections import Endpoints
 from cordon.embedded.broker import EmbeddedBroker
+from cordon.sections import Engine
 from cordon.service import Service
-from cordon.settings import Engine, Settings
+from cordon.settings import Settings
 from devices.caseload import (
     Agency,
     Assignment,

@@ -15,7 +15,7 @@ from cordon.embedded.broker import EmbeddedBroker
 from cordon.embedded.ports import free_port
 from cordon.errors import CordonError
 from cordon.forwarding import Forwarder, forwarder_of
-from cordon.settings import Forwarding
+from cordon.sections import Forwarding
 from devices.instants import to_iso
 from ingest.gateway import Gateway
 from ingest.journal import JournalWriter

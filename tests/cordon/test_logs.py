@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cordon.logs import WITHHELD, configure_logs, withhold_positions
-from cordon.settings import Logs
+from cordon.sections import Logs
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from alerts.deliveries import for_handset, tells_handsets
+from alerts.steps import Acknowledge, Check, Resolve
 from cordon.keep import KeptCaseload
 from devices.caseload import Assignment, Caseload, Device, Person
 from devices.commands import HandsetAddress
@@ -84,10 +85,21 @@ def test_tampers_are_closed_by_a_named_person_only() -> None:
     ]
     now_us = room.now_us(3600)
     for alert in tampers:
-        [taken] = desk.acknowledge(alert.alert_id, version=1, operator="Kim", now_us=now_us)
-        assert taken.data.state == "active"
         note = "looked at the strap on site: whole"
-        [closed] = desk.resolve(alert.alert_id, version=2, operator="Kim", note=note, now_us=now_us)
+        steps = [
+            Acknowledge(),
+            Check(by="inspected", note=note),
+            Resolve(outcome="device_at_fault", note=note),
+        ]
+        changes = [
+            change
+            for version, step in enumerate(steps, 1)
+            for change in desk.act(
+                alert.alert_id, step, version=version, operator="Kim", now_us=now_us
+            )
+        ]
+        assert [change.data.state for change in changes] == ["active"] * 3
+        closed = changes[-1]
         assert (closed.data.resolved_by, closed.data.note) == ("Kim", note)
 
 

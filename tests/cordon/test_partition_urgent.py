@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from alerts.steps import Acknowledge, Resolve
 from devices.caseload import Caseload
 from devices.reports import Message
 from ingest.decoder import Decoder
@@ -43,8 +44,9 @@ class Centre:
         desk, now_us = self.room.partition.desk, START_US + round(at_s * SECOND_US)
         (alert,) = desk.open_alerts()
         step: dict[str, Any] = {"operator": "Kim", "now_us": now_us}
-        (taken,) = desk.acknowledge(alert.alert_id, version=alert.version, **step)
-        desk.resolve(alert.alert_id, version=taken.data.version, note="spoken to", **step)
+        (taken,) = desk.act(alert.alert_id, Acknowledge(), version=alert.version, **step)
+        closing = Resolve(outcome="help_given", note="spoken to")
+        desk.act(alert.alert_id, closing, version=taken.data.version, **step)
 
 
 @pytest.mark.parametrize("changes", [row[1] for row in MALFORMED], ids=NAMES)

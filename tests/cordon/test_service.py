@@ -22,8 +22,8 @@ from cordon.embedded.postgres import EmbeddedPostgres
 from cordon.keep import Keep
 from cordon.logs import configure_logs
 from cordon.metrics import Metrics
+from cordon.sections import Logs
 from cordon.service import Service
-from cordon.settings import Logs
 from devices.instants import to_iso
 from tests.conftest import Database
 from tests.cordon.running import (

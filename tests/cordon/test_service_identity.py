@@ -22,8 +22,9 @@ from cordon.doctor_command import examine
 from cordon.embedded.broker import EmbeddedBroker
 from cordon.identity.provisioning import give_passwords
 from cordon.metrics import Metrics
+from cordon.sections import Broker
 from cordon.service import Service
-from cordon.settings import Broker, Settings
+from cordon.settings import Settings
 from devices.credential_store import CredentialStore
 from devices.instants import to_iso
 from tests.conftest import Database

@@ -11,7 +11,7 @@ import pytest
 from cordon.embedded.broker import EmbeddedBroker
 from cordon.metrics import Metrics
 from cordon.seal import guard_of
-from cordon.settings import Evidence
+from cordon.sections import Evidence
 from evidence.audit import audit
 from tests.conftest import Database
 from tests.cordon.running import one_pair, settings_for_tests, until, world

@@ -12,7 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from cordon.cli import operator
-from cordon.settings import Operator, Settings, SettingsError, describe, load_settings
+from cordon.sections import Operator
+from cordon.settings import Settings, SettingsError, describe, load_settings
 
 DIGEST = "a" * 64
 

@@ -17,7 +17,8 @@ from cordon.errors import CordonError
 from cordon.identity.certificates import Authority, CertificateError, names_of, read_certificate
 from cordon.identity.listener import authority_folder, prepare_listener
 from cordon.identity.provisioning import DAY_US, new_certificate
-from cordon.settings import Broker, Settings
+from cordon.sections import Broker
+from cordon.settings import Settings
 from devices.credential_store import CredentialStore
 from ingest.tls import TlsFilesError, client_context, explained
 from simulators.device import SimulatedDevice

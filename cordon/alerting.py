@@ -1,0 +1,93 @@
+"""Everything about alerts that the service needs, made together: policy, deliveries, desk, self-test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from nats.js import JetStreamContext
+
+from alerts.deliveries import BearerOf
+from alerts.desk import Desk
+from alerts.escalation import Escalation
+from alerts.model import AlertChange
+from console.hub import Hub
+from cordon.contact_channels import contact_channels, set_up
+from cordon.outgoing import Outgoing
+from cordon.policy import Policy
+from cordon.probe import Probe
+from cordon.sections import Alerts
+from devices.instants import Clock
+from ingest.mqtt import MqttBroker, Publisher
+
+
+@dataclass(frozen=True, slots=True)
+class Alerting:
+    """The parts, not running yet.
+
+    Attributes:
+        new_desk: Makes an empty desk.
+        probe: None where the service does not try itself.
+    """
+
+    policy: Policy
+    publisher: Publisher
+    outgoing: Outgoing
+    new_desk: Callable[[], Desk]
+    probe: Probe | None
+
+
+def make_alerting(
+    settings: Alerts,
+    js: JetStreamContext,
+    broker: MqttBroker,
+    hub: Hub,
+    bearer_of: BearerOf,
+    clock: Clock,
+    *,
+    rules: str,
+    build: str,
+) -> Alerting:
+    """Make them.
+
+    Args:
+        settings: See `cordon.settings.Alerts`.
+        js: For the streams of decisions and alerts.
+        broker: For agencies and handsets.
+        hub: Open consoles.
+        bearer_of: The assignment of a device now.
+        clock: The time.
+        rules: Version of the engine's rules, for what is decided.
+        build: Version of the code.
+
+    Raises:
+        CordonError: A file or a setting cannot be used.
+    """
+    policy = Policy(settings, set_up(settings))
+    profiles, contacts = policy.profiles, policy.contacts
+    channels = contact_channels(settings, contacts, clock)
+    publisher = Publisher(broker, identifier="cordon-alerts-0")
+
+    def show(change: AlertChange) -> None:
+        if not change.data.synthetic:
+            hub.publish_alert(change.data, change.kind)
+
+    outgoing = Outgoing(
+        js,
+        publisher,
+        profiles,
+        bearer_of,
+        show,
+        clock,
+        contacts=contacts,
+        channels=channels,
+        operators=hub.__len__,
+    )
+    escalation = Escalation(profiles, contacts, outgoing.outbox.arrived, bearer_of)
+    return Alerting(
+        policy=policy,
+        publisher=publisher,
+        outgoing=outgoing,
+        new_desk=lambda: Desk(profiles, rules=rules, build=build, escalation=escalation),
+        probe=Probe(broker, contacts, channels, clock) if settings.probe else None,
+    )

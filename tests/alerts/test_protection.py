@@ -1,0 +1,135 @@
+"""Never a stale "safe": whatever is known, live needs a handset heard just now and nothing wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import hypothesis.strategies as st
+import msgspec
+import pytest
+from hypothesis import given
+
+from alerts.protection import Protection, is_valid, protections
+from devices.compiler import compile_caseload
+from devices.fleet import overdue_after_us
+from devices.health_state import DeviceHealth, Spell
+from devices.instants import from_iso, to_iso
+from tests.alerts.builders import PROFILES, SECOND_US
+from tests.cordon.running import one_pair
+
+NOW_US = from_iso("2026-11-24T08:00:00Z")
+COMPILED = compile_caseload(one_pair(), NOW_US, "1")
+WINDOW_US = overdue_after_us(COMPILED.bearers["phone-1"].fix_interval_s)
+
+
+def health(device: str, heard_us: int = NOW_US, *spells: Any) -> DeviceHealth:
+    return DeviceHealth(
+        person="x",
+        agencies=("centre",),
+        interval_s=COMPILED.bearers[device].fix_interval_s,
+        has_place=True,
+        worn_us=0,
+        since_us=NOW_US - 3_600 * SECOND_US,
+        heard_us=heard_us,
+        spells={kind: Spell(kind, NOW_US - 60 * SECOND_US, 1, 0.0) for kind in spells},
+    )
+
+
+def status(
+    phone: DeviceHealth | None, tag: DeviceHealth | None = None, **options: Any
+) -> Protection:
+    known = {"phone-1": phone, "tag-1": tag or health("tag-1")}
+    given_health = {name: one for name, one in known.items() if one is not None}
+    values: dict[str, Any] = {"service_works": True, "now_us": NOW_US, "alerts": []}
+    values |= options
+    now_us, alerts = values.pop("now_us"), values.pop("alerts")
+    [found] = protections(COMPILED, given_health, alerts, PROFILES, now_us, **values)
+    return found
+
+
+def test_heard_just_now_and_nothing_wrong_is_live() -> None:
+    found = status(health("phone-1"))
+    assert (found.person, found.state, found.reasons) == ("she", "live", ())
+    assert found.title == "You are protected"
+    assert found.valid_until == to_iso(NOW_US + WINDOW_US)
+    assert is_valid(found, NOW_US + WINDOW_US)
+    assert not is_valid(found, NOW_US + WINDOW_US + 1)
+
+
+@pytest.mark.parametrize(
+    ("spell", "code", "state"),
+    [
+        ("silent", "handset_silent", "not_working"),
+        ("gnss_lost", "handset_lost", "degraded"),
+        ("battery_low", "battery_low", "degraded"),
+        ("battery_critical", "battery_critical", "degraded"),
+        ("permission_off", "permission_off", "degraded"),
+    ],
+)
+def test_what_is_wrong_with_her_handset_is_named(spell: str, code: str, state: str) -> None:
+    found = status(health("phone-1", NOW_US, spell))
+    assert (found.state, found.reasons[0].code) == (state, code)
+    assert found.since == to_iso(NOW_US - 60 * SECOND_US)
+    assert found.what_to_do
+
+
+def test_his_device_makes_it_worse_without_a_word_of_him() -> None:
+    found = status(health("phone-1"), health("tag-1", NOW_US, "silent"))
+    assert (found.state, found.reasons[0].code) == ("degraded", "other_device")
+
+
+def test_a_service_that_does_not_work_protects_nobody() -> None:
+    found = status(health("phone-1", NOW_US, "battery_low"), service_works=False)
+    assert found.state == "not_working"
+    assert [reason.code for reason in found.reasons] == ["service", "battery_low"]
+
+
+def test_without_a_handset_she_is_not_protected() -> None:
+    found = status(None)
+    assert (found.state, found.reasons[0].code) == ("not_working", "no_handset")
+    assert found.verified_at is None
+
+
+SPELLS = st.sets(
+    st.sampled_from(["silent", "gnss_lost", "battery_low", "battery_critical", "permission_off"])
+)
+
+
+@given(SPELLS, SPELLS, st.integers(0, 3 * WINDOW_US), st.booleans(), st.integers(0, WINDOW_US))
+def test_live_only_when_all_is_well_and_heard_just_now(
+    phone: set[str],
+    tag: set[str],
+    age_us: int,
+    works: bool,  # noqa: FBT001 - drawn by hypothesis
+    later_us: int,
+) -> None:
+    phone_health = health("phone-1", NOW_US - age_us, *sorted(phone))
+    tag_health = health("tag-1", NOW_US, *sorted(tag))
+    found = status(phone_health, tag_health, service_works=works)
+    well = not phone and not tag & {"silent", "gnss_lost"} and works
+    assert (found.state == "live") == (well and age_us <= WINDOW_US)
+    assert (found.state == "live") == (not found.reasons)
+    if found.state == "live":
+        # What is shown as live has ended to be valid by the time it is live no longer.
+        later = status(phone_health, tag_health, now_us=NOW_US + later_us)
+        assert is_valid(found, NOW_US + later_us) == (later.state == "live")
+
+
+@pytest.mark.parametrize("language", ["en", "es", "fr"])
+def test_every_reason_has_words_in_every_language(language: str) -> None:
+    person = next(b for b in COMPILED.bearers.values() if b.device == "phone-1")
+    bearers = {**COMPILED.bearers, "phone-1": msgspec.structs.replace(person, language=language)}
+    texts = set()
+    for spells in (
+        (),
+        ("silent",),
+        ("gnss_lost",),
+        ("battery_low",),
+        ("battery_critical",),
+        ("permission_off",),
+    ):
+        known = {"phone-1": health("phone-1", NOW_US, *spells), "tag-1": health("tag-1")}
+        compiled = type(COMPILED)(COMPILED.plan, COMPILED.watches, bearers, None, COMPILED.pairs)
+        [found] = protections(compiled, known, [], PROFILES, NOW_US, service_works=True)
+        texts.add(found.title)
+    assert len(texts) == 6
