@@ -12,6 +12,7 @@ an event delivered again raises nothing again, and a device that changed hands b
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import TypeVar
 
 import msgspec
@@ -154,9 +155,11 @@ class Book:
         found = self._by_event.get(held, {}).get(event_type)
         return None if found is None else self._entries[found]
 
-    def take_touched(self) -> list[str]:
-        """Ids of the alerts that changed since this was last asked; of all after a start."""
-        touched, self._touched = list(self._touched), {}
+    def take_touched(self, limit: int) -> list[str]:
+        """Ids of alerts that changed since this was last asked (after a start: of all), the first."""
+        touched = list(islice(self._touched, limit))
+        for alert_id in touched:
+            del self._touched[alert_id]
         return touched
 
     def touch_all(self) -> None:

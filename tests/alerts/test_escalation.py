@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from alerts.agenda import DUE_AT_ONCE
 from alerts.contacts import Contact, Contacts, parse_contacts
 from alerts.deliveries import Delivery, Summons, decode_entry, encode_entry
 from alerts.desk import Desk
@@ -282,6 +283,18 @@ def test_after_a_long_absence_everything_due_is_asked_at_once_in_one_change() ->
         "Control room",
         "Her phone",
     ]
+
+
+def test_when_thousands_are_due_a_tick_takes_some_and_forgets_none() -> None:
+    room = Room()
+    total = 2 * DUE_AT_ONCE + 1
+    for number in range(total):
+        watch = msgspec.structs.replace(WATCH, key=f"k{number}/t/p", notify=())
+        made = transition(1, Level.CONTACT, watch=watch.key)
+        room.keep(room.desk.on_transition(made, watch, now_us=NOW_US))
+    ticks = [room.at(30 + second) for second in range(4)]
+    assert [len(changes) for changes in ticks] == [DUE_AT_ONCE, DUE_AT_ONCE, 1, 0]
+    assert len({change.subject for changes in ticks for change in changes}) == total
 
 
 def rule(**fields: Any) -> EscalationRule:
