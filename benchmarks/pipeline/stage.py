@@ -72,6 +72,9 @@ class Stage:
             f"mqtt_port = {ends.mqtt_port}",
             f"mqtt_user = {_toml(ends.mqtt_user)}",
             f"mqtt_password = {_toml(ends.mqtt_password)}",
+            # What is measured is the way of a report, not the door.
+            "mqtt_tls = false",
+            'devices = "open"',
             f"store_bytes = {self._limits.store_bytes}",
             "[database]",
             f"url = {_toml(ends.dsn)}",
