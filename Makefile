@@ -33,12 +33,13 @@ types: $(STAMPS)/test  ## Strict types
 rooms: $(STAMPS)/test  ## What each room may import
 	$(BIN)/lint-imports
 
-# Compiled once beforehand, so that no test has to wait for it.
+# Compiled once beforehand, so that no test has to wait for it. Two at a time: most of them wait for
+# servers, and a file's tests share what they have started.
 unit: $(STAMPS)/test  ## The tests alone
 	@echo "Compiling the engine (a minute, where nothing is kept from before)"
 	@NUMBA_CACHE_DIR="$${NUMBA_CACHE_DIR:-$(CURDIR)/.cordon/compiled}" \
 		$(BIN)/python -c 'from geofence.engine import warm_up; print(f"  {warm_up():.0f} s")'
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 faults: $(STAMPS)/test  ## Break one thing after another under load; writes docs/reliability.md
 	$(BIN)/cordon bench faults --write docs/reliability.md
