@@ -13,7 +13,7 @@ import pytest
 from nats.aio.client import Client as NATS  # noqa: N814 -- the library's own usage
 from nats.js import JetStreamContext
 
-from cordon.embedded.broker import EmbeddedBroker
+from cordon.embedded.broker import MAX_UNACKNOWLEDGED, EmbeddedBroker
 from devices.reports import Batch, decode_batch
 from ingest import gateway as gateway_module
 from ingest import session as session_module
@@ -306,6 +306,15 @@ async def test_ends_when_told_though_the_farewell_fails(
     assert running_task.cancelled()
 
 
+EARLIER = tuple(f"cordon/v1/+/{kind}" for kind in ("fix", "event", "status", "receipt"))
+
+
+def test_no_session_asks_for_more_than_it_has_packet_ids() -> None:
+    # nats-server adds up what the subscriptions of a session may hold unacknowledged.
+    for filters in (EVENT_FILTERS, {*POSITION_FILTERS, *EARLIER}):
+        assert len(filters) * MAX_UNACKNOWLEDGED <= 65_535
+
+
 async def test_what_waits_in_the_session_of_an_earlier_version_is_taken_in(
     broker: EmbeddedBroker,
     service: MqttBroker,
@@ -314,8 +323,7 @@ async def test_what_waits_in_the_session_of_an_earlier_version_is_taken_in(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with AckClient(service, identifier=gateway_module.IDENTIFIER, clock=clock) as earlier:
-        filters = EVENT_FILTERS + POSITION_FILTERS
-        await earlier.listen(filters)
+        await earlier.listen(EARLIER)
     event = payload({"seq": 1, "time": TIME, "type": "panic"})
     await send(broker, event, topic="cordon/v1/tag-1/event")
     await send(broker, payload(fix(seq=2)))

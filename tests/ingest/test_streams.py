@@ -17,6 +17,7 @@ from cordon.embedded.ports import accepts_connections, free_port
 from ingest.streams import (
     ALERTS,
     DECISIONS,
+    DEFERRED,
     JOURNAL,
     STREAMS,
     StreamsError,
@@ -28,7 +29,7 @@ from tests.ingest.waiting import until
 
 async def test_ensuring_twice_changes_nothing(nc: NATS) -> None:
     js = nc.jetstream()
-    assert await ensure_streams(js) == [JOURNAL, DECISIONS, ALERTS]
+    assert await ensure_streams(js) == [JOURNAL, DEFERRED, DECISIONS, ALERTS]
     await js.publish(journal_subject(0), b"kept")
     assert await ensure_streams(js) == []
     assert (await js.get_msg(JOURNAL, 1)).data == b"kept"
@@ -38,7 +39,7 @@ async def test_new_limits_are_applied_and_entries_stay(js: JetStreamContext) -> 
     await js.publish(journal_subject(0), b"kept")
     assert await ensure_streams(js, max_bytes=10**9) == list(STREAMS)
     info = await js.stream_info(JOURNAL)
-    assert info.config.max_bytes == 700_000_000
+    assert info.config.max_bytes == 600_000_000
     assert info.state.messages == 1
 
 
@@ -47,7 +48,7 @@ async def test_the_journal_refuses_when_full_and_lies_on_disk(js: JetStreamConte
     config = (await js.stream_info(JOURNAL)).config
     assert config.storage == StorageType.FILE
     assert config.discard == DiscardPolicy.NEW
-    for _ in range(6):
+    for _ in range(5):
         await js.publish(journal_subject(0), bytes(1_000))
     with pytest.raises(APIError, match="maximum bytes"):
         await js.publish(journal_subject(0), bytes(1_000))
