@@ -6,7 +6,7 @@ Pure: an alert and a step in, changed fields out, or a refusal whose text is for
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 import msgspec
 
@@ -26,14 +26,12 @@ Way = Literal["", "north", "east", "south", "west", "stay"]
 Note = Annotated[str, msgspec.Meta(max_length=NOTE_LIMIT_CHARS)]
 
 
-class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One step. Subclasses say what it needs.
+class Step(Protocol):
+    """One step."""
 
-    Attributes:
-        kind: Of the change that it makes.
-    """
-
-    kind: ClassVar[ChangeKind]
+    @property
+    def kind(self) -> ChangeKind:
+        """Of the change that it makes."""
 
     def fields(self, alert: Alert, operator: str, now_us: int) -> dict[str, Any]:
         """The fields of the alert that this step changes.
@@ -41,10 +39,15 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         Raises:
             IllegalStep: The alert's state does not allow the step, or the step lacks something.
         """
-        raise NotImplementedError
 
 
-class Acknowledge(Step, frozen=True):
+class _Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a step needs to be told. Unknown fields are refused."""
+
+    kind: ClassVar[ChangeKind]
+
+
+class Acknowledge(_Asked, frozen=True):
     """Take the alert in hand."""
 
     kind = "acknowledged"
@@ -60,7 +63,7 @@ class Acknowledge(Step, frozen=True):
         return _in_hand(alert, operator, now_us)
 
 
-class Assign(Step, frozen=True):
+class Assign(_Asked, frozen=True):
     """Give the alert to somebody, or, with `to` empty, to nobody in particular."""
 
     kind = "assigned"
@@ -75,7 +78,7 @@ class Assign(Step, frozen=True):
         return {"assigned_to": to}
 
 
-class Dispatch(Step, frozen=True):
+class Dispatch(_Asked, frozen=True):
     """Send somebody, for example a patrol. It takes the alert in hand if nobody has."""
 
     kind = "dispatched"
@@ -94,7 +97,7 @@ class Dispatch(Step, frozen=True):
         return _in_hand(alert, operator, now_us) | sent | _noted(self.note)
 
 
-class Check(Step, frozen=True):
+class Check(_Asked, frozen=True):
     """Say what a tamper was checked by. Without it no tamper is closed."""
 
     kind = "checked"
@@ -119,7 +122,7 @@ class Check(Step, frozen=True):
         } | _noted(self.note)
 
 
-class Shelve(Step, frozen=True):
+class Shelve(_Asked, frozen=True):
     """Put the alert out of the way for some minutes; it comes back by itself.
 
     It hides nothing from the protected person: what she is told does not depend on it.
@@ -154,7 +157,7 @@ class Shelve(Step, frozen=True):
         }
 
 
-class Unshelve(Step, frozen=True):
+class Unshelve(_Asked, frozen=True):
     """Take the alert off the shelf before its time."""
 
     kind = "unshelved"
@@ -167,7 +170,7 @@ class Unshelve(Step, frozen=True):
         return off_the_shelf(now_us)
 
 
-class Tell(Step, frozen=True):
+class Tell(_Asked, frozen=True):
     """Tell the protected person, where the profile does not do it by itself.
 
     For example where she is told only of a wearer who does not comply.
@@ -190,7 +193,7 @@ class Tell(Step, frozen=True):
         return _in_hand(alert, operator, now_us) | told | {"way": self.way}
 
 
-class Resolve(Step, frozen=True):
+class Resolve(_Asked, frozen=True):
     """Close what no signal ends (panic, tamper, trouble with a device), or where somebody was sent.
 
     A danger that the engine still sees cannot be closed away.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 from alerts.decisions import AnomalyDecision, Decision, Found
 from alerts.deliveries import DeliveryRecord, decode_entry
@@ -13,6 +14,8 @@ from devices.instants import from_iso, to_datetime
 from evidence.rows import Row, Table, UnstorableError
 from evidence.text import clean, clean_optional
 from geofence.levels import UNKNOWN_TIME_US
+
+FoundT = TypeVar("FoundT")
 
 DECISION = Table(
     "decision",
@@ -190,24 +193,22 @@ def decided_us(entry: DecisionEntry) -> list[int]:
     ]
 
 
+def found_of(entries: Sequence[DecisionEntry], kind: type[FoundT]) -> Iterator[tuple[int, FoundT]]:
+    """What entries hold of one kind, each with the position of its entry."""
+    for position, found in entries:
+        for one in found:
+            if isinstance(one, kind):
+                yield position, one
+
+
 def decision_rows(entries: Sequence[DecisionEntry]) -> list[Row]:
     """Rows of `DECISION`; anomalies have none."""
-    return [
-        _decision_row(position, one)
-        for position, found in entries
-        for one in found
-        if isinstance(one, Decision)
-    ]
+    return [_decision_row(*one) for one in found_of(entries, Decision)]
 
 
 def anomaly_rows(entries: Sequence[DecisionEntry]) -> list[Row]:
     """Rows of `ANOMALY`; decisions on levels have none."""
-    return [
-        _anomaly_row(position, one)
-        for position, found in entries
-        for one in found
-        if isinstance(one, AnomalyDecision)
-    ]
+    return [_anomaly_row(*one) for one in found_of(entries, AnomalyDecision)]
 
 
 def _anomaly_row(position: int, decision: AnomalyDecision) -> Row:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from alerts.decisions import CommandDecision, GapDecision, HealthDecision
 from devices.instants import to_datetime
-from evidence.decided import DecisionEntry
+from evidence.decided import DecisionEntry, found_of
 from evidence.rows import Row, Table
 from evidence.text import clean, clean_optional
 
@@ -68,12 +68,7 @@ COMMAND = Table(
 
 def health_rows(entries: Sequence[DecisionEntry]) -> list[Row]:
     """Rows of `DEVICE_HEALTH`; others have none."""
-    return [
-        _health_row(position, one)
-        for position, found in entries
-        for one in found
-        if isinstance(one, HealthDecision)
-    ]
+    return [_health_row(*one) for one in found_of(entries, HealthDecision)]
 
 
 def _health_row(position: int, decision: HealthDecision) -> Row:
@@ -99,12 +94,7 @@ def _health_row(position: int, decision: HealthDecision) -> Row:
 
 def gap_rows(entries: Sequence[DecisionEntry]) -> list[Row]:
     """Rows of `SEQUENCE_STEP`; others have none."""
-    return [
-        _gap_row(position, one)
-        for position, found in entries
-        for one in found
-        if isinstance(one, GapDecision)
-    ]
+    return [_gap_row(*one) for one in found_of(entries, GapDecision)]
 
 
 def _gap_row(position: int, decision: GapDecision) -> Row:
@@ -126,12 +116,7 @@ def _gap_row(position: int, decision: GapDecision) -> Row:
 
 def command_rows(entries: Sequence[DecisionEntry]) -> list[Row]:
     """Rows of `COMMAND`; others have none."""
-    return [
-        _command_row(position, one)
-        for position, found in entries
-        for one in found
-        if isinstance(one, CommandDecision)
-    ]
+    return [_command_row(*one) for one in found_of(entries, CommandDecision)]
 
 
 def _command_row(position: int, decision: CommandDecision) -> Row:

@@ -69,7 +69,10 @@ def decode(data: bytes) -> list[Value]:
     values: list[Value] = []
     at = 0
     while at < len(data):
-        value, at = _decode(data, at)
+        try:
+            value, at = _decode(data, at)
+        except struct.error as error:
+            raise ValueError("cut off within a number") from error
         if not (isinstance(value, list) and not values):
             values.append(value)
     if encode(values) != data:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from alerts.deliveries import for_handset, tells_handsets
-from alerts.steps import Acknowledge, Check, Resolve
+from alerts.steps import Acknowledge, Check, Resolve, Step
 from cordon.keep import KeptCaseload
 from devices.caseload import Assignment, Caseload, Device, Person
 from devices.commands import HandsetAddress
@@ -86,7 +86,7 @@ def test_tampers_are_closed_by_a_named_person_only() -> None:
     now_us = room.now_us(3600)
     for alert in tampers:
         note = "looked at the strap on site: whole"
-        steps = [
+        steps: list[Step] = [
             Acknowledge(),
             Check(by="inspected", note=note),
             Resolve(outcome="device_at_fault", note=note),
