@@ -230,18 +230,30 @@ def for_contact(
 
 def nobody_reached(change: AlertChange, ask: Ask, now_us: int) -> DeliveryRecord:
     """The record that a step of the plan found nobody to ask."""
-    found = ask_id(change.data.alert_id, ask)
+    why = "no contact of this role can be reached; look at the contacts file"
+    return refused(ask_id(change.data.alert_id, ask), change, "", ask.role, why, now_us)
+
+
+def refused(
+    delivery: str,
+    change: AlertChange,
+    channel: ChannelName | Literal[""],
+    recipient: str,
+    reason: str,
+    now_us: int,
+) -> DeliveryRecord:
+    """The record that something due will not be sent."""
     return DeliveryRecord(
-        id=f"{found}/refused",
+        id=f"{delivery}/refused",
         type=RECORD_TYPE_PREFIX + "refused",
         time=to_iso(now_us),
-        delivery_id=found,
+        delivery_id=delivery,
         alert_id=change.data.alert_id,
         change_id=change.id,
-        channel="",
-        recipient=ask.role,
+        channel=channel,
+        recipient=recipient,
         state="refused",
-        reason="no contact of this role can be reached; look at the contacts file",
+        reason=reason,
     )
 
 

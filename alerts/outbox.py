@@ -16,7 +16,6 @@ import msgspec
 
 from alerts.contacts import Contacts
 from alerts.deliveries import (
-    RECORD_TYPE_PREFIX,
     BearerOf,
     ChannelName,
     Delivery,
@@ -30,6 +29,7 @@ from alerts.deliveries import (
     handset_address,
     nobody_reached,
     record_of,
+    refused,
     tells_handsets,
 )
 from alerts.errors import DeskStateError
@@ -343,16 +343,6 @@ def _tiers() -> _Tiers:
 
 
 def _refusal(change: AlertChange, device: str, now_us: int) -> DeliveryRecord:
-    found = delivery_id(change.id, device)
-    return DeliveryRecord(
-        id=f"{found}/refused",
-        type=RECORD_TYPE_PREFIX + "refused",
-        time=to_iso(now_us),
-        delivery_id=found,
-        alert_id=change.data.alert_id,
-        change_id=change.id,
-        channel="handset",
-        recipient=device,
-        state="refused",
-        reason=_NOT_A_HANDSET,
+    return refused(
+        delivery_id(change.id, device), change, "handset", device, _NOT_A_HANDSET, now_us
     )

@@ -30,7 +30,7 @@ from devices.credentials import Credential, CredentialError
 from devices.instants import to_iso
 from devices.store import CaseloadStore
 from evidence.reader import HistoryUnavailableError, Reader
-from evidence.strangers import Stranger
+from evidence.turned_away import Stranger
 from evidence.unassigned import MOST_LISTED, HeardDevice
 
 DeviceKind = Literal["tag", "handset", "home_unit"]

@@ -16,10 +16,10 @@ from psycopg.rows import class_row
 
 from devices.instants import to_datetime
 from devices.reports import ORDINARY
-from evidence import refused, strangers, unassigned
+from evidence import refused, turned_away, unassigned
 from evidence.refused import DeviceRefusals, RefusalCount, RefusedMessage
-from evidence.strangers import Stranger
 from evidence.text import clean
+from evidence.turned_away import Stranger
 from evidence.unassigned import HeardDevice
 
 READS_AT_ONCE = 4
@@ -186,7 +186,7 @@ class Reader:
 
     async def strangers(self, now_us: int) -> list[Stranger]:
         """Names under which somebody knocked of late and was not let in, the last one first."""
-        return await self._read(Stranger, strangers.QUERY, strangers.values(now_us))
+        return await self._read(Stranger, turned_away.QUERY, turned_away.values(now_us))
 
     async def track(self, device: str, from_us: int, to_us: int) -> list[TrackFix]:
         """The fixes of a device from an instant to before another, by fix time.
