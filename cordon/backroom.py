@@ -1,8 +1,9 @@
 """The back room: a process of its own for work that nobody waits for.
 
-It stores the history and takes in what the slow lane keeps. Both take much of a processor when much
-has come in at once, and on the event loop that decides and alerts, each piece of such work is a time
-in which no panic is heard. A process apart, of lower priority, costs an alert nothing.
+It stores the history, seals it, and takes in what the slow lane keeps. All of these take much of a
+processor when much has come in at once, and on the event loop that decides and alerts, each piece of
+such work is a time in which no panic is heard. A process apart, of lower priority, costs an alert
+nothing.
 
 Orders come as one line on standard input, figures go out as lines on standard output. It ends with
 the process that started it.
@@ -24,8 +25,10 @@ from cordon.clock import wall_clock_us
 from cordon.connections import Endpoints, connect_nats
 from cordon.embedded.child import die_with_parent
 from cordon.logs import configure_logs
-from cordon.sections import Logs
+from cordon.seal import sealer_of
+from cordon.settings import Settings
 from cordon.streams_source import source_factory
+from evidence.sealer import Sealer, SealerCounts, SealerProgress
 from evidence.sources import Stream
 from evidence.store import Store
 from evidence.writer import Writer, WriterCounts
@@ -46,21 +49,31 @@ class Orders(msgspec.Struct, frozen=True):
     Attributes:
         gateway: Name of the gateway whose slow lane it takes in.
         stream_ends: Where each stream ended before this run.
+        seals: Whether the sealer runs there, too.
     """
 
     nats_url: str
     dsn: str
     gateway: str
     stream_ends: dict[Stream, int]
-    logs: Logs
+    settings: Settings
+    seals: bool
+
+
+class Sealed(msgspec.Struct, frozen=True):
+    """What the sealer says about itself."""
+
+    counts: SealerCounts
+    progress: SealerProgress
 
 
 class Figures(msgspec.Struct, frozen=True):
-    """What the process says about itself."""
+    """What the process says about itself; `sealed` is None where no sealer runs in it."""
 
     writer: WriterCounts
     slow: SlowCounts
     waiting: int
+    sealed: Sealed | None = None
 
 
 class BackroomProcess:
@@ -68,10 +81,11 @@ class BackroomProcess:
 
     Args:
         endpoints: Broker and database.
+        settings: Of the service.
         stream_ends: See `Orders`.
         slow_lane: The gateway's end of the slow lane; gets the figures of the other end.
+        sealer: Stands for the one that runs there, and gets its figures; None: none does.
         gateway: See `Orders`.
-        logs: How the process is to log.
 
     Attributes:
         counts: As of an `evidence.writer.Writer`.
@@ -81,16 +95,24 @@ class BackroomProcess:
     def __init__(
         self,
         endpoints: Endpoints,
+        settings: Settings,
         stream_ends: Mapping[Stream, int],
         slow_lane: SlowLane,
-        *,
+        sealer: Sealer | None,
         gateway: str,
-        logs: Logs,
     ) -> None:
         self.counts = WriterCounts()
         self.pid: int | None = None
         self._slow_lane = slow_lane
-        self._orders = Orders(endpoints.nats_url, endpoints.dsn, gateway, dict(stream_ends), logs)
+        self._sealer = sealer
+        self._orders = Orders(
+            endpoints.nats_url,
+            endpoints.dsn,
+            gateway,
+            dict(stream_ends),
+            settings,
+            seals=sealer is not None,
+        )
         self._decoder = msgspec.json.Decoder(Figures)
 
     async def run(self) -> None:
@@ -124,6 +146,9 @@ class BackroomProcess:
         lane.counts.taken_in, lane.counts.damaged = figures.slow.taken_in, figures.slow.damaged
         lane.counts.refusals = figures.slow.refusals
         lane.waiting = figures.waiting
+        if self._sealer is not None and figures.sealed is not None:
+            self._sealer.counts = figures.sealed.counts
+            self._sealer.progress = figures.sealed.progress
 
 
 async def _end(child: asyncio.subprocess.Process) -> None:
@@ -143,7 +168,7 @@ async def _end(child: asyncio.subprocess.Process) -> None:
 
 
 async def work(orders: Orders) -> None:
-    """Store history and take in the slow lane, until told to stop."""
+    """Store history, seal it and take in the slow lane, until told to stop."""
     nc = await connect_nats(orders.nats_url, "backroom")
     try:
         js = nc.jetstream()
@@ -151,15 +176,16 @@ async def work(orders: Orders) -> None:
         lane = SlowLane(
             nc, JournalWriter(nc), wall_clock_us, gateway=orders.gateway, rest_share=0.0
         )
+        sealer = sealer_of(orders.settings, orders.dsn, wall_clock_us) if orders.seals else None
+        runs = {
+            "evidence": writer.run(),
+            "slow-lane": lane.run(),
+            "figures": _report(writer, lane, sealer),
+        }
+        if sealer is not None:
+            runs["sealer"] = sealer.run()
         async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(run, name=name)
-                for name, run in (
-                    ("evidence", writer.run()),
-                    ("slow-lane", lane.run()),
-                    ("figures", _report(writer, lane)),
-                )
-            ]
+            tasks = [group.create_task(run, name=name) for name, run in runs.items()]
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, lambda: [task.cancel() for task in tasks])
@@ -167,9 +193,10 @@ async def work(orders: Orders) -> None:
         await nc.close()
 
 
-async def _report(writer: Writer, lane: SlowLane) -> None:
+async def _report(writer: Writer, lane: SlowLane, sealer: Sealer | None) -> None:
     while True:
-        figures = Figures(writer.counts, lane.counts, lane.waiting)
+        sealed = None if sealer is None else Sealed(sealer.counts, sealer.progress)
+        figures = Figures(writer.counts, lane.counts, lane.waiting, sealed)
         sys.stdout.buffer.write(msgspec.json.encode(figures) + b"\n")
         sys.stdout.buffer.flush()
         await asyncio.sleep(REPORT_EVERY_S)
@@ -179,7 +206,7 @@ def main() -> None:
     """Entry point of the process."""
     os.nice(NICENESS)
     orders = msgspec.json.decode(sys.stdin.buffer.readline(), type=Orders)
-    configure_logs(orders.logs)
+    configure_logs(orders.settings.logs)
     # The one that started us may vanish between two lines: then there is nobody to report to.
     with contextlib.suppress(BrokenPipeError, asyncio.CancelledError):
         asyncio.run(work(orders))

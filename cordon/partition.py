@@ -286,8 +286,9 @@ class Partition:
         told = [(transition, watches[transition.watch]) for transition in transitions]
         self._outgoing.decided([decision_record(*one, made) for one in told])
         for transition, watch in told:
-            self.care.approach(transition, watch, now_us)
             self._outgoing.changed(self.desk.on_transition(transition, watch, now_us=now_us))
+        for transition, watch in told:  # who is told goes before how often devices report
+            self.care.approach(transition, watch, now_us)
 
     def _note(self, anomalies: Sequence[AnomalyChange], now_us: int) -> None:
         """Keep and tell what is wrong with devices, and what no longer is."""

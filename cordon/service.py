@@ -16,7 +16,6 @@ from pathlib import Path
 import nats.errors
 import structlog
 from nats.aio.client import Client as NatsClient
-from nats.js import JetStreamContext
 
 from console.access import Access, Operator
 from console.app import create_app
@@ -85,7 +84,7 @@ class Service:
         headless: No console.
         nameless: Device that a connection without a name may speak for, in a demonstration.
         standby: Take charge only when the service that is in charge is gone.
-        backroom: Store the history and take in the slow lane in a process of its own.
+        backroom: Store and seal the history, and take in the slow lane, in a process of its own.
     """
 
     def __init__(
@@ -181,7 +180,10 @@ class Service:
             raise
 
     async def _run(self) -> None:
-        async with self._connected("service") as nc, self._connected("gateway") as gateway_nc:
+        async with (
+            self._connected("service") as nc,
+            self._connected("gateway", echo=False) as gateway_nc,
+        ):
             js = nc.jetstream()
             room_bytes = self._settings.broker.store_bytes
             await ensure_streams(js, max_bytes=int(room_bytes * STREAMS_SHARE))
@@ -224,8 +226,8 @@ class Service:
                 await parts.journal.append(batch)
 
     @contextlib.asynccontextmanager
-    async def _connected(self, name: str) -> AsyncIterator[NatsClient]:
-        nc = await connect_nats(self._endpoints.nats_url, name)
+    async def _connected(self, name: str, *, echo: bool = True) -> AsyncIterator[NatsClient]:
+        nc = await connect_nats(self._endpoints.nats_url, name, echo=echo)
         try:
             yield nc
         finally:
@@ -267,12 +269,13 @@ class Service:
             sensitivities=alerting.policy.profiles.sensitivities,
             synthetic=settings.alerts.probe,
         )
-        worker = self._worker(nc, keep, partition, outgoing, stream_ends)
-        journal = JournalWriter(gateway_nc)
+        worker = self._worker(nc, gateway_nc, keep, partition, outgoing, stream_ends)
+        journal = JournalWriter(gateway_nc, worker)
         name = new_name()
         slow_lane = SlowLane(gateway_nc, journal, clock, gateway=name)
         gateway = Gateway(broker, journal, clock, defer=slow_lane.keep, name=name)
         refusals = BrokerRefusals(journal, clock, name=f"{name}.watch")
+        sealer = sealer_in_service(settings, ends.dsn, clock)
         return Parts(
             gateway=gateway,
             journal=journal,
@@ -280,7 +283,9 @@ class Service:
             worker=worker,
             outgoing=outgoing,
             publisher=alerting.publisher,
-            writer=self._writer(js, stream_ends, slow_lane, name),
+            writer=BackroomProcess(ends, settings, stream_ends, slow_lane, sealer, name)
+            if self._backroom
+            else Writer(Store(ends.dsn), source_factory(js, stream_ends), clock),
             history=Reader(ends.dsn),
             feed=CaseloadFeed(CaseloadStore(ends.dsn), keep, nc),
             hub=hub,
@@ -294,12 +299,13 @@ class Service:
             identity=assemble_identity(
                 ends, self._home, keep, nc, refusals, clock, nameless=self._nameless
             ),
-            sealer=sealer_in_service(settings, ends.dsn, clock),
+            sealer=sealer,
         )
 
     def _worker(
         self,
         nc: NatsClient,
+        gateway_nc: NatsClient,
         keep: Keep,
         partition: Partition,
         outgoing: Outgoing,
@@ -315,19 +321,8 @@ class Service:
             tick_s=engine.sweep_interval_s,
             checkpoint_s=engine.checkpoint_interval_s,
             journal_end=stream_ends[Stream.JOURNAL],
+            others=gateway_nc,
         )
-
-    def _writer(
-        self,
-        js: JetStreamContext,
-        stream_ends: Mapping[Stream, int],
-        slow_lane: SlowLane,
-        gateway: str,
-    ) -> Writer | BackroomProcess:
-        ends, logs = self._endpoints, self._settings.logs
-        if self._backroom:
-            return BackroomProcess(ends, stream_ends, slow_lane, gateway=gateway, logs=logs)
-        return Writer(Store(ends.dsn), source_factory(js, stream_ends), self._clock)
 
     def _runs(self, parts: Parts, heard: Heard) -> dict[str, Callable[[], Awaitable[None]]]:
         """What is kept running, by name."""
@@ -350,8 +345,8 @@ class Service:
             runs["forwarding"] = parts.forwarder.run
         if not self._backroom:
             runs["slow-lane"] = parts.slow_lane.run
-        if parts.sealer is not None:
-            runs["sealer"] = parts.sealer.run
+            if parts.sealer is not None:
+                runs["sealer"] = parts.sealer.run
         if parts.probe is not None:
             runs["self-test"] = parts.probe.run
         if self._bound is not None:

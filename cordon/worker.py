@@ -1,11 +1,11 @@
 """The worker of one partition: journal in, decisions and alerts out.
 
-It reads the journal twice. The *live* path is a plain subscription to the subject the gateway
-publishes on: it gives each batch at once, before the disk has it, and has no memory. The
-*durable* path reads the stream in order: it comes a little later, brings every batch, and says
-how far the state has come. Whichever path brings a batch first has it applied; the other only
-moves the position. So a stalled disk delays no alert, and neither a lost subscription nor a
-crash loses one: after a restart the worker goes back to its checkpoint and reads on from there,
+It hears of batches twice. The *live* path gives each at once, before the disk has it, and has no
+memory: the gateway of the same process by a call, anybody else by a plain subscription. The
+*durable* path is the stream in order: it brings every batch, and says how far the state has come.
+Of what was heard live it only moves the position, for which the journal's confirmation will do; it
+is read for what is missing. So a stalled disk delays no alert, and neither a lost subscription nor
+a crash loses one: after a restart the worker goes back to its checkpoint and reads on from there,
 and derived ids make what is decided a second time the same as the first. Urgent events come to it
 a third time, before both: see `cordon.express`.
 """
@@ -32,7 +32,7 @@ from cordon.keep import CASELOAD, CASELOAD_SUBJECT, Keep
 from cordon.outgoing import Outgoing
 from cordon.partition import Partition
 from devices.instants import Clock
-from devices.reports import BatchFormatError, decode_batch
+from devices.reports import Batch, BatchFormatError, decode_batch
 from ingest.ending import end_if_told
 from ingest.journal import BATCH_HEADER
 from ingest.reader import Entry, JournalGap, StreamReader
@@ -49,10 +49,16 @@ TICK_LAG_US = 200_000
 ticks at the same place."""
 
 READ_WAIT_S = 1.0
-DURABLE_PAUSE_S = 0.05
-"""Rest between two readings of the durable path once the worker has caught up: it then finds only
-what the live path has missed, and each reading costs as much as a batch. A batch that only it
-brings is decided so much later."""
+LOOK_S = 0.05
+"""So often the worker looks, once it has caught up, whether the journal has what it has not heard of:
+a hole in what was confirmed, or a batch of somebody else."""
+
+READ_EVERY_S = 1.0
+"""The stream is read so often all the same: a subscription may lose what it should bring. What only
+the stream brings is decided so much later."""
+
+MAX_CONFIRMED = 10_000
+"""Confirmed positions remembered behind a hole; the stream has those beyond it, too."""
 
 DURABLE_GROUP = 256
 
@@ -69,6 +75,7 @@ class WorkerCounts:
 
     Attributes:
         batches_live, batches_durable: Applied from the one path or the other.
+        readings: Times the stream was read.
         damaged: Entries that could not be read.
         gaps: Breaks in the journal that were passed.
         given_up: Batches passed over after `MAX_STRIKES`.
@@ -77,6 +84,7 @@ class WorkerCounts:
 
     batches_live: int = 0
     batches_durable: int = 0
+    readings: int = 0
     damaged: int = 0
     gaps: int = 0
     given_up: int = 0
@@ -90,6 +98,7 @@ class Worker:
 
     Args:
         nc: Connection for the live path and for reading the journal.
+        others: Connection that hears batches of others, and not those that come by `hear`; None: `nc`.
         keep: Where caseload and checkpoint lie.
         partition: The state.
         outgoing: Where the partition's results go.
@@ -110,6 +119,7 @@ class Worker:
         tick_s: float,
         checkpoint_s: float,
         journal_end: int,
+        others: NatsClient | None = None,
         number: int = 0,
     ) -> None:
         self.partition = partition
@@ -119,6 +129,7 @@ class Worker:
         self.last_applied_us = 0
         self.lag_ms: float | None = None
         self._nc = nc
+        self._others = others or nc
         self._keep = keep
         self._outgoing = outgoing
         self._clock = clock
@@ -128,6 +139,8 @@ class Worker:
         self._alert_subject = alert_subject(number)
         self._journal_end: int | None = journal_end
         self._names: OrderedDict[str, None] = OrderedDict()
+        self._confirmed: dict[int, str] = {}
+        self._missing = False
         self._strikes: Counter[str] = Counter()
         self._caseload_changed = asyncio.Event()
         self._live_failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -148,6 +161,7 @@ class Worker:
 
     async def _restore(self) -> None:
         self._names.clear()
+        self._confirmed.clear()
         # After a failure within the process: what was handed over last must be read back, too.
         await self._outgoing.drained()
         kept = await self._keep.get_caseload()
@@ -175,14 +189,14 @@ class Worker:
 
     @asynccontextmanager
     async def _listening(self) -> AsyncIterator[None]:
-        live = await self._nc.subscribe(self._subject, cb=self._on_live)
+        live = await self._others.subscribe(self._subject, cb=self._on_live)
         plans = await self._nc.subscribe(CASELOAD_SUBJECT, cb=self._on_caseload)
         urgent = await self._nc.subscribe(express.SUBJECT, cb=self._on_urgent)
         try:
             yield
         finally:
-            if not self._nc.is_closed:
-                for subscription in (live, plans, urgent):
+            for nc, subscription in ((self._others, live), (self._nc, plans), (self._nc, urgent)):
+                if not nc.is_closed:
                     await subscription.unsubscribe()
 
     # -- the caseload -----------------------------------------------------------------------
@@ -220,17 +234,37 @@ class Worker:
 
     # -- the two paths ----------------------------------------------------------------------
 
-    async def _on_live(self, message: Msg) -> None:
+    def hear(self, name: str, batch: Batch) -> None:
+        """A batch of this process's own gateway; see `ingest.journal.Listener`."""
         # Until the journal has been read to its end, newer batches must wait for older ones.
-        if not self.caught_up.is_set():
+        if not self.caught_up.is_set() or name in self._names or self._live_failure.done():
             return
-        name = (message.headers or {}).get(BATCH_HEADER, "")
         try:
-            if name not in self._names and self._apply(message.data):
+            if self._apply(name, batch):
                 self.counts.batches_live += 1
-        except Exception as error:  # noqa: BLE001 - nats-py would log it and go on with half a batch
-            if not self._live_failure.done():
-                self._live_failure.set_exception(error)
+        except Exception as error:  # noqa: BLE001 - it must not end the gateway, but the worker
+            self._live_failure.set_exception(error)
+
+    def kept(self, name: str, position: int) -> None:
+        """The journal has what was heard; the same as reading it there."""
+        partition = self.partition
+        if position <= partition.position:
+            return
+        if name not in self._names:  # it came before the worker listened
+            self._missing = True
+            return
+        if len(self._confirmed) < MAX_CONFIRMED:
+            self._confirmed[position] = name
+        while self._confirmed.pop(partition.position + 1, None) is not None:
+            partition.position += 1
+
+    async def _on_live(self, message: Msg) -> None:
+        self._missing = True
+        name = (message.headers or {}).get(BATCH_HEADER, "")
+        if self.caught_up.is_set() and name not in self._names:
+            batch = self._read(message.data)
+            if batch is not None:
+                self.hear(name, batch)
 
     async def _on_urgent(self, message: Msg) -> None:
         # Until then the desk is not what it was; the journal brings the event.
@@ -247,30 +281,53 @@ class Worker:
         await self._live_failure
 
     async def _follow_journal(self) -> None:
+        """Read all there is, then again whatever was not heard."""
         js = self._nc.jetstream()
         while True:
             after = self.partition.position
             reader = StreamReader(js, JOURNAL, self._subject, after=after, max_group=DURABLE_GROUP)
             try:
-                while True:
-                    for entry in await reader.read(READ_WAIT_S):
-                        self._take(entry)
-                    if self.caught_up.is_set():
-                        await asyncio.sleep(DURABLE_PAUSE_S)
-                    if reader.caught_up and not self.caught_up.is_set():
-                        self.partition.go_live(self._clock())
-                        self.caught_up.set()
-                        log.info("worker_caught_up", position=self.partition.position)
+                # What has been heard meanwhile need not come again: then another reader is cheaper.
+                while self.partition.position - reader.position <= DURABLE_GROUP:
+                    await self._read_on(reader)
+                    await self._until_something_is_missing()
             except JournalGap as gap:
                 await self._pass_gap(gap)
             finally:
                 await reader.close()
 
+    async def _read_on(self, reader: StreamReader) -> None:
+        """Take in the stream to its end."""
+        self._missing = False
+        self.counts.readings += 1
+        while True:
+            for entry in await reader.read(READ_WAIT_S):
+                self._take(entry)
+            if reader.caught_up:
+                break
+        if not self.caught_up.is_set():
+            self.partition.go_live(self._clock())
+            self.caught_up.set()
+            log.info("worker_caught_up", position=self.partition.position)
+
+    async def _until_something_is_missing(self) -> None:
+        """Rest until the journal has, or may have, what was not heard."""
+        for _ in range(round(READ_EVERY_S / LOOK_S)):
+            before = self.partition.position
+            await asyncio.sleep(LOOK_S)
+            stuck = bool(self._confirmed) and self.partition.position == before
+            if stuck or self._missing:
+                return
+
     def _take(self, entry: Entry) -> None:
-        known = entry.headers.get(BATCH_HEADER, "") in self._names
-        if not known and self._apply(entry.data):
+        if entry.position <= self.partition.position:  # heard, and confirmed meanwhile
+            return
+        name = entry.headers.get(BATCH_HEADER, "")
+        batch = None if name in self._names else self._read(entry.data)
+        if batch is not None and self._apply(name, batch):
             self.counts.batches_durable += 1
         self.partition.position = entry.position
+        self._confirmed.pop(entry.position, None)
 
     async def _pass_gap(self, gap: JournalGap) -> None:
         """What is gone is gone: go on with what is there, and say so. Alerts must not stop."""
@@ -282,14 +339,16 @@ class Worker:
             state = (await self._nc.jetstream().stream_info(JOURNAL)).state
             self.partition.position = state.last_seq
 
-    def _apply(self, data: bytes) -> bool:
+    def _read(self, data: bytes) -> Batch | None:
         try:
-            batch = decode_batch(data)
+            return decode_batch(data)
         except BatchFormatError:
             # Evidence keeps the bytes; here nothing can be decided from them.
             self.counts.damaged += 1
             log.exception("journal_entry_damaged", position=self.partition.position + 1)
-            return False
+            return None
+
+    def _apply(self, name: str, batch: Batch) -> bool:
         if self._strikes[batch.name] >= MAX_STRIKES:
             self.counts.given_up += 1
             log.error("batch_given_up", batch=batch.name)
@@ -299,7 +358,7 @@ class Worker:
         except Exception:
             self._strikes[batch.name] += 1
             raise
-        self._names[batch.name] = None
+        self._names[name or batch.name] = None
         if len(self._names) > REMEMBERED_NAMES:
             self._names.popitem(last=False)
         self.last_applied_us = batch.received_us
