@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import struct
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-PRELOADED = tuple(Path("/usr/lib/fiu") / f"fiu_{name}_preload.so" for name in ("run", "posix"))
+CONTROL, POSIX = (Path(f"/usr/lib/fiu/fiu_{name}_preload.so") for name in ("run", "posix"))
 """What `fiu-run -x` has a program load before everything else (libfiu, package fiu-utils)."""
 
 FILL_BYTES = 1024 * 1024
@@ -57,8 +58,10 @@ def full(folder: Path) -> Iterator[None]:
 class FailingWrites:
     """Has the writes of programs fail with EIO, by libfiu.
 
-    Whatever is started inside `prepared` can be made to fail, and so can what it starts itself. A
-    program that is linked statically (nats-server) loads nothing beforehand, and is not reached.
+    Whatever is started inside `prepared` can be made to fail, as under `fiu-run -x`, and so can what
+    it starts itself. A program that is linked statically (nats-server) loads nothing beforehand, and
+    is not reached. What libfiu has loaded is a copy that prefers its own functions: it has some of
+    the same names as PostgreSQL (`hash_create`), would call PostgreSQL's, and crash.
 
     Args:
         folder: For the pipes by which a program is told; the program must be able to write there.
@@ -68,19 +71,22 @@ class FailingWrites:
 
     def __init__(self, folder: Path) -> None:
         self._prefix = folder / "fiu"
+        self._preloaded = folder / POSIX.name
 
     @staticmethod
     def missing() -> str:
         """Why it does not work here; empty: it does."""
-        if all(file.exists() for file in PRELOADED) and shutil.which("fiu-ctrl"):
+        if CONTROL.exists() and POSIX.exists() and shutil.which("fiu-ctrl"):
             return ""
         return "libfiu is not installed (Debian: fiu-utils)"
 
     @contextmanager
     def prepared(self) -> Iterator[None]:
         """Programs that are started inside can be made to fail."""
+        self._preloaded.write_bytes(preferring_its_own(POSIX.read_bytes()))
+        self._preloaded.chmod(0o755)
         names = {
-            "LD_PRELOAD": " ".join(str(file) for file in PRELOADED),
+            "LD_PRELOAD": f"{CONTROL} {self._preloaded}",
             "FIU_CTRL_FIFO": str(self._prefix),
             "FIU_ENABLE": "",
         }
@@ -116,6 +122,30 @@ class FailingWrites:
                     capture_output=True,
                     timeout=10,
                 )
+
+
+_HEADERS_AT, _HEADER_SIZE_AT = 32, 54
+_DYNAMIC = 2
+_RELATIVE_COUNT, _SYMBOLIC = 0x6FFFFFF9, 16
+_ENTRY = struct.Struct("<qQ")
+
+
+def preferring_its_own(library: bytes) -> bytes:
+    """A shared library (ELF, 64 bits) that looks for names in itself before elsewhere.
+
+    The entry DT_SYMBOLIC takes the place of DT_RELACOUNT, which only speeds up its loading.
+    """
+    data = bytearray(library)
+    (start,) = struct.unpack_from("<Q", data, _HEADERS_AT)
+    size, count = struct.unpack_from("<HH", data, _HEADER_SIZE_AT)
+    for header in range(start, start + count * size, size):
+        kind, _, offset, _, _, length = struct.unpack_from("<IIQQQQ", data, header)
+        if kind != _DYNAMIC:
+            continue
+        for at in range(offset, offset + length, _ENTRY.size):
+            if _ENTRY.unpack_from(data, at)[0] == _RELATIVE_COUNT:
+                _ENTRY.pack_into(data, at, _SYMBOLIC, 0)
+    return bytes(data)
 
 
 def children_of(pid: int) -> list[int]:
