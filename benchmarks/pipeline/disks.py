@@ -55,73 +55,44 @@ def full(folder: Path) -> Iterator[None]:
         ballast.unlink()
 
 
-class FailingWrites:
-    """Has the writes of programs fail with EIO, by libfiu.
+FAILING = ("posix/io/rw/pwrite", "posix/io/sync/fsync", "posix/io/sync/fdatasync")
+SHARE = 0.05
 
-    Whatever is started inside `prepared` can be made to fail, as under `fiu-run -x`, and so can what
-    it starts itself. A program that is linked statically (nats-server) loads nothing beforehand, and
-    is not reached. What libfiu has loaded is a copy that prefers its own functions: it has some of
-    the same names as PostgreSQL (`hash_create`), would call PostgreSQL's, and crash.
+
+def libfiu_missing() -> str:
+    """Why writes cannot be made to fail here; empty: they can."""
+    if CONTROL.exists() and POSIX.exists():
+        return ""
+    return "libfiu is not installed (Debian: fiu-utils)"
+
+
+@contextmanager
+def failing_writes(folder: Path) -> Iterator[None]:
+    """Of programs started inside, and of their children, one write in twenty fails with EIO.
+
+    As under `fiu-run -x`. A program that is linked statically (nats-server) loads nothing beforehand,
+    and is not reached. What is loaded is a copy of libfiu's library that prefers its own functions:
+    some have names that PostgreSQL's have, too (`hash_create`), and it would call those and crash.
+    Its remote control is left out: the thread behind it takes signals that PostgreSQL waits for.
 
     Args:
-        folder: For the pipes by which a program is told; the program must be able to write there.
+        folder: For the copy; the programs must be able to read it.
     """
-
-    FAILING = ("posix/io/rw/write", "posix/io/rw/pwrite", "posix/io/sync/fsync")
-
-    def __init__(self, folder: Path) -> None:
-        self._prefix = folder / "fiu"
-        self._preloaded = folder / POSIX.name
-
-    @staticmethod
-    def missing() -> str:
-        """Why it does not work here; empty: it does."""
-        if CONTROL.exists() and POSIX.exists() and shutil.which("fiu-ctrl"):
-            return ""
-        return "libfiu is not installed (Debian: fiu-utils)"
-
-    @contextmanager
-    def prepared(self) -> Iterator[None]:
-        """Programs that are started inside can be made to fail."""
-        self._preloaded.write_bytes(preferring_its_own(POSIX.read_bytes()))
-        self._preloaded.chmod(0o755)
-        names = {
-            "LD_PRELOAD": f"{CONTROL} {self._preloaded}",
-            "FIU_CTRL_FIFO": str(self._prefix),
-            "FIU_ENABLE": "",
-        }
-        before = {name: os.environ.get(name) for name in names}
-        os.environ.update(names)
-        try:
-            yield
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value
-
-    def begin(self, pid: int) -> None:
-        """From now on writes of this process, and of its children, fail."""
-        commands = [f"enable name={name},failinfo={EIO}" for name in self.FAILING]
-        self._tell(pid, commands)
-
-    def end(self, pid: int) -> None:
-        """They succeed again, where the process still lives."""
-        self._tell(pid, [f"disable name={name}" for name in self.FAILING])
-
-    def _tell(self, pid: int, commands: list[str]) -> None:
-        control = shutil.which("fiu-ctrl") or "/usr/bin/fiu-ctrl"
-        words = [word for command in commands for word in ("-c", command)]
-        # Children first: one that is started meanwhile by the parent has what the parent had.
-        for one in (pid, *children_of(pid), pid):
-            if Path(f"{self._prefix}-{one}.in").exists():
-                subprocess.run(  # noqa: S603 - our own words
-                    [control, "-f", str(self._prefix), *words, str(one)],
-                    check=False,
-                    capture_output=True,
-                    timeout=10,
-                )
+    library = folder / POSIX.name
+    library.write_bytes(preferring_its_own(POSIX.read_bytes()))
+    library.chmod(0o755)
+    orders = [f"enable_random name={name},probability={SHARE},failinfo={EIO}" for name in FAILING]
+    names = {
+        "LD_PRELOAD": f"{CONTROL} {library}",
+        "FIU_CTRL_FIFO": "",
+        "FIU_ENABLE": "\n".join(orders),
+    }
+    os.environ.update(names)
+    try:
+        yield
+    finally:
+        for name in names:
+            del os.environ[name]
 
 
 _HEADERS_AT, _HEADER_SIZE_AT = 32, 54
@@ -146,12 +117,3 @@ def preferring_its_own(library: bytes) -> bytes:
             if _ENTRY.unpack_from(data, at)[0] == _RELATIVE_COUNT:
                 _ENTRY.pack_into(data, at, _SYMBOLIC, 0)
     return bytes(data)
-
-
-def children_of(pid: int) -> list[int]:
-    """Processes that a process has started and that still run."""
-    found = []
-    for thread in Path(f"/proc/{pid}/task").glob("*/children"):
-        with contextlib.suppress(OSError):
-            found += [int(word) for word in thread.read_text().split()]
-    return found

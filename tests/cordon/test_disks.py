@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
@@ -15,7 +17,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.pipeline.disks import FailingWrites, NoSmallDiskError, full, small_disk
+from benchmarks.pipeline.disks import (
+    NoSmallDiskError,
+    failing_writes,
+    full,
+    libfiu_missing,
+    small_disk,
+)
 from console.views import Health, PartView
 from cordon.backend import ServiceBackend
 from cordon.clock import wall_clock_us
@@ -199,25 +207,28 @@ async def test_the_databases_disk_is_full(home: Path) -> None:
             await found.count()
 
 
-async def test_the_databases_disk_fails(home: Path) -> None:
-    missing = FailingWrites.missing()
-    if missing:
+async def test_writes_of_the_database_fail(home: Path) -> None:
+    if missing := libfiu_missing():
         pytest.skip(missing)
-    pipes = home / "pipes"
-    pipes.mkdir()
-    pipes.chmod(0o777)
-    failing = FailingWrites(pipes)
-    with failing.prepared():
-        async with site(home) as found:
-            pid = found.postgres.pid
-            assert pid is not None
-            failing.begin(pid)
+    async with site(home) as found:
+        said = home / "postgres" / "postgres.log"
+        with failing_writes(home):
+            kill(
+                found.postgres
+            )  # whoever keeps it alive starts it again, on what is now a bad disk
+            await until(lambda: b"Input/output error" in said.read_bytes(), "EIO", LONG_S)
             await until(lambda: found.database().state == "down", "staff are told", LONG_S)
             found.devices["phone-1"].event("panic", wall_clock_us())
             await until(lambda: found.panics() == 1, "alerts do not wait for it")
-            assert found.health().ready
             known = sum(found.books.fixes.values())
             await until(lambda: sum(found.books.fixes.values()) > known + 50, "nor do devices")
-            failing.end(pid)
-            await until(lambda: found.database().state == "up", "it goes on by itself", LONG_S)
-            await found.count()
+            assert found.health().ready
+        kill(found.postgres)  # and again, on a good one
+        await until(lambda: found.database().state == "up", "it goes on by itself", LONG_S)
+        await found.count()
+
+
+def kill(postgres: EmbeddedPostgres) -> None:
+    """Kill -9, if it lives at this moment."""
+    if postgres.pid is not None:
+        os.kill(postgres.pid, signal.SIGKILL)
