@@ -6,7 +6,8 @@ rebuilt from its changes equals the one that made them.
 Two marks of the past outlive an alert. Per subject (a watch of the engine, or an anomaly of a
 device), the number of the last transition and the newest onset: what the engine decides again after
 a crash is known by them. Per device, bearer and type of event, the newest sequence number and time:
-an event delivered again raises nothing again, and a device that changed hands begins anew.
+an event delivered again raises nothing again, and a device that changed hands begins anew. Where
+devices give no numbers, the content and the time of arrival take their place (`Mark.knows`).
 """
 
 from __future__ import annotations
@@ -29,6 +30,11 @@ EVENTS_REMEMBERED = 500_000
 """Devices in one person's hands, and event types, whose newest event is kept. Beyond it, as above."""
 
 
+RECENT_EVENTS = 16
+"""Contents of events without a number that are known again, of one device and type. What is sent
+once more after so many others, under a clock that was set back, raises an alert again."""
+
+
 class Passed(msgspec.Struct, frozen=True, array_like=True):
     """How far one subject has come: its last transition and its newest onset."""
 
@@ -45,10 +51,19 @@ class Passed(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Mark(msgspec.Struct, frozen=True, array_like=True):
-    """The newest event of one type from one device: sequence number (-1: none) and time."""
+    """The newest event of one type from one device.
+
+    Attributes:
+        seq: The highest number; -1: none had one.
+        time_us: The latest time, by the device.
+        received_us: The latest arrival; -1: an older version did not note it.
+        recent: Of events without a number the last few that were derived from their content.
+    """
 
     seq: int
     time_us: int
+    received_us: int = -1
+    recent: tuple[int, ...] = ()
 
     def has(self, seq: int, time_us: int) -> bool:
         """Whether an event is this one or older.
@@ -59,9 +74,32 @@ class Mark(msgspec.Struct, frozen=True, array_like=True):
         counted = seq >= 0 and self.seq >= 0
         return time_us <= self.time_us and (not counted or seq <= self.seq)
 
-    def with_(self, seq: int, time_us: int) -> Mark:
-        """The mark after one more event."""
-        return Mark(max(self.seq, seq, -1), max(self.time_us, time_us))
+    def knows(self, seq: int, time_us: int, received_us: int, *, doubted: bool) -> bool:
+        """Whether an event was taken in already.
+
+        Without numbers to go by, the same content is the same event, sent again; another content
+        that has arrived later is another one, whatever the device's clock says: it may have been
+        set back, and no call for help may be taken for an old one. What arrived before is known by
+        its time: a journal that is read again. Where the time was not believed (`doubted`) the
+        content does not tell, as two presses of a button may be the same bytes; its time is then
+        that of its arrival.
+        """
+        if seq >= 0 and self.seq >= 0:
+            return self.has(seq, time_us)
+        if not doubted and seq in self.recent:
+            return True
+        arrived_before = self.received_us < 0 or received_us <= self.received_us
+        return time_us <= self.time_us and arrived_before
+
+    def with_(self, other: Mark) -> Mark:
+        """The mark of both."""
+        recent = dict.fromkeys((*self.recent, *other.recent))
+        return Mark(
+            max(self.seq, other.seq),
+            max(self.time_us, other.time_us),
+            max(self.received_us, other.received_us),
+            tuple(recent)[-RECENT_EVENTS:],
+        )
 
 
 class Entry(msgspec.Struct):
@@ -83,10 +121,10 @@ class Entry(msgspec.Struct):
     repeats: int = 0
     acts_on: int = 0
 
-    def take_in(self, event: Event) -> None:
+    def take_in(self, event: Event, received_us: int) -> None:
         """Let the mark include one more event."""
-        known = self.mark or Mark(-1, event.time_us)
-        self.mark = known.with_(event.seq, event.time_us)
+        new = mark_of(event.seq, event.time_us, received_us)
+        self.mark = new if self.mark is None else self.mark.with_(new)
 
     def current(self) -> Alert:
         """The alert with what came in since its last change."""
@@ -97,6 +135,7 @@ class Entry(msgspec.Struct):
             repeats=self.repeats,
             last_event_seq=self.mark.seq,
             last_event_at=to_iso(self.mark.time_us),
+            last_event_received_at=_instant(self.mark.received_us),
         )
 
 
@@ -187,13 +226,27 @@ class Book:
         passed = self._passed.get(subject)
         return passed is None or onset_us > passed.onset_us
 
-    def has_seen(self, event: Event, held: str) -> bool:
+    def has_seen(self, event: Event, held: str, received_us: int) -> bool:
         """Whether an event, or a newer one of its kind, belonged to an alert known here."""
         entry = self.of_event(held, event.type)
         mark = self._marks.get((held, event.type))
         if entry is not None and entry.mark is not None:
             mark = entry.mark
-        return mark is not None and mark.has(event.seq, event.time_us)
+        return mark is not None and mark.knows(
+            event.seq, event.time_us, received_us, doubted=event.time_doubted
+        )
+
+    def recognise(self, event: Event, held: str) -> None:
+        """Know the content of an event that `has_seen` knew by its arrival, however it comes again."""
+        new = Mark(-1, event.time_us, -1, (event.seq,) if event.seq < -1 else ())
+        if event.time_doubted or not new.recent:
+            return
+        entry = self.of_event(held, event.type)
+        if entry is not None and entry.mark is not None:
+            entry.mark = entry.mark.with_(new)
+        known = self._marks.get((held, event.type))
+        if known is not None:
+            self._marks[held, event.type] = known.with_(new)
 
     def apply(self, change: AlertChange) -> None:
         """Take in a change, made just now or read back. One that is known changes nothing."""
@@ -203,13 +256,12 @@ class Book:
             return
         if entry is not None and alert.version <= entry.alert.version:
             return
-        self._remember(alert, entry)
+        mark = self._remember(alert, entry)
         if entry is not None:
             self._take_out(entry.alert)
         if change.kind == "resolved":
             self._entries.pop(alert.alert_id, None)
         else:
-            mark = _mark_of(alert)
             told_others = entry is not None and change.kind == "escalated"
             if entry is not None and told_others:
                 actor, kind, acts_on = entry.actor, entry.kind, entry.acts_on
@@ -224,20 +276,30 @@ class Book:
         if alert.subject:
             return self.has_passed(alert.subject, alert.transition, from_iso(alert.onset))
         known = self._marks.get((_held(alert), alert.level))
-        mark = _mark_of(alert)
-        return known is not None and mark is not None and known.has(mark.seq, mark.time_us)
+        mark = _last_event(alert)
+        return (
+            known is not None
+            and mark is not None
+            and known.knows(
+                alert.last_event_seq, mark.time_us, mark.received_us, doubted=alert.onset_doubted
+            )
+        )
 
-    def _remember(self, alert: Alert, entry: Entry | None) -> None:
-        mark = _mark_of(alert)
+    def _remember(self, alert: Alert, entry: Entry | None) -> Mark | None:
+        """Note how far the alert's subject has come; of an event's, the mark of its entry."""
+        mark = _last_event(alert)
         if mark is not None:
             key = (_held(alert), alert.level)
-            known = self._marks.pop(key, mark)
-            self._marks[key] = known.with_(mark.seq, mark.time_us)
+            if entry is not None and entry.mark is not None:  # with contents no change has told of
+                mark = mark.with_(entry.mark)
+            self._marks[key] = self._marks.pop(key, mark).with_(mark)
             _forget_oldest(self._marks, EVENTS_REMEMBERED)
-        elif entry is None or entry.alert.transition != alert.transition:
+            return msgspec.structs.replace(mark, recent=self._marks[key].recent)
+        if entry is None or entry.alert.transition != alert.transition:
             # A person's step repeats the alert's last number, which its watch may have left long
             # behind; only the engine's own changes move the watch on.
             self._pass(alert.subject, alert.transition, from_iso(alert.onset))
+        return None
 
     def _pass(self, subject: str, number: int, onset_us: int) -> None:
         known = self._passed.get(subject)
@@ -314,10 +376,21 @@ def _held(alert: Alert) -> str:
     return device_held(alert.device, alert.wearer or alert.protected)
 
 
-def _mark_of(alert: Alert) -> Mark | None:
+def mark_of(seq: int, time_us: int, received_us: int) -> Mark:
+    """The mark of one event; a number below 0 was derived from its content."""
+    return Mark(max(seq, -1), time_us, received_us, (seq,) if seq < -1 else ())
+
+
+def _last_event(alert: Alert) -> Mark | None:
     if alert.last_event_at is None:
         return None
-    return Mark(max(alert.last_event_seq, -1), from_iso(alert.last_event_at))
+    received_at = alert.last_event_received_at
+    received_us = -1 if received_at is None else from_iso(received_at)
+    return mark_of(alert.last_event_seq, from_iso(alert.last_event_at), received_us)
+
+
+def _instant(at_us: int) -> str | None:
+    return None if at_us < 0 else to_iso(at_us)
 
 
 def _forget_oldest(memory: dict[_Key, _Value], limit: int) -> None:

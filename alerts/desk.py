@@ -232,7 +232,7 @@ class Desk:
         Args:
             event: One that was taken in before changes nothing.
             bearer: The device as it was assigned when the event happened.
-            now_us: The present instant.
+            now_us: When it arrived.
 
         Returns:
             The changes, in order: of alerts that this event ends, and of the one it raises.
@@ -244,8 +244,9 @@ class Desk:
         if event.type not in profile.events:
             self.counts.unmapped += 0 if cleared else 1
             return ended
-        if self._book.has_seen(event, held):
+        if self._book.has_seen(event, held, now_us):
             self.counts.replayed += 1
+            self._book.recognise(event, held)
             return ended
         entry = self._book.of_event(held, event.type)
         if entry is None:
@@ -263,7 +264,7 @@ class Desk:
                 continue
             if entry.mark.has(event.seq, event.time_us):
                 continue  # a buffered event from before the trouble began
-            entry.take_in(event)
+            entry.take_in(event, now_us)
             fields: dict[str, Any] = {"decided_at": to_iso(now_us)}
             changes += self._making.end(entry, fields, now_us)
         return changes
@@ -272,7 +273,7 @@ class Desk:
         """The same event again. Only one that had returned changes: it holds again."""
         self.counts.repeats += 1
         entry.repeats += 1
-        entry.take_in(event)
+        entry.take_in(event, now_us)
         if entry.alert.state == "active":
             return []
         fields = {"state": "active", "decided_at": to_iso(now_us)}

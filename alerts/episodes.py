@@ -135,6 +135,7 @@ def alert_of_event(event: Event, bearer: Bearer, profile: Profile, now_us: int) 
         "profile": profile.version,
         "last_event_seq": event.seq,
         "last_event_at": to_iso(event.time_us),
+        "last_event_received_at": to_iso(now_us),
     }
 
 

@@ -133,7 +133,9 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
         repeats: How often the same event came again while the alert was open, as known when this
             change was made.
         last_event_seq, last_event_at: The newest event taken into this alert; -1 and None for
-            watches, -1 also where the device does not count.
+            watches, below 0 also where the device does not count.
+        last_event_received_at: When the newest of them arrived; None for watches, and where an
+            older version made the alert.
         cause: What the level rests on: `geofence.levels.Cause.label`; empty for events and
             anomalies.
         closest_m, closest_at: Nearest they came on the way between two fixes, where that is the
@@ -204,6 +206,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     repeats: int = 0
     last_event_seq: int = -1
     last_event_at: str | None = None
+    last_event_received_at: str | None = None
     cause: str = ""
     closest_m: float | None = None
     closest_at: str | None = None

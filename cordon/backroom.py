@@ -24,6 +24,10 @@ import structlog
 from cordon.clock import wall_clock_us
 from cordon.connections import Endpoints, connect_nats
 from cordon.embedded.child import die_with_parent
+from cordon.errors import CordonError
+from cordon.identity.registry_feed import RegistryCopy
+from cordon.identity.signing_keys import RegisteredKeys
+from cordon.keep import Keep
 from cordon.logs import configure_logs
 from cordon.seal import sealer_of
 from cordon.settings import Settings
@@ -32,6 +36,7 @@ from evidence.sealer import Sealer, SealerCounts, SealerProgress
 from evidence.sources import Stream
 from evidence.store import Store
 from evidence.writer import Writer, WriterCounts
+from ingest.decoder import Decoder
 from ingest.journal import JournalWriter
 from ingest.slow_lane import SlowCounts, SlowLane
 
@@ -173,13 +178,23 @@ async def work(orders: Orders) -> None:
     try:
         js = nc.jetstream()
         writer = Writer(Store(orders.dsn), source_factory(js, orders.stream_ends), wall_clock_us)
+        keep = await Keep.look(js)
+        if keep is None:
+            raise CordonError("the broker holds no registry: the service is to be started first")
+        registry = RegistryCopy(keep, nc)
         lane = SlowLane(
-            nc, JournalWriter(nc), wall_clock_us, gateway=orders.gateway, rest_share=0.0
+            nc,
+            JournalWriter(nc),
+            wall_clock_us,
+            gateway=orders.gateway,
+            rest_share=0.0,
+            decoder=Decoder(RegisteredKeys(registry)),
         )
         sealer = sealer_of(orders.settings, orders.dsn, wall_clock_us) if orders.seals else None
         runs = {
             "evidence": writer.run(),
-            "slow-lane": lane.run(),
+            "registry": registry.run(),
+            "slow-lane": _take_in(lane, registry),
             "figures": _report(writer, lane, sealer),
         }
         if sealer is not None:
@@ -191,6 +206,11 @@ async def work(orders: Orders) -> None:
                 loop.add_signal_handler(number, lambda: [task.cancel() for task in tasks])
     finally:
         await nc.close()
+
+
+async def _take_in(lane: SlowLane, registry: RegistryCopy) -> None:
+    await registry.looked.wait()  # until then nobody knows who has to sign
+    await lane.run()
 
 
 async def _report(writer: Writer, lane: SlowLane, sealer: Sealer | None) -> None:

@@ -188,7 +188,7 @@ class Partition:
         self._live = True
         self._listen_from(now_us)
         anomalies = [anomaly.key for anomaly in self.engine.anomalies(now_us)]
-        troubles = [trouble.key for trouble in self.care.health.going_on(now_us)]
+        troubles = [trouble.key for trouble in self.care.going_on(now_us)]
         watches = self.compiled.watches.keys()
         self.care.keep_near(self._not_clear())
         self._outgoing.changed(self.desk.retire(watches, anomalies, troubles, now_us=now_us))
@@ -208,6 +208,7 @@ class Partition:
             desk=self.desk.snapshot(),
             outgoing=self._outgoing.snapshot(),
             health=self.care.health.snapshot(),
+            door=self.care.door.snapshot(),
             sequences=self.care.sequences.snapshot(),
             commands=self.care.commands.snapshot(),
         )

@@ -20,6 +20,7 @@ from cordon.worker import Worker
 from evidence.reader import Reader
 from evidence.sealer import Sealer
 from evidence.writer import Writer
+from ingest.decoder import Decoder
 from ingest.gateway import Gateway
 from ingest.journal import JournalWriter
 from ingest.mqtt import Publisher
@@ -31,6 +32,7 @@ class Parts:
     """Everything that runs in one process of the service.
 
     Attributes:
+        decoder: Knows with what devices sign.
         forwarder: None where the settings name no port for it.
         writer: The history's writer, here or in the back room.
         sealer: None where it runs apart.
@@ -38,6 +40,7 @@ class Parts:
 
     gateway: Gateway
     journal: JournalWriter
+    decoder: Decoder
     slow_lane: SlowLane
     worker: Worker
     outgoing: Outgoing

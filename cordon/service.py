@@ -33,6 +33,8 @@ from cordon.errors import CordonError
 from cordon.forwarding import forwarder_of
 from cordon.heartbeat import Heartbeat
 from cordon.identity.assembly import assemble_identity
+from cordon.identity.registry_feed import RegistryCopy
+from cordon.identity.signing_keys import RegisteredKeys
 from cordon.identity.tokens import TokenError
 from cordon.keep import Keep
 from cordon.lease import Lease, instance_name, open_bucket
@@ -58,6 +60,7 @@ from evidence.sources import Stream
 from evidence.store import Store
 from evidence.writer import Writer
 from geofence.engine import Rules, warm_up
+from ingest.decoder import Decoder
 from ingest.gateway import Gateway, new_name
 from ingest.journal import JournalWriter
 from ingest.slow_lane import SlowLane
@@ -222,7 +225,8 @@ class Service:
             group.create_task(while_open(nc, gateway_nc), name="connections")
             group.create_task(lease.hold(), name="lease")
             self._started.set()
-            for batch in recent.batches(parts.gateway.name):
+            await parts.identity.registry.looked.wait()
+            for batch in recent.batches(parts.gateway.name, parts.decoder):
                 await parts.journal.append(batch)
 
     @contextlib.asynccontextmanager
@@ -269,16 +273,19 @@ class Service:
             sensitivities=alerting.policy.profiles.sensitivities,
             synthetic=settings.alerts.probe,
         )
-        worker = self._worker(nc, gateway_nc, keep, partition, outgoing, stream_ends)
+        registry = RegistryCopy(keep, nc)
+        decoder = Decoder(RegisteredKeys(registry))
+        worker = self._worker(nc, gateway_nc, keep, partition, outgoing, stream_ends, decoder)
         journal = JournalWriter(gateway_nc, worker)
         name = new_name()
-        slow_lane = SlowLane(gateway_nc, journal, clock, gateway=name)
-        gateway = Gateway(broker, journal, clock, defer=slow_lane.keep, name=name)
+        slow_lane = SlowLane(gateway_nc, journal, clock, gateway=name, decoder=decoder)
+        gateway = Gateway(broker, journal, clock, defer=slow_lane.keep, name=name, decoder=decoder)
         refusals = BrokerRefusals(journal, clock, name=f"{name}.watch")
         sealer = sealer_in_service(settings, ends.dsn, clock)
         return Parts(
             gateway=gateway,
             journal=journal,
+            decoder=decoder,
             slow_lane=slow_lane,
             worker=worker,
             outgoing=outgoing,
@@ -297,7 +304,7 @@ class Service:
             strangers=strangers,
             forwarder=forwarder_of(settings.forwarding, broker),
             identity=assemble_identity(
-                ends, self._home, keep, nc, refusals, clock, nameless=self._nameless
+                ends, self._home, keep, nc, registry, refusals, clock, nameless=self._nameless
             ),
             sealer=sealer,
         )
@@ -310,6 +317,7 @@ class Service:
         partition: Partition,
         outgoing: Outgoing,
         stream_ends: Mapping[Stream, int],
+        decoder: Decoder,
     ) -> Worker:
         engine = self._settings.engine
         return Worker(
@@ -322,6 +330,7 @@ class Service:
             checkpoint_s=engine.checkpoint_interval_s,
             journal_end=stream_ends[Stream.JOURNAL],
             others=gateway_nc,
+            decoder=decoder,
         )
 
     def _runs(self, parts: Parts, heard: Heard) -> dict[str, Callable[[], Awaitable[None]]]:
@@ -330,7 +339,7 @@ class Service:
             parts, heard, self._clock, build=BUILD, basemap=self._basemap
         )
         runs: dict[str, Callable[[], Awaitable[None]]] = {
-            "gateway": parts.gateway.run,
+            "gateway": parts.identity.knowing_keys(parts.gateway.run),
             "worker": lambda: self._work(parts.worker),
             "outgoing": parts.outgoing.run,
             "publisher": parts.publisher.run,
@@ -344,7 +353,7 @@ class Service:
         if parts.forwarder is not None:
             runs["forwarding"] = parts.forwarder.run
         if not self._backroom:
-            runs["slow-lane"] = parts.slow_lane.run
+            runs["slow-lane"] = parts.identity.knowing_keys(parts.slow_lane.run)
             if parts.sealer is not None:
                 runs["sealer"] = parts.sealer.run
         if parts.probe is not None:

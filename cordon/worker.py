@@ -33,6 +33,7 @@ from cordon.outgoing import Outgoing
 from cordon.partition import Partition
 from devices.instants import Clock
 from devices.reports import Batch, BatchFormatError, decode_batch
+from ingest.decoder import Decoder
 from ingest.ending import end_if_told
 from ingest.journal import BATCH_HEADER
 from ingest.reader import Entry, JournalGap, StreamReader
@@ -106,6 +107,7 @@ class Worker:
         tick_s: Interval of the sweeps.
         checkpoint_s: Least time between two checkpoints.
         journal_end: Where the journal ended before anything of this run was written to it.
+        decoder: Reads what goes to the desk before it is journaled. None: a new one.
     """
 
     def __init__(
@@ -121,10 +123,11 @@ class Worker:
         journal_end: int,
         others: NatsClient | None = None,
         number: int = 0,
+        decoder: Decoder | None = None,
     ) -> None:
         self.partition = partition
         self.counts = WorkerCounts()
-        self.express = Express(partition, clock)
+        self.express = Express(partition, clock, decoder or Decoder())
         self.caught_up = asyncio.Event()
         self.last_applied_us = 0
         self.lag_ms: float | None = None

@@ -100,7 +100,7 @@ class SimulatedDevice:
         interval_s: Reports a position so often, however often it is told one, until a command
             says otherwise; None: each one, whatever it is told, as a recording has to be played.
         observer: Is told of fixes and commands.
-        key: Signs with it all it sends; without one it signs nothing.
+        key: Signs with it all it sends. None: with what the broker's settings say, if anything.
 
     Attributes:
         online: Set while there is a connection that the broker has accepted.
@@ -127,7 +127,7 @@ class SimulatedDevice:
         self._broker = broker
         self._tls = broker.tls_of(name)
         self._clock = clock
-        self._key = key
+        self._key = key or broker.keys.get(name)
         self._observer = observer or Observer()
         # Numbers start at the instant in microseconds: a device that is started again later goes
         # on above all it used before, as long as it reports less than a million times a second.

@@ -8,20 +8,17 @@ own supervisor would.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import shutil
 import signal
-import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-from benchmarks.pipeline import books, scene, stage
+from benchmarks.pipeline import books, disks, scene, stage
 from benchmarks.pipeline.run import Tell
 from benchmarks.pipeline.spec import LoadResult, LoadSpec
 from benchmarks.printed import Result, shown
@@ -45,7 +42,7 @@ FROZEN_S = 4.0
 DOWN_S = 4.0
 STORED_LIMIT_S = 60.0
 SENT_LIMIT_S = 60.0
-DISK_BYTES = 3 * ROOM_BYTES
+DISK_BYTES = 4 * ROOM_BYTES
 STORE_BYTES = 1024**3
 
 
@@ -153,12 +150,23 @@ async def _journal_full(company: Company) -> None:
 
 async def _disk_full(company: Company) -> None:
     """The broker's disk has no byte left; then somebody makes room."""
-    ballast = company.servers.home / "broker" / "ballast"
-    with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(bytes(1024 * 1024))
-    await asyncio.sleep(DOWN_S)
-    ballast.unlink()
+    with disks.full(company.servers.home / "broker"):
+        await asyncio.sleep(DOWN_S)
+
+
+async def _database_disk_full(company: Company) -> None:
+    """The same of the database's."""
+    with disks.full(company.servers.home / "postgres"):
+        await asyncio.sleep(DOWN_S)
+
+
+async def _database_writes_fail(company: Company) -> None:
+    """It is started again on a disk that fails, and again on one that does not."""
+    with disks.failing_writes(company.servers.home):
+        company.kill_database()
+        await asyncio.sleep(DOWN_S)
+    if company.servers.postgres.pid is not None:  # else it is dead already
+        company.kill_database()
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +176,8 @@ class Fault:
     Attributes:
         injected: What is done, in words.
         with_standby: Another service stands by.
-        on_small_disk: The broker gets a disk of its own, of `DISK_BYTES`.
+        small_disk: The server that gets a disk of its own, of `DISK_BYTES`: its folder.
+        needs_libfiu: It is left out where that is not installed.
         quick: It belongs to the short form.
     """
 
@@ -176,7 +185,8 @@ class Fault:
     injected: str
     inject: Callable[[Company], Awaitable[None]]
     with_standby: bool = False
-    on_small_disk: bool = False
+    small_disk: str = ""
+    needs_libfiu: bool = False
     quick: bool = False
 
 
@@ -197,7 +207,19 @@ FAULTS = (
     Fault("broker stands still", f"stopped for {FROZEN_S:g} s", _broker_frozen),
     Fault("database down", f"stopped in order, away for {DOWN_S:g} s", _database_down),
     Fault("journal full", f"refuses everything for {DOWN_S:g} s", _journal_full, quick=True),
-    Fault("disk full", f"not a byte left for {DOWN_S:g} s", _disk_full, on_small_disk=True),
+    Fault("disk full", f"not a byte left for {DOWN_S:g} s", _disk_full, small_disk="broker"),
+    Fault(
+        "database's disk full",
+        f"not a byte left for {DOWN_S:g} s",
+        _database_disk_full,
+        small_disk="postgres",
+    ),
+    Fault(
+        "database's disk fails",
+        f"one write in twenty gives EIO for {DOWN_S:g} s",
+        _database_writes_fail,
+        needs_libfiu=True,
+    ),
 )
 
 
@@ -245,11 +267,14 @@ def run_faults(tell: Tell, *, quick: bool = False, only: Sequence[str] = ()) -> 
         raise CordonError(f"no such fault: {', '.join(sorted(unknown))}. There are: {known}")
     rows = []
     for fault in chosen:
-        if fault.on_small_disk and os.geteuid() != 0:
-            tell(f"Leaving out: {fault.name} (only root can make a small disk)")
+        if fault.needs_libfiu and (missing := disks.libfiu_missing()):
+            tell(f"Leaving out: {fault.name} ({missing})")
             continue
         tell(f"Breaking: {fault.name}")
-        rows.append(_run_one(fault))
+        try:
+            rows.append(_run_one(fault))
+        except disks.NoSmallDiskError as error:
+            tell(f"Leaving out: {fault.name} ({error})")
     return FaultReport(rows)
 
 
@@ -257,27 +282,12 @@ def _run_one(fault: Fault) -> FaultRow:
     with tempfile.TemporaryDirectory(prefix="cordon-faults-") as folder:
         home = Path(folder)
         home.chmod(0o755)  # the database runs as another user
-        with _disk(home / "broker", small=fault.on_small_disk):
+        with ExitStack() as stack:
+            if fault.small_disk:
+                stack.enter_context(disks.small_disk(home / fault.small_disk, DISK_BYTES))
             limits = BrokerLimits(store_bytes=STORE_BYTES)
             with stage.servers(home, limits) as servers:
                 return asyncio.run(_measure(fault, servers))
-
-
-@contextmanager
-def _disk(folder: Path, *, small: bool) -> Iterator[None]:
-    """A folder, on a disk of its own if that is wanted."""
-    if not small:
-        yield
-        return
-    folder.mkdir()
-    mount = shutil.which("mount") or "/bin/mount"
-    options = ["-t", "tmpfs", "-o", f"size={DISK_BYTES}", "cordon-faults", str(folder)]
-    subprocess.run([mount, *options], check=True)  # noqa: S603 - our own words
-    try:
-        yield
-    finally:
-        umount = shutil.which("umount") or "/bin/umount"
-        subprocess.run([umount, "--lazy", str(folder)], check=True)  # noqa: S603 - as above
 
 
 async def _measure(fault: Fault, servers: stage.Stage) -> FaultRow:

@@ -117,6 +117,7 @@ def test_an_alert_change_is_the_cloud_event_of_the_contract() -> None:
             "repeats": 0,
             "last_event_seq": -1,
             "last_event_at": None,
+            "last_event_received_at": None,
             "cause": "position",
             "closest_m": None,
             "closest_at": None,

@@ -24,7 +24,7 @@ from evidence.rows import EARLIEST_US, LATEST_US, UnstorableError
 from evidence.sources import Stream
 from evidence.store import Break, Damaged, Store
 from ingest.decoder import Decoder
-from ingest.signatures import DeviceKeys, KeyRing
+from ingest.signatures import DeviceKeys, HmacKey, KeyRing
 from simulators.wire import Key, seal
 from tests.conftest import Database
 from tests.evidence.conftest import Probe
@@ -234,7 +234,7 @@ async def test_signatures_and_doubted_times_are_kept(store: Store, probe: Probe)
 
 async def test_a_signed_message_sent_again_is_a_duplicate(store: Store, probe: Probe) -> None:
     body = seal(Key(secret=bytes(32)), "cordon/v1/tag-1/fix", 7, payload([fix(seq=None)] * 3))
-    decoder = Decoder(KeyRing({"tag-1": DeviceKeys({0: bytes(32)}, required=True)}))
+    decoder = Decoder(KeyRing({"tag-1": DeviceKeys({0: HmacKey(bytes(32))}, required=True)}))
     batches = [
         decoder.decode(
             [Message(REPORTED_US + number, "cordon/v1/tag-1/fix", body)],
