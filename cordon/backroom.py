@@ -1,7 +1,7 @@
 """The back room: a process of its own for work that nobody waits for.
 
-It stores the history and takes in what the slow lane keeps. Both take much of a processor when much
-has come in at once, and on the event loop that decides and alerts, each piece of such work is a time
+It stores the history, takes in what the slow lane keeps, and looks for courses of conduct in what is
+stored. All of it takes much of a processor when much has come in at once, and on the event loop that decides and alerts, each piece of such work is a time
 in which no panic is heard. A process apart, of lower priority, costs an alert nothing.
 
 Orders come as one line on standard input, figures go out as lines on standard output. It ends with
@@ -16,15 +16,18 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 import msgspec
 import structlog
 
 from cordon.clock import wall_clock_us
+from cordon.conduct_watch import ConductCounts, ConductWatch
 from cordon.connections import Endpoints, connect_nats
 from cordon.embedded.child import die_with_parent
 from cordon.logs import configure_logs
 from cordon.sections import Logs
+from cordon.settings import Settings
 from cordon.streams_source import source_factory
 from evidence.sources import Stream
 from evidence.store import Store
@@ -46,6 +49,7 @@ class Orders(msgspec.Struct, frozen=True):
     Attributes:
         gateway: Name of the gateway whose slow lane it takes in.
         stream_ends: Where each stream ended before this run.
+        profiles: Folder of the site's own profiles; empty for none.
     """
 
     nats_url: str
@@ -53,6 +57,7 @@ class Orders(msgspec.Struct, frozen=True):
     gateway: str
     stream_ends: dict[Stream, int]
     logs: Logs
+    profiles: str
 
 
 class Figures(msgspec.Struct, frozen=True):
@@ -61,6 +66,7 @@ class Figures(msgspec.Struct, frozen=True):
     writer: WriterCounts
     slow: SlowCounts
     waiting: int
+    conduct: ConductCounts
 
 
 class BackroomProcess:
@@ -71,10 +77,11 @@ class BackroomProcess:
         stream_ends: See `Orders`.
         slow_lane: The gateway's end of the slow lane; gets the figures of the other end.
         gateway: See `Orders`.
-        logs: How the process is to log.
+        settings: How the process is to log, and where profiles lie.
 
     Attributes:
         counts: As of an `evidence.writer.Writer`.
+        conduct: As of a `cordon.conduct_watch.ConductWatch`.
         pid: Of the process; None while there is none.
     """
 
@@ -83,14 +90,21 @@ class BackroomProcess:
         endpoints: Endpoints,
         stream_ends: Mapping[Stream, int],
         slow_lane: SlowLane,
-        *,
         gateway: str,
-        logs: Logs,
+        settings: Settings,
     ) -> None:
         self.counts = WriterCounts()
+        self.conduct = ConductCounts()
         self.pid: int | None = None
         self._slow_lane = slow_lane
-        self._orders = Orders(endpoints.nats_url, endpoints.dsn, gateway, dict(stream_ends), logs)
+        self._orders = Orders(
+            endpoints.nats_url,
+            endpoints.dsn,
+            gateway,
+            dict(stream_ends),
+            settings.logs,
+            settings.alerts.profiles,
+        )
         self._decoder = msgspec.json.Decoder(Figures)
 
     async def run(self) -> None:
@@ -119,7 +133,7 @@ class BackroomProcess:
 
     def _note(self, line: bytes) -> None:
         figures = self._decoder.decode(line)
-        self.counts = figures.writer
+        self.counts, self.conduct = figures.writer, figures.conduct
         lane = self._slow_lane
         lane.counts.taken_in, lane.counts.damaged = figures.slow.taken_in, figures.slow.damaged
         lane.counts.refusals = figures.slow.refusals
@@ -143,7 +157,7 @@ async def _end(child: asyncio.subprocess.Process) -> None:
 
 
 async def work(orders: Orders) -> None:
-    """Store history and take in the slow lane, until told to stop."""
+    """Store history, take in the slow lane and look at conduct, until told to stop."""
     nc = await connect_nats(orders.nats_url, "backroom")
     try:
         js = nc.jetstream()
@@ -151,13 +165,16 @@ async def work(orders: Orders) -> None:
         lane = SlowLane(
             nc, JournalWriter(nc), wall_clock_us, gateway=orders.gateway, rest_share=0.0
         )
+        own = Path(orders.profiles) if orders.profiles else None
+        conduct = ConductWatch(orders.dsn, own, wall_clock_us)
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(run, name=name)
                 for name, run in (
                     ("evidence", writer.run()),
                     ("slow-lane", lane.run()),
-                    ("figures", _report(writer, lane)),
+                    ("conduct", conduct.run()),
+                    ("figures", _report(writer, lane, conduct)),
                 )
             ]
             loop = asyncio.get_running_loop()
@@ -167,9 +184,9 @@ async def work(orders: Orders) -> None:
         await nc.close()
 
 
-async def _report(writer: Writer, lane: SlowLane) -> None:
+async def _report(writer: Writer, lane: SlowLane, conduct: ConductWatch) -> None:
     while True:
-        figures = Figures(writer.counts, lane.counts, lane.waiting)
+        figures = Figures(writer.counts, lane.counts, lane.waiting, conduct.counts)
         sys.stdout.buffer.write(msgspec.json.encode(figures) + b"\n")
         sys.stdout.buffer.flush()
         await asyncio.sleep(REPORT_EVERY_S)

@@ -13,6 +13,7 @@ from cordon.added_commands import GroupWithAdded
 from cordon.authorize_commands import authorize
 from cordon.ca_commands import ca
 from cordon.caseload_commands import caseload
+from cordon.conduct_commands import conduct
 from cordon.device_commands import device
 from cordon.device_health_commands import health
 from cordon.doctor_command import doctor
@@ -195,6 +196,7 @@ device.add_command(health)
 cordon.add_command(authorize)
 cordon.add_command(ca)
 cordon.add_command(caseload)
+cordon.add_command(conduct)
 cordon.add_command(device)
 cordon.add_command(doctor)
 cordon.add_command(evidence)

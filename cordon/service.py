@@ -324,9 +324,9 @@ class Service:
         slow_lane: SlowLane,
         gateway: str,
     ) -> Writer | BackroomProcess:
-        ends, logs = self._endpoints, self._settings.logs
+        ends, settings = self._endpoints, self._settings
         if self._backroom:
-            return BackroomProcess(ends, stream_ends, slow_lane, gateway=gateway, logs=logs)
+            return BackroomProcess(ends, stream_ends, slow_lane, gateway, settings)
         return Writer(Store(ends.dsn), source_factory(js, stream_ends), self._clock)
 
     def _runs(self, parts: Parts, heard: Heard) -> dict[str, Callable[[], Awaitable[None]]]:
