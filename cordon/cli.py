@@ -20,6 +20,7 @@ from cordon.doctor_command import doctor
 from cordon.errors import CordonError
 from cordon.evidence_commands import evidence
 from cordon.profile_commands import profile
+from cordon.report_commands import report
 from cordon.settings import Settings, describe, load_settings
 from cordon.simulate_commands import simulate
 from cordon.witness_command import witness
@@ -201,6 +202,7 @@ cordon.add_command(device)
 cordon.add_command(doctor)
 cordon.add_command(evidence)
 cordon.add_command(profile)
+cordon.add_command(report)
 cordon.add_command(simulate)
 cordon.add_command(witness)
 
