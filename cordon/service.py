@@ -267,6 +267,7 @@ class Service:
             sensitivities=alerting.policy.profiles.sensitivities,
             synthetic=settings.alerts.probe,
         )
+        alerting.places.partition = partition
         worker = self._worker(nc, keep, partition, outgoing, stream_ends)
         journal = JournalWriter(gateway_nc)
         name = new_name()
