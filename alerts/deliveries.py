@@ -37,7 +37,8 @@ RECORD_TYPE_PREFIX = "cordon.delivery."
 
 DELIVERIES = uuid.uuid5(uuid.NAMESPACE_URL, "urn:cordon:delivery")
 
-ChannelName = Literal["handset", "agency", "push", "sms", "email", "webhook"]
+ChannelName = Literal["handset", "agency", "push", "sms", "email", "webhook", "eido"]
+"""Of a lane. An incident goes to the `webhook` of a contact, too, in a lane of its own."""
 
 DeliveryState = Literal[
     "sent",  # the broker has taken charge of it

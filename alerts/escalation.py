@@ -24,6 +24,9 @@ from devices.instants import from_iso, to_iso
 Arrived = Callable[[str], bool]
 """Whether the delivery of this id has a receipt."""
 
+CONTACTS_ASKED_LIMIT = 100
+"""Contacts that an alert remembers to have asked; later ones are asked and not remembered."""
+
 WHENS: tuple[When, ...] = ("unacknowledged", "undelivered", "unresolved")
 
 
@@ -139,7 +142,13 @@ def taken(alert: Alert, asks: tuple[Ask, ...], now_us: int) -> dict[str, Any]:
         "escalated": kept + tuple(ask.key for ask in asks),
         "escalated_at": to_iso(now_us),
         "escalated_to": "; ".join(_words(ask) for ask in asks),
+        "contacts_asked": _contacts_asked(alert, asks),
     }
+
+
+def _contacts_asked(alert: Alert, asks: tuple[Ask, ...]) -> tuple[str, ...]:
+    names = [ask.recipient for ask in asks if ask.channel not in {"", "console"}]
+    return tuple(dict.fromkeys((*alert.contacts_asked, *names)))[:CONTACTS_ASKED_LIMIT]
 
 
 def _words(ask: Ask) -> str:

@@ -118,6 +118,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
         told_at, told_version: The newest change that the handsets in `notify` were told of.
         escalated: Keys (`Ask.key`) of the steps taken on the clocks that run.
         escalated_at, escalated_to: The newest of them, in words for staff.
+        contacts_asked: Names of the contacts that were ever asked, the first one first.
         procedure: What staff do now, in order: `alerts.profile_rules.Action`.
         way: Where a person told her to go, when she was last told by hand.
         synthetic: Of the pair that does not exist, by which the service tries itself: nobody is
@@ -193,6 +194,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     escalated: tuple[str, ...] = ()
     escalated_at: str | None = None
     escalated_to: str = ""
+    contacts_asked: tuple[str, ...] = ()
     procedure: tuple[str, ...] = ()
     way: str = ""
     synthetic: bool = False

@@ -22,6 +22,7 @@ from alerts.deliveries import (
     DeliveryRecord,
     DeliveryState,
     Entry,
+    ask_id,
     delivery_id,
     for_agency,
     for_contact,
@@ -33,6 +34,7 @@ from alerts.deliveries import (
     tells_handsets,
 )
 from alerts.errors import DeskStateError
+from alerts.incidents import UPDATES, incident_of, takes_incidents
 from alerts.model import AlertChange, Ask
 from alerts.profile import DEFAULT_LANGUAGE, Profiles
 from devices.instants import to_iso
@@ -146,6 +148,9 @@ class Outbox:
                 records += self._take_notice(change, device, now_us)
         for ask in change.asked:
             records += self._take_ask(change, ask, now_us)
+        if change.kind in UPDATES:
+            for name in change.data.contacts_asked:
+                records += self._take_update(change, name, now_us)
         return records
 
     def _take_ask(self, change: AlertChange, ask: Ask, now_us: int) -> list[DeliveryRecord]:
@@ -156,8 +161,20 @@ class Outbox:
             return [nobody_reached(change, ask, now_us)]
         contact = self._contacts.find(ask.recipient)
         language = DEFAULT_LANGUAGE if contact is None else contact.language
+        if ask.channel == "webhook" and contact and takes_incidents(contact, change.data):
+            profile = self._profiles.of_alert(change.data)
+            words = profile.staff_words(ask.step.partition("/")[0], language)
+            name = ask_id(change.data.alert_id, ask)
+            return self._add(incident_of(change, contact, words, name), now_us)
         delivery = for_contact(change, ask, self._profiles, language)
         return [] if delivery is None else self._add(delivery, now_us)
+
+    def _take_update(self, change: AlertChange, name: str, now_us: int) -> list[DeliveryRecord]:
+        """A dispatch system that was asked is told how the incident stands now."""
+        contact = self._contacts.find(name)
+        if contact is None or not takes_incidents(contact, change.data):
+            return []
+        return self._add(incident_of(change, contact), now_us)
 
     def arrived(self, delivery: str) -> bool:
         """Whether a delivery of this id has a receipt."""
@@ -165,7 +182,8 @@ class Outbox:
         if known is None:
             return False
         # A webhook's receiver has answered when it was sent.
-        needed: DeliveryState = "sent" if known.delivery.channel == "webhook" else "received"
+        answers = known.delivery.channel in {"webhook", "eido"}
+        needed: DeliveryState = "sent" if answers else "received"
         return known.step >= _STEPS.index(needed)
 
     def _take_notice(self, change: AlertChange, device: str, now_us: int) -> list[DeliveryRecord]:

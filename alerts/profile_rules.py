@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
+from alerts.conduct_rules import ConductRules
 from alerts.escalation_rules import EscalationRule, Point, points_of
 from alerts.model import Alert
 from devices.caseload import DEFAULT_PROFILE
@@ -163,6 +164,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         rings: What orders under this profile must keep to.
         procedures: Condition -> level or event type -> what staff do, in order.
         escalation: When who else is asked, as nobody has acted in time.
+        conduct: When separate acts are a course of conduct.
     """
 
     name: Name
@@ -176,6 +178,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     rings: Rings = Rings()
     procedures: dict[str, dict[str, tuple[Action, ...]]] = {}
     escalation: tuple[EscalationRule, ...] = ()
+    conduct: ConductRules = ConductRules()
     texts: Texts
 
     def points(self, tier: int) -> tuple[Point, ...]:

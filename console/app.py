@@ -20,6 +20,7 @@ from alerts.deliveries import DeliveryRecord
 from alerts.load import LoadFigures
 from alerts.model import Alert
 from alerts.protection import Protection
+from console import conduct
 from console.access import Access, EntryRefusedError, TooManyFailuresError
 from console.acts import ACTS
 from console.backend import Backend
@@ -79,6 +80,8 @@ def create_app(
             picture,
             alerts,
             *ACTS,
+            conduct.patterns,
+            conduct.pattern,
             confirm,
             dead_letters,
             load,

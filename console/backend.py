@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from alerts.conduct import Pattern
 from alerts.deliveries import DeliveryRecord
 from alerts.load import LoadFigures
 from alerts.model import Alert
@@ -67,6 +68,22 @@ class Backend(Protocol):
 
     async def unassigned(self, limit: int) -> list[UnassignedView]:
         """Devices heard of late that nobody carries, the one heard last first.
+
+        Raises:
+            NotAvailableError: It cannot be looked up now.
+        """
+        ...
+
+    async def patterns(self, limit: int) -> list[Pattern]:
+        """Courses of conduct, those that go on first, each without its acts.
+
+        Raises:
+            NotAvailableError: They cannot be looked up now.
+        """
+        ...
+
+    async def pattern(self, pattern_id: str) -> Pattern | None:
+        """A course of conduct with all that it rests on; None when there is none of this id.
 
         Raises:
             NotAvailableError: It cannot be looked up now.

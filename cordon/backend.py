@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
+
+from alerts.conduct import Pattern
 from alerts.deliveries import DeliveryRecord
 from alerts.desk import Desk
 from alerts.load import LoadFigures
@@ -19,6 +22,10 @@ from devices.synthetic import is_synthetic
 from evidence.reader import HistoryUnavailableError
 
 CONFIRM_LIMIT_S = 10.0
+_NO_PATTERNS = (
+    "Courses of conduct cannot be shown: the database does not answer. They are recognised in what "
+    "it holds, and alerts do not depend on them."
+)
 LATE_MS = 2_000.0
 """A batch decided on later than this means that alerts are late, and staff are told."""
 
@@ -185,6 +192,30 @@ class ServiceBackend:
             )
             for row in rows
         ]
+
+    async def patterns(self, limit: int) -> list[Pattern]:
+        """Courses of conduct, those that go on first, each without its acts.
+
+        Raises:
+            NotAvailableError: The database is away.
+        """
+        try:
+            found = await self._parts.history.patterns(limit)
+        except HistoryUnavailableError as error:
+            raise NotAvailableError(_NO_PATTERNS) from error
+        return [msgspec.structs.replace(one.pattern(), acts=()) for one in found]
+
+    async def pattern(self, pattern_id: str) -> Pattern | None:
+        """A course of conduct with all that it rests on.
+
+        Raises:
+            NotAvailableError: The database is away.
+        """
+        try:
+            found = await self._parts.history.pattern(pattern_id)
+        except HistoryUnavailableError as error:
+            raise NotAvailableError(_NO_PATTERNS) from error
+        return None if found is None else found.pattern()
 
     def basemap(self) -> bytes | None:
         """The ground to draw on."""

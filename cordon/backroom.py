@@ -1,9 +1,9 @@
 """The back room: a process of its own for work that nobody waits for.
 
-It stores the history, seals it, and takes in what the slow lane keeps. All of these take much of a
-processor when much has come in at once, and on the event loop that decides and alerts, each piece of
-such work is a time in which no panic is heard. A process apart, of lower priority, costs an alert
-nothing.
+It stores the history, seals it, looks for courses of conduct in it, and takes in what the slow lane
+keeps. All of these take much of a processor when much has come in at once, and on the event loop that
+decides and alerts, each piece of such work is a time in which no panic is heard. A process apart, of
+lower priority, costs an alert nothing.
 
 Orders come as one line on standard input, figures go out as lines on standard output. It ends with
 the process that started it.
@@ -17,11 +17,13 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 import msgspec
 import structlog
 
 from cordon.clock import wall_clock_us
+from cordon.conduct_watch import ConductCounts, ConductWatch
 from cordon.connections import Endpoints, connect_nats
 from cordon.embedded.child import die_with_parent
 from cordon.errors import CordonError
@@ -78,6 +80,7 @@ class Figures(msgspec.Struct, frozen=True):
     writer: WriterCounts
     slow: SlowCounts
     waiting: int
+    conduct: ConductCounts
     sealed: Sealed | None = None
 
 
@@ -94,6 +97,7 @@ class BackroomProcess:
 
     Attributes:
         counts: As of an `evidence.writer.Writer`.
+        conduct: As of a `cordon.conduct_watch.ConductWatch`.
         pid: Of the process; None while there is none.
     """
 
@@ -107,6 +111,7 @@ class BackroomProcess:
         gateway: str,
     ) -> None:
         self.counts = WriterCounts()
+        self.conduct = ConductCounts()
         self.pid: int | None = None
         self._slow_lane = slow_lane
         self._sealer = sealer
@@ -146,7 +151,7 @@ class BackroomProcess:
 
     def _note(self, line: bytes) -> None:
         figures = self._decoder.decode(line)
-        self.counts = figures.writer
+        self.counts, self.conduct = figures.writer, figures.conduct
         lane = self._slow_lane
         lane.counts.taken_in, lane.counts.damaged = figures.slow.taken_in, figures.slow.damaged
         lane.counts.refusals = figures.slow.refusals
@@ -173,7 +178,7 @@ async def _end(child: asyncio.subprocess.Process) -> None:
 
 
 async def work(orders: Orders) -> None:
-    """Store history, seal it and take in the slow lane, until told to stop."""
+    """Store history, seal it, look at conduct and take in the slow lane, until told to stop."""
     nc = await connect_nats(orders.nats_url, "backroom")
     try:
         js = nc.jetstream()
@@ -191,11 +196,14 @@ async def work(orders: Orders) -> None:
             decoder=Decoder(RegisteredKeys(registry)),
         )
         sealer = sealer_of(orders.settings, orders.dsn, wall_clock_us) if orders.seals else None
+        profiles = orders.settings.alerts.profiles
+        conduct = ConductWatch(orders.dsn, Path(profiles) if profiles else None, wall_clock_us)
         runs = {
             "evidence": writer.run(),
             "registry": registry.run(),
             "slow-lane": _take_in(lane, registry),
-            "figures": _report(writer, lane, sealer),
+            "conduct": conduct.run(),
+            "figures": _report(writer, lane, conduct, sealer),
         }
         if sealer is not None:
             runs["sealer"] = sealer.run()
@@ -213,10 +221,12 @@ async def _take_in(lane: SlowLane, registry: RegistryCopy) -> None:
     await lane.run()
 
 
-async def _report(writer: Writer, lane: SlowLane, sealer: Sealer | None) -> None:
+async def _report(
+    writer: Writer, lane: SlowLane, conduct: ConductWatch, sealer: Sealer | None
+) -> None:
     while True:
         sealed = None if sealer is None else Sealed(sealer.counts, sealer.progress)
-        figures = Figures(writer.counts, lane.counts, lane.waiting, sealed)
+        figures = Figures(writer.counts, lane.counts, lane.waiting, conduct.counts, sealed)
         sys.stdout.buffer.write(msgspec.json.encode(figures) + b"\n")
         sys.stdout.buffer.flush()
         await asyncio.sleep(REPORT_EVERY_S)

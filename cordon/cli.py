@@ -13,12 +13,14 @@ from cordon.added_commands import GroupWithAdded
 from cordon.authorize_commands import authorize
 from cordon.ca_commands import ca
 from cordon.caseload_commands import caseload
+from cordon.conduct_commands import conduct
 from cordon.device_commands import device
 from cordon.device_health_commands import health
 from cordon.doctor_command import doctor
 from cordon.errors import CordonError
 from cordon.evidence_commands import evidence
 from cordon.profile_commands import profile
+from cordon.report_commands import report
 from cordon.settings import Settings, describe, load_settings
 from cordon.simulate_commands import simulate
 from cordon.witness_command import witness
@@ -195,10 +197,12 @@ device.add_command(health)
 cordon.add_command(authorize)
 cordon.add_command(ca)
 cordon.add_command(caseload)
+cordon.add_command(conduct)
 cordon.add_command(device)
 cordon.add_command(doctor)
 cordon.add_command(evidence)
 cordon.add_command(profile)
+cordon.add_command(report)
 cordon.add_command(simulate)
 cordon.add_command(witness)
 

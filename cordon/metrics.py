@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from cordon.backroom import BackroomProcess
 from cordon.clock import wall_clock_us
 from cordon.parts import Parts
 from cordon.probe import Probe
@@ -86,6 +87,8 @@ class _PartsCollector(Collector):
         for channel, lane in parts.outgoing.dispatcher.counts.items():
             yield from _counters(f"channel_{channel}", f"Deliveries to {channel}", lane)
         yield from _counters("evidence", "Rows stored", parts.writer.counts.written)
+        if isinstance(parts.writer, BackroomProcess):
+            yield from _counters("conduct", "Courses of conduct", parts.writer.conduct)
         yield from _counters("console", "Live streams of the console", parts.hub.counts)
         yield CounterMetricFamily(
             "cordon_unassigned_reports",

@@ -273,6 +273,7 @@ class Service:
             sensitivities=alerting.policy.profiles.sensitivities,
             synthetic=settings.alerts.probe,
         )
+        alerting.places.partition = partition
         registry = RegistryCopy(keep, nc)
         decoder = Decoder(RegisteredKeys(registry))
         worker = self._worker(nc, gateway_nc, keep, partition, outgoing, stream_ends, decoder)

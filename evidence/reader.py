@@ -16,7 +16,8 @@ from psycopg.rows import class_row
 
 from devices.instants import to_datetime
 from devices.reports import ORDINARY
-from evidence import refused, turned_away, unassigned
+from evidence import conduct, refused, turned_away, unassigned
+from evidence.conduct import KeptPattern
 from evidence.refused import DeviceRefusals, RefusalCount, RefusedMessage
 from evidence.text import clean
 from evidence.turned_away import Stranger
@@ -254,6 +255,20 @@ class Reader:
         if len(steps) > CHANGES_LIMIT:
             raise HistoryLimitError(f"more than {CHANGES_LIMIT} anomalies in this window")
         return steps
+
+    async def patterns(self, limit: int = 100) -> list[KeptPattern]:
+        """Courses of conduct in their newest version: those that go on, then the others.
+
+        Raises:
+            HistoryLimitError: `limit` is not within 1 and `conduct.PATTERNS_LIMIT`.
+        """
+        _within("courses of conduct", limit, conduct.PATTERNS_LIMIT)
+        return await self._read(KeptPattern, conduct.LISTED, {"limit": limit})
+
+    async def pattern(self, pattern_id: str) -> KeptPattern | None:
+        """A course of conduct in its newest version; None when there is none of this id."""
+        found = await self._read(KeptPattern, conduct.SHOWN, {"pattern": clean(pattern_id)})
+        return found[0] if found else None
 
     async def count_stored(self, since_received_us: int) -> StoredCounts:
         """Count what was received at or after an instant and is stored."""

@@ -48,4 +48,6 @@ export const takeStep = (alert, step, body) => post(alertPath(alert.alert_id, st
 export const getProtection = () => request("/api/v1/protection");
 export const getLoad = () => request("/api/v1/load");
 export const getFailedDeliveries = () => request("/api/v1/deliveries/failed");
+export const getConduct = () => request("/api/v1/conduct");
+export const getPattern = (id) => request(`/api/v1/conduct/${encodeURIComponent(id)}`);
 export const leave = () => post("/leave", {});

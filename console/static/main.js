@@ -1,6 +1,7 @@
 // Wires the page: stream in, acts out, keys.
 
 import { getPicture, getSession, leave, takeStep } from "./api.js";
+import { startConduct } from "./conduct.js";
 import { askForNote, startDetail } from "./detail.js";
 import { byId, onPress, setText } from "./dom.js";
 import { startLoad } from "./load.js";
@@ -132,6 +133,7 @@ async function start() {
   startQueue(acts);
   startDetail(acts);
   startRefusals();
+  startConduct();
   startLoad();
   startSound();
   startLegend();

@@ -55,6 +55,7 @@ NOBODY_HAS_ACTED: dict[str, Any] = {
     "escalated": [],
     "escalated_at": None,
     "escalated_to": "",
+    "contacts_asked": [],
     "way": "",
     "synthetic": False,
 }

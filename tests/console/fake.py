@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from alerts.conduct import Pattern
 from alerts.deliveries import DeliveryRecord
 from alerts.errors import NoSuchAlert, VersionConflict
 from alerts.load import Load, LoadFigures
@@ -184,6 +185,7 @@ class FakeBackend:
         self.strangers: list[UnassignedView] = []
         self.protected: list[Protection] = []
         self.letters: list[DeliveryRecord] = []
+        self.conduct: list[Pattern] = []
         self.calls: list[tuple[str, ...]] = []
         self.map: bytes | None = None
         self.state = Health(live=True, ready=True)
@@ -242,6 +244,12 @@ class FakeBackend:
 
     async def unassigned(self, limit: int) -> list[UnassignedView]:
         return self.strangers[:limit]
+
+    async def patterns(self, limit: int) -> list[Pattern]:
+        return [msgspec.structs.replace(one, acts=()) for one in self.conduct[:limit]]
+
+    async def pattern(self, pattern_id: str) -> Pattern | None:
+        return next((one for one in self.conduct if one.pattern_id == pattern_id), None)
 
     def basemap(self) -> bytes | None:
         return self.map
