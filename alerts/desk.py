@@ -166,7 +166,8 @@ class Desk:
         """Let alerts return whose watch is watched no longer, or what is not going on.
 
         For the start of the service: what vanished from the caseload while it was down gives no
-        transition that would end its episode.
+        transition that would end its episode. An alert whose closing was lost with the service that
+        made it is closed now: what ended it is known and will not be decided again.
 
         Args:
             watches: Keys of all watches of the present plan.
@@ -176,7 +177,9 @@ class Desk:
         """
         present = {*watches, *map(subject_of_anomaly, anomalies), *map(subject_of_health, health)}
         gone = [entry for entry in self._book.of_the_engine() if entry.alert.subject not in present]
-        return [change for entry in gone for change in self._retire(entry, now_us)]
+        done = [entry for entry in self._book if entry.alert.is_done]
+        closed = [self._making.close(entry.current(), now_us) for entry in done]
+        return closed + [change for entry in gone for change in self._retire(entry, now_us)]
 
     def _retire(self, entry: Entry, now_us: int) -> list[AlertChange]:
         fields = {

@@ -283,13 +283,21 @@ class Outbox:
 
     # What is kept
 
-    def restore(self, entries: Iterable[Entry], *, now_us: int) -> None:
-        """Take in entries of the alerts stream, in order; those known change nothing."""
+    def restore(self, entries: Iterable[Entry], *, now_us: int) -> list[DeliveryRecord]:
+        """Take in entries of the alerts stream, in order; those known change nothing.
+
+        Returns:
+            Records of `take` that the stream lacks: the service ended before it wrote them.
+        """
+        made: dict[str, DeliveryRecord] = {}
         for entry in entries:
             if isinstance(entry, AlertChange):
-                self.take(entry, now_us=now_us)
+                records = self.take(entry, now_us=now_us)
+                made |= {record.delivery_id: record for record in records}
             else:
+                made.pop(entry.delivery_id, None)
                 self._recall(entry)
+        return list(made.values())
 
     def _recall(self, record: DeliveryRecord) -> None:
         delivery = self._pending.get(record.delivery_id)

@@ -158,8 +158,9 @@ class Outgoing:
 
     def recall(self, recorded: Recorded) -> None:
         """Take in what was recorded after the snapshot, and send what had not been sent."""
-        self.outbox.restore(recorded.entries, now_us=self._clock())
         self.alerts.last_position = recorded.position
+        for record in self.outbox.restore(recorded.entries, now_us=self._clock()):
+            self._record(record)
         self.dispatcher.submit(())
 
     async def drained(self) -> bool:
