@@ -11,14 +11,15 @@ an event delivered again raises nothing again, and a device that changed hands b
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator
-from itertools import islice
 from typing import TypeVar
 
 import msgspec
 
 from alerts.errors import DeskStateError
 from alerts.model import Alert, AlertChange
+from alerts.ranking import Ranking
 from devices.instants import from_iso, to_iso
 from devices.reports import Event
 
@@ -29,7 +30,7 @@ EVENTS_REMEMBERED = 500_000
 """Devices in one person's hands, and event types, whose newest event is kept. Beyond it, as above."""
 
 
-class Passed(msgspec.Struct, frozen=True, array_like=True):
+class Passed(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """How far one subject has come: its last transition and its newest onset."""
 
     number: int
@@ -44,7 +45,7 @@ class Passed(msgspec.Struct, frozen=True, array_like=True):
         return number <= self.number and onset_us <= self.onset_us
 
 
-class Mark(msgspec.Struct, frozen=True, array_like=True):
+class Mark(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The newest event of one type from one device: sequence number (-1: none) and time."""
 
     seq: int
@@ -64,7 +65,7 @@ class Mark(msgspec.Struct, frozen=True, array_like=True):
         return Mark(max(self.seq, seq, -1), max(self.time_us, time_us))
 
 
-class Entry(msgspec.Struct):
+class Entry(msgspec.Struct, gc=False):
     """An open alert and what is known about it beside its last change.
 
     Attributes:
@@ -123,8 +124,8 @@ class Book:
         self._entries: dict[str, Entry] = {}
         self._by_subject: dict[str, str] = {}
         self._by_event: dict[str, dict[str, str]] = {}
-        self._shelved: dict[str, None] = {}
-        self._touched: dict[str, None] = {}
+        self.ranking = Ranking()
+        self._touched: OrderedDict[str, None] = OrderedDict()
         self._returned: tuple[dict[str, None], ...] = ({}, {}, {}, {})
         self._passed: dict[str, Passed] = {}
         self._marks: dict[tuple[str, str], Mark] = {}
@@ -157,18 +158,16 @@ class Book:
 
     def take_touched(self, limit: int) -> list[str]:
         """Ids of alerts that changed since this was last asked (after a start: of all), the first."""
-        touched = list(islice(self._touched, limit))
-        for alert_id in touched:
-            del self._touched[alert_id]
-        return touched
+        some = min(limit, len(self._touched))
+        return [self._touched.popitem(last=False)[0] for _ in range(some)]
+
+    def has_touched(self) -> bool:
+        """Whether some changed since they were last asked for."""
+        return bool(self._touched)
 
     def touch_all(self) -> None:
         """Count every open alert as changed."""
-        self._touched = dict.fromkeys(self._entries)
-
-    def shelved(self) -> list[Entry]:
-        """The alerts that lie on the shelf."""
-        return [self._entries[found] for found in self._shelved]
+        self._touched = OrderedDict.fromkeys(self._entries)
 
     def oldest_returned(self, at_least_tier: int) -> Entry | None:
         """The alert of least concern that has returned, not above a tier; the oldest of such."""
@@ -204,9 +203,11 @@ class Book:
         if entry is not None and alert.version <= entry.alert.version:
             return
         self._remember(alert, entry)
+        is_closed = change.kind == "resolved"
+        self.ranking.change(None if entry is None else entry.alert, None if is_closed else alert)
         if entry is not None:
             self._take_out(entry.alert)
-        if change.kind == "resolved":
+        if is_closed:
             self._entries.pop(alert.alert_id, None)
         else:
             mark = _mark_of(alert)
@@ -256,8 +257,6 @@ class Book:
             self._by_subject[alert.subject] = alert.alert_id
         if alert.state == "returned":
             self._returned[alert.tier - 1][alert.alert_id] = None
-        if alert.shelved_until is not None:
-            self._shelved[alert.alert_id] = None
 
     def _take_out(self, alert: Alert) -> None:
         if not alert.subject:
@@ -268,7 +267,6 @@ class Book:
         elif self._by_subject.get(alert.subject) == alert.alert_id:
             del self._by_subject[alert.subject]
         self._returned[alert.tier - 1].pop(alert.alert_id, None)
-        self._shelved.pop(alert.alert_id, None)
 
     def dump(self) -> bytes:
         """The whole book as bytes."""
@@ -301,6 +299,7 @@ class Book:
         for entry in pages.entries:
             book._entries[entry.alert.alert_id] = entry
             book._put_in(entry.alert)
+            book.ranking.change(None, entry.alert)
             book._touched[entry.alert.alert_id] = None
         return book
 

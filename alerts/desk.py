@@ -22,12 +22,12 @@ that people can do.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 import msgspec
 
-from alerts.agenda import Agenda
+from alerts.agenda import Agenda, next_us
 from alerts.book import Book, Entry, device_held
 from alerts.contacts import Contacts
 from alerts.desk_counts import DeskCounts
@@ -44,6 +44,7 @@ from alerts.escalation import Escalation, taken
 from alerts.making import OPEN_LIMIT, Making
 from alerts.model import Alert, AlertChange, subject_of_anomaly, subject_of_health
 from alerts.profile import Profiles
+from alerts.ranking import Ranking
 from alerts.spells import Spell, spell_of_anomaly, spell_of_health
 from alerts.steps import Step, off_the_shelf, seen_by
 from devices.health_changes import HealthChange
@@ -313,40 +314,38 @@ class Desk:
     def advance(self, now_us: int) -> list[AlertChange]:
         """Time passes: what was shelved until now comes back; who else must be asked, is.
 
-        Not to be called while the past is read again: nobody could have acted then.
+        A limited number at once, so that nothing else waits long: call it again while the desk
+        `is_behind`. Not to be called while the past is read again: nobody could have acted then.
         """
-        due = [
-            entry
-            for entry in self._book.shelved()
-            if from_iso(entry.alert.shelved_until or "") <= now_us
-        ]
-        back = off_the_shelf(now_us)
-        changes = [
-            self._making.change(
-                msgspec.structs.replace(entry.current(), **back), "unshelved", now_us
-            )
-            for entry in due
-        ]
-        return changes + self._escalate(now_us)
-
-    def replan(self) -> None:
-        """The plans have changed: look at every open alert again."""
-        self._book.touch_all()
-
-    def _escalate(self, now_us: int) -> list[AlertChange]:
         changes: list[AlertChange] = []
         self._agenda.note(self._book, self._escalation)
         for alert_id in self._agenda.due(now_us):
             entry = self._book.get(alert_id)
-            if entry is None:
-                continue
-            alert = entry.current()
-            asked = self._escalation.asks(alert, now_us)
-            if asked:
-                alert = msgspec.structs.replace(alert, **taken(alert, asked, now_us))
-                changes.append(self._making.change(alert, "escalated", now_us, asked=asked))
-            self._agenda.plan(alert_id, self._escalation.next_us(alert, now_us))
+            if entry is not None:
+                changes += self._look_at(entry.current(), now_us)
         return changes
+
+    def is_behind(self, now_us: int) -> bool:
+        """Whether something that is due by now has not been looked at yet."""
+        return self._book.has_touched() or self._agenda.has_due(now_us)
+
+    def _look_at(self, alert: Alert, now_us: int) -> list[AlertChange]:
+        """What is due for one alert."""
+        changes: list[AlertChange] = []
+        if alert.shelved_until is not None and from_iso(alert.shelved_until) <= now_us:
+            back = msgspec.structs.replace(alert, **off_the_shelf(now_us))
+            changes.append(self._making.change(back, "unshelved", now_us))
+            alert = changes[-1].data
+        asked = self._escalation.asks(alert, now_us)
+        if asked:
+            alert = msgspec.structs.replace(alert, **taken(alert, asked, now_us))
+            changes.append(self._making.change(alert, "escalated", now_us, asked=asked))
+        self._agenda.plan(alert, next_us(alert, self._escalation, now_us))
+        return changes
+
+    def replan(self) -> None:
+        """The plans have changed: look at every open alert again."""
+        self._book.touch_all()
 
     # What is kept
 
@@ -355,10 +354,35 @@ class Desk:
         for change in changes:
             self._book.apply(change)
 
+    @property
+    def open_count(self) -> int:
+        """How many alerts are open."""
+        return len(self._book)
+
+    def find(self, alert_id: str) -> Alert | None:
+        """The open alert of this id."""
+        entry = self._book.get(alert_id)
+        return None if entry is None else entry.alert
+
+    def each_open(self) -> Iterator[Alert]:
+        """All alerts not closed yet, in no particular order."""
+        return (entry.alert for entry in self._book)
+
+    def most_urgent(self, limit: int, offset: int = 0) -> list[Alert]:
+        """The open alerts that people should look at first: see `alerts.ranking`."""
+        found = map(self._book.get, self.ranking.first(limit, offset))
+        return [entry.alert for entry in found if entry is not None]
+
+    @property
+    def ranking(self) -> Ranking:
+        """How many are open, and in which order."""
+        return self._book.ranking
+
     def open_alerts(self) -> list[Alert]:
         """All alerts not closed yet, worst first, then oldest first."""
-        alerts = [entry.alert for entry in self._book]
-        return sorted(alerts, key=lambda alert: (alert.tier, alert.raised_at, alert.alert_id))
+        return sorted(
+            self.each_open(), key=lambda alert: (alert.tier, alert.raised_at, alert.alert_id)
+        )
 
     def snapshot(self) -> bytes:
         """All that `load_snapshot` needs. The counters are not in it."""

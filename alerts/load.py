@@ -14,13 +14,13 @@ them, is how these are usually summarised; we have not read it in the standards.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict, deque
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import msgspec
 
 from alerts.deliveries import DeliveryRecord
 from alerts.model import Alert, AlertChange
+from alerts.ranking import Ranking
 from devices.instants import MICROSECONDS, from_iso, to_iso
 
 WINDOW_US = 600 * MICROSECONDS
@@ -166,8 +166,8 @@ class Load:
         self._judge_flood(now_us, operators)
         return self._flood_since_us
 
-    def figures(self, now_us: int, open_alerts: Iterable[Alert], operators: int) -> LoadFigures:
-        """All figures at an instant."""
+    def figures(self, now_us: int, ranking: Ranking, operators: int) -> LoadFigures:
+        """All figures at an instant; the ranking is that of the open alerts."""
         operators = max(1, operators)
         flood_us = self.flood_since_us(now_us, operators)
         while self._raised and self._raised[0][0] <= now_us - DAY_US:
@@ -186,7 +186,7 @@ class Load:
             flood_since=None if flood_us is None else to_iso(flood_us),
             flood_share=min(1.0, flooded_us / covered_us),
             chattering=self._chattering(),
-            stale=sum(from_iso(a.raised_at) < now_us - STALE_US for a in open_alerts),
+            stale=ranking.raised_before(to_iso(now_us - STALE_US)),
             by_tier=tuple(tiers[tier] / day if day else 0.0 for tier in range(1, 5)),  # type: ignore[arg-type]
             top_sources=tuple(
                 Source(name=name, count=count, share=count / day) for name, count in sources

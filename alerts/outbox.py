@@ -7,7 +7,7 @@ same id; the handset knows that id and shows it once.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import get_args
@@ -77,7 +77,7 @@ class OutboxCounts:
     stray_receipts: int = 0
 
 
-class _Done(msgspec.Struct, array_like=True):
+class _Done(msgspec.Struct, array_like=True, gc=False):
     """A delivery that needs no sending, as far as its receipts need it."""
 
     delivery: Delivery  # its payload taken out
@@ -92,7 +92,8 @@ class _Contents(msgspec.Struct):
 _FORMAT = b"CO1"  # Cordon outbox, layout 1: `_Contents` as MessagePack.
 _decoder = msgspec.msgpack.Decoder(_Contents)
 
-_Tiers = tuple[dict[str, None], dict[str, None], dict[str, None], dict[str, None]]
+_Queue = OrderedDict[str, None]
+_Tiers = tuple[_Queue, _Queue, _Queue, _Queue]
 
 
 class Outbox:
@@ -125,7 +126,7 @@ class Outbox:
         self._pending: dict[str, Delivery] = {}
         self._by_tier: dict[ChannelName, _Tiers] = {name: _tiers() for name in CHANNELS}
         self._ready: dict[ChannelName, _Tiers] = {name: _tiers() for name in CHANNELS}
-        self._done: dict[str, _Done] = {}
+        self._done: OrderedDict[str, _Done] = OrderedDict()
 
     # What has to be sent
 
@@ -198,8 +199,8 @@ class Outbox:
         Return it with `finish` or `put_back`.
         """
         for tier in self._ready[channel]:
-            for found in tier:
-                del tier[found]
+            if tier:
+                found, _ = tier.popitem(last=False)
                 return self._pending[found]
         return None
 
@@ -331,7 +332,7 @@ class Outbox:
         self._clear()
         for delivery in contents.pending:
             self._add(delivery, 0)
-        self._done = {done.delivery.id: done for done in contents.done}
+        self._done = OrderedDict((done.delivery.id, done) for done in contents.done)
 
     def _settle(self, delivery: Delivery) -> _Done:
         self._pending.pop(delivery.id, None)
@@ -342,12 +343,12 @@ class Outbox:
             done = _Done(msgspec.structs.replace(delivery, payload=b""), 0)
             self._done[delivery.id] = done
             while len(self._done) > REMEMBERED_LIMIT:
-                del self._done[next(iter(self._done))]
+                self._done.popitem(last=False)
         return done
 
 
 def _tiers() -> _Tiers:
-    return ({}, {}, {}, {})
+    return OrderedDict(), OrderedDict(), OrderedDict(), OrderedDict()
 
 
 def _refusal(change: AlertChange, device: str, now_us: int) -> DeliveryRecord:

@@ -345,6 +345,13 @@ class Partition:
                 self._outgoing.changed(self.desk.advance(tick_us))
             self.ticked_us = tick_us
 
+    def look_further(self) -> bool:
+        """Ask of some more alerts for which it is time by the last tick. Whether there were any."""
+        if not self._live or not self.desk.is_behind(self.ticked_us):
+            return False
+        self._outgoing.changed(self.desk.advance(self.ticked_us))
+        return True
+
     def put_in_force(self, kept: KeptCaseload, now_us: int) -> None:
         """Go over to another version of the caseload.
 

@@ -310,9 +310,14 @@ class Worker:
 
     async def _keep_ticking(self) -> None:
         await self.caught_up.wait()
+        loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(self._tick_s)
             self.partition.tick_until(self._clock() - TICK_LAG_US)
+            # However many alerts are due, what arrives meanwhile is taken in between two looks.
+            end_s = loop.time() + self._tick_s
+            while loop.time() < end_s and self.partition.look_further():  # noqa: ASYNC110 - a turn, not a wait
+                await asyncio.sleep(0)
 
     async def _keep_checkpoints(self) -> None:
         await self.caught_up.wait()
