@@ -13,12 +13,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from alerts.errors import DeskStateError
 from alerts.model import Alert, AlertChange
+from alerts.pieces import pieces_of
 from alerts.ranking import Ranking
 from devices.instants import from_iso, to_iso
 from devices.reports import Event
@@ -65,7 +66,7 @@ class Mark(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return Mark(max(self.seq, seq, -1), max(self.time_us, time_us))
 
 
-class Entry(msgspec.Struct, gc=False):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """An open alert and what is known about it beside its last change.
 
     Attributes:
@@ -84,10 +85,11 @@ class Entry(msgspec.Struct, gc=False):
     repeats: int = 0
     acts_on: int = 0
 
-    def take_in(self, event: Event) -> None:
-        """Let the mark include one more event."""
+    def with_event(self, event: Event, *, repeats: int) -> Entry:
+        """The entry after one more event, which repeats so often what it is about."""
         known = self.mark or Mark(-1, event.time_us)
-        self.mark = known.with_(event.seq, event.time_us)
+        mark = known.with_(event.seq, event.time_us)
+        return msgspec.structs.replace(self, mark=mark, repeats=self.repeats + repeats)
 
     def current(self) -> Alert:
         """The alert with what came in since its last change."""
@@ -113,7 +115,6 @@ _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 
 _FORMAT = b"CA2"  # Cordon alerts, layout 2: `_Pages` as MessagePack.
-_encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_Pages)
 
 
@@ -194,6 +195,12 @@ class Book:
             mark = entry.mark
         return mark is not None and mark.has(event.seq, event.time_us)
 
+    def take_in(self, entry: Entry, event: Event, *, repeats: int) -> Entry:
+        """Let an entry know of one more event, which changes nothing by itself."""
+        known = entry.with_event(event, repeats=repeats)
+        self._entries[entry.alert.alert_id] = known
+        return known
+
     def apply(self, change: AlertChange) -> None:
         """Take in a change, made just now or read back. One that is known changes nothing."""
         alert = change.data
@@ -268,18 +275,19 @@ class Book:
             del self._by_subject[alert.subject]
         self._returned[alert.tier - 1].pop(alert.alert_id, None)
 
-    def dump(self) -> bytes:
-        """The whole book as bytes."""
-        pages = _Pages(
-            entries=list(self._entries.values()),
-            passed=list(self._passed.items()),
-            marks=[(held, kind, mark) for (held, kind), mark in self._marks.items()],
-        )
-        return _FORMAT + _encoder.encode(pages)
+    def pieces(self) -> Iterator[bytes]:
+        """The whole book as it is now, as bytes, bit by bit: it may change meanwhile."""
+        marks = [(held, kind, mark) for (held, kind), mark in self._marks.items()]
+        pages: dict[str, list[Any]] = {
+            "entries": list(self._entries.values()),
+            "passed": list(self._passed.items()),
+            "marks": marks,
+        }
+        return pieces_of(_FORMAT, pages)
 
     @classmethod
     def read(cls, data: bytes) -> Book:
-        """The book that `dump` wrote.
+        """The book that `pieces` wrote.
 
         Raises:
             DeskStateError: Unknown layout or damaged bytes.

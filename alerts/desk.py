@@ -267,7 +267,7 @@ class Desk:
                 continue
             if entry.mark.has(event.seq, event.time_us):
                 continue  # a buffered event from before the trouble began
-            entry.take_in(event)
+            entry = self._book.take_in(entry, event, repeats=0)
             fields: dict[str, Any] = {"decided_at": to_iso(now_us)}
             changes += self._making.end(entry, fields, now_us)
         return changes
@@ -275,8 +275,7 @@ class Desk:
     def _repeat(self, entry: Entry, event: Event, now_us: int) -> list[AlertChange]:
         """The same event again. Only one that had returned changes: it holds again."""
         self.counts.repeats += 1
-        entry.repeats += 1
-        entry.take_in(event)
+        entry = self._book.take_in(entry, event, repeats=1)
         if entry.alert.state == "active":
             return []
         fields = {"state": "active", "decided_at": to_iso(now_us)}
@@ -386,7 +385,11 @@ class Desk:
 
     def snapshot(self) -> bytes:
         """All that `load_snapshot` needs. The counters are not in it."""
-        return self._book.dump()
+        return b"".join(self.pieces())
+
+    def pieces(self) -> Iterator[bytes]:
+        """The snapshot of this moment, bit by bit: the desk may go on meanwhile."""
+        return self._book.pieces()
 
     def load_snapshot(self, data: bytes) -> None:
         """Become the desk that wrote the snapshot; what was here before is gone.

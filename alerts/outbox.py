@@ -8,9 +8,9 @@ same id; the handset knows that id and shows it once.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import get_args
+from typing import Any, get_args
 
 import msgspec
 
@@ -34,6 +34,7 @@ from alerts.deliveries import (
 )
 from alerts.errors import DeskStateError
 from alerts.model import AlertChange, Ask
+from alerts.pieces import pieces_of
 from alerts.profile import DEFAULT_LANGUAGE, Profiles
 from devices.instants import to_iso
 from devices.reports import Receipt
@@ -77,7 +78,7 @@ class OutboxCounts:
     stray_receipts: int = 0
 
 
-class _Done(msgspec.Struct, array_like=True, gc=False):
+class _Done(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A delivery that needs no sending, as far as its receipts need it."""
 
     delivery: Delivery  # its payload taken out
@@ -230,8 +231,11 @@ class Outbox:
     def _give_up(self, settled: _Done, record: DeliveryRecord) -> None:
         """It was not sent, unless a receipt says that it arrived all the same."""
         if settled.step <= 0:
-            settled.step = _NOT_SENT
+            self._reach(settled, _NOT_SENT)
         self.dead_letters.append(record)
+
+    def _reach(self, known: _Done, step: int) -> None:
+        self._done[known.delivery.id] = _Done(known.delivery, step)
 
     def pending(self, channel: ChannelName | None = None) -> list[Delivery]:
         """What waits or is being sent, most urgent first, then oldest first."""
@@ -258,7 +262,7 @@ class Outbox:
         step = _STEPS.index(receipt.state)
         if step <= known.step:
             return None
-        known.step = step
+        self._reach(known, step)
         self.counts.receipts += 1
         return msgspec.structs.replace(
             record_of(delivery, _STEPS[step], now_us),
@@ -306,14 +310,21 @@ class Outbox:
         if known is None:
             return
         if record.state in _STEPS:
-            known.step = max(known.step, _STEPS.index(record.state))
+            self._reach(known, max(known.step, _STEPS.index(record.state)))
         else:
             self._give_up(known, record)
 
     def snapshot(self) -> bytes:
         """All that `load_snapshot` needs. What is being sent counts as not sent."""
-        contents = _Contents(list(self._pending.values()), list(self._done.values()))
-        return _FORMAT + msgspec.msgpack.encode(contents)
+        return b"".join(self.pieces())
+
+    def pieces(self) -> Iterator[bytes]:
+        """The snapshot of this moment, bit by bit: the outbox may go on meanwhile."""
+        contents: dict[str, list[Any]] = {
+            "pending": list(self._pending.values()),
+            "done": list(self._done.values()),
+        }
+        return pieces_of(_FORMAT, contents)
 
     def load_snapshot(self, data: bytes) -> None:
         """Become the outbox that wrote the snapshot; what was here before is gone.

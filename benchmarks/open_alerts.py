@@ -162,9 +162,9 @@ def run_alerts(sizes: Sequence[int], tell: Callable[[str], None]) -> Result:
         f"a new tier 1 takes {report.ratio:.2f} times as long with {rows[-1].open} alerts open as "
         f"with {rows[0].open}"
     )
-    fields = AlertsRow.__struct_fields__
-    table = [[shown(getattr(row, field)) for field in fields] for row in rows]
-    return Result(report, line, [(fields, table)])
+    fields = AlertsRow.__struct_fields__[1:]
+    table = [[field, *(shown(getattr(row, field)) for row in rows)] for field in fields]
+    return Result(report, line, [(["open", *(str(row.open) for row in rows)], table)])
 
 
 def _measured(size: int, profiles: Profiles) -> AlertsRow:
@@ -216,8 +216,13 @@ def _looks_of_a_second(room: Room) -> list[float]:
 
 def _pieces(desk: Desk) -> Iterator[tuple[float, int]]:
     """What the worker does between two turns of the loop while it writes a checkpoint."""
-    took_s, data = _timed(desk.snapshot)
-    yield took_s, len(data)
+    took_s, pieces = _timed(desk.pieces)
+    yield took_s, 0
+    while True:
+        took_s, piece = _timed(lambda: next(pieces, b""))
+        if not piece:
+            return
+        yield took_s, len(piece)
 
 
 def _timed(do: Callable[[], _Result]) -> tuple[float, _Result]:

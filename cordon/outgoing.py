@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from nats.js import JetStreamContext
 
@@ -144,9 +144,9 @@ class Outgoing:
             self._record(record)
         return record is not None or self.outbox.arrived(delivery_id)
 
-    def snapshot(self) -> bytes:
-        """What is still to be delivered."""
-        return self.outbox.snapshot()
+    def pieces(self) -> Iterator[bytes]:
+        """What is still to be delivered, as bytes, bit by bit."""
+        return self.outbox.pieces()
 
     def load(self, data: bytes) -> None:
         """Go back to a snapshot.

@@ -15,7 +15,7 @@ import structlog
 from alerts.desk import Desk
 from alerts.errors import DeskStateError
 from alerts.model import AlertChange
-from cordon.checkpoint import Checkpoint, Recorded
+from cordon.checkpoint import Checkpoint, Frozen, Recorded
 from cordon.device_care import DeviceCare, Noticed
 from cordon.keep import KeptCaseload
 from cordon.observing import Observer
@@ -199,18 +199,23 @@ class Partition:
 
     def checkpoint(self) -> Checkpoint:
         """The present state, to begin from."""
-        return Checkpoint(
+        return self.freeze().whole()
+
+    def freeze(self) -> Frozen:
+        """The present state, to be made a checkpoint of while the partition goes on."""
+        rest = Checkpoint(
             journal_position=self.position,
             alerts_position=self._outgoing.alerts_position,
             ticked_us=self.ticked_us,
             gateway=self._gateway,
             engine=self.engine.snapshot(),
-            desk=self.desk.snapshot(),
-            outgoing=self._outgoing.snapshot(),
+            desk=b"",
+            outgoing=b"",
             health=self.care.health.snapshot(),
             sequences=self.care.sequences.snapshot(),
             commands=self.care.commands.snapshot(),
         )
+        return Frozen(rest, self.desk.pieces(), self._outgoing.pieces())
 
     # -- batches ----------------------------------------------------------------------------
 

@@ -62,6 +62,9 @@ Its messages are in the journal and in the history."""
 
 CASELOAD_POLL_S = 5.0
 
+REST_AFTER_WRITING = 4
+"""After a checkpoint that took long (very many alerts are open) the next waits so many times as long."""
+
 
 @dataclass(slots=True)
 class WorkerCounts:
@@ -321,17 +324,20 @@ class Worker:
 
     async def _keep_checkpoints(self) -> None:
         await self.caught_up.wait()
+        loop, took_s = asyncio.get_running_loop(), 0.0
         written_for: tuple[int, int] | None = None
         while True:
             end_if_told()
-            await asyncio.sleep(self._checkpoint_s)
+            await asyncio.sleep(max(self._checkpoint_s, REST_AFTER_WRITING * took_s))
             state = (self.partition.position, self.partition.ticked_us)
+            start_s = loop.time()
             if state != written_for and await self._write_checkpoint():
                 written_for = state
+            took_s = loop.time() - start_s
 
     async def _write_checkpoint(self) -> bool:
         """Keep the present state; False when that failed, or it rests on what is not on disk."""
-        checkpoint = self.partition.checkpoint()
+        checkpoint = await self.partition.freeze().in_turns()
         if not await self._outgoing.drained():
             return False
         try:
