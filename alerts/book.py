@@ -12,14 +12,16 @@ devices give no numbers, the content and the time of arrival take their place (`
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator
-from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from alerts.errors import DeskStateError
 from alerts.model import Alert, AlertChange
+from alerts.pieces import pieces_of
+from alerts.ranking import Ranking
 from devices.instants import from_iso, to_iso
 from devices.reports import Event
 
@@ -35,7 +37,7 @@ RECENT_EVENTS = 16
 once more after so many others, under a clock that was set back, raises an alert again."""
 
 
-class Passed(msgspec.Struct, frozen=True, array_like=True):
+class Passed(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """How far one subject has come: its last transition and its newest onset."""
 
     number: int
@@ -50,7 +52,7 @@ class Passed(msgspec.Struct, frozen=True, array_like=True):
         return number <= self.number and onset_us <= self.onset_us
 
 
-class Mark(msgspec.Struct, frozen=True, array_like=True):
+class Mark(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The newest event of one type from one device.
 
     Attributes:
@@ -102,7 +104,7 @@ class Mark(msgspec.Struct, frozen=True, array_like=True):
         )
 
 
-class Entry(msgspec.Struct):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """An open alert and what is known about it beside its last change.
 
     Attributes:
@@ -121,10 +123,10 @@ class Entry(msgspec.Struct):
     repeats: int = 0
     acts_on: int = 0
 
-    def take_in(self, event: Event, received_us: int) -> None:
-        """Let the mark include one more event."""
-        new = mark_of(event.seq, event.time_us, received_us)
-        self.mark = new if self.mark is None else self.mark.with_(new)
+    def with_mark(self, new: Mark, *, repeats: int = 0) -> Entry:
+        """The entry after one more event, which repeats so often what it is about."""
+        mark = new if self.mark is None else self.mark.with_(new)
+        return msgspec.structs.replace(self, mark=mark, repeats=self.repeats + repeats)
 
     def current(self) -> Alert:
         """The alert with what came in since its last change."""
@@ -151,7 +153,6 @@ _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 
 _FORMAT = b"CA2"  # Cordon alerts, layout 2: `_Pages` as MessagePack.
-_encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_Pages)
 
 
@@ -162,8 +163,8 @@ class Book:
         self._entries: dict[str, Entry] = {}
         self._by_subject: dict[str, str] = {}
         self._by_event: dict[str, dict[str, str]] = {}
-        self._shelved: dict[str, None] = {}
-        self._touched: dict[str, None] = {}
+        self.ranking = Ranking()
+        self._touched: OrderedDict[str, None] = OrderedDict()
         self._returned: tuple[dict[str, None], ...] = ({}, {}, {}, {})
         self._passed: dict[str, Passed] = {}
         self._marks: dict[tuple[str, str], Mark] = {}
@@ -196,18 +197,16 @@ class Book:
 
     def take_touched(self, limit: int) -> list[str]:
         """Ids of alerts that changed since this was last asked (after a start: of all), the first."""
-        touched = list(islice(self._touched, limit))
-        for alert_id in touched:
-            del self._touched[alert_id]
-        return touched
+        some = min(limit, len(self._touched))
+        return [self._touched.popitem(last=False)[0] for _ in range(some)]
+
+    def has_touched(self) -> bool:
+        """Whether some changed since they were last asked for."""
+        return bool(self._touched)
 
     def touch_all(self) -> None:
         """Count every open alert as changed."""
-        self._touched = dict.fromkeys(self._entries)
-
-    def shelved(self) -> list[Entry]:
-        """The alerts that lie on the shelf."""
-        return [self._entries[found] for found in self._shelved]
+        self._touched = OrderedDict.fromkeys(self._entries)
 
     def oldest_returned(self, at_least_tier: int) -> Entry | None:
         """The alert of least concern that has returned, not above a tier; the oldest of such."""
@@ -243,10 +242,16 @@ class Book:
             return
         entry = self.of_event(held, event.type)
         if entry is not None and entry.mark is not None:
-            entry.mark = entry.mark.with_(new)
+            self._entries[entry.alert.alert_id] = entry.with_mark(new)
         known = self._marks.get((held, event.type))
         if known is not None:
             self._marks[held, event.type] = known.with_(new)
+
+    def take_in(self, entry: Entry, event: Event, received_us: int, *, repeats: int) -> Entry:
+        """Let an entry know of one more event, which changes nothing by itself."""
+        known = entry.with_mark(mark_of(event.seq, event.time_us, received_us), repeats=repeats)
+        self._entries[entry.alert.alert_id] = known
+        return known
 
     def apply(self, change: AlertChange) -> None:
         """Take in a change, made just now or read back. One that is known changes nothing."""
@@ -257,9 +262,11 @@ class Book:
         if entry is not None and alert.version <= entry.alert.version:
             return
         mark = self._remember(alert, entry)
+        is_closed = change.kind == "resolved"
+        self.ranking.change(None if entry is None else entry.alert, None if is_closed else alert)
         if entry is not None:
             self._take_out(entry.alert)
-        if change.kind == "resolved":
+        if is_closed:
             self._entries.pop(alert.alert_id, None)
         else:
             told_others = entry is not None and change.kind == "escalated"
@@ -318,8 +325,6 @@ class Book:
             self._by_subject[alert.subject] = alert.alert_id
         if alert.state == "returned":
             self._returned[alert.tier - 1][alert.alert_id] = None
-        if alert.shelved_until is not None:
-            self._shelved[alert.alert_id] = None
 
     def _take_out(self, alert: Alert) -> None:
         if not alert.subject:
@@ -330,20 +335,20 @@ class Book:
         elif self._by_subject.get(alert.subject) == alert.alert_id:
             del self._by_subject[alert.subject]
         self._returned[alert.tier - 1].pop(alert.alert_id, None)
-        self._shelved.pop(alert.alert_id, None)
 
-    def dump(self) -> bytes:
-        """The whole book as bytes."""
-        pages = _Pages(
-            entries=list(self._entries.values()),
-            passed=list(self._passed.items()),
-            marks=[(held, kind, mark) for (held, kind), mark in self._marks.items()],
-        )
-        return _FORMAT + _encoder.encode(pages)
+    def pieces(self) -> Iterator[bytes]:
+        """The whole book as it is now, as bytes, bit by bit: it may change meanwhile."""
+        marks = [(held, kind, mark) for (held, kind), mark in self._marks.items()]
+        pages: dict[str, list[Any]] = {
+            "entries": list(self._entries.values()),
+            "passed": list(self._passed.items()),
+            "marks": marks,
+        }
+        return pieces_of(_FORMAT, pages)
 
     @classmethod
     def read(cls, data: bytes) -> Book:
-        """The book that `dump` wrote.
+        """The book that `pieces` wrote.
 
         Raises:
             DeskStateError: Unknown layout or damaged bytes.
@@ -363,6 +368,7 @@ class Book:
         for entry in pages.entries:
             book._entries[entry.alert.alert_id] = entry
             book._put_in(entry.alert)
+            book.ranking.change(None, entry.alert)
             book._touched[entry.alert.alert_id] = None
         return book
 

@@ -54,7 +54,7 @@ BearerOf = Callable[[str], Bearer | None]
 """The device of this id as it is assigned now."""
 
 
-class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+class Delivery(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One thing to be sent to one recipient.
 
     Attributes:
@@ -76,7 +76,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     payload: bytes
 
 
-class DeliveryRecord(msgspec.Struct, frozen=True, kw_only=True):
+class DeliveryRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What became of a delivery: an entry of the alerts stream.
 
     Attributes:

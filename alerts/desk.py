@@ -22,12 +22,12 @@ that people can do.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 import msgspec
 
-from alerts.agenda import Agenda
+from alerts.agenda import Agenda, next_us
 from alerts.book import Book, Entry, device_held
 from alerts.contacts import Contacts
 from alerts.desk_counts import DeskCounts
@@ -44,6 +44,7 @@ from alerts.escalation import Escalation, taken
 from alerts.making import OPEN_LIMIT, Making
 from alerts.model import Alert, AlertChange, subject_of_anomaly, subject_of_health
 from alerts.profile import Profiles
+from alerts.ranking import Ranking
 from alerts.spells import Spell, spell_of_anomaly, spell_of_health
 from alerts.steps import Step, off_the_shelf, seen_by
 from devices.health_changes import HealthChange
@@ -166,7 +167,8 @@ class Desk:
         """Let alerts return whose watch is watched no longer, or what is not going on.
 
         For the start of the service: what vanished from the caseload while it was down gives no
-        transition that would end its episode.
+        transition that would end its episode. An alert whose closing was lost with the service that
+        made it is closed now: what ended it is known and will not be decided again.
 
         Args:
             watches: Keys of all watches of the present plan.
@@ -176,7 +178,9 @@ class Desk:
         """
         present = {*watches, *map(subject_of_anomaly, anomalies), *map(subject_of_health, health)}
         gone = [entry for entry in self._book.of_the_engine() if entry.alert.subject not in present]
-        return [change for entry in gone for change in self._retire(entry, now_us)]
+        done = [entry for entry in self._book if entry.alert.is_done]
+        closed = [self._making.close(entry.current(), now_us) for entry in done]
+        return closed + [change for entry in gone for change in self._retire(entry, now_us)]
 
     def _retire(self, entry: Entry, now_us: int) -> list[AlertChange]:
         fields = {
@@ -264,7 +268,7 @@ class Desk:
                 continue
             if entry.mark.has(event.seq, event.time_us):
                 continue  # a buffered event from before the trouble began
-            entry.take_in(event, now_us)
+            entry = self._book.take_in(entry, event, now_us, repeats=0)
             fields: dict[str, Any] = {"decided_at": to_iso(now_us)}
             changes += self._making.end(entry, fields, now_us)
         return changes
@@ -272,8 +276,7 @@ class Desk:
     def _repeat(self, entry: Entry, event: Event, now_us: int) -> list[AlertChange]:
         """The same event again. Only one that had returned changes: it holds again."""
         self.counts.repeats += 1
-        entry.repeats += 1
-        entry.take_in(event, now_us)
+        entry = self._book.take_in(entry, event, now_us, repeats=1)
         if entry.alert.state == "active":
             return []
         fields = {"state": "active", "decided_at": to_iso(now_us)}
@@ -311,40 +314,38 @@ class Desk:
     def advance(self, now_us: int) -> list[AlertChange]:
         """Time passes: what was shelved until now comes back; who else must be asked, is.
 
-        Not to be called while the past is read again: nobody could have acted then.
+        A limited number at once, so that nothing else waits long: call it again while the desk
+        `is_behind`. Not to be called while the past is read again: nobody could have acted then.
         """
-        due = [
-            entry
-            for entry in self._book.shelved()
-            if from_iso(entry.alert.shelved_until or "") <= now_us
-        ]
-        back = off_the_shelf(now_us)
-        changes = [
-            self._making.change(
-                msgspec.structs.replace(entry.current(), **back), "unshelved", now_us
-            )
-            for entry in due
-        ]
-        return changes + self._escalate(now_us)
-
-    def replan(self) -> None:
-        """The plans have changed: look at every open alert again."""
-        self._book.touch_all()
-
-    def _escalate(self, now_us: int) -> list[AlertChange]:
         changes: list[AlertChange] = []
         self._agenda.note(self._book, self._escalation)
         for alert_id in self._agenda.due(now_us):
             entry = self._book.get(alert_id)
-            if entry is None:
-                continue
-            alert = entry.current()
-            asked = self._escalation.asks(alert, now_us)
-            if asked:
-                alert = msgspec.structs.replace(alert, **taken(alert, asked, now_us))
-                changes.append(self._making.change(alert, "escalated", now_us, asked=asked))
-            self._agenda.plan(alert_id, self._escalation.next_us(alert, now_us))
+            if entry is not None:
+                changes += self._look_at(entry.current(), now_us)
         return changes
+
+    def is_behind(self, now_us: int) -> bool:
+        """Whether something that is due by now has not been looked at yet."""
+        return self._book.has_touched() or self._agenda.has_due(now_us)
+
+    def _look_at(self, alert: Alert, now_us: int) -> list[AlertChange]:
+        """What is due for one alert."""
+        changes: list[AlertChange] = []
+        if alert.shelved_until is not None and from_iso(alert.shelved_until) <= now_us:
+            back = msgspec.structs.replace(alert, **off_the_shelf(now_us))
+            changes.append(self._making.change(back, "unshelved", now_us))
+            alert = changes[-1].data
+        asked = self._escalation.asks(alert, now_us)
+        if asked:
+            alert = msgspec.structs.replace(alert, **taken(alert, asked, now_us))
+            changes.append(self._making.change(alert, "escalated", now_us, asked=asked))
+        self._agenda.plan(alert, next_us(alert, self._escalation, now_us))
+        return changes
+
+    def replan(self) -> None:
+        """The plans have changed: look at every open alert again."""
+        self._book.touch_all()
 
     # What is kept
 
@@ -353,14 +354,43 @@ class Desk:
         for change in changes:
             self._book.apply(change)
 
+    @property
+    def open_count(self) -> int:
+        """How many alerts are open."""
+        return len(self._book)
+
+    def find(self, alert_id: str) -> Alert | None:
+        """The open alert of this id."""
+        entry = self._book.get(alert_id)
+        return None if entry is None else entry.alert
+
+    def each_open(self) -> Iterator[Alert]:
+        """All alerts not closed yet, in no particular order."""
+        return (entry.alert for entry in self._book)
+
+    def most_urgent(self, limit: int, offset: int = 0) -> list[Alert]:
+        """The open alerts that people should look at first: see `alerts.ranking`."""
+        found = map(self._book.get, self.ranking.first(limit, offset))
+        return [entry.alert for entry in found if entry is not None]
+
+    @property
+    def ranking(self) -> Ranking:
+        """How many are open, and in which order."""
+        return self._book.ranking
+
     def open_alerts(self) -> list[Alert]:
         """All alerts not closed yet, worst first, then oldest first."""
-        alerts = [entry.alert for entry in self._book]
-        return sorted(alerts, key=lambda alert: (alert.tier, alert.raised_at, alert.alert_id))
+        return sorted(
+            self.each_open(), key=lambda alert: (alert.tier, alert.raised_at, alert.alert_id)
+        )
 
     def snapshot(self) -> bytes:
         """All that `load_snapshot` needs. The counters are not in it."""
-        return self._book.dump()
+        return b"".join(self.pieces())
+
+    def pieces(self) -> Iterator[bytes]:
+        """The snapshot of this moment, bit by bit: the desk may go on meanwhile."""
+        return self._book.pieces()
 
     def load_snapshot(self, data: bytes) -> None:
         """Become the desk that wrote the snapshot; what was here before is gone.

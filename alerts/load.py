@@ -8,7 +8,6 @@ definitions, their limits and the sources of these.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable
 
 import msgspec
 
@@ -26,7 +25,8 @@ from alerts.load_parts import (
     source_of,
     top_sources,
 )
-from alerts.model import Alert, AlertChange
+from alerts.model import AlertChange
+from alerts.ranking import Ranking
 from devices.instants import MICROSECONDS, from_iso, to_iso
 
 DAY_US = 86_400 * MICROSECONDS
@@ -99,8 +99,8 @@ class Load:
         self._flood.pass_to(now_us, operators)
         return self._flood.since_us
 
-    def figures(self, now_us: int, open_alerts: Iterable[Alert], operators: int) -> LoadFigures:
-        """All figures at an instant."""
+    def figures(self, now_us: int, ranking: Ranking, operators: int) -> LoadFigures:
+        """All figures at an instant; the ranking is that of the open alerts."""
         operators = max(1, operators)
         flood_us = self.flood_since_us(now_us, operators)
         while self._raised and self._raised[0][0] <= now_us - DAY_US:
@@ -116,7 +116,7 @@ class Load:
             flood_since=None if flood_us is None else to_iso(flood_us),
             flood_share=min(1.0, self._flood.lasted_us(now_us) / covered_us),
             chattering=self._chattering(),
-            stale=sum(from_iso(a.raised_at) < now_us - STALE_US for a in open_alerts),
+            stale=ranking.raised_before(to_iso(now_us - STALE_US)),
             by_tier=shares_by_tier(Counter(tier for _, tier, _ in self._raised)),
             top_sources=top_sources(Counter(source for _, _, source in self._raised)),
             to_acknowledge=self._responses.acknowledge.spread(),

@@ -53,7 +53,7 @@ SYSTEM = "system"
 """The actor of everything no person did."""
 
 
-class Ask(msgspec.Struct, frozen=True):
+class Ask(msgspec.Struct, frozen=True, gc=False):
     """Somebody is asked to act, as nobody has in time.
 
     Attributes:
@@ -76,8 +76,10 @@ class Ask(msgspec.Struct, frozen=True):
         return f"{self.step} {self.since}"
 
 
-class Alert(msgspec.Struct, frozen=True, kw_only=True):
+class Alert(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An alert as it stands after a change. Instants are ISO 8601 in UTC.
+
+    It can be part of no cycle, so the garbage collector need not look at very many of them.
 
     Every field is always written, as null where it does not apply, so that receivers meet one
     shape only.
@@ -257,7 +259,7 @@ def subject_of_health(key: str) -> str:
     return f"health:{key}"
 
 
-class AlertChange(msgspec.Struct, frozen=True, kw_only=True):
+class AlertChange(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One change, as a CloudEvents 1.0 structured-mode JSON message.
 
     `id` is ``<alert id>/<version>``: the same change sent twice has the same id.

@@ -7,10 +7,10 @@ same id; the handset knows that id and shows it once.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import get_args
+from typing import Any, get_args
 
 import msgspec
 
@@ -36,6 +36,7 @@ from alerts.deliveries import (
 from alerts.errors import DeskStateError
 from alerts.incidents import UPDATES, incident_of, takes_incidents
 from alerts.model import AlertChange, Ask
+from alerts.pieces import pieces_of
 from alerts.profile import DEFAULT_LANGUAGE, Profiles
 from devices.instants import to_iso
 from devices.reports import Receipt
@@ -79,7 +80,7 @@ class OutboxCounts:
     stray_receipts: int = 0
 
 
-class _Done(msgspec.Struct, array_like=True):
+class _Done(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A delivery that needs no sending, as far as its receipts need it."""
 
     delivery: Delivery  # its payload taken out
@@ -94,7 +95,8 @@ class _Contents(msgspec.Struct):
 _FORMAT = b"CO1"  # Cordon outbox, layout 1: `_Contents` as MessagePack.
 _decoder = msgspec.msgpack.Decoder(_Contents)
 
-_Tiers = tuple[dict[str, None], dict[str, None], dict[str, None], dict[str, None]]
+_Queue = OrderedDict[str, None]
+_Tiers = tuple[_Queue, _Queue, _Queue, _Queue]
 
 
 class Outbox:
@@ -127,7 +129,7 @@ class Outbox:
         self._pending: dict[str, Delivery] = {}
         self._by_tier: dict[ChannelName, _Tiers] = {name: _tiers() for name in CHANNELS}
         self._ready: dict[ChannelName, _Tiers] = {name: _tiers() for name in CHANNELS}
-        self._done: dict[str, _Done] = {}
+        self._done: OrderedDict[str, _Done] = OrderedDict()
 
     # What has to be sent
 
@@ -216,8 +218,8 @@ class Outbox:
         Return it with `finish` or `put_back`.
         """
         for tier in self._ready[channel]:
-            for found in tier:
-                del tier[found]
+            if tier:
+                found, _ = tier.popitem(last=False)
                 return self._pending[found]
         return None
 
@@ -247,8 +249,11 @@ class Outbox:
     def _give_up(self, settled: _Done, record: DeliveryRecord) -> None:
         """It was not sent, unless a receipt says that it arrived all the same."""
         if settled.step <= 0:
-            settled.step = _NOT_SENT
+            self._reach(settled, _NOT_SENT)
         self.dead_letters.append(record)
+
+    def _reach(self, known: _Done, step: int) -> None:
+        self._done[known.delivery.id] = _Done(known.delivery, step)
 
     def pending(self, channel: ChannelName | None = None) -> list[Delivery]:
         """What waits or is being sent, most urgent first, then oldest first."""
@@ -275,7 +280,7 @@ class Outbox:
         step = _STEPS.index(receipt.state)
         if step <= known.step:
             return None
-        known.step = step
+        self._reach(known, step)
         self.counts.receipts += 1
         return msgspec.structs.replace(
             record_of(delivery, _STEPS[step], now_us),
@@ -301,13 +306,21 @@ class Outbox:
 
     # What is kept
 
-    def restore(self, entries: Iterable[Entry], *, now_us: int) -> None:
-        """Take in entries of the alerts stream, in order; those known change nothing."""
+    def restore(self, entries: Iterable[Entry], *, now_us: int) -> list[DeliveryRecord]:
+        """Take in entries of the alerts stream, in order; those known change nothing.
+
+        Returns:
+            Records of `take` that the stream lacks: the service ended before it wrote them.
+        """
+        made: dict[str, DeliveryRecord] = {}
         for entry in entries:
             if isinstance(entry, AlertChange):
-                self.take(entry, now_us=now_us)
+                records = self.take(entry, now_us=now_us)
+                made |= {record.delivery_id: record for record in records}
             else:
+                made.pop(entry.delivery_id, None)
                 self._recall(entry)
+        return list(made.values())
 
     def _recall(self, record: DeliveryRecord) -> None:
         delivery = self._pending.get(record.delivery_id)
@@ -315,14 +328,21 @@ class Outbox:
         if known is None:
             return
         if record.state in _STEPS:
-            known.step = max(known.step, _STEPS.index(record.state))
+            self._reach(known, max(known.step, _STEPS.index(record.state)))
         else:
             self._give_up(known, record)
 
     def snapshot(self) -> bytes:
         """All that `load_snapshot` needs. What is being sent counts as not sent."""
-        contents = _Contents(list(self._pending.values()), list(self._done.values()))
-        return _FORMAT + msgspec.msgpack.encode(contents)
+        return b"".join(self.pieces())
+
+    def pieces(self) -> Iterator[bytes]:
+        """The snapshot of this moment, bit by bit: the outbox may go on meanwhile."""
+        contents: dict[str, list[Any]] = {
+            "pending": list(self._pending.values()),
+            "done": list(self._done.values()),
+        }
+        return pieces_of(_FORMAT, contents)
 
     def load_snapshot(self, data: bytes) -> None:
         """Become the outbox that wrote the snapshot; what was here before is gone.
@@ -341,7 +361,7 @@ class Outbox:
         self._clear()
         for delivery in contents.pending:
             self._add(delivery, 0)
-        self._done = {done.delivery.id: done for done in contents.done}
+        self._done = OrderedDict((done.delivery.id, done) for done in contents.done)
 
     def _settle(self, delivery: Delivery) -> _Done:
         self._pending.pop(delivery.id, None)
@@ -352,12 +372,12 @@ class Outbox:
             done = _Done(msgspec.structs.replace(delivery, payload=b""), 0)
             self._done[delivery.id] = done
             while len(self._done) > REMEMBERED_LIMIT:
-                del self._done[next(iter(self._done))]
+                self._done.popitem(last=False)
         return done
 
 
 def _tiers() -> _Tiers:
-    return ({}, {}, {}, {})
+    return OrderedDict(), OrderedDict(), OrderedDict(), OrderedDict()
 
 
 def _refusal(change: AlertChange, device: str, now_us: int) -> DeliveryRecord:

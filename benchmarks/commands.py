@@ -310,6 +310,30 @@ def faults(*, quick: bool, only: tuple[str, ...], page: Path | None, as_json: bo
 
 @bench.command()
 @click.option(
+    "--open",
+    "sizes",
+    type=click.IntRange(1, 200_000),
+    multiple=True,
+    default=(100, 10_000, 100_000),
+    show_default=True,
+    help="Open alerts; may be repeated.",
+)
+@_JSON
+def alerts(sizes: tuple[int, ...], *, as_json: bool) -> None:
+    """What many open alerts cost: a new one of tier 1, a look at what is due, a checkpoint.
+
+    Desk, plans, outbox and records, without servers; everything that could have been asked in the
+    last hour is due at once. Times are of the processor, on one core.
+    """
+    from benchmarks.open_alerts import run_alerts  # noqa: PLC0415 - only when asked for
+
+    with _telling() as tell:
+        result = run_alerts(sizes, tell)
+    _print_result(result, as_json=as_json)
+
+
+@bench.command()
+@click.option(
     "--rows",
     type=click.IntRange(1_000, 1_000_000),
     default=20_000,

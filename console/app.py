@@ -37,7 +37,14 @@ from console.gate import (
 from console.hub import Hub
 from console.notices import SIGN_IN_TEXT, notice_page
 from console.problems import exception_handlers
-from console.views import Health, Picture, RefusalView, SessionView, UnassignedView
+from console.views import (
+    ALERTS_SHOWN,
+    Health,
+    Picture,
+    RefusalView,
+    SessionView,
+    UnassignedView,
+)
 
 log = structlog.get_logger("console")
 
@@ -175,9 +182,17 @@ def picture(request: AppRequest) -> Picture:
 
 
 @get("/api/v1/alerts", sync_to_thread=False)
-def alerts(request: AppRequest) -> list[Alert]:
-    """The alerts that are not resolved."""
-    return console_of(request).backend.picture().alerts
+def alerts(
+    request: AppRequest,
+    limit: Annotated[int, QueryParameter(ge=1, le=ALERTS_SHOWN)] = ALERTS_SHOWN,
+    offset: Annotated[int, QueryParameter(ge=0)] = 0,
+) -> list[Alert]:
+    """The alerts that are not resolved, page by page, in the order in which to look at them.
+
+    What nobody has in hand first, the worst tier first within that, then the oldest. The order
+    moves while alerts change: whoever reads page after page may meet one twice or miss one.
+    """
+    return console_of(request).backend.open_alerts(limit, offset)
 
 
 @post("/api/v1/deliveries/{delivery_id:str}/receipt", status_code=204)

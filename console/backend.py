@@ -24,7 +24,15 @@ class Backend(Protocol):
     """
 
     def picture(self) -> Picture:
-        """Everything as it is now: all devices, watches, zones and the alerts not resolved."""
+        """Everything as it is now: all devices, watches, zones, and the most urgent alerts."""
+        ...
+
+    def open_alerts(self, limit: int, offset: int) -> list[Alert]:
+        """Some of the alerts not resolved, in the order in which people should look at them."""
+        ...
+
+    def open_alert(self, alert_id: str) -> Alert | None:
+        """One that is not resolved; None when there is none with this id."""
         ...
 
     async def act(self, alert_id: str, step: Step, version: int, operator: str) -> Alert:

@@ -40,8 +40,7 @@ def exception_handlers(backend: Backend) -> ExceptionHandlersMap:
     """What the application does with each kind of exception."""
 
     def conflict(_request: AnyRequest, error: VersionConflict) -> Response[Problem]:
-        open_alerts = backend.picture().alerts
-        now = next((alert for alert in open_alerts if alert.alert_id == error.alert_id), None)
+        now = backend.open_alert(error.alert_id)
         problem = Problem(
             error=f"The alert has changed since you saw it: {newest_change(error, now)}.",
             what_to_do="Look at it as it stands now, then decide again.",

@@ -14,7 +14,15 @@ from alerts.model import Alert, AlertChange
 from alerts.protection import Protection, protections
 from alerts.steps import Step
 from console.backend import NotAvailableError
-from console.views import Health, PartView, Picture, RefusalView, ServiceView, UnassignedView
+from console.views import (
+    ALERTS_SHOWN,
+    Health,
+    PartView,
+    Picture,
+    RefusalView,
+    ServiceView,
+    UnassignedView,
+)
 from cordon.parts import Parts
 from cordon.picture import Heard, device_views, watch_views, zone_views
 from devices.instants import Clock, to_iso
@@ -63,9 +71,17 @@ class ServiceBackend:
             devices=device_views(engine.tracks, tracks, bearers, people, self._heard, health),
             watches=watch_views(engine.watches, keys, watches, conditions),
             zones=zone_views(engine.watches, keys, watches, conditions),
-            alerts=[alert for alert in partition.desk.open_alerts() if not alert.synthetic],
+            alerts=partition.desk.most_urgent(ALERTS_SHOWN),
             service=self.service(),
         )
+
+    def open_alerts(self, limit: int, offset: int) -> list[Alert]:
+        """Some of the alerts not resolved, in the order in which people should look at them."""
+        return self._parts.worker.partition.desk.most_urgent(limit, offset)
+
+    def open_alert(self, alert_id: str) -> Alert | None:
+        """One that is not resolved."""
+        return self._parts.worker.partition.desk.find(alert_id)
 
     async def act(self, alert_id: str, step: Step, version: int, operator: str) -> Alert:
         """Take a step on an alert; returns when that is on disk."""
@@ -125,7 +141,7 @@ class ServiceBackend:
         found = protections(
             partition.compiled,
             partition.care.health.devices,
-            partition.desk.open_alerts(),
+            partition.desk.each_open(),
             self._parts.policy.profiles,
             self._clock(),
             service_works=self.health().ready,
@@ -134,10 +150,9 @@ class ServiceBackend:
 
     def load(self) -> LoadFigures:
         """How heavy the alerts are on those who work with them."""
-        desk = self._parts.worker.partition.desk
-        open_alerts = [alert for alert in desk.open_alerts() if not alert.synthetic]
+        ranking = self._parts.worker.partition.desk.ranking
         burden = self._parts.outgoing.burden
-        return burden.figures(self._clock(), open_alerts, len(self._parts.hub))
+        return burden.figures(self._clock(), ranking, len(self._parts.hub))
 
     def dead_letters(self) -> list[DeliveryRecord]:
         """Deliveries given up of late, newest first."""
@@ -259,6 +274,7 @@ class ServiceBackend:
             },
             build=self._build,
             flood_since=self._flood(),
+            alerts_open=worker.partition.desk.ranking.by_tier(),
             probe=self._probe(),
         )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import msgspec
@@ -39,6 +41,39 @@ class Checkpoint(msgspec.Struct, frozen=True):
     sequences: bytes = b""
     commands: bytes = b""
     door: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """The state at one instant, of which what can be very much is not bytes yet.
+
+    Attributes:
+        rest: The checkpoint without it.
+        desk, outgoing: The bytes of it, piece by piece.
+    """
+
+    rest: Checkpoint
+    desk: Iterator[bytes]
+    outgoing: Iterator[bytes]
+
+    def whole(self) -> Checkpoint:
+        """The checkpoint, made at once."""
+        return self._with(b"".join(self.desk), b"".join(self.outgoing))
+
+    async def in_turns(self) -> Checkpoint:
+        """The checkpoint; between two pieces everybody else has a turn."""
+        return self._with(await _in_turns(self.desk), await _in_turns(self.outgoing))
+
+    def _with(self, desk: bytes, outgoing: bytes) -> Checkpoint:
+        return msgspec.structs.replace(self.rest, desk=desk, outgoing=outgoing)
+
+
+async def _in_turns(pieces: Iterator[bytes]) -> bytes:
+    found: list[bytes] = []
+    for piece in pieces:
+        found.append(piece)
+        await asyncio.sleep(0)
+    return b"".join(found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,7 +125,7 @@ class _PartsCollector(Collector):
         )
         yield _gauge("watches", "Watches in force", len(worker.partition.compiled.watches))
         yield _gauge(
-            "alerts_open", "Alerts that are not resolved", len(worker.partition.desk.open_alerts())
+            "alerts_open", "Alerts that are not resolved", worker.partition.desk.open_count
         )
         yield _gauge(
             "append_waiting", "Alert records not on disk yet", parts.outgoing.alerts.waiting
@@ -173,8 +173,8 @@ def _of_sealer(sealer: Sealer) -> Iterator[Metric]:
 
 def _load(parts: Parts) -> Iterator[Metric]:
     """After EEMUA 191 and ISA-18.2; see `alerts.load`."""
-    open_alerts = parts.worker.partition.desk.open_alerts()
-    figures = parts.outgoing.burden.figures(wall_clock_us(), open_alerts, len(parts.hub))
+    ranking = parts.worker.partition.desk.ranking
+    figures = parts.outgoing.burden.figures(wall_clock_us(), ranking, len(parts.hub))
     yield _gauge("load_raised_10_min", "Alerts in ten minutes", figures.raised_10_min)
     per_operator = figures.per_operator_10_min
     yield _gauge("load_per_operator_10_min", "The same for each open console", per_operator)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from nats.js import JetStreamContext
 
@@ -144,9 +144,9 @@ class Outgoing:
             self._record(record)
         return record is not None or self.outbox.arrived(delivery_id)
 
-    def snapshot(self) -> bytes:
-        """What is still to be delivered."""
-        return self.outbox.snapshot()
+    def pieces(self) -> Iterator[bytes]:
+        """What is still to be delivered, as bytes, bit by bit."""
+        return self.outbox.pieces()
 
     def load(self, data: bytes) -> None:
         """Go back to a snapshot.
@@ -158,8 +158,9 @@ class Outgoing:
 
     def recall(self, recorded: Recorded) -> None:
         """Take in what was recorded after the snapshot, and send what had not been sent."""
-        self.outbox.restore(recorded.entries, now_us=self._clock())
         self.alerts.last_position = recorded.position
+        for record in self.outbox.restore(recorded.entries, now_us=self._clock()):
+            self._record(record)
         self.dispatcher.submit(())
 
     async def drained(self) -> bool:

@@ -15,7 +15,7 @@ import structlog
 from alerts.desk import Desk
 from alerts.errors import DeskStateError
 from alerts.model import AlertChange
-from cordon.checkpoint import Checkpoint, Recorded
+from cordon.checkpoint import Checkpoint, Frozen, Recorded
 from cordon.device_care import DeviceCare, Noticed
 from cordon.keep import KeptCaseload
 from cordon.observing import Observer
@@ -199,19 +199,24 @@ class Partition:
 
     def checkpoint(self) -> Checkpoint:
         """The present state, to begin from."""
-        return Checkpoint(
+        return self.freeze().whole()
+
+    def freeze(self) -> Frozen:
+        """The present state, to be made a checkpoint of while the partition goes on."""
+        rest = Checkpoint(
             journal_position=self.position,
             alerts_position=self._outgoing.alerts_position,
             ticked_us=self.ticked_us,
             gateway=self._gateway,
             engine=self.engine.snapshot(),
-            desk=self.desk.snapshot(),
-            outgoing=self._outgoing.snapshot(),
+            desk=b"",
+            outgoing=b"",
             health=self.care.health.snapshot(),
             door=self.care.door.snapshot(),
             sequences=self.care.sequences.snapshot(),
             commands=self.care.commands.snapshot(),
         )
+        return Frozen(rest, self.desk.pieces(), self._outgoing.pieces())
 
     # -- batches ----------------------------------------------------------------------------
 
@@ -346,6 +351,13 @@ class Partition:
             if self._live:  # nobody could act on what is only read again
                 self._outgoing.changed(self.desk.advance(tick_us))
             self.ticked_us = tick_us
+
+    def look_further(self) -> bool:
+        """Ask of some more alerts for which it is time by the last tick. Whether there were any."""
+        if not self._live or not self.desk.is_behind(self.ticked_us):
+            return False
+        self._outgoing.changed(self.desk.advance(self.ticked_us))
+        return True
 
     def put_in_force(self, kept: KeptCaseload, now_us: int) -> None:
         """Go over to another version of the caseload.

@@ -69,6 +69,9 @@ Its messages are in the journal and in the history."""
 
 CASELOAD_POLL_S = 5.0
 
+REST_AFTER_WRITING = 4
+"""After a checkpoint that took long (very many alerts are open) the next waits so many times as long."""
+
 
 @dataclass(slots=True)
 class WorkerCounts:
@@ -372,23 +375,31 @@ class Worker:
 
     async def _keep_ticking(self) -> None:
         await self.caught_up.wait()
+        loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(self._tick_s)
             self.partition.tick_until(self._clock() - TICK_LAG_US)
+            # However many alerts are due, what arrives meanwhile is taken in between two looks.
+            end_s = loop.time() + self._tick_s
+            while loop.time() < end_s and self.partition.look_further():  # noqa: ASYNC110 - a turn, not a wait
+                await asyncio.sleep(0)
 
     async def _keep_checkpoints(self) -> None:
         await self.caught_up.wait()
+        loop, took_s = asyncio.get_running_loop(), 0.0
         written_for: tuple[int, int] | None = None
         while True:
             end_if_told()
-            await asyncio.sleep(self._checkpoint_s)
+            await asyncio.sleep(max(self._checkpoint_s, REST_AFTER_WRITING * took_s))
             state = (self.partition.position, self.partition.ticked_us)
+            start_s = loop.time()
             if state != written_for and await self._write_checkpoint():
                 written_for = state
+            took_s = loop.time() - start_s
 
     async def _write_checkpoint(self) -> bool:
         """Keep the present state; False when that failed, or it rests on what is not on disk."""
-        checkpoint = self.partition.checkpoint()
+        checkpoint = await self.partition.freeze().in_turns()
         if not await self._outgoing.drained():
             return False
         try:

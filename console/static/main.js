@@ -11,7 +11,7 @@ import { startQueue, step } from "./queue.js";
 import { startRefusals } from "./refusals.js";
 import { startSound } from "./sound.js";
 import {
-  applyAlert, applyPicture, applyPositions, applyService, beginPicture, changed, closable,
+  alertsRunOut, applyAlert, applyPicture, applyPositions, applyService, beginPicture, changed, closable,
   isNew, select, setFeed, state,
 } from "./state.js";
 import { startStatus } from "./status.js";
@@ -125,7 +125,10 @@ const handlers = {
   plan: refresh,
   resync: refresh,
   positions: applyPositions,
-  service: (data) => applyService(data.service),
+  service(data) {
+    applyService(data.service);
+    if (alertsRunOut()) refresh();
+  },
 };
 
 async function start() {

@@ -4,6 +4,9 @@ const STALE_INTERVALS = 3; // without a fix for this many of its intervals, a de
 const STALE_MIN_S = 15; // but never sooner than this
 const CLOSED_KEPT = 200; // resolved alerts remembered, so that an older change does not revive them
 
+const ALERTS_KEPT = 1000; // beyond it the less urgent half is let go of; the server has them
+const ALERTS_FEW = 250; // with fewer than this here and more at the server, the picture is fetched anew
+
 export const state = {
   devices: new Map(), // by device id
   watches: new Map(), // by watch key
@@ -60,10 +63,25 @@ export function applyAlert(alert) {
     if (state.selected?.alert === alert.alert_id) select(null);
   } else {
     state.alerts.set(alert.alert_id, alert);
+    if (state.alerts.size > ALERTS_KEPT) letGo();
   }
   changed("alerts");
   return true;
 }
+
+function letGo() {
+  const { fresh, inHand, shelf } = lanes();
+  for (const { alert_id: id } of [...fresh, ...inHand, ...shelf].slice(ALERTS_KEPT / 2)) {
+    if (state.selected?.alert !== id) state.alerts.delete(id);
+  }
+}
+
+const openAlerts = () => (state.service?.alerts_open ?? []).reduce((sum, count) => sum + count, 0);
+
+// Open alerts that this page does not have: it has the most urgent.
+export const alertsElsewhere = () => Math.max(0, openAlerts() - state.alerts.size);
+
+export const alertsRunOut = () => state.alerts.size < ALERTS_FEW && openAlerts() > ALERTS_FEW;
 
 export function beginPicture() {
   touched.clear();

@@ -14,10 +14,12 @@ from alerts.errors import NoSuchAlert, VersionConflict
 from alerts.load import Load, LoadFigures
 from alerts.model import Alert
 from alerts.protection import Protection
+from alerts.ranking import Ranking
 from alerts.steps import Step
 from console.access import Access, Operator, sha256_hex
 from console.hub import Hub
 from console.views import (
+    ALERTS_SHOWN,
     DeviceView,
     Health,
     PartView,
@@ -196,9 +198,21 @@ class FakeBackend:
             devices=self.devices,
             watches=self.watches,
             zones=self.zones,
-            alerts=list(self.alerts.values()),
-            service=self.service,
+            alerts=self.open_alerts(ALERTS_SHOWN, 0),
+            service=msgspec.structs.replace(self.service, alerts_open=self.ranking().by_tier()),
         )
+
+    def ranking(self) -> Ranking:
+        found = Ranking()
+        for one in self.alerts.values():
+            found.change(None, one)
+        return found
+
+    def open_alert(self, alert_id: str) -> Alert | None:
+        return self.alerts.get(alert_id)
+
+    def open_alerts(self, limit: int, offset: int) -> list[Alert]:
+        return [self.alerts[found] for found in self.ranking().first(limit, offset)]
 
     def _changed(self, alert_id: str, version: int) -> Alert:
         found = self.alerts.get(alert_id)
@@ -234,7 +248,7 @@ class FakeBackend:
 
     def load(self) -> LoadFigures:
         burden = Load(NOW_US)
-        return burden.figures(self.time(), self.alerts.values(), 1)
+        return burden.figures(self.time(), self.ranking(), 1)
 
     def dead_letters(self) -> list[DeliveryRecord]:
         return self.letters

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -67,8 +67,8 @@ class Recorder:
 
     def recall(self, recorded: object) -> None: ...
 
-    def snapshot(self) -> bytes:
-        return b""
+    def pieces(self) -> Iterator[bytes]:
+        return iter((b"",))
 
     def load(self, data: bytes) -> None: ...
 

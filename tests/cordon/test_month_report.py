@@ -18,6 +18,7 @@ from alerts.deliveries import DeliveryRecord, DeliveryState, encode_entry
 from alerts.load import Load
 from alerts.model import Alert, AlertChange, Outcome
 from alerts.month import Month, MonthFigures
+from alerts.ranking import Ranking
 from alerts.steps import Acknowledge, Dispatch, Resolve
 from cordon.cli import cordon
 from devices.instants import from_datetime, to_datetime, to_iso
@@ -152,7 +153,7 @@ async def test_live_and_from_history_the_figures_are_the_same(
     stretch = simulated(seed)
     await kept(database.dsn, stretch)
     end_us = START_US + SPAN_US
-    live = stretch.load.figures(end_us, stretch.desk.open_alerts(), OPERATORS)
+    live = stretch.load.figures(end_us, stretch.desk.ranking, OPERATORS)
     month = Month(START_US, end_us, OPERATORS, lambda at: to_datetime(at).date().isoformat())
     async with await psycopg.AsyncConnection.connect(database.dsn, autocommit=True) as connection:
         await history.take_in(connection, month, START_US, end_us)
@@ -202,7 +203,7 @@ async def test_the_command_prints_json_and_writes_a_page(
     result = await asyncio.to_thread(run, database.dsn, *words, "--json")
     assert result.exit_code == 0, result.output
     figures = msgspec.json.decode(result.stdout, type=MonthFigures)
-    assert figures.raised == stretch.load.figures(START_US + SPAN_US, [], 2).raised_day
+    assert figures.raised == stretch.load.figures(START_US + SPAN_US, Ranking(), 2).raised_day
     assert figures.since == "2026-09-30T22:00:00.000000Z"
     assert [day.date for day in figures.days][:: len(figures.days) - 1] == [
         "2026-10-01",
