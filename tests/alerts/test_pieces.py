@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -16,7 +18,11 @@ SIZES = (0, 1, AT_ONCE - 1, AT_ONCE, AT_ONCE + 1, 3 * AT_ONCE)
 
 @pytest.mark.parametrize("size", SIZES)
 def test_it_is_one_map_of_arrays(size: int) -> None:
-    pages = {"some": list(range(size)), "none": [], "texts": [f"é{n}" for n in range(size)]}
+    pages: dict[str, list[Any]] = {
+        "some": list(range(size)),
+        "none": [],
+        "texts": [f"é{n}" for n in range(size)],
+    }
     pieces = list(pieces_of(b"HEAD", pages))
     assert b"".join(pieces)[:4] == b"HEAD"
     assert msgspec.msgpack.decode(b"".join(pieces)[4:]) == pages

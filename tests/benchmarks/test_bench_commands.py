@@ -153,7 +153,7 @@ def test_fit_says_which_file_is_missing(tmp_path: Path) -> None:
 
 def test_alerts_prints_one_column_for_each_number_of_open_alerts() -> None:
     sizes = ("--open", "10", "--open", "60")
-    report = json.loads(run("bench", "alerts", *sizes, "--json").stdout)
+    report = msgspec.json.decode(run("bench", "alerts", *sizes, "--json").stdout)
     assert [row["open"] for row in report["rows"]] == [10, 60]
     assert all(row["asked"] > row["open"] for row in report["rows"])
     assert report["ratio"] > 0
