@@ -42,6 +42,7 @@ from console.views import (
     Health,
     Picture,
     RefusalView,
+    ServiceView,
     SessionView,
     UnassignedView,
 )
@@ -92,6 +93,7 @@ def create_app(
             confirm,
             dead_letters,
             load,
+            status,
             protection,
             refusals,
             unassigned,
@@ -209,6 +211,12 @@ def protection(request: AppRequest) -> list[Protection]:
     Beyond `valid_until` an answer says nothing: ask again.
     """
     return console_of(request).backend.protections()
+
+
+@get("/api/v1/status", sync_to_thread=False)
+def status(request: AppRequest) -> ServiceView:
+    """How the service is: each part, and what is degraded since when."""
+    return console_of(request).backend.service()
 
 
 @get("/api/v1/load", sync_to_thread=False)

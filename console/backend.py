@@ -10,7 +10,7 @@ from alerts.load import LoadFigures
 from alerts.model import Alert
 from alerts.protection import Protection
 from alerts.steps import Step
-from console.views import Health, Picture, RefusalView, UnassignedView
+from console.views import Health, Picture, RefusalView, ServiceView, UnassignedView
 
 
 class NotAvailableError(Exception):
@@ -56,6 +56,10 @@ class Backend(Protocol):
 
     def protections(self) -> list[Protection]:
         """How well each protected person is protected now."""
+        ...
+
+    def service(self) -> ServiceView:
+        """How the service itself is."""
         ...
 
     def load(self) -> LoadFigures:

@@ -7,6 +7,7 @@ import asyncio
 import msgspec
 
 from alerts.conduct import Pattern
+from alerts.degraded import Degraded
 from alerts.deliveries import DeliveryRecord
 from alerts.desk import Desk
 from alerts.load import LoadFigures
@@ -16,6 +17,7 @@ from alerts.steps import Step
 from console.backend import NotAvailableError
 from console.views import (
     ALERTS_SHOWN,
+    DegradedView,
     Health,
     PartView,
     Picture,
@@ -25,6 +27,8 @@ from console.views import (
 )
 from cordon.parts import Parts
 from cordon.picture import Heard, device_views, watch_views, zone_views
+from cordon.sections import Alerts
+from cordon.trouble_watch import TroubleWatch, watch_of
 from devices.instants import Clock, to_iso
 from devices.synthetic import is_synthetic
 from evidence.reader import HistoryUnavailableError
@@ -57,6 +61,28 @@ class ServiceBackend:
         self._clock = clock
         self._build = build
         self._basemap = basemap
+        self._degraded = Degraded()
+
+    def watch(self, settings: Alerts) -> TroubleWatch:
+        """Keeps up what is degraded, and tells those who mend it."""
+        contacts = self._parts.policy.contacts
+        return watch_of(self._degraded, self._troubles, contacts, settings, self._clock)
+
+    def _troubles(self) -> dict[str, str]:
+        """By name, what is wrong with the service now."""
+        parts = {
+            "broker": self._broker(),
+            "database": self._database(),
+            "engine": self._engine(),
+            "fleet": self._fleet(),
+        }
+        kept_out = self._parts.identity.devices_open  # known from the start, and no trouble
+        return {
+            name: part.detail
+            for name, part in parts.items()
+            if part.state == "down"
+            or (part.state == "degraded" and not (name == "broker" and kept_out))
+        }
 
     def picture(self) -> Picture:
         """Everything as it is now."""
@@ -274,6 +300,11 @@ class ServiceBackend:
             },
             build=self._build,
             flood_since=self._flood(),
+            fleet=self._fleet(),
+            degraded=tuple(
+                DegradedView(name=one.name, detail=one.detail, since=to_iso(one.since_us))
+                for one in self._degraded.going_on
+            ),
             alerts_open=worker.partition.desk.ranking.by_tier(),
             probe=self._probe(),
         )
@@ -308,9 +339,18 @@ class ServiceBackend:
         return PartView(state="down", detail="alerts go on; history waits in the journal")
 
     def _engine(self) -> PartView:
-        worker = self._parts.worker
+        worker, now_us = self._parts.worker, self._clock()
         if not worker.caught_up.is_set():
             return PartView(state="degraded", detail="reading the journal; alerts may be late")
-        if worker.lag_ms is not None and worker.lag_ms > LATE_MS:
+        if worker.lateness_ms(now_us) > LATE_MS:
             return PartView(state="degraded", detail="behind; alerts are late")
         return PartView(state="up")
+
+    def _fleet(self) -> PartView:
+        incident = self._parts.worker.partition.care.health.incident
+        if incident is None:
+            return PartView(state="up")
+        detail = (
+            f"{incident.missing} devices fell silent at once: a network or a server, not people"
+        )
+        return PartView(state="degraded", detail=detail)

@@ -349,6 +349,7 @@ class Service:
             "evidence": parts.writer.run,
             "caseload": parts.feed.run,
             "policy": lambda: parts.policy.run(lambda: self._adopt(parts)),
+            "troubles": self._backend.watch(self._settings.alerts).run,
             **parts.identity.runs(),
         }
         if parts.forwarder is not None:

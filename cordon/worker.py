@@ -31,7 +31,7 @@ from cordon.express import Express
 from cordon.keep import CASELOAD, CASELOAD_SUBJECT, Keep
 from cordon.outgoing import Outgoing
 from cordon.partition import Partition
-from devices.instants import Clock
+from devices.instants import MICROSECONDS, Clock
 from devices.reports import Batch, BatchFormatError, decode_batch
 from ingest.decoder import Decoder
 from ingest.ending import end_if_told
@@ -68,6 +68,9 @@ MAX_STRIKES = 2
 Its messages are in the journal and in the history."""
 
 CASELOAD_POLL_S = 5.0
+
+LATENESS_HOLDS_US = 10 * MICROSECONDS
+"""So long after it was decided late, a batch says that alerts are late; then nothing is known of it."""
 
 REST_AFTER_WRITING = 4
 """After a checkpoint that took long (very many alerts are open) the next waits so many times as long."""
@@ -150,6 +153,18 @@ class Worker:
         self._strikes: Counter[str] = Counter()
         self._caseload_changed = asyncio.Event()
         self._live_failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def lateness_ms(self, now_us: int) -> float:
+        """By how much alerts are late now: as the last batch was, or as the next tick is.
+
+        What the last batch was says something for a few seconds only.
+        """
+        lag_ms = self.lag_ms or 0.0
+        said_us = self.last_applied_us + int(lag_ms * 1000)
+        of_batches_ms = lag_ms if now_us - said_us < LATENESS_HOLDS_US else 0.0
+        due_us = self.partition.ticked_us + int(self._tick_s * MICROSECONDS) + TICK_LAG_US
+        of_ticks_ms = (now_us - due_us) / 1000 if self.partition.ticked_us else 0.0
+        return max(of_batches_ms, of_ticks_ms)
 
     async def run(self) -> None:
         """Restore, catch up, then follow the journal until cancelled."""

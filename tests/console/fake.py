@@ -182,7 +182,7 @@ class FakeBackend:
                 key="z1/tag-1", name="School", kind="exclusion", geometry=box(51.76, -1.26, 0.001)
             )
         ]
-        self.service = service()
+        self.parts = service()
         self.rows: list[RefusalView] = []
         self.strangers: list[UnassignedView] = []
         self.protected: list[Protection] = []
@@ -199,8 +199,11 @@ class FakeBackend:
             watches=self.watches,
             zones=self.zones,
             alerts=self.open_alerts(ALERTS_SHOWN, 0),
-            service=msgspec.structs.replace(self.service, alerts_open=self.ranking().by_tier()),
+            service=self.service(),
         )
+
+    def service(self) -> ServiceView:
+        return msgspec.structs.replace(self.parts, alerts_open=self.ranking().by_tier())
 
     def ranking(self) -> Ranking:
         found = Ranking()
