@@ -22,7 +22,7 @@ that people can do.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -352,9 +352,13 @@ class Desk:
         for change in changes:
             self._book.apply(change)
 
+    def each_alert(self) -> Iterator[Alert]:
+        """All alerts not closed yet, in no order."""
+        return (entry.alert for entry in self._book)
+
     def open_alerts(self) -> list[Alert]:
         """All alerts not closed yet, worst first, then oldest first."""
-        alerts = [entry.alert for entry in self._book]
+        alerts = self.each_alert()
         return sorted(alerts, key=lambda alert: (alert.tier, alert.raised_at, alert.alert_id))
 
     def snapshot(self) -> bytes:

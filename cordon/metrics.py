@@ -77,6 +77,7 @@ class _PartsCollector(Collector):
         yield from _load(parts)
         if parts.probe is not None:
             yield from _probe(parts.probe)
+        yield from _counters("status", "Protection statuses sent", parts.outgoing.assured)
         yield from _counters("policy", "Files of policy", parts.policy.counts)
         yield _gauge(
             "policy_refusing",

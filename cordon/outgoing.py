@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from nats.js import JetStreamContext
 
+from alerts.assurances import Assurances
 from alerts.channels import Channel, MqttPublisher
 from alerts.channels.agency import AgencyChannel
 from alerts.channels.handset import HandsetChannel
@@ -17,7 +19,7 @@ from alerts.decisions import (
     encode_decisions,
     encode_found,
 )
-from alerts.deliveries import BearerOf, ChannelName, DeliveryRecord, encode_entry
+from alerts.deliveries import BearerOf, ChannelName, DeliveryRecord, Entry, encode_entry
 from alerts.dispatcher import Dispatcher
 from alerts.load import Load
 from alerts.model import AlertChange
@@ -35,6 +37,24 @@ from ingest.streams import alert_subject, decision_subject
 DECISIONS_PER_RECORD = 256
 """A sweep after a long silence can make very many decisions at once, and a record must fit into one
 message of the broker. One decision has at most about 2 kB."""
+
+
+@dataclass(slots=True)
+class AssuredCounts:
+    """Protection statuses, counted since the start of the process.
+
+    Attributes:
+        sent: The broker has taken charge of it.
+        failed: The broker did not confirm it; the next turn sends it again.
+        expired: It would have come when it no longer held.
+        unaddressed: The handset had changed hands.
+    """
+
+    sent: int = 0
+    failed: int = 0
+    expired: int = 0
+    unaddressed: int = 0
+
 
 OnChange = Callable[[AlertChange], None]
 
@@ -83,6 +103,8 @@ class Outgoing:
             clock,
         )
         self.commands = CommandLane(publisher, bearer_of, clock)
+        self.assurances = Assurances(profiles)
+        self.assured = AssuredCounts()
         self.burden = Load(clock())
         self._operators = operators
         self._on_change = on_change
@@ -132,9 +154,16 @@ class Outgoing:
     def answered(self, receipts: Sequence[Receipt], now_us: int) -> None:
         """Devices answered commands."""
         for receipt in receipts:
-            record = self.outbox.answered(receipt, now_us=now_us)
+            if self.assurances.is_own(receipt):
+                record = self.assurances.answered(receipt, now_us)
+            else:
+                record = self.outbox.answered(receipt, now_us=now_us)
             if record is not None:
                 self._record(record)
+
+    def keep(self, entry: Entry) -> None:
+        """Write an entry to the alerts stream that nobody has to be told of."""
+        self.alerts.append(entry.id, encode_entry(entry))
 
     def confirmed(self, delivery_id: str, operator: str) -> bool:
         """Staff have what they were sent. False when no such delivery is known."""

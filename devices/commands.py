@@ -9,7 +9,7 @@ position.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -73,10 +73,48 @@ class Text(_Command, frozen=True, kw_only=True, tag="message"):
     message: _Body
 
 
+class StatusReason(msgspec.Struct, frozen=True):
+    """One reason why her protection is not live, in her language.
+
+    Attributes:
+        code: As in `alerts.protection.ReasonCode`.
+        since: ISO 8601; None where it is not known.
+    """
+
+    code: str
+    since: str | None
+    title: _Title
+    text: _Body
+
+
+class ProtectionStatus(_Command, frozen=True, kw_only=True, tag="protection"):
+    """How well she is protected. It holds until `expires`; the handset shows "unknown" afterwards.
+
+    Attributes:
+        state: ``live``, ``degraded`` or ``not_working``.
+        since: When the gravest reason began.
+        verified_at: When her handset was last heard.
+        title, text: To show; of the gravest reason where there is one.
+        reasons: The gravest first.
+        after_title, after_text: To show from `expires` on, until another has come.
+        confirm: Answer it with ``shown``; those without are repetitions of what was answered.
+    """
+
+    state: Literal["live", "degraded", "not_working"]
+    since: str | None = None
+    verified_at: str | None = None
+    title: _Title
+    text: _Body
+    reasons: tuple[StatusReason, ...] = ()
+    after_title: _Title
+    after_text: _Body
+    confirm: bool = True
+
+
 TagCommand = FixInterval | Locate
 """What may be sent to a tag."""
 
-HandsetCommand = FixInterval | Locate | Notify | Text
+HandsetCommand = FixInterval | Locate | Notify | Text | ProtectionStatus
 """What may be sent to a handset."""
 
 
