@@ -10,12 +10,15 @@ Changes and confirmations are kept in the alerts stream; repetitions are not.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Container
+from collections.abc import Callable, Container
 from dataclasses import dataclass
+
+import msgspec
 
 from alerts.deliveries import RECORD_TYPE_PREFIX, DeliveryRecord, DeliveryState
 from alerts.profile import Profiles
-from alerts.protection import LONGEST_US, Status, status_words
+from alerts.protection import LONGEST_US, OF_HER_HANDSET, Status, status_words
+from devices.choices import EVERYTHING_NOW, Choices, Topic, is_quiet
 from devices.commands import ProtectionStatus, StatusReason
 from devices.instants import to_iso
 from devices.reports import Receipt
@@ -67,10 +70,14 @@ class Assurances:
 
     Args:
         profiles: Have the words.
+        choices_of: What a person has chosen.
     """
 
-    def __init__(self, profiles: Profiles) -> None:
+    def __init__(
+        self, profiles: Profiles, choices_of: Callable[[str], Choices] = lambda _: EVERYTHING_NOW
+    ) -> None:
         self._profiles = profiles
+        self._choices_of = choices_of
         self._told: dict[str, _Told] = {}
 
     def __len__(self) -> int:
@@ -87,15 +94,27 @@ class Assurances:
             if told is not None and not changed and not _is_due(told, until_us, now_us):
                 continue
             confirm = told is None or changed or not told.confirmed
-            command = self._command(status, bearer, until_us, now_us, confirm=confirm)
+            command = self._command(status, bearer, until_us, now_us)
+            command = msgspec.structs.replace(
+                command, confirm=confirm, aloud=changed and self._is_aloud(status, now_us)
+            )
             self._told[bearer.device] = _Told(
                 content, command.id, now_us, until_us, confirmed=not confirm
             )
             found.append(Assurance(bearer.device, command, changed))
         return found
 
+    def _is_aloud(self, status: Status, now_us: int) -> bool:
+        """Whether a change is announced. That she is not protected always is."""
+        if status.state == "not_working":
+            return True
+        choices = self._choices_of(status.person)
+        own = bool(status.reasons) and status.reasons[0][0] in OF_HER_HANDSET
+        topic: Topic = "device" if own else "outage"
+        return choices.how(topic) == "now" and not is_quiet(choices, now_us)
+
     def _command(
-        self, status: Status, bearer: Bearer, until_us: int, now_us: int, *, confirm: bool
+        self, status: Status, bearer: Bearer, until_us: int, now_us: int
     ) -> ProtectionStatus:
         shown = status._replace(handsets=[bearer]).in_words(self._profiles)
         after = status_words(self._profiles, [bearer], "unknown")
@@ -116,7 +135,6 @@ class Assurances:
             reasons=tuple(reasons),
             after_title="" if after is None else after.title,
             after_text="" if after is None else after.text,
-            confirm=confirm,
         )
 
     def keep(self, devices: Container[str]) -> None:

@@ -15,7 +15,8 @@ import msgspec
 from alerts.escalation_rules import EscalationRule, Point, points_of
 from alerts.model import Alert
 from devices.caseload import DEFAULT_PROFILE
-from devices.reports import EventType
+from devices.choices import Topic
+from devices.reports import CHOOSING, EventType
 from geofence.anomaly_state import Anomaly
 from geofence.sensitivity import Sensitivity
 
@@ -31,6 +32,9 @@ STAFF = "staff"
 STATUS = "status"
 """Of the texts: how well a person is protected, by the gravest reason."""
 
+CHOICES = "choices"
+"""Of the texts: what is said of what she chooses, and above what was held back for her."""
+
 WAY = "way"
 """Of the texts: where a protected person should go."""
 
@@ -40,7 +44,7 @@ TECHNICAL = 4
 WATCHED: tuple[str, ...] = ("proximity", "exclusion", "inclusion")
 LEVELS: tuple[str, ...] = ("pre_alert", "alert", "contact", "unknown")
 LATCHING: tuple[str, ...] = ("panic", "tamper")
-EVENTS = frozenset(get_args(EventType))
+EVENTS = frozenset(get_args(EventType)) - {CHOOSING}
 """Event types of the device contract; a rule for any other is a slip of the pen."""
 
 REQUIRED_EVENTS: tuple[str, ...] = ("panic", "strap_cut", "case_open")
@@ -163,6 +167,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         rings: What orders under this profile must keep to.
         procedures: Condition -> level or event type -> what staff do, in order.
         escalation: When who else is asked, as nobody has acted in time.
+        locked: Topics of which she cannot choose how she is told. The inner ring always is.
     """
 
     name: Name
@@ -176,6 +181,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     rings: Rings = Rings()
     procedures: dict[str, dict[str, tuple[Action, ...]]] = {}
     escalation: tuple[EscalationRule, ...] = ()
+    locked: tuple[Topic, ...] = ()
     texts: Texts
 
     def points(self, tier: int) -> tuple[Point, ...]:

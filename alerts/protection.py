@@ -55,6 +55,7 @@ _OF_HANDSET: dict[str, ReasonCode] = {
     "battery_low": "battery_low",
     "permission_off": "permission_off",
 }
+OF_HER_HANDSET = frozenset(_OF_HANDSET.values())
 _OF_TAG = ("silent", "gnss_lost")
 
 

@@ -14,6 +14,7 @@ from console.backend import NotAvailableError
 from console.views import Health, PartView, Picture, RefusalView, ServiceView, UnassignedView
 from cordon.assurance import Assurer
 from cordon.footing import Signs
+from cordon.her_backend import ServiceHerBackend
 from cordon.parts import Parts
 from cordon.picture import Heard, device_views, watch_views, zone_views
 from devices.instants import Clock, to_iso
@@ -43,6 +44,7 @@ class ServiceBackend:
         self._heard = heard
         self._clock = clock
         self._build = build
+        self.her = ServiceHerBackend(parts, self._kept, clock)
         self.assurer = Assurer(parts.worker, parts.outgoing, parts.publisher, self._signs, clock)
         self._basemap = basemap
 

@@ -38,6 +38,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
     health: bytes = b""
     sequences: bytes = b""
     commands: bytes = b""
+    choices: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from cordon.evidence_commands import evidence
 from cordon.profile_commands import profile
 from cordon.settings import Settings, describe, load_settings
 from cordon.simulate_commands import simulate
+from cordon.who_looked_command import who_looked
 from cordon.witness_command import witness
 
 
@@ -200,6 +201,7 @@ cordon.add_command(doctor)
 cordon.add_command(evidence)
 cordon.add_command(profile)
 cordon.add_command(simulate)
+cordon.add_command(who_looked)
 cordon.add_command(witness)
 
 

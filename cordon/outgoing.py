@@ -12,6 +12,7 @@ from alerts.assurances import Assurances
 from alerts.channels import Channel, MqttPublisher
 from alerts.channels.agency import AgencyChannel
 from alerts.channels.handset import HandsetChannel
+from alerts.choosing import ChoiceChange
 from alerts.contacts import Contacts
 from alerts.decisions import (
     Decision,
@@ -28,9 +29,11 @@ from alerts.profile import Profiles
 from cordon.appender import Appender
 from cordon.checkpoint import Recorded
 from cordon.command_lane import CommandLane
+from cordon.wishes import Wishes
 from devices.command_desk import Sending
 from devices.instants import Clock
-from devices.reports import Receipt
+from devices.reports import Event, Receipt
+from devices.watches import Bearer
 from geofence.anomaly_changes import AnomalyChange
 from ingest.streams import alert_subject, decision_subject
 
@@ -103,8 +106,9 @@ class Outgoing:
             clock,
         )
         self.commands = CommandLane(publisher, bearer_of, clock)
-        self.assurances = Assurances(profiles)
+        self.assurances = Assurances(profiles, self.outbox.choosing.of)
         self.assured = AssuredCounts()
+        self.wishes = Wishes(self.outbox, profiles)
         self.burden = Load(clock())
         self._operators = operators
         self._on_change = on_change
@@ -161,6 +165,25 @@ class Outgoing:
             if record is not None:
                 self._record(record)
 
+    def wished(self, event: Event, bearer: Bearer, now_us: int) -> None:
+        """Her handset says what she has chosen."""
+        change = self.wishes.of_event(event, bearer, now_us)
+        if change is not None:
+            self.chosen(change)
+
+    def chosen(self, change: ChoiceChange) -> None:
+        """Something was chosen, or refused: record it, and send the answer."""
+        self.keep(change)
+        self.dispatcher.submit(())
+
+    def advance(self, now_us: int) -> None:
+        """Time passes: make the digests that are due. Not while the past is read again."""
+        made = self.outbox.digest_due(now_us)
+        for digest in made:
+            self.keep(digest)
+        if made:
+            self.dispatcher.submit(())
+
     def keep(self, entry: Entry) -> None:
         """Write an entry to the alerts stream that nobody has to be told of."""
         self.alerts.append(entry.id, encode_entry(entry))
@@ -173,9 +196,21 @@ class Outgoing:
             self._record(record)
         return record is not None or self.outbox.arrived(delivery_id)
 
+    def choices(self) -> bytes:
+        """What was chosen, and what is held by it."""
+        return self.outbox.choosing.snapshot()
+
     def snapshot(self) -> bytes:
         """What is still to be delivered."""
         return self.outbox.snapshot()
+
+    def load_choices(self, data: bytes, *, choices_only: bool) -> None:
+        """Go back to what was chosen and held; see `alerts.choosing.Choosing.load_snapshot`.
+
+        Raises:
+            alerts.errors.DeskStateError: It cannot be read; nothing has changed.
+        """
+        self.outbox.choosing.load_snapshot(data, choices_only=choices_only)
 
     def load(self, data: bytes) -> None:
         """Go back to a snapshot.

@@ -33,7 +33,7 @@ from devices.caseload import Caseload, Condition
 from devices.compiler import NO_SENSITIVITIES, compile_caseload
 from devices.health_changes import HEALTH_EVENTS
 from devices.instants import MICROSECONDS
-from devices.reports import BEACONS, Batch, Event, positions
+from devices.reports import BEACONS, CHOOSING, Batch, Event, positions
 from devices.synthetic import with_synthetic
 from devices.watches import Compiled
 from devices.wearing import Wearing
@@ -48,7 +48,6 @@ log = structlog.get_logger("worker")
 MAX_TICKS_AT_ONCE = 120
 """After a silence (a night switched off) only the last ticks are made up for. The levels do not
 depend on the others: they follow from the ages at the last one."""
-
 
 _IS_UNUSED = np.ones(256, np.bool_)
 _IS_UNUSED[[Mark.USED, Mark.OUTLIER, Mark.MOVED]] = False
@@ -166,6 +165,15 @@ class Partition:
             self._outgoing.load(checkpoint.outgoing)
         except DeskStateError as error:
             self._refuse("alerts", error)
+            self._load_choices(checkpoint, choices_only=True)
+            return False
+        return self._load_choices(checkpoint, choices_only=False)
+
+    def _load_choices(self, checkpoint: Checkpoint, *, choices_only: bool) -> bool:
+        try:
+            self._outgoing.load_choices(checkpoint.choices, choices_only=choices_only)
+        except DeskStateError as error:
+            self._refuse("choices", error)
             return False
         return True
 
@@ -210,6 +218,7 @@ class Partition:
             health=self.care.health.snapshot(),
             sequences=self.care.sequences.snapshot(),
             commands=self.care.commands.snapshot(),
+            choices=self._outgoing.choices(),
         )
 
     # -- batches ----------------------------------------------------------------------------
@@ -260,6 +269,10 @@ class Partition:
         profile says about beacons. What speaks of a device's health was heard there.
         """
         wearing = self.wearing
+        if event.type == CHOOSING:
+            for bearer in wearing.bearers_of(event, now_us):
+                self._outgoing.wished(event, bearer, now_us)
+            return
         if event.type in HEALTH_EVENTS and event.device in self.care.health.devices:
             return
         if event.peer is not None and event.type in BEACONS and wearing.is_of_the_present(event):
@@ -343,6 +356,7 @@ class Partition:
             self._note_devices(self.care.advance(tick_us), tick_us)
             if self._live:  # nobody could act on what is only read again
                 self._outgoing.changed(self.desk.advance(tick_us))
+                self._outgoing.advance(tick_us)
             self.ticked_us = tick_us
 
     def put_in_force(self, kept: KeptCaseload, now_us: int) -> None:

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from devices.choices import Choices
 from devices.watches import Bearer
 
 MAX_TITLE = 80
@@ -98,6 +99,7 @@ class ProtectionStatus(_Command, frozen=True, kw_only=True, tag="protection"):
         reasons: The gravest first.
         after_title, after_text: To show from `expires` on, until another has come.
         confirm: Answer it with ``shown``; those without are repetitions of what was answered.
+        aloud: Announce it with a sound; else it only shows.
     """
 
     state: Literal["live", "degraded", "not_working"]
@@ -109,12 +111,60 @@ class ProtectionStatus(_Command, frozen=True, kw_only=True, tag="protection"):
     after_title: _Title
     after_text: _Body
     confirm: bool = True
+    aloud: bool = False
+
+
+class DigestItem(msgspec.Struct, frozen=True):
+    """What was held back of one alert: its newest notice, and how many there were.
+
+    Attributes:
+        alert_id: A handset that has shown a newer version of it passes over this one.
+        time: Of the newest.
+    """
+
+    alert_id: str
+    version: int
+    time: str
+    title: _Title
+    text: _Body
+    count: int = 1
+
+
+class Digest(_Command, frozen=True, kw_only=True, tag="digest"):
+    """What was held back as she has chosen, in one message.
+
+    Attributes:
+        items: The newest last.
+        more: So many alerts are not among them, for want of room.
+    """
+
+    title: _Title
+    text: _Body
+    items: tuple[DigestItem, ...]
+    more: int = 0
+
+
+class ChoicesAnswer(_Command, frozen=True, kw_only=True, tag="choices"):
+    """What is in force of what she has chosen, and whether it was accepted, in her language.
+
+    Attributes:
+        version: Of what is in force; counts from 1, 0: nothing was ever chosen.
+        choices: What is in force.
+        by: Who set it; ``herself`` or a name of the staff.
+    """
+
+    accepted: bool
+    title: _Title
+    text: _Body
+    version: int
+    choices: Choices
+    by: str = ""
 
 
 TagCommand = FixInterval | Locate
 """What may be sent to a tag."""
 
-HandsetCommand = FixInterval | Locate | Notify | Text | ProtectionStatus
+HandsetCommand = FixInterval | Locate | Notify | Text | ProtectionStatus | Digest | ChoicesAnswer
 """What may be sent to a handset."""
 
 

@@ -15,6 +15,7 @@ import contextlib
 import random
 import socket
 from dataclasses import dataclass
+from typing import Any
 
 import aiomqtt
 import msgspec
@@ -24,9 +25,9 @@ from devices.commands import (
     CommandFormatError,
     FixInterval,
     HandsetCommand,
+    Locate,
     Notify,
     ProtectionStatus,
-    Text,
     decode_command,
 )
 from devices.instants import Clock, from_iso, to_iso
@@ -181,9 +182,11 @@ class SimulatedDevice:
         self._reported_us = time_us
         return True
 
-    def event(self, kind: str, time_us: int, *, peer: str | None = None) -> int:
+    def event(self, kind: str, time_us: int, *, peer: str | None = None, **detail: Any) -> int:
         """Report an event, for example ``panic``. Returns its sequence number."""
-        message = wire.EventMessage(seq=self._next_seq, time=to_iso(time_us), type=kind, peer=peer)
+        message = wire.EventMessage(
+            seq=self._next_seq, time=to_iso(time_us), type=kind, peer=peer, detail=detail
+        )
         self.counts.events += 1
         return self._post("event", message, time_us)
 
@@ -373,12 +376,10 @@ class SimulatedDevice:
 
     def _show(self, command: HandsetCommand) -> bool:
         """Whether the command is for the eye, and not older than what is shown of its alert."""
-        if not self.handset:
+        if not self.handset or isinstance(command, FixInterval | Locate):
             return False
-        if isinstance(command, Text):
-            return True
         if not isinstance(command, Notify):
-            return False
+            return True
         newer = command.version > self._versions.get(command.alert_id, 0)
         if newer:
             _remember(self._versions, command.alert_id, command.version)

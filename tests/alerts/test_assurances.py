@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from alerts.assurances import Assurance, Assurances, sent_record
 from alerts.protection import LONGEST_US, Footing, statuses
+from devices.choices import Choices
 from devices.commands import ProtectionStatus, decode_command, encode_for_handset
 from devices.fleet import overdue_after_us
 from devices.health_state import NEVER_US, silent_after_us
@@ -229,3 +230,23 @@ def test_what_comes_late_does_not_replace_what_is_newer() -> None:
 
 def test_before_the_first_word_nothing_is_known() -> None:
     assert StatusScreen().at(NOW_US, 0.0).state == UNKNOWN
+
+
+def test_a_change_is_announced_as_she_has_chosen_but_never_hushed_when_nothing_works() -> None:
+    world = World()
+    chosen = {"she": Choices(topics={"device": "off"})}
+    world.desk = Assurances(PROFILES, lambda person: chosen.get(person, Choices()))
+    world.hear()
+    [well] = world.judge()
+    assert well.command.aloud
+    world.phone = health("phone-1", world.now_us, "battery_low")
+    [weaker] = world.judge()
+    assert (weaker.command.state, weaker.command.aloud) == ("degraded", False)
+    chosen["she"] = Choices(paused_until="2027-01-01T00:00:00Z")
+    world.broken_us = world.now_us
+    [nothing] = world.judge()
+    assert (nothing.command.state, nothing.command.aloud) == ("not_working", True)
+    world.broken_us = None
+    world.phone = health("phone-1", world.now_us)
+    [again] = world.judge()
+    assert (again.command.state, again.command.aloud) == ("live", False)

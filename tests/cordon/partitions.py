@@ -67,6 +67,15 @@ class Recorder:
 
     def recall(self, recorded: object) -> None: ...
 
+    def wished(self, event: Event, bearer: object, now_us: int) -> None: ...
+
+    def advance(self, now_us: int) -> None: ...
+
+    def choices(self) -> bytes:
+        return b""
+
+    def load_choices(self, data: bytes, *, choices_only: bool) -> None: ...
+
     def snapshot(self) -> bytes:
         return b""
 
