@@ -17,6 +17,7 @@ from typing import TypeVar
 
 import msgspec
 
+from alerts.alarms import OWN_ALARM
 from alerts.errors import DeskStateError
 from alerts.model import Alert, AlertChange
 from devices.instants import from_iso, to_iso
@@ -234,7 +235,14 @@ class Book:
             known = self._marks.pop(key, mark)
             self._marks[key] = known.with_(mark.seq, mark.time_us)
             _forget_oldest(self._marks, EVENTS_REMEMBERED)
-        elif entry is None or entry.alert.transition != alert.transition:
+        for (
+            alarm
+        ) in alert.alarms:  # one that was taken into another alert raises none when it comes again
+            if alarm.cause == "engine" and mark is None:
+                key = (device_held(alarm.device, alert.protected), OWN_ALARM)
+                known = self._marks.pop(key, Mark(-1, from_iso(alarm.time)))
+                self._marks[key] = known.with_(alarm.seq, from_iso(alarm.time))
+        if mark is None and (entry is None or entry.alert.transition != alert.transition):
             # A person's step repeats the alert's last number, which its watch may have left long
             # behind; only the engine's own changes move the watch on.
             self._pass(alert.subject, alert.transition, from_iso(alert.onset))

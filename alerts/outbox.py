@@ -35,7 +35,7 @@ from alerts.deliveries import (
 )
 from alerts.errors import DeskStateError
 from alerts.model import AlertChange, Ask
-from alerts.personal import DIGEST_MARK, digest_delivery, her_handsets
+from alerts.personal import DIGEST_MARK, alarm_deliveries, digest_delivery, her_handsets
 from alerts.profile import DEFAULT_LANGUAGE, Profiles
 from devices.instants import to_iso
 from devices.reports import Receipt
@@ -147,6 +147,8 @@ class Outbox:
         if tells_handsets(change, self._profiles):
             for device in change.data.notify:
                 records += self._take_notice(change, device, now_us)
+        for answer in alarm_deliveries(change, self._bearer_of, self._profiles):
+            records += self._add(answer, now_us)
         for ask in change.asked:
             records += self._take_ask(change, ask, now_us)
         return records

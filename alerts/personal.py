@@ -1,15 +1,21 @@
-"""What goes to her handset that is of no alert: digests, and answers to what she has chosen."""
+"""What her handset is answered: to what she has chosen, to its own alarms; and what was held back."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
+import msgspec
+
+from alerts.alarms import Alarm
 from alerts.choosing import ChoiceChange, DigestMade
 from alerts.deliveries import BearerOf, Delivery, delivery_id, handset_address
+from alerts.model import AlertChange
 from alerts.profile import Profiles
 from alerts.profile_rules import CHOICES, TECHNICAL, Words
+from alerts.reality import her_words, verdict_of
 from devices.choices import Choices
 from devices.commands import (
+    AlarmAnswer,
     ChoicesAnswer,
     Digest,
     DigestItem,
@@ -75,6 +81,48 @@ def answer_delivery(
         by="herself" if by == change.person else by,
     )
     return _delivery(command, bearer.device, change.id, expires_us)
+
+
+ANSWERED = frozenset({"raised", "level", "tier", "returned", "alarm", "acknowledged", "resolved"})
+"""Changes of an alert after which a handset is told what became of the alarm that it raised."""
+
+
+def alarm_deliveries(
+    change: AlertChange, bearer_of: BearerOf, profiles: Profiles
+) -> Iterator[Delivery]:
+    """What became of the alarms that an alert keeps, for the handsets that raised them."""
+    alert = change.data
+    if change.kind not in ANSWERED or alert.merged_into:
+        return
+    for alarm in alert.alarms:
+        bearer = bearer_of(alarm.device)
+        hers = bearer is not None and bearer.person is not None and bearer.person == alert.protected
+        if bearer is not None and hers and handset_address(alarm.device, bearer_of):
+            yield _alarm_answer(change, alarm, bearer, profiles)
+
+
+def _alarm_answer(
+    change: AlertChange, alarm: Alarm, bearer: Bearer, profiles: Profiles
+) -> Delivery:
+    alert = change.data
+    expires_us = from_iso(change.time) + ANSWER_EXPIRY_S * MICROSECONDS
+    words = her_words(alert, profiles, bearer.language) or _NO_WORDS
+    closed = change.kind == "resolved"
+    command = AlarmAnswer(
+        id=delivery_id(change.id, f"{alarm.device}/{alarm.id}"),
+        time=change.time,
+        expires=to_iso(expires_us),
+        alarm_id=alarm.id,
+        alert_id=alert.alert_id,
+        version=alert.version,
+        state="closed" if closed else "over" if alert.state == "returned" else "open",
+        tier=alert.tier,
+        verdict=verdict_of(alert),
+        title=words.title,
+        text=words.text,
+    )
+    found = _delivery(command, alarm.device, change.id, expires_us)
+    return msgspec.structs.replace(found, alert_id=alert.alert_id, tier=alert.tier)
 
 
 def choice_words(profiles: Profiles, profile: str, key: str, language: str) -> Words:

@@ -32,6 +32,9 @@ STAFF = "staff"
 STATUS = "status"
 """Of the texts: how well a person is protected, by the gravest reason."""
 
+ALARM = "alarm"
+"""Of the texts: whether what her handset raised an alarm for was real, by the verdict."""
+
 CHOICES = "choices"
 """Of the texts: what is said of what she chooses, and above what was held back for her."""
 

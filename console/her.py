@@ -12,6 +12,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 
 from alerts.choosing import ChoiceChange
 from alerts.looks import EVERYBODY, Look
+from alerts.reality import Reality
 from console.context import AppRequest, console_of
 from console.gate import OPERATOR
 from console.her_backend import HerChoices, SetChoices
@@ -54,5 +55,12 @@ async def looked(
     return await console_of(request).backend.her.looked(person, limit)
 
 
-HERS = [choices, choose, looked]
+@get("/api/v1/alerts/{alert_id:str}/was-real")
+async def was_real(request: AppRequest, alert_id: FromPath[str]) -> Reality:
+    """Was that real? The verdict as it stands, with reasons, of an alert open or closed."""
+    note_look(request, "alerts")
+    return await console_of(request).backend.her.was_real(alert_id)
+
+
+HERS = [choices, choose, looked, was_real]
 """The handlers of this module."""

@@ -8,6 +8,7 @@ import msgspec
 
 from alerts.choosing import ChoiceChange
 from alerts.looks import Look
+from alerts.reality import Reality
 from devices.choices import Choices
 
 
@@ -72,6 +73,15 @@ class HerBackend(Protocol):
 
     def look(self, who: str, what: str, subject: str, *, role: str, purpose: str = "") -> None:
         """Somebody reads where people are. Recorded; never waits."""
+        ...
+
+    async def was_real(self, alert_id: str) -> Reality:
+        """Whether what an alert was raised for was real, open or closed.
+
+        Raises:
+            alerts.errors.NoSuchAlert: There never was one with this id.
+            console.backend.NotAvailableError: The history cannot be read now.
+        """
         ...
 
     async def looked(self, person: str, limit: int) -> list[Look]:

@@ -7,9 +7,12 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from alerts.choosing import ChoiceChange
+from alerts.errors import NoSuchAlert
 from alerts.looks import Look, Looks
+from alerts.model import AlertChange
 from alerts.personal import choice_words
 from alerts.profile import DEFAULT, DEFAULT_LANGUAGE
+from alerts.reality import Reality, was_real
 from console.backend import NotAvailableError
 from console.her_backend import ChoiceRefusedError, HerChoices, NoSuchPersonError, SetChoices
 from cordon.parts import Parts
@@ -86,6 +89,22 @@ class ServiceHerBackend:
         look = self._looks.note(who, what, subject, self._clock(), role=role, purpose=purpose)
         if look is not None:
             self._parts.outgoing.keep(look)
+
+    async def was_real(self, alert_id: str) -> Reality:
+        """See `console.her_backend.HerBackend`."""
+        partition, profiles = self._parts.worker.partition, self._parts.policy.profiles
+        for alert in partition.desk.each_alert():
+            if alert.alert_id == alert_id:
+                return was_real(alert, profiles)
+        try:
+            steps = await self._parts.history.alert_history(alert_id)
+        except HistoryUnavailableError as error:
+            raise NotAvailableError(_AWAY) from error
+        changes = [step.document for step in steps if step.kind != "delivery"]
+        if not changes:
+            raise NoSuchAlert(alert_id)
+        newest = msgspec.json.decode(changes[-1], type=AlertChange)
+        return was_real(newest.data, profiles)
 
     async def looked(self, person: str, limit: int) -> list[Look]:
         """See `console.her_backend.HerBackend`."""

@@ -17,6 +17,7 @@ from alerts.errors import DeskStateError
 from alerts.model import AlertChange
 from cordon.checkpoint import Checkpoint, Recorded
 from cordon.device_care import DeviceCare, Noticed
+from cordon.her_events import link_alarm, take_hers
 from cordon.keep import KeptCaseload
 from cordon.observing import Observer
 from cordon.outgoing import Outgoing
@@ -33,7 +34,7 @@ from devices.caseload import Caseload, Condition
 from devices.compiler import NO_SENSITIVITIES, compile_caseload
 from devices.health_changes import HEALTH_EVENTS
 from devices.instants import MICROSECONDS
-from devices.reports import BEACONS, CHOOSING, Batch, Event, positions
+from devices.reports import BEACONS, Batch, Event, positions
 from devices.synthetic import with_synthetic
 from devices.watches import Compiled
 from devices.wearing import Wearing
@@ -95,7 +96,7 @@ class Partition:
         self.position = 0
         self._gateway, self._live = "", False
         self._new_desk = new_desk
-        self._outgoing = outgoing
+        self._outgoing = self.outgoing = outgoing
         self._observer = observer
         self._tick_us = int(tick_s * MICROSECONDS)
         self._build = build
@@ -235,6 +236,7 @@ class Partition:
         for event in batch.events:
             self.counts.events += 1
             self._take_event(event, batch.received_us)
+            link_alarm(self, event, batch.received_us)
         self._outgoing.answered(batch.receipts, batch.received_us)
         self._observer.applied(batch)
 
@@ -269,9 +271,7 @@ class Partition:
         profile says about beacons. What speaks of a device's health was heard there.
         """
         wearing = self.wearing
-        if event.type == CHOOSING:
-            for bearer in wearing.bearers_of(event, now_us):
-                self._outgoing.wished(event, bearer, now_us)
+        if take_hers(self, event, now_us):
             return
         if event.type in HEALTH_EVENTS and event.device in self.care.health.devices:
             return

@@ -161,10 +161,34 @@ class ChoicesAnswer(_Command, frozen=True, kw_only=True, tag="choices"):
     by: str = ""
 
 
+class AlarmAnswer(_Command, frozen=True, kw_only=True, tag="alarm"):
+    """What became of an alarm that the handset raised by itself: whose alert it is, and if it was real.
+
+    Attributes:
+        alarm_id: As the handset named it.
+        alert_id: The one alert that she, the centre and the police speak of. A later answer for the
+            same alarm may name another; then that one counts.
+        version: Of the alert; a device ignores an older one of the same alert.
+        state: ``open``, ``over`` (it lasts no longer, nobody has closed it) or ``closed``.
+        verdict: As in `alerts.reality.Verdict`.
+    """
+
+    alarm_id: str
+    alert_id: str
+    version: int
+    state: Literal["open", "over", "closed"]
+    tier: int
+    verdict: str
+    title: _Title
+    text: _Body
+
+
 TagCommand = FixInterval | Locate
 """What may be sent to a tag."""
 
-HandsetCommand = FixInterval | Locate | Notify | Text | ProtectionStatus | Digest | ChoicesAnswer
+HandsetCommand = (
+    FixInterval | Locate | Notify | Text | ProtectionStatus | Digest | ChoicesAnswer | AlarmAnswer
+)
 """What may be sent to a handset."""
 
 

@@ -50,6 +50,7 @@ EventType = Literal[
     "permission_off",
     "permission_on",
     "choices",
+    "own_alarm",
 ]
 """What a device may notice. Names are part of the contract with devices."""
 

@@ -57,6 +57,8 @@ NOBODY_HAS_ACTED: dict[str, Any] = {
     "escalated_to": "",
     "way": "",
     "synthetic": False,
+    "alarms": [],
+    "merged_into": "",
 }
 """What people do stands in every alert, as empty as this at its beginning."""
 

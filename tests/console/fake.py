@@ -15,6 +15,7 @@ from alerts.load import Load, LoadFigures
 from alerts.looks import Look
 from alerts.model import Alert
 from alerts.protection import Protection
+from alerts.reality import Reality
 from alerts.steps import Step
 from console.access import Access, Operator, sha256_hex
 from console.her_backend import ChoiceRefusedError, HerChoices, NoSuchPersonError, SetChoices
@@ -263,6 +264,7 @@ class FakeHer:
         self.seen: list[tuple[str, ...]] = []
         self.rows: list[Look] = []
         self.refuses = False
+        self.answers: dict[str, Reality] = {}
 
     async def choices(self, person: str) -> HerChoices:
         if person != "p1":
@@ -290,6 +292,11 @@ class FakeHer:
 
     def look(self, who: str, what: str, subject: str, *, role: str, purpose: str = "") -> None:
         self.seen.append((who, role, what, subject, purpose))
+
+    async def was_real(self, alert_id: str) -> Reality:
+        if alert_id not in self.answers:
+            raise NoSuchAlert(alert_id)
+        return self.answers[alert_id]
 
     async def looked(self, person: str, limit: int) -> list[Look]:
         return [one for one in self.rows if one.subject in {person, "*"}][:limit]

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from alerts.looks import REMEMBERED_LIMIT, REMEMBERED_S, Look, Looks
+from alerts.reality import Reality
 from tests.console.application import SAME_ORIGIN, World
 from tests.console.fake import NOW_US, OPERATOR
 
@@ -78,6 +79,20 @@ def test_she_can_be_told_who_looked(inside: World) -> None:
     inside.backend.her.rows = [one]
     [found] = inside.client.get("/api/v1/protected/p1/looked").json()
     assert (found["who"], found["what"], found["role"]) == ("Kim", "map", "operator")
+
+
+def test_was_that_real_is_answered_with_reasons(inside: World) -> None:
+    inside.backend.her.answers["a1"] = Reality(
+        alert_id="a1",
+        open=False,
+        verdict="real",
+        reasons=("Kim closed it",),
+        title="It was real",
+        text="We looked into it.",
+    )
+    found = inside.client.get("/api/v1/alerts/a1/was-real").json()
+    assert (found["verdict"], found["reasons"]) == ("real", ["Kim closed it"])
+    assert inside.client.get("/api/v1/alerts/a9/was-real").status_code == 404
 
 
 def test_the_same_reading_within_the_hour_is_one() -> None:
