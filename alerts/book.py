@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from alerts.alarms import OWN_ALARM
 from alerts.errors import DeskStateError
 from alerts.model import Alert, AlertChange
 from alerts.pieces import pieces_of
@@ -302,6 +303,11 @@ class Book:
             self._marks[key] = self._marks.pop(key, mark).with_(mark)
             _forget_oldest(self._marks, EVENTS_REMEMBERED)
             return msgspec.structs.replace(mark, recent=self._marks[key].recent)
+        for alarm in alert.alarms:  # one taken into another alert raises none when it comes again
+            if alarm.cause == "engine":
+                key = (device_held(alarm.device, alert.protected), OWN_ALARM)
+                told = mark_of(alarm.seq, from_iso(alarm.time), -1)
+                self._marks[key] = self._marks.pop(key, told).with_(told)
         if entry is None or entry.alert.transition != alert.transition:
             # A person's step repeats the alert's last number, which its watch may have left long
             # behind; only the engine's own changes move the watch on.

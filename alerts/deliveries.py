@@ -5,8 +5,8 @@ the profile says so. Nothing else has a delivery. A wearer's device cannot have 
 for a handset can be built only with a `devices.commands.HandsetAddress`, and that is had only for
 a device that a protected person carries.
 
-The alerts stream holds two kinds of entries: alert changes, and delivery records. From the two
-together `alerts.outbox` knows after a restart what has still to be sent.
+The alerts stream holds alert changes, delivery records, and what protected people have chosen with the
+digests made of it, and who looked at where they are. From these together `alerts.outbox` knows after a restart what has still to be sent.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from typing import Literal, cast
 
 import msgspec
 
+from alerts.choosing import CHOICE_TYPE_PREFIX, DIGEST_TYPE, ChoiceChange, DigestMade
 from alerts.errors import EntryFormatError
+from alerts.looks import LOOK_TYPE, Look
 from alerts.model import EVENT_TYPE_PREFIX, AlertChange, Ask
 from alerts.profile import DEFAULT_LANGUAGE, Profiles
 from devices.commands import HandsetAddress, Notify, address_of, encode_for_handset
@@ -48,6 +50,8 @@ DeliveryState = Literal[
     "expired",  # could not be sent in time
     "refused",  # must not be sent: the recipient is not one who may be told
     "dropped",  # gave way to something more urgent when too much was waiting
+    "held",  # comes in one message later, as she has chosen
+    "declined",  # is not told, as she has chosen
 ]
 
 BearerOf = Callable[[str], Bearer | None]
@@ -290,7 +294,7 @@ def _delivery(
     )
 
 
-Entry = AlertChange | DeliveryRecord
+Entry = AlertChange | DeliveryRecord | ChoiceChange | DigestMade | Look
 """What an entry of the alerts stream holds."""
 
 
@@ -302,6 +306,9 @@ _encoder = msgspec.json.Encoder()
 _type_decoder = msgspec.json.Decoder(_Type)
 _change_decoder = msgspec.json.Decoder(AlertChange)
 _record_decoder = msgspec.json.Decoder(DeliveryRecord)
+_choice_decoder = msgspec.json.Decoder(ChoiceChange)
+_digest_decoder = msgspec.json.Decoder(DigestMade)
+_look_decoder = msgspec.json.Decoder(Look)
 
 
 def encode_entry(entry: Entry) -> bytes:
@@ -313,7 +320,7 @@ def decode_entry(data: bytes) -> Entry:
     """The entry that `encode_entry` wrote; fields added by a later version are passed over.
 
     Raises:
-        EntryFormatError: It is neither an alert change nor a delivery record.
+        EntryFormatError: It is of no type that this version knows.
     """
     try:
         kind = _type_decoder.decode(data).type
@@ -321,6 +328,12 @@ def decode_entry(data: bytes) -> Entry:
             return _change_decoder.decode(data)
         if kind.startswith(RECORD_TYPE_PREFIX):
             return _record_decoder.decode(data)
+        if kind.startswith(CHOICE_TYPE_PREFIX):
+            return _choice_decoder.decode(data)
+        if kind == DIGEST_TYPE:
+            return _digest_decoder.decode(data)
+        if kind == LOOK_TYPE:
+            return _look_decoder.decode(data)
     except (msgspec.MsgspecError, ValueError) as error:
         raise EntryFormatError(f"damaged entry of the alerts stream: {error}") from error
     raise EntryFormatError(f"the alerts stream has no entries of type {kind!r}")

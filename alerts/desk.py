@@ -28,6 +28,7 @@ from typing import Any
 import msgspec
 
 from alerts.agenda import Agenda, next_us
+from alerts.alarms import OWN_ALARM
 from alerts.book import Book, Entry, device_held
 from alerts.contacts import Contacts
 from alerts.desk_counts import DeskCounts
@@ -41,6 +42,7 @@ from alerts.episodes import (
     worse,
 )
 from alerts.escalation import Escalation, taken
+from alerts.linking import alert_of_pair, answered, goes_on, link
 from alerts.making import OPEN_LIMIT, Making
 from alerts.model import Alert, AlertChange, subject_of_anomaly, subject_of_health
 from alerts.profile import Profiles
@@ -128,7 +130,7 @@ class Desk:
         number = None if is_new else transition.number
         episode_id = watch_episode_id(watch.key, transition.onset_us, number)
         fields = alert_of_watch(transition, watch, profile, episode_id, now_us)
-        return self._making.begin(fields | self._made(watch), now_us)
+        return goes_on(self._making, watch, fields | self._made(watch), now_us)
 
     def _move(
         self, entry: Entry, transition: Transition, watch: Watch, now_us: int
@@ -257,6 +259,29 @@ class Desk:
             fields = alert_of_event(event, bearer, profile, now_us)
             return ended + self._making.begin(fields, now_us)
         return ended + self._repeat(entry, event, now_us)
+
+    def on_alarm(
+        self, event: Event, bearer: Bearer, watches: Iterable[str], *, now_us: int
+    ) -> list[AlertChange]:
+        """Have the alert that an alarm of her handset belongs to keep it; see `alerts.alarms`.
+
+        Args:
+            event: Names the alarm. One of the handset's own engine raises an alert where there is none.
+            bearer: The handset as it was assigned when it happened.
+            watches: Keys of the pairs that are concerned.
+            now_us: The present instant.
+        """
+        held = device_held(event.device, bearer.person)
+        own = event.type == OWN_ALARM
+        if own and self._book.has_seen(event, held, now_us):
+            self.counts.replayed += 1
+            return []
+        entry = alert_of_pair(self._book, watches) or self._book.of_event(held, event.type)
+        if entry is not None:
+            return link(self._making, entry, event, now_us)
+        if not own:
+            return []
+        return self.on_event(event, answered(bearer, self._profiles), now_us=now_us)
 
     def _clear_by(
         self, event: Event, held: str, types: Iterable[str], now_us: int

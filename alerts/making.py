@@ -85,6 +85,11 @@ class Making:
             return [change]
         return [change, self.close(change.data, now_us)]
 
+    def merge(self, entry: Entry, into: str, now_us: int) -> AlertChange:
+        """Another alert goes on with what this one is about."""
+        alert = msgspec.structs.replace(entry.current(), merged_into=into)
+        return self.close(alert, now_us, note=f"goes on as alert {into}")
+
     def close(self, alert: Alert, now_us: int, note: str | None = None) -> AlertChange:
         """It closes by itself."""
         fields = {"resolved_by": SYSTEM, "resolved_at": to_iso(now_us)}

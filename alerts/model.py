@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from alerts.alarms import Alarm
 from devices.health_changes import health_key
 from geofence.anomaly_changes import anomaly_key
 
@@ -24,6 +25,7 @@ ChangeKind = Literal[
     "unshelved",
     "escalated",
     "told",
+    "alarm",
     "resolved",
     "retrospective",
 ]
@@ -146,6 +148,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         anomaly: `geofence.anomaly_state.Anomaly.label`; empty for everything else.
         companion: The wearer's own device that an anomaly of two devices compares with.
         health: `devices.health_changes.HealthKind`; empty for everything else.
+        alarms: What her handset has raised by itself for the same, by the names it gave.
+        merged_into: The alert that goes on with what this one was about; it was closed for that.
         quantity, count: What `Anomaly`, or `HealthChange`, says of each kind.
     """
 
@@ -220,6 +224,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     quantity: float | None = None
     count: int = 0
     onset_doubted: bool = False
+    alarms: tuple[Alarm, ...] = ()
+    merged_into: str = ""
 
     @property
     def is_done(self) -> bool:

@@ -14,6 +14,7 @@ from typing import Any, get_args
 
 import msgspec
 
+from alerts.choosing import ChoiceChange, Choosing, DigestMade
 from alerts.contacts import Contacts
 from alerts.deliveries import (
     BearerOf,
@@ -36,6 +37,7 @@ from alerts.deliveries import (
 from alerts.errors import DeskStateError
 from alerts.incidents import UPDATES, incident_of, takes_incidents
 from alerts.model import AlertChange, Ask
+from alerts.personal import DIGEST_MARK, alarm_deliveries, digest_delivery, her_handsets
 from alerts.pieces import pieces_of
 from alerts.profile import DEFAULT_LANGUAGE, Profiles
 from devices.instants import to_iso
@@ -122,6 +124,7 @@ class Outbox:
         self._contacts = contacts or Contacts()
         self.dead_letters: deque[DeliveryRecord] = deque(maxlen=DEAD_LETTERS_SHOWN)
         self._bearer_of = bearer_of
+        self.choosing = Choosing()
         self._pending_limit = pending_limit
         self._clear()
 
@@ -148,6 +151,8 @@ class Outbox:
         if tells_handsets(change, self._profiles):
             for device in change.data.notify:
                 records += self._take_notice(change, device, now_us)
+        for answer in alarm_deliveries(change, self._bearer_of, self._profiles):
+            records += self._add(answer, now_us)
         for ask in change.asked:
             records += self._take_ask(change, ask, now_us)
         if change.kind in UPDATES:
@@ -195,8 +200,36 @@ class Outbox:
             return [_refusal(change, device, now_us)]
         bearer = self._bearer_of(device)
         language = DEFAULT_LANGUAGE if bearer is None else bearer.language
+        profile = self._profiles.of_alert(change.data)
+        words = profile.words(change.data, language)
         delivery = for_handset(change, self._profiles, address, language)
-        return [] if delivery is None else self._add(delivery, now_us)
+        if delivery is None or words is None:
+            return []
+        person = None if bearer is None else bearer.person
+        verdict = self.choosing.judge(change, person, words, profile.locked)
+        if verdict != "now":
+            return [record_of(delivery, verdict, now_us)]
+        return self._add(delivery, now_us)
+
+    def post(self, delivery: Delivery, now_us: int) -> list[DeliveryRecord]:
+        """Have something sent that is of no alert. As `take`."""
+        return self._add(delivery, now_us)
+
+    def digest_due(self, now_us: int) -> list[DigestMade]:
+        """Make the digests that are due and have them sent; what is returned has to be kept."""
+        made = []
+        for person, holding in list(self.choosing.due(now_us)):
+            devices = her_handsets(person, holding.devices, self._bearer_of)
+            if devices:
+                made.append(self.choosing.make(person, devices, now_us))
+                self._post_digest(made[-1], now_us)
+        return made
+
+    def _post_digest(self, made: DigestMade, now_us: int) -> None:
+        for device in made.devices:
+            bearer = self._bearer_of(device)
+            if bearer is not None and bearer.person == made.person:
+                self._add(digest_delivery(made, bearer, self._profiles), now_us)
 
     def _add(self, delivery: Delivery, now_us: int) -> list[DeliveryRecord]:
         if delivery.id in self._pending or delivery.id in self._done:
@@ -281,6 +314,7 @@ class Outbox:
         if step <= known.step:
             return None
         self._reach(known, step)
+        self._note_digest(delivery)
         self.counts.receipts += 1
         return msgspec.structs.replace(
             record_of(delivery, _STEPS[step], now_us),
@@ -317,9 +351,14 @@ class Outbox:
             if isinstance(entry, AlertChange):
                 records = self.take(entry, now_us=now_us)
                 made |= {record.delivery_id: record for record in records}
-            else:
+            elif isinstance(entry, DeliveryRecord):
                 made.pop(entry.delivery_id, None)
                 self._recall(entry)
+            elif isinstance(entry, ChoiceChange):
+                self.choosing.apply(entry)
+            elif isinstance(entry, DigestMade):
+                self.choosing.take_digest(entry)
+                self._post_digest(entry, now_us)
         return list(made.values())
 
     def _recall(self, record: DeliveryRecord) -> None:
@@ -328,9 +367,18 @@ class Outbox:
         if known is None:
             return
         if record.state in _STEPS:
-            self._reach(known, max(known.step, _STEPS.index(record.state)))
+            reached = max(known.step, _STEPS.index(record.state))
+            self._reach(known, reached)
+            if reached > 0:
+                self._note_digest(known.delivery)
         else:
             self._give_up(known, record)
+
+    def _note_digest(self, delivery: Delivery) -> None:
+        """A handset has it: if it is a digest, nothing of it has to be told again."""
+        person, _, digest = delivery.change_id.partition(DIGEST_MARK)
+        if digest:
+            self.choosing.arrived(person, digest)
 
     def snapshot(self) -> bytes:
         """All that `load_snapshot` needs. What is being sent counts as not sent."""

@@ -16,7 +16,8 @@ from alerts.conduct_rules import ConductRules
 from alerts.escalation_rules import EscalationRule, Point, points_of
 from alerts.model import Alert
 from devices.caseload import DEFAULT_PROFILE
-from devices.reports import EventType
+from devices.choices import Topic
+from devices.reports import CHOOSING, EventType
 from geofence.anomaly_state import Anomaly
 from geofence.sensitivity import Sensitivity
 
@@ -32,6 +33,12 @@ STAFF = "staff"
 STATUS = "status"
 """Of the texts: how well a person is protected, by the gravest reason."""
 
+ALARM = "alarm"
+"""Of the texts: whether what her handset raised an alarm for was real, by the verdict."""
+
+CHOICES = "choices"
+"""Of the texts: what is said of what she chooses, and above what was held back for her."""
+
 WAY = "way"
 """Of the texts: where a protected person should go."""
 
@@ -41,7 +48,7 @@ TECHNICAL = 4
 WATCHED: tuple[str, ...] = ("proximity", "exclusion", "inclusion")
 LEVELS: tuple[str, ...] = ("pre_alert", "alert", "contact", "unknown")
 LATCHING: tuple[str, ...] = ("panic", "tamper")
-EVENTS = frozenset(get_args(EventType))
+EVENTS = frozenset(get_args(EventType)) - {CHOOSING}
 """Event types of the device contract; a rule for any other is a slip of the pen."""
 
 REQUIRED_EVENTS: tuple[str, ...] = ("panic", "strap_cut", "case_open")
@@ -165,6 +172,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         procedures: Condition -> level or event type -> what staff do, in order.
         escalation: When who else is asked, as nobody has acted in time.
         conduct: When separate acts are a course of conduct.
+        locked: Topics of which she cannot choose how she is told. The inner ring always is.
     """
 
     name: Name
@@ -179,6 +187,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     procedures: dict[str, dict[str, tuple[Action, ...]]] = {}
     escalation: tuple[EscalationRule, ...] = ()
     conduct: ConductRules = ConductRules()
+    locked: tuple[Topic, ...] = ()
     texts: Texts
 
     def points(self, tier: int) -> tuple[Point, ...]:

@@ -18,6 +18,7 @@ from litestar.response import Redirect, Stream
 
 from alerts.deliveries import DeliveryRecord
 from alerts.load import LoadFigures
+from alerts.looks import EVERYBODY
 from alerts.model import Alert
 from alerts.protection import Protection
 from console import conduct
@@ -34,6 +35,7 @@ from console.gate import (
     add_headers,
     session_id_of,
 )
+from console.her import HERS, ROLE, note_look
 from console.hub import Hub
 from console.notices import SIGN_IN_TEXT, notice_page
 from console.problems import exception_handlers
@@ -90,6 +92,7 @@ def create_app(
             *ACTS,
             conduct.patterns,
             conduct.pattern,
+            *HERS,
             confirm,
             dead_letters,
             load,
@@ -180,6 +183,7 @@ async def leave(request: AppRequest) -> None:
 @get("/api/v1/picture", sync_to_thread=False)
 def picture(request: AppRequest) -> Picture:
     """Everything as it is now: devices, watches, zones, alerts that are not resolved, service."""
+    note_look(request, "map")
     return console_of(request).backend.picture()
 
 
@@ -194,6 +198,7 @@ def alerts(
     What nobody has in hand first, the worst tier first within that, then the oldest. The order
     moves while alerts change: whoever reads page after page may meet one twice or miss one.
     """
+    note_look(request, "alerts")
     return console_of(request).backend.open_alerts(limit, offset)
 
 
@@ -271,22 +276,27 @@ async def stream(request: AppRequest, last: FromQuery[str] = "") -> Stream:
     """
     console = console_of(request)
     console.hub.require_room()
+    note_look(request, "map")
     last_event_id = request.headers.get("last-event-id") or last
     session_id = session_id_of(request, console.access)
     return Stream(
-        _frames(console, session_id, last_event_id),
+        _frames(console, session_id, last_event_id, request.headers.get("purpose", "")),
         media_type="text/event-stream",
         headers={"X-Accel-Buffering": "no"},
     )
 
 
-async def _frames(console: Console, session_id: str, last_event_id: str) -> AsyncGenerator[bytes]:
-    """The subscription's frames for as long as the session lives."""
+async def _frames(
+    console: Console, session_id: str, last_event_id: str, purpose: str
+) -> AsyncGenerator[bytes]:
+    """The subscription's frames for as long as the session lives; recorded every hour that it does."""
     subscription = console.hub.subscribe(last_event_id)
     async with aclosing(subscription.frames()) as frames:
         async for data in frames:
-            if console.access.who(session_id) is None:
+            who = console.access.who(session_id)
+            if who is None:
                 return
+            console.backend.her.look(who, "map", EVERYBODY, role=ROLE, purpose=purpose)
             yield data
 
 

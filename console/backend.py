@@ -10,6 +10,7 @@ from alerts.load import LoadFigures
 from alerts.model import Alert
 from alerts.protection import Protection
 from alerts.steps import Step
+from console.her_backend import HerBackend
 from console.views import Health, Picture, RefusalView, ServiceView, UnassignedView
 
 
@@ -22,6 +23,11 @@ class Backend(Protocol):
 
     `picture`, `basemap` and `health` answer from memory and must not block.
     """
+
+    @property
+    def her(self) -> HerBackend:
+        """What concerns one person's own rights."""
+        ...
 
     def picture(self) -> Picture:
         """Everything as it is now: all devices, watches, zones, and the most urgent alerts."""

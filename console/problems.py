@@ -13,6 +13,7 @@ from litestar.types import ExceptionHandlersMap
 from alerts.errors import IllegalStep, NoSuchAlert, VersionConflict
 from alerts.model import SYSTEM, Alert
 from console.backend import Backend, NotAvailableError
+from console.her_backend import ChoiceRefusedError, NoSuchPersonError
 from console.hub import HubFullError
 from console.views import Problem
 
@@ -63,6 +64,8 @@ def exception_handlers(backend: Backend) -> ExceptionHandlersMap:
         return problem_response(422, problem)
 
     return {
+        NoSuchPersonError: _no_such_person,
+        ChoiceRefusedError: _choice_refused,
         VersionConflict: conflict,
         NoSuchAlert: no_such_alert,
         IllegalStep: illegal_step,
@@ -72,6 +75,22 @@ def exception_handlers(backend: Backend) -> ExceptionHandlersMap:
         HTTPException: _http,
         Exception: _unexpected,
     }
+
+
+def _no_such_person(_request: AnyRequest, _error: Exception) -> Response[Problem]:
+    problem = Problem(
+        error="No protected person of this id has a device now.",
+        what_to_do="Look up the id in the caseload: `cordon caseload show`.",
+    )
+    return problem_response(404, problem)
+
+
+def _choice_refused(_request: AnyRequest, error: Exception) -> Response[Problem]:
+    problem = Problem(
+        error=str(error),
+        what_to_do="Speak with her about what else would help, and set that.",
+    )
+    return problem_response(422, problem)
 
 
 def _hub_full(_request: AnyRequest, error: Exception) -> Response[Problem]:

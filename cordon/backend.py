@@ -12,7 +12,7 @@ from alerts.deliveries import DeliveryRecord
 from alerts.desk import Desk
 from alerts.load import LoadFigures
 from alerts.model import Alert, AlertChange
-from alerts.protection import Protection, protections
+from alerts.protection import Protection
 from alerts.steps import Step
 from console.backend import NotAvailableError
 from console.views import (
@@ -25,6 +25,9 @@ from console.views import (
     ServiceView,
     UnassignedView,
 )
+from cordon.assurance import Assurer
+from cordon.footing import Signs
+from cordon.her_backend import ServiceHerBackend
 from cordon.parts import Parts
 from cordon.picture import Heard, device_views, watch_views, zone_views
 from cordon.sections import Alerts
@@ -60,6 +63,8 @@ class ServiceBackend:
         self._heard = heard
         self._clock = clock
         self._build = build
+        self.her = ServiceHerBackend(parts, self._kept, clock)
+        self.assurer = Assurer(parts.worker, parts.outgoing, parts.publisher, self._signs, clock)
         self._basemap = basemap
         self._degraded = Degraded()
 
@@ -163,16 +168,16 @@ class ServiceBackend:
 
     def protections(self) -> list[Protection]:
         """How well each protected person is protected now."""
-        partition = self._parts.worker.partition
-        found = protections(
-            partition.compiled,
-            partition.care.health.devices,
-            partition.desk.each_open(),
-            self._parts.policy.profiles,
-            self._clock(),
-            service_works=self.health().ready,
+        return [one.in_words(self._parts.policy.profiles) for one in self.assurer.statuses()]
+
+    def _signs(self) -> Signs:
+        """How the service is, as far as her protection rests on it."""
+        probe = self._probe()
+        return Signs(
+            broken=not self.health().ready,
+            late=self._engine().state != "up" or (probe is not None and probe.state != "up"),
+            unrecorded=self._database().state != "up",
         )
-        return [one for one in found if not is_synthetic(one.person)]
 
     def load(self) -> LoadFigures:
         """How heavy the alerts are on those who work with them."""

@@ -41,6 +41,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
     sequences: bytes = b""
     commands: bytes = b""
     door: bytes = b""
+    choices: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

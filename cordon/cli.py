@@ -23,6 +23,7 @@ from cordon.profile_commands import profile
 from cordon.report_commands import report
 from cordon.settings import Settings, describe, load_settings
 from cordon.simulate_commands import simulate
+from cordon.who_looked_command import who_looked
 from cordon.witness_command import witness
 
 
@@ -204,6 +205,7 @@ cordon.add_command(evidence)
 cordon.add_command(profile)
 cordon.add_command(report)
 cordon.add_command(simulate)
+cordon.add_command(who_looked)
 cordon.add_command(witness)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
@@ -28,6 +29,7 @@ from evidence.export import Exported, export
 from evidence.export_folder import Asked, ExportError
 from evidence.log.notes import Checkpoint, parse_checkpoint
 from evidence.log.signing import VerifierKey
+from evidence.looks import record_export
 from evidence.seal_store import Connection
 from evidence.sealing import RestoredError, recover
 from evidence.witness_client import WitnessError
@@ -166,6 +168,7 @@ def check_command(settings: Settings, *, as_json: bool) -> None:
     metavar="FROM/TO",
     help="Show only the places of records between these instants, not their content.",
 )
+@click.option("--purpose", default="", help="What for; the person it concerns can read it.")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.pass_obj
 def export_command(
@@ -174,6 +177,7 @@ def export_command(
     from_text: str,
     to_text: str,
     withhold: tuple[str, ...],
+    purpose: str,
     folder: Path,
 ) -> None:
     """Write the records of a device into FOLDER, with their proofs and a verifier.
@@ -196,6 +200,15 @@ def export_command(
         logs = await seal_reader.all_logs(connection)
         log_keys = [key for state in logs for key in guard.pair(state.origin).keys]
         quorum = settings.evidence.quorum
+        window_us = (asked.from_us, asked.to_us)
+        await record_export(
+            connection,
+            device,
+            window_us,
+            who=getpass.getuser(),
+            purpose=purpose,
+            now_us=wall_clock_us(),
+        )
         return await export(connection, asked, folder, log_keys, witness_keys, quorum)
 
     try:

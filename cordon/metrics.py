@@ -78,6 +78,8 @@ class _PartsCollector(Collector):
         yield from _load(parts)
         if parts.probe is not None:
             yield from _probe(parts.probe)
+        yield from _counters("choices", "What protected people chose", parts.outgoing.wishes.counts)
+        yield from _counters("status", "Protection statuses sent", parts.outgoing.assured)
         yield from _counters("policy", "Files of policy", parts.policy.counts)
         yield _gauge(
             "policy_refusing",

@@ -17,6 +17,7 @@ from alerts.errors import DeskStateError
 from alerts.model import AlertChange
 from cordon.checkpoint import Checkpoint, Frozen, Recorded
 from cordon.device_care import DeviceCare, Noticed
+from cordon.her_events import link_alarm, take_hers
 from cordon.keep import KeptCaseload
 from cordon.observing import Observer
 from cordon.outgoing import Outgoing
@@ -48,7 +49,6 @@ log = structlog.get_logger("worker")
 MAX_TICKS_AT_ONCE = 120
 """After a silence (a night switched off) only the last ticks are made up for. The levels do not
 depend on the others: they follow from the ages at the last one."""
-
 
 _IS_UNUSED = np.ones(256, np.bool_)
 _IS_UNUSED[[Mark.USED, Mark.OUTLIER, Mark.MOVED]] = False
@@ -96,7 +96,7 @@ class Partition:
         self.position = 0
         self._gateway, self._live = "", False
         self._new_desk = new_desk
-        self._outgoing = outgoing
+        self._outgoing = self.outgoing = outgoing
         self._observer = observer
         self._tick_us = int(tick_s * MICROSECONDS)
         self._build = build
@@ -166,6 +166,15 @@ class Partition:
             self._outgoing.load(checkpoint.outgoing)
         except DeskStateError as error:
             self._refuse("alerts", error)
+            self._load_choices(checkpoint, choices_only=True)
+            return False
+        return self._load_choices(checkpoint, choices_only=False)
+
+    def _load_choices(self, checkpoint: Checkpoint, *, choices_only: bool) -> bool:
+        try:
+            self._outgoing.load_choices(checkpoint.choices, choices_only=choices_only)
+        except DeskStateError as error:
+            self._refuse("choices", error)
             return False
         return True
 
@@ -215,6 +224,7 @@ class Partition:
             door=self.care.door.snapshot(),
             sequences=self.care.sequences.snapshot(),
             commands=self.care.commands.snapshot(),
+            choices=self._outgoing.choices(),
         )
         return Frozen(rest, self.desk.pieces(), self._outgoing.pieces())
 
@@ -232,6 +242,7 @@ class Partition:
         for event in batch.events:
             self.counts.events += 1
             self._take_event(event, batch.received_us)
+            link_alarm(self, event, batch.received_us)
         self._outgoing.answered(batch.receipts, batch.received_us)
         self._observer.applied(batch)
 
@@ -266,6 +277,8 @@ class Partition:
         profile says about beacons. What speaks of a device's health was heard there.
         """
         wearing = self.wearing
+        if take_hers(self, event, now_us):
+            return
         if event.type in HEALTH_EVENTS and event.device in self.care.health.devices:
             return
         if event.peer is not None and event.type in BEACONS and wearing.is_of_the_present(event):
@@ -350,6 +363,7 @@ class Partition:
             self._note_devices(self.care.advance(tick_us), tick_us)
             if self._live:  # nobody could act on what is only read again
                 self._outgoing.changed(self.desk.advance(tick_us))
+                self._outgoing.advance(tick_us)
             self.ticked_us = tick_us
 
     def look_further(self) -> bool:

@@ -264,7 +264,7 @@ class Service:
         partition = Partition(
             alerting.new_desk,
             outgoing,
-            Telling(heard, strangers, hub, self._replanned),
+            Telling(heard, strangers, hub, self._replanned, outgoing.assurances),
             clock(),
             tick_s=settings.engine.sweep_interval_s,
             build=BUILD,
@@ -344,6 +344,7 @@ class Service:
             "worker": lambda: self._work(parts.worker),
             "outgoing": parts.outgoing.run,
             "publisher": parts.publisher.run,
+            "assurance": self._backend.assurer.run,
             "heartbeat": parts.heartbeat.run,
             "nearness": parts.nearness.run,
             "evidence": parts.writer.run,

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from alerts.decisions import AnomalyDecision, Decision, Found
 from alerts.deliveries import DeliveryRecord, decode_entry
+from alerts.deliveries import Entry as AlertContent
 from alerts.model import AlertChange
 from devices.instants import from_iso, to_datetime
 from evidence.rows import Row, Table, UnstorableError
@@ -84,7 +85,7 @@ class AlertEntry:
 
     position: int
     time_us: int
-    content: AlertChange | DeliveryRecord
+    content: AlertContent
     document: str
 
 
@@ -127,7 +128,7 @@ def read_alert_entry(position: int, data: bytes) -> AlertEntry:
     """What an entry of the alerts stream holds.
 
     Raises:
-        EntryFormatError: Neither an alert change nor a delivery record.
+        EntryFormatError: Of no type that this version knows.
         UnstorableError: Its time is no time.
     """
     content = decode_entry(data)

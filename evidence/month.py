@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import psycopg
 
-from alerts.deliveries import decode_entry
+from alerts.deliveries import DeliveryRecord, decode_entry
 from alerts.model import Alert, AlertChange
 from alerts.month import OPEN_KEPT, Month
 from devices.instants import to_datetime
@@ -66,5 +66,5 @@ async def take_in(
             entry = decode_entry(document.encode())
             if isinstance(entry, AlertChange):
                 month.take(entry)
-            else:
+            elif isinstance(entry, DeliveryRecord):
                 month.delivered(entry)

@@ -17,7 +17,7 @@ from typing import Literal, Self
 import numpy as np
 
 from devices.instants import to_datetime
-from evidence import decided, device_rows, rows
+from evidence import decided, device_rows, her_rows, looks, rows
 from evidence.database import Database
 from evidence.decided import AlertEntry, DecisionEntry
 from evidence.fixes import JournalEntry, pack_fixes
@@ -67,6 +67,9 @@ class Written:
     commands: int = 0
     alert_changes: int = 0
     deliveries: int = 0
+    choices: int = 0
+    digests: int = 0
+    looks: int = 0
     damaged: int = 0
 
     def __iadd__(self, other: Written) -> Self:
@@ -210,15 +213,17 @@ class Store:
             async with connection.transaction():
                 after = await claim(connection, stream, partition)
                 late = [entry for entry in entries if entry.position > after]
+                changes, deliveries, choices, digests, looked = [
+                    await insert(connection, table, rows_of(late)) for table, rows_of in _ALERTS
+                ]
                 written = Written(
                     entries=len(late),
                     skipped=len(entries) - len(late),
-                    alert_changes=await insert(
-                        connection, decided.ALERT_CHANGE, decided.change_rows(late)
-                    ),
-                    deliveries=await insert(
-                        connection, decided.DELIVERY, decided.delivery_rows(late)
-                    ),
+                    alert_changes=changes,
+                    deliveries=deliveries,
+                    choices=choices,
+                    digests=digests,
+                    looks=looked,
                 )
                 if late:
                     await set_position(connection, stream, partition, late[-1].position)
@@ -346,6 +351,15 @@ _DECIDED = (
     (device_rows.COMMAND, device_rows.command_rows),
 )
 """Tables that are filled from the decisions stream."""
+
+_ALERTS = (
+    (decided.ALERT_CHANGE, decided.change_rows),
+    (decided.DELIVERY, decided.delivery_rows),
+    (her_rows.CHOICE, her_rows.choice_rows),
+    (her_rows.DIGEST, her_rows.digest_rows),
+    (looks.ACCESS, looks.look_rows),
+)
+"""Tables that are filled from the alerts stream."""
 
 _COPIED = (
     (rows.MESSAGE, rows.message_rows),

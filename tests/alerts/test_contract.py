@@ -58,6 +58,8 @@ NOBODY_HAS_ACTED: dict[str, Any] = {
     "contacts_asked": [],
     "way": "",
     "synthetic": False,
+    "alarms": [],
+    "merged_into": "",
 }
 """What people do stands in every alert, as empty as this at its beginning."""
 

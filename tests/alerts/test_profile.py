@@ -174,7 +174,7 @@ def test_a_site_may_replace_the_default(tmp_path: Path) -> None:
 
 def test_events_and_conditions_are_those_of_the_contract() -> None:
     assert {"panic", "strap_cut", "permission_on"} < EVENTS
-    assert len(EVENTS) == 14
+    assert len(EVENTS) == 15
     assert set(WATCHED) == {"proximity", "exclusion", "inclusion"}
 
 

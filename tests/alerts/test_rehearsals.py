@@ -45,8 +45,10 @@ def steps_of(entries: list[Entry]) -> set[str]:
         entry.id
         for entry in entries
         if isinstance(entry, AlertChange)
-        or entry.state != "sent"
-        or entry.delivery_id not in received
+        or (
+            isinstance(entry, DeliveryRecord)
+            and (entry.state != "sent" or entry.delivery_id not in received)
+        )
     }
 
 

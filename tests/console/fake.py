@@ -8,15 +8,19 @@ from typing import Any
 
 import msgspec
 
+from alerts.choosing import ChoiceChange
 from alerts.conduct import Pattern
 from alerts.deliveries import DeliveryRecord
 from alerts.errors import NoSuchAlert, VersionConflict
 from alerts.load import Load, LoadFigures
+from alerts.looks import Look
 from alerts.model import Alert
 from alerts.protection import Protection
 from alerts.ranking import Ranking
+from alerts.reality import Reality
 from alerts.steps import Step
 from console.access import Access, Operator, sha256_hex
+from console.her_backend import ChoiceRefusedError, HerChoices, NoSuchPersonError, SetChoices
 from console.hub import Hub
 from console.views import (
     ALERTS_SHOWN,
@@ -30,6 +34,7 @@ from console.views import (
     WatchView,
     ZoneView,
 )
+from devices.choices import Choices
 from devices.instants import MICROSECONDS, to_iso
 
 NOW_US = 1_795_543_445_000_000
@@ -190,6 +195,7 @@ class FakeBackend:
         self.conduct: list[Pattern] = []
         self.calls: list[tuple[str, ...]] = []
         self.map: bytes | None = None
+        self.her = FakeHer()
         self.state = Health(live=True, ready=True)
 
     def picture(self) -> Picture:
@@ -273,6 +279,52 @@ class FakeBackend:
 
     def health(self) -> Health:
         return self.state
+
+
+class FakeHer:
+    """Her choices and who looked, in memory."""
+
+    def __init__(self) -> None:
+        self.chosen = Choices()
+        self.seen: list[tuple[str, ...]] = []
+        self.rows: list[Look] = []
+        self.refuses = False
+        self.answers: dict[str, Reality] = {}
+
+    async def choices(self, person: str) -> HerChoices:
+        if person != "p1":
+            raise NoSuchPersonError
+        return HerChoices(
+            person=person, version=1, by="p1", choices=self.chosen, held=0, history=[]
+        )
+
+    async def choose(self, person: str, asked: SetChoices, operator: str) -> ChoiceChange:
+        if self.refuses:
+            raise ChoiceRefusedError("This cannot be switched off. It is there for your safety")
+        self.chosen = asked.choices
+        return ChoiceChange(
+            id="c1",
+            type="cordon.choice.set",
+            time=to_iso(NOW_US),
+            person=person,
+            version=2,
+            choices=asked.choices,
+            by=operator,
+            way="console",
+            asked_at=to_iso(NOW_US),
+            note=asked.note,
+        )
+
+    def look(self, who: str, what: str, subject: str, *, role: str, purpose: str = "") -> None:
+        self.seen.append((who, role, what, subject, purpose))
+
+    async def was_real(self, alert_id: str) -> Reality:
+        if alert_id not in self.answers:
+            raise NoSuchAlert(alert_id)
+        return self.answers[alert_id]
+
+    async def looked(self, person: str, limit: int) -> list[Look]:
+        return [one for one in self.rows if one.subject in {person, "*"}][:limit]
 
 
 def make_access(time: Time, **settings: Any) -> Access:

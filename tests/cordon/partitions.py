@@ -70,6 +70,15 @@ class Recorder:
     def pieces(self) -> Iterator[bytes]:
         return iter((b"",))
 
+    def wished(self, event: Event, bearer: object, now_us: int) -> None: ...
+
+    def advance(self, now_us: int) -> None: ...
+
+    def choices(self) -> bytes:
+        return b""
+
+    def load_choices(self, data: bytes, *, choices_only: bool) -> None: ...
+
     def load(self, data: bytes) -> None: ...
 
 

@@ -277,6 +277,7 @@ async def test_a_database_of_the_version_before_is_brought_up_to_date(
         "0003_devices.sql",
         "0004_signatures.sql",
         "0005_seal.sql",
+        "0006_her_rights.sql",
     ]
     [row] = probe.ask("SELECT watch, cause, sigma_m, closest_at FROM evidence.decision")
     assert row == ("w", None, None, None)
