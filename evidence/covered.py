@@ -26,7 +26,7 @@ from evidence.log.canonical import encode
 from evidence.log.leaves import FIX_PAYLOAD, FIX_VERSION, Row, chain_of
 from evidence.partitions import DAY_US
 
-LAYOUT = 1
+LAYOUT = 2
 """The newest layout: what new batches are sealed by."""
 
 
@@ -61,7 +61,7 @@ def _covered(name: str, subject: str, time: str, columns: str) -> Covered:
 
 
 _MESSAGE = "received_at:time journal_position"
-RECORDS: Mapping[int, tuple[Covered, ...]] = MappingProxyType(
+_FIRST: Mapping[int, tuple[Covered, ...]] = MappingProxyType(
     {
         1: (
             _covered(
@@ -174,6 +174,22 @@ RECORDS: Mapping[int, tuple[Covered, ...]] = MappingProxyType(
         ),
     }
 )
+_CASE = (
+    _covered(
+        "caseload_entry",
+        "entry",
+        "loaded_at",
+        "loaded_at:time version kind entry sha256 document:text",
+    ),
+    _covered(
+        "disclosure",
+        "case_id",
+        "time",
+        "time:time disclosure step case_id actor purpose recipient side window_from:time "
+        "window_to:time shown withheld manifest_sha256",
+    ),
+)
+RECORDS: Mapping[int, tuple[Covered, ...]] = MappingProxyType({**_FIRST, 2: (*_FIRST[1], *_CASE)})
 """All covered tables but the fixes, by layout."""
 
 FIX = Covered("fix", "device", "time", ())
