@@ -23,6 +23,8 @@ from evidence.records import Record, columns
 from evidence.seal_store import LogState
 from evidence.selection import Asked, Chosen, ExportError, Selection
 from evidence.single_file import verifier_text
+from evidence.views.facts import Facts
+from evidence.views.folder import write_views
 
 FORMAT = "cordon evidence 2"
 MANIFEST = "manifest.sha256"
@@ -105,6 +107,8 @@ def write_folder(folder: Path, asked: Asked, pack: Pack) -> None:
         _write_json(folder / "custody.json", _custody(asked))
         if pack.selection.unsealed:
             _write_json(folder / "unsealed.json", pack.selection.unsealed)
+        facts = Facts.of(asked.custody.case, asked.side, asked.window, pack.shown())
+        write_views(folder / "views", facts)
         (folder / "gaps.csv").write_text(gaps_table(pack.shown()))
         (folder / "verify.py").write_text(verifier_text())
         text = resources.files("evidence").joinpath("README-export.txt").read_text()
