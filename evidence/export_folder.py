@@ -20,6 +20,7 @@ from evidence.export_gaps import gaps_table
 from evidence.log.leaves import Leaf
 from evidence.log.notes import parse_note
 from evidence.records import Record, columns
+from evidence.report.pdf import About, report
 from evidence.seal_store import LogState
 from evidence.selection import Asked, Chosen, ExportError, Selection
 from evidence.single_file import verifier_text
@@ -109,6 +110,7 @@ def write_folder(folder: Path, asked: Asked, pack: Pack) -> None:
             _write_json(folder / "unsealed.json", pack.selection.unsealed)
         facts = Facts.of(asked.custody.case, asked.side, asked.window, pack.shown())
         write_views(folder / "views", facts)
+        (folder / "report.pdf").write_bytes(report(facts, _about(folder, asked, pack)))
         (folder / "gaps.csv").write_text(gaps_table(pack.shown()))
         (folder / "verify.py").write_text(verifier_text())
         text = resources.files("evidence").joinpath("README-export.txt").read_text()
@@ -135,7 +137,7 @@ def _proof(asked: Asked, pack: Pack, runs: list[dict[str, Any]]) -> dict[str, An
     }
 
 
-def _custody(asked: Asked) -> dict[str, Any]:
+def _custody(asked: Asked) -> dict[str, str]:
     custody = asked.custody
     return {
         "disclosure": custody.disclosure,
@@ -151,6 +153,24 @@ def _custody(asked: Asked) -> dict[str, Any]:
     }
 
 
+def _about(folder: Path, asked: Asked, pack: Pack) -> About:
+    places = [place for bundle in pack.bundles for place in bundle.places]
+    shown = sum(place.shown for place in places)
+    return About(
+        custody=_custody(asked),
+        digests={name: _sha256(folder / name) for name in ("records.jsonl", "proof.json")},
+        shown=shown,
+        withheld=len(places) - shown,
+        absent=pack.selection.absent,
+        older=pack.older,
+        unsealed={name: len(rows) for name, rows in pack.selection.unsealed.items()},
+    )
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def _write_json(path: Path, document: object) -> None:
     path.write_text(json.dumps(document, indent=1) + "\n")
 
@@ -159,8 +179,7 @@ def _manifest(folder: Path) -> Iterator[str]:
     """A line per file, as ``sha256sum --check`` reads it."""
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path.name != MANIFEST:
-            digest = hashlib.sha256(path.read_bytes()).hexdigest()
-            yield f"{digest}  {path.relative_to(folder).as_posix()}\n"
+            yield f"{_sha256(path)}  {path.relative_to(folder).as_posix()}\n"
 
 
 def _write_stamps(folder: Path, number: int, log: dict[str, Any]) -> None:
