@@ -28,6 +28,7 @@ from evidence.database import describe
 from evidence.export import Exported, Signers, export
 from evidence.log.notes import Checkpoint, parse_checkpoint
 from evidence.log.signing import VerifierKey
+from evidence.pack_vectors import vectors_text
 from evidence.seal_store import Connection
 from evidence.sealing import RestoredError, recover
 from evidence.selection import Asked, ExportError
@@ -270,6 +271,16 @@ def verify_command(
     command = [sys.executable, "-I", "-", str(folder), *named]
     done = subprocess.run(command, input=verifier_text(), text=True, check=False)  # noqa: S603 - our own program
     sys.exit(done.returncode)
+
+
+@evidence.command("vectors")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+def vectors_command(file: Path) -> None:
+    """Write test vectors for verifiers of packs to FILE: whole packs, and forgeries.
+
+    docs/vectors/README.md says how to test a verifier of your own with them.
+    """
+    file.write_text(vectors_text(file.read_text() if file.exists() else ""))
 
 
 def describe_refusal(error: Exception) -> str:

@@ -23,7 +23,7 @@ from evidence.records import Record, columns
 from evidence.report.pdf import About, report
 from evidence.seal_store import LogState
 from evidence.selection import Asked, Chosen, ExportError, Selection
-from evidence.single_file import verifier_text
+from evidence.single_file import page_text, verifier_text
 from evidence.views.facts import Facts
 from evidence.views.folder import write_views
 
@@ -113,6 +113,7 @@ def write_folder(folder: Path, asked: Asked, pack: Pack) -> None:
         (folder / "report.pdf").write_bytes(report(facts, _about(folder, asked, pack)))
         (folder / "gaps.csv").write_text(gaps_table(pack.shown()))
         (folder / "verify.py").write_text(verifier_text())
+        (folder / "verify.html").write_text(page_text())
         text = resources.files("evidence").joinpath("README-export.txt").read_text()
         (folder / "README.txt").write_text(text)
         (folder / MANIFEST).write_text("".join(_manifest(folder)))

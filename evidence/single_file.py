@@ -1,4 +1,4 @@
-"""Puts the parts of `evidence.verifier` into the one file that goes into every pack."""
+"""Puts the parts of each verifier into the one file that goes into every pack."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from importlib import resources
 
 PARTS = ("ed25519", "mldsa", "trees", "signed_notes", "records", "program")
 """In the order in which they stand in the file: each uses only those before it."""
+
+PAGE_PARTS = ("hashes", "ed25519", "mldsa", "pack", "page")
+"""Of the page, likewise."""
 
 _HEAD = '''#!/usr/bin/env python3
 """Verifies a pack of evidence, with nothing but Python 3.9 or later: python3 verify.py FOLDER.
@@ -52,3 +55,10 @@ def _body(text: str, imports: set[str]) -> str:
     rest = "\n".join(line for line in lines[first:] if line != "\0").strip("\n")
     comment = "\n".join(f"# {line}".rstrip() for line in said.splitlines())
     return f"\n\n{comment}\n\n{rest}\n"
+
+
+def page_text() -> str:
+    """The page with the second verifier, the same to the byte for the same parts."""
+    folder = resources.files("evidence.verifier_page")
+    scripts = [folder.joinpath(f"{part}.js").read_text() for part in PAGE_PARTS]
+    return folder.joinpath("page.html").read_text().replace("SCRIPT\n", "\n".join(scripts))
