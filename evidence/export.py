@@ -84,9 +84,10 @@ async def export(
         psycopg.Error: The database does not answer.
     """
     _check(asked)
-    await record_disclosure(connection, asked.custody, "opened", clock_us())
+    opened_us = clock_us()
+    await record_disclosure(connection, asked.custody, "opened", opened_us)
     try:
-        pack = await _read(connection, asked, signers)
+        pack = await _read(connection, asked, signers, opened_us)
         write_folder(folder, asked, pack)
     except BaseException:
         await record_disclosure(connection, asked.custody, "failed", clock_us())
@@ -114,10 +115,10 @@ def _check(asked: Asked) -> None:
             raise ExportError(f"Who, what for and for whom is part of the record: name the {name}.")
 
 
-async def _read(connection: Connection, asked: Asked, signers: Signers) -> Pack:
+async def _read(connection: Connection, asked: Asked, signers: Signers, opened_us: int) -> Pack:
     async with connection.transaction():
         await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        selection = await select(connection, asked)
+        selection = await select(connection, asked, opened_us)
         wanted = await _transactions(connection, selection)
         if not wanted:
             raise ExportError(
@@ -136,7 +137,7 @@ async def _read(connection: Connection, asked: Asked, signers: Signers) -> Pack:
             "moment; `cordon evidence check` says what waits."
         )
     _decide(bundles, asked, selection)
-    return Pack(selection, bundles, logs, wanted.older)
+    return Pack(selection, bundles, logs, wanted.older, opened_us)
 
 
 def _decide(bundles: Sequence[Bundle], asked: Asked, selection: Selection) -> None:

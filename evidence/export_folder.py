@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from devices.instants import to_iso
+from evidence.case_uco import PackFile, case_uco
 from evidence.export_gaps import gaps_table
 from evidence.log.leaves import Leaf
 from evidence.log.notes import parse_note
@@ -69,12 +70,14 @@ class Pack:
     Attributes:
         logs: The part of `proof.json` of each bundle.
         older: Records of the window from before there was a log.
+        opened_us: When the export was opened.
     """
 
     selection: Selection
     bundles: Sequence[Bundle]
     logs: Sequence[dict[str, Any]]
     older: int
+    opened_us: int
 
     def shown(self) -> list[Record]:
         """The records whose content is in the folder, by chain and place."""
@@ -105,7 +108,7 @@ def write_folder(folder: Path, asked: Asked, pack: Pack) -> None:
         for number, log in enumerate(pack.logs):
             _write_stamps(folder, number, log)
         _write_json(folder / "layout.json", columns())
-        _write_json(folder / "custody.json", _custody(asked))
+        _write_json(folder / "custody.json", _custody(asked, pack))
         if pack.selection.unsealed:
             _write_json(folder / "unsealed.json", pack.selection.unsealed)
         facts = Facts.of(asked.custody.case, asked.side, asked.window, pack.shown())
@@ -116,6 +119,7 @@ def write_folder(folder: Path, asked: Asked, pack: Pack) -> None:
         (folder / "verify.html").write_text(page_text())
         text = resources.files("evidence").joinpath("README-export.txt").read_text()
         (folder / "README.txt").write_text(text)
+        _write_json(folder / "case.jsonld", case_uco(_custody(asked, pack), _files(folder)))
         (folder / MANIFEST).write_text("".join(_manifest(folder)))
     except OSError as error:
         raise ExportError(f"{folder} cannot be written: {error.strerror}.") from error
@@ -138,7 +142,7 @@ def _proof(asked: Asked, pack: Pack, runs: list[dict[str, Any]]) -> dict[str, An
     }
 
 
-def _custody(asked: Asked) -> dict[str, str]:
+def _custody(asked: Asked, pack: Pack) -> dict[str, str]:
     custody = asked.custody
     return {
         "disclosure": custody.disclosure,
@@ -146,6 +150,7 @@ def _custody(asked: Asked) -> dict[str, str]:
         "side": custody.side,
         "from": to_iso(custody.from_us),
         "to": to_iso(custody.to_us),
+        "exported_at": to_iso(pack.opened_us),
         "exported_by": custody.actor,
         "purpose": custody.purpose,
         "recipient": custody.recipient,
@@ -158,7 +163,7 @@ def _about(folder: Path, asked: Asked, pack: Pack) -> About:
     places = [place for bundle in pack.bundles for place in bundle.places]
     shown = sum(place.shown for place in places)
     return About(
-        custody=_custody(asked),
+        custody=_custody(asked, pack),
         digests={name: _sha256(folder / name) for name in ("records.jsonl", "proof.json")},
         shown=shown,
         withheld=len(places) - shown,
@@ -166,6 +171,15 @@ def _about(folder: Path, asked: Asked, pack: Pack) -> About:
         older=pack.older,
         unsealed={name: len(rows) for name, rows in pack.selection.unsealed.items()},
     )
+
+
+def _files(folder: Path) -> list[PackFile]:
+    """The files that stand there by now."""
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    return [
+        PackFile(path.relative_to(folder).as_posix(), path.stat().st_size, _sha256(path))
+        for path in paths
+    ]
 
 
 def _sha256(path: Path) -> str:
@@ -178,9 +192,8 @@ def _write_json(path: Path, document: object) -> None:
 
 def _manifest(folder: Path) -> Iterator[str]:
     """A line per file, as ``sha256sum --check`` reads it."""
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.name != MANIFEST:
-            yield f"{_sha256(path)}  {path.relative_to(folder).as_posix()}\n"
+    for file in _files(folder):
+        yield f"{file.sha256}  {file.name}\n"
 
 
 def _write_stamps(folder: Path, number: int, log: dict[str, Any]) -> None:

@@ -119,12 +119,13 @@ class Selection:
             self.chosen.append(chosen)
 
 
-async def select(connection: Connection, asked: Asked) -> Selection:
+async def select(connection: Connection, asked: Asked, opened_us: int) -> Selection:
     """What concerns the case, or the device.
 
     Args:
         connection: In a transaction: one state of the database.
         asked: Case or device, window and side.
+        opened_us: When this export was opened: what is in the custody log before is shown.
 
     Raises:
         ExportError: The record holds no such case.
@@ -149,10 +150,8 @@ async def select(connection: Connection, asked: Asked) -> Selection:
     await _add_decisions(connection, found, asked)
     await _add_alerts(connection, found, asked, sorted(case.roles))
     showing = "shown" if asked.side == "court" else "absent"
-    found.add(
-        Chosen("disclosure", asked.custody.case, (0, await _opened(connection, asked)), showing),
-        sides.WHY_ABSENT["disclosure"],
-    )
+    disclosures = Chosen("disclosure", asked.custody.case, (0, opened_us), showing)
+    found.add(disclosures, sides.WHY_ABSENT["disclosure"])
     for stream in Stream:
         found.add(Chosen("gap", stream.value, asked.window))
     if asked.side == "court":
@@ -320,17 +319,6 @@ async def _subjects(connection: Connection, query: str, asked: Asked, *more: obj
     window = [to_datetime(instant) for instant in asked.window]
     cursor = await connection.execute(query.encode(), (*window, *more))
     return sorted([row[0] async for row in cursor])
-
-
-async def _opened(connection: Connection, asked: Asked) -> int:
-    """When this export was opened: what is in the custody log before is shown."""
-    cursor = await connection.execute(
-        "SELECT evidence.us(time) FROM evidence.disclosure WHERE disclosure = %s "
-        "AND step = 'opened'",
-        (asked.custody.disclosure,),
-    )
-    row = await cursor.fetchone()
-    return int(row[0]) if row else 0
 
 
 async def _unsealed(connection: Connection, asked: Asked) -> dict[str, list[Any]]:

@@ -160,7 +160,7 @@ def _cover(facts: Facts, about: About, title: str) -> list[Flowable]:
         ("Window", f"{custody['from']} to {custody['to']}"),
         ("Made for", f"{custody['recipient']} (side: {custody['side']})"),
         ("Purpose", custody["purpose"]),
-        ("Exported by", custody["exported_by"]),
+        ("Exported by", f"{custody['exported_by']}, {custody['exported_at']}"),
         ("Disclosure", custody["disclosure"]),
         ("Devices", counts or "no positions are shown"),
         ("Alerts shown", len(facts.alerts)),

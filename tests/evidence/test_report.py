@@ -29,6 +29,7 @@ ABOUT = About(
         "recipient": ODD,
         "side": "court",
         "purpose": "trial",
+        "exported_at": "2026-11-20T00:00:00Z",
         "exported_by": "Sgt Kim",
         "disclosure": "d1",
     },
