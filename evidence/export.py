@@ -31,6 +31,8 @@ from evidence.selection import TABLES, Asked, Chosen, ExportError, Selection, by
 from evidence.sides import OF_DEVICE, Messages, hears_the_other
 
 SPAN_DAYS_LIMIT = 366
+RECORDS_LIMIT = 200_000
+"""Records of one pack, which are held in memory: about 6 kB each. More is asked for in parts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,11 @@ async def _read(connection: Connection, asked: Asked, signers: Signers, opened_u
         if not wanted:
             raise ExportError(
                 f"Nothing of {asked.device or asked.custody.case} is stored for this window."
+            )
+        if wanted.rows > RECORDS_LIMIT:
+            raise ExportError(
+                f"{wanted.rows} records are more than one pack holds ({RECORDS_LIMIT}). Ask for "
+                "shorter windows, one after the other: their runs of places join."
             )
         bundles = []
         for state in await seal_reader.all_logs(connection):

@@ -336,7 +336,9 @@ def _doubts(facts: Facts) -> list[Flowable]:
 
 def _withheld(about: About) -> list[Flowable]:
     lines = [f"{about.withheld} records show their place and not their content."]
-    lines += [f"Not in this pack at all, {kind}: {why}." for kind, why in about.absent.items()]
+    for why in sorted(set(about.absent.values())):
+        kinds = ", ".join(sorted(kind for kind, said in about.absent.items() if said == why))
+        lines.append(f"Not in this pack at all: {why} ({kinds}).")
     if about.older:
         lines.append(f"{about.older} records are from before there was a log; nothing proves them.")
     lines += [

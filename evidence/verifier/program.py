@@ -154,8 +154,9 @@ def tell_the_rest(result):
             f"{gap['device']} never arrived"
         )
     print(f"WITHHELD: the content of {result['withheld']} records, whose places are above.")
-    for kind, why in result["absent"].items():
-        print(f"  Not in this pack at all, {kind}: {why}")
+    for why in sorted(set(result["absent"].values())):
+        kinds = ", ".join(sorted(kind for kind, said in result["absent"].items() if said == why))
+        print(f"  Not in this pack at all: {why} ({kinds})")
     print("NOT PROVEN: that a position was true when the device sent it.")
     if result["older_than_the_log"]:
         print(f"  {result['older_than_the_log']} more records are from before there was a log.")

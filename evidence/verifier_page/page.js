@@ -20,7 +20,10 @@ const told = (result) => {
     }
   }
   if (!result.keysGiven) lines.push("Keys were taken from the pack itself: take them from where they are published.");
-  for (const [kind, why] of Object.entries(result.proof.absent)) lines.push(`Not in this pack at all, ${kind}: ${why}`);
+  for (const why of new Set(Object.values(result.proof.absent))) {
+    const kinds = Object.keys(result.proof.absent).filter((kind) => result.proof.absent[kind] === why);
+    lines.push(`Not in this pack at all: ${why} (${kinds.sort().join(", ")})`);
+  }
   for (const [name, count] of Object.entries(result.proof.unsealed)) lines.push(`Not proven: ${count} records of ${name}.`);
   if (result.proof.older_than_the_log) lines.push(`Not proven: ${result.proof.older_than_the_log} older records.`);
   lines.push("Not provable by anybody: that a position was true when the device sent it.");

@@ -17,6 +17,7 @@ import psycopg
 import pytest
 
 from devices.reports import Event, Message, Refusal
+from evidence import export as export_module
 from evidence import sealing
 from evidence.covered import fix_rows
 from evidence.export import Exported, Signers, export
@@ -231,7 +232,9 @@ async def test_forgeries_are_found(exported: tuple[Path, Path], tmp_path: Path) 
         assert code == wanted, (name, found)
 
 
-async def test_what_cannot_be_exported_is_named(store: Store, probe: Probe, tmp_path: Path) -> None:
+async def test_what_cannot_be_exported_is_named(
+    store: Store, probe: Probe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await store_some(store, 1)
     whole = of_device("tag-1", NOW_US, NOW_US + MINUTE_US)
     for asked, said in [
@@ -242,6 +245,17 @@ async def test_what_cannot_be_exported_is_named(store: Store, probe: Probe, tmp_
         with pytest.raises(ExportError, match=said):
             await written(probe.dsn, tmp_path / "out", asked, [])
     await sealer_of(probe.dsn, tmp_path).turn()
+    for name in ("actor", "purpose", "recipient"):
+        nobody = msgspec.structs.replace(whole.custody, **{name: " "})
+        with pytest.raises(ExportError, match=f"name the {name}"):
+            await written(probe.dsn, tmp_path / "out", replace(whole, custody=nobody), [])
+    his = msgspec.structs.replace(whole.custody, side="wearer")
+    with pytest.raises(ExportError, match="name the case"):
+        await written(probe.dsn, tmp_path / "out", replace(whole, custody=his), [])
+    with monkeypatch.context() as patch:
+        patch.setattr(export_module, "RECORDS_LIMIT", 7)
+        with pytest.raises(ExportError, match="more than one pack holds"):
+            await written(probe.dsn, tmp_path / "out", whole, [])
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "x").touch()
     with pytest.raises(ExportError, match="not empty"):
