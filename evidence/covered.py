@@ -191,7 +191,24 @@ _HERS = (
         "id at_us who role purpose subject case what from_us to_us",
     ),
 )
-RECORDS: Mapping[int, tuple[Covered, ...]] = MappingProxyType({1: _FIRST, 2: (*_FIRST, *_HERS)})
+_CASE = (
+    _covered(
+        "caseload_entry",
+        "entry",
+        "loaded_at",
+        "loaded_at:time version kind entry sha256 document:text",
+    ),
+    _covered(
+        "disclosure",
+        "case_id",
+        "time",
+        "time:time disclosure step case_id actor purpose recipient side window_from:time "
+        "window_to:time shown withheld manifest_sha256",
+    ),
+)
+RECORDS: Mapping[int, tuple[Covered, ...]] = MappingProxyType(
+    {1: _FIRST, 2: (*_FIRST, *_HERS, *_CASE)}
+)
 """All covered tables but the fixes, by layout."""
 
 FIX = Covered("fix", "device", "time", ())

@@ -11,6 +11,7 @@ import psycopg
 
 from alerts.looks import EVERYBODY, LOOKS, Look
 from devices.instants import from_iso, to_datetime
+from evidence.case_records import Custody
 from evidence.decided import AlertEntry
 from evidence.rows import Row, Table
 from evidence.text import clean
@@ -75,44 +76,63 @@ def _row(look: Look) -> Row:
 
 
 async def record_export(
-    connection: psycopg.AsyncConnection[Any],
-    device: str,
-    window_us: tuple[int, int],
-    *,
-    who: str,
-    purpose: str,
-    now_us: int,
+    connection: psycopg.AsyncConnection[Any], custody: Custody, device: str, now_us: int
 ) -> int:
-    """Record that the reports of a device were exported: a reading of each person who carried it.
+    """Record that a part of the record is taken out: a reading of each person whom it concerns.
+
+    Args:
+        connection: In autocommit mode.
+        custody: What is exported, by whom and what for.
+        device: Whose records; empty: those of the case.
+        now_us: The time.
 
     Returns:
-        How many people it concerns. Where nobody carried it, the device itself is named.
+        How many people it concerns. Where none is known, the device or the case itself is named.
     """
-    from_us, to_us = window_us
-    people = await _bearers(connection, device, window_us)
-    for subject in people or [f"device:{device}"]:
-        found = str(uuid.uuid5(LOOKS, f"export {who} {device} {subject} {now_us}"))
+    people = await _concerned(connection, custody, device)
+    case = "" if device else clean(custody.case)
+    for subject in people or [f"device:{device}" if device else f"case:{custody.case}"]:
+        found = str(uuid.uuid5(LOOKS, f"export {custody.disclosure} {subject}"))
         await connection.execute(
-            "INSERT INTO evidence.access VALUES (%s, %s, %s, 'command line', %s, %s, '', 'export',"
+            "INSERT INTO evidence.access VALUES (%s, %s, %s, 'command line', %s, %s, %s, 'export',"
             " %s, %s) ON CONFLICT DO NOTHING",
-            (found, now_us, clean(who), clean(purpose), clean(subject), from_us, to_us),
+            (
+                *(found, now_us, clean(custody.actor), clean(custody.purpose), clean(subject)),
+                *(case, custody.from_us, custody.to_us),
+            ),
         )
     return len(people)
 
 
-async def _bearers(
-    connection: psycopg.AsyncConnection[Any], device: str, window_us: tuple[int, int]
+_BEARERS = """
+    SELECT DISTINCT p.id FROM caseload.assignment a
+    JOIN caseload.device d USING (device_no) JOIN caseload.person p USING (person_no)
+    WHERE d.id = %(device)s AND a.valid_from < %(to)s
+        AND (a.valid_to IS NULL OR a.valid_to > %(from)s)
+"""
+_PARTIES = """
+    SELECT DISTINCT p.id FROM caseload.court_order o
+    LEFT JOIN caseload.condition c USING (order_no)
+    JOIN caseload.person p ON p.person_no IN (o.wearer_no, c.protected_no)
+    WHERE o.id = %(case)s
+"""
+
+
+async def _concerned(
+    connection: psycopg.AsyncConnection[Any], custody: Custody, device: str
 ) -> list[str]:
-    """Who carried a device within a window; nobody where the database has no caseload."""
+    """The parties of a case, or who carried a device; nobody where there is no caseload."""
     known = await connection.execute("SELECT to_regclass('caseload.assignment')")
     row = await known.fetchone()
     if row is None or row[0] is None:
         return []
-    from_us, to_us = window_us
     cursor = await connection.execute(
-        "SELECT DISTINCT p.id FROM caseload.assignment a "
-        "JOIN caseload.device d USING (device_no) JOIN caseload.person p USING (person_no) "
-        "WHERE d.id = %s AND a.valid_from < %s AND (a.valid_to IS NULL OR a.valid_to > %s)",
-        (device, to_datetime(to_us), to_datetime(from_us)),
+        _BEARERS if device else _PARTIES,
+        {
+            "device": device,
+            "case": custody.case,
+            "from": to_datetime(custody.from_us),
+            "to": to_datetime(custody.to_us),
+        },
     )
     return [str(row[0]) for row in await cursor.fetchall()]

@@ -8,6 +8,7 @@ from alerts.holding import Held
 from alerts.looks import Look
 from devices.choices import Choices, Quiet
 from devices.instants import to_datetime, to_iso
+from evidence.case_records import Custody
 from evidence.covered import stored_rows
 from evidence.database import Database as EvidenceDatabase
 from evidence.decided import read_alert_entry
@@ -136,24 +137,43 @@ async def test_an_export_is_a_reading_of_whoever_carried_the_device(
                 "person (person_no int, id text)",
                 "device (device_no int, id text)",
                 "assignment (device_no int, person_no int, valid_from date, valid_to date)",
+                "court_order (order_no int, id text, wearer_no int)",
+                "condition (order_no int, protected_no int)",
             ):
                 await connection.execute(f"CREATE TABLE IF NOT EXISTS caseload.{table}")
-            await connection.execute("INSERT INTO caseload.person VALUES (1, 'she')")
+            await connection.execute("INSERT INTO caseload.person VALUES (1, 'she'), (2, 'he')")
+            await connection.execute("INSERT INTO caseload.court_order VALUES (1, 'order-1', 2)")
+            await connection.execute("INSERT INTO caseload.condition VALUES (1, 1), (1, NULL)")
             await connection.execute("INSERT INTO caseload.device VALUES (1, 'phone-1')")
             await connection.execute(
                 "INSERT INTO caseload.assignment VALUES (1, 1, '2020-01-01', NULL)"
             )
-            window = (NOW_US - 10, NOW_US)
-            for device in ("phone-1", "tag-9"):
-                await record_export(
-                    connection, device, window, who="kim", purpose="court", now_us=NOW_US
+            for case, device in (
+                ("device/phone-1", "phone-1"),
+                ("device/tag-9", "tag-9"),
+                ("order-1", ""),
+                ("order-2", ""),
+            ):
+                custody = Custody(
+                    disclosure=case,
+                    case=case,
+                    actor="kim",
+                    purpose="court",
+                    recipient="the court",
+                    side="court",
+                    from_us=NOW_US - 10,
+                    to_us=NOW_US,
                 )
+                await record_export(connection, custody, device, NOW_US)
     finally:
         await reading.close()
     rows = probe.ask(
-        "SELECT subject, who, what, purpose, from_us FROM evidence.access ORDER BY subject"
+        'SELECT subject, "case", who, what, from_us FROM evidence.access ORDER BY 1, 2'
     )
     assert rows == [
-        ("device:tag-9", "kim", "export", "court", NOW_US - 10),
-        ("she", "kim", "export", "court", NOW_US - 10),
+        ("case:order-2", "order-2", "kim", "export", NOW_US - 10),
+        ("device:tag-9", "", "kim", "export", NOW_US - 10),
+        ("he", "order-1", "kim", "export", NOW_US - 10),
+        ("she", "", "kim", "export", NOW_US - 10),
+        ("she", "order-1", "kim", "export", NOW_US - 10),
     ]
