@@ -1,7 +1,7 @@
 """The service: all parts in one process, wired together and kept running.
 
-The parts talk over the broker as if they were apart (gateway to journal, journal to worker and to
-evidence), so that they can be: nothing here but the console reads another part's memory.
+The parts talk over the broker as if they were apart (gateway to journal, journal to evidence), so
+that they can be. Where they are not, the journal's writer tells the worker of each batch by a call.
 """
 
 from __future__ import annotations
