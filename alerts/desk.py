@@ -47,10 +47,11 @@ from alerts.making import OPEN_LIMIT, Making
 from alerts.model import Alert, AlertChange, subject_of_anomaly, subject_of_health
 from alerts.profile import Profiles
 from alerts.ranking import Ranking
+from alerts.repeats import clear_by, repeat
 from alerts.spells import Spell, spell_of_anomaly, spell_of_health
 from alerts.steps import Step, off_the_shelf, seen_by
 from devices.health_changes import HealthChange
-from devices.instants import from_iso, to_iso
+from devices.instants import from_iso
 from devices.reports import Event
 from devices.watches import Bearer, Watch
 from geofence.anomaly_changes import AnomalyChange
@@ -182,16 +183,7 @@ class Desk:
         gone = [entry for entry in self._book.of_the_engine() if entry.alert.subject not in present]
         done = [entry for entry in self._book if entry.alert.is_done]
         closed = [self._making.close(entry.current(), now_us) for entry in done]
-        return closed + [change for entry in gone for change in self._retire(entry, now_us)]
-
-    def _retire(self, entry: Entry, now_us: int) -> list[AlertChange]:
-        fields = {
-            "decided_at": to_iso(now_us),
-            "note": "no longer watched: the caseload has changed",
-        }
-        if entry.alert.watch:
-            fields["level"] = "clear"
-        return self._making.end(entry, fields, now_us)
+        return closed + [change for entry in gone for change in self._making.retire(entry, now_us)]
 
     # What is wrong with devices
 
@@ -246,7 +238,7 @@ class Desk:
         profile = self._profiles.find(bearer.profile)
         cleared = profile.cleared_by(event.type)
         held = device_held(event.device, bearer.person)
-        ended = self._clear_by(event, held, cleared, now_us)
+        ended = clear_by(self._making, event, held, cleared, now_us)
         if event.type not in profile.events:
             self.counts.unmapped += 0 if cleared else 1
             return ended
@@ -258,7 +250,8 @@ class Desk:
         if entry is None:
             fields = alert_of_event(event, bearer, profile, now_us)
             return ended + self._making.begin(fields, now_us)
-        return ended + self._repeat(entry, event, now_us)
+        self.counts.repeats += 1
+        return ended + repeat(self._making, entry, event, now_us)
 
     def on_alarm(
         self, event: Event, bearer: Bearer, watches: Iterable[str], *, now_us: int
@@ -282,31 +275,6 @@ class Desk:
         if not own:
             return []
         return self.on_event(event, answered(bearer, self._profiles), now_us=now_us)
-
-    def _clear_by(
-        self, event: Event, held: str, types: Iterable[str], now_us: int
-    ) -> list[AlertChange]:
-        changes: list[AlertChange] = []
-        for name in types:
-            entry = self._book.of_event(held, name)
-            if entry is None or entry.mark is None or entry.alert.state == "returned":
-                continue
-            if entry.mark.has(event.seq, event.time_us):
-                continue  # a buffered event from before the trouble began
-            entry = self._book.take_in(entry, event, now_us, repeats=0)
-            fields: dict[str, Any] = {"decided_at": to_iso(now_us)}
-            changes += self._making.end(entry, fields, now_us)
-        return changes
-
-    def _repeat(self, entry: Entry, event: Event, now_us: int) -> list[AlertChange]:
-        """The same event again. Only one that had returned changes: it holds again."""
-        self.counts.repeats += 1
-        entry = self._book.take_in(entry, event, now_us, repeats=1)
-        if entry.alert.state == "active":
-            return []
-        fields = {"state": "active", "decided_at": to_iso(now_us)}
-        again = msgspec.structs.replace(entry.current(), **fields)
-        return [self._making.change(again, "level", now_us)]
 
     # What people do
 

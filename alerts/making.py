@@ -85,6 +85,14 @@ class Making:
             return [change]
         return [change, self.close(change.data, now_us)]
 
+    def retire(self, entry: Entry, now_us: int) -> list[AlertChange]:
+        """What the alert is about is watched no more."""
+        note = "no longer watched: the caseload has changed"
+        fields = {"decided_at": to_iso(now_us), "note": note}
+        if entry.alert.watch:
+            fields["level"] = "clear"
+        return self.end(entry, fields, now_us)
+
     def merge(self, entry: Entry, into: str, now_us: int) -> AlertChange:
         """Another alert goes on with what this one is about."""
         alert = msgspec.structs.replace(entry.current(), merged_into=into)

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any, get_args
+from typing import get_args
 
 import msgspec
 
@@ -34,11 +33,10 @@ from alerts.deliveries import (
     refused,
     tells_handsets,
 )
-from alerts.errors import DeskStateError
 from alerts.incidents import UPDATES, incident_of, takes_incidents
 from alerts.model import AlertChange, Ask
+from alerts.outbox_state import Done, OutboxCounts, pieces, read_contents
 from alerts.personal import DIGEST_MARK, alarm_deliveries, digest_delivery, her_handsets
-from alerts.pieces import pieces_of
 from alerts.profile import DEFAULT_LANGUAGE, Profiles
 from devices.instants import to_iso
 from devices.reports import Receipt
@@ -60,42 +58,6 @@ _STEPS: tuple[DeliveryState, ...] = ("sent", "received", "shown", "answered")
 _NOT_SENT = -1
 _NOT_A_HANDSET = "the device is not a handset that a protected person carries"
 
-
-@dataclass(slots=True)
-class OutboxCounts:
-    """What the outbox has seen.
-
-    Attributes:
-        unaddressed: Changes of alerts that have no agency.
-        refused: Notices not made, as the device is not a protected person's handset.
-        unreachable: Steps of a plan for which nobody could be asked.
-        dropped: Deliveries that gave way at `PENDING_LIMIT`.
-        receipts: Receipts recorded.
-        stray_receipts: Receipts for deliveries not known, of another device, or of no known state.
-    """
-
-    unaddressed: int = 0
-    refused: int = 0
-    unreachable: int = 0
-    dropped: int = 0
-    receipts: int = 0
-    stray_receipts: int = 0
-
-
-class _Done(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A delivery that needs no sending, as far as its receipts need it."""
-
-    delivery: Delivery  # its payload taken out
-    step: int
-
-
-class _Contents(msgspec.Struct):
-    pending: list[Delivery]
-    done: list[_Done]
-
-
-_FORMAT = b"CO1"  # Cordon outbox, layout 1: `_Contents` as MessagePack.
-_decoder = msgspec.msgpack.Decoder(_Contents)
 
 _Queue = OrderedDict[str, None]
 _Tiers = tuple[_Queue, _Queue, _Queue, _Queue]
@@ -132,7 +94,7 @@ class Outbox:
         self._pending: dict[str, Delivery] = {}
         self._by_tier: dict[ChannelName, _Tiers] = {name: _tiers() for name in CHANNELS}
         self._ready: dict[ChannelName, _Tiers] = {name: _tiers() for name in CHANNELS}
-        self._done: OrderedDict[str, _Done] = OrderedDict()
+        self._done: OrderedDict[str, Done] = OrderedDict()
 
     # What has to be sent
 
@@ -279,14 +241,14 @@ class Outbox:
             self._give_up(settled, record)
         return record
 
-    def _give_up(self, settled: _Done, record: DeliveryRecord) -> None:
+    def _give_up(self, settled: Done, record: DeliveryRecord) -> None:
         """It was not sent, unless a receipt says that it arrived all the same."""
         if settled.step <= 0:
             self._reach(settled, _NOT_SENT)
         self.dead_letters.append(record)
 
-    def _reach(self, known: _Done, step: int) -> None:
-        self._done[known.delivery.id] = _Done(known.delivery, step)
+    def _reach(self, known: Done, step: int) -> None:
+        self._done[known.delivery.id] = Done(known.delivery, step)
 
     def pending(self, channel: ChannelName | None = None) -> list[Delivery]:
         """What waits or is being sent, most urgent first, then oldest first."""
@@ -386,11 +348,7 @@ class Outbox:
 
     def pieces(self) -> Iterator[bytes]:
         """The snapshot of this moment, bit by bit: the outbox may go on meanwhile."""
-        contents: dict[str, list[Any]] = {
-            "pending": list(self._pending.values()),
-            "done": list(self._done.values()),
-        }
-        return pieces_of(_FORMAT, contents)
+        return pieces(list(self._pending.values()), list(self._done.values()))
 
     def load_snapshot(self, data: bytes) -> None:
         """Become the outbox that wrote the snapshot; what was here before is gone.
@@ -398,26 +356,19 @@ class Outbox:
         Raises:
             DeskStateError: The bytes cannot be read. The outbox is as before.
         """
-        if data[:3] != _FORMAT:
-            raise DeskStateError(
-                f"unknown layout {data[:3]!r} of the outbox; this version reads {_FORMAT!r}"
-            )
-        try:
-            contents = _decoder.decode(memoryview(data)[3:])
-        except (msgspec.MsgspecError, ValueError) as error:
-            raise DeskStateError(f"damaged snapshot of the outbox: {error}") from error
+        contents = read_contents(data)
         self._clear()
         for delivery in contents.pending:
             self._add(delivery, 0)
         self._done = OrderedDict((done.delivery.id, done) for done in contents.done)
 
-    def _settle(self, delivery: Delivery) -> _Done:
+    def _settle(self, delivery: Delivery) -> Done:
         self._pending.pop(delivery.id, None)
         for tiers in (self._by_tier, self._ready):
             tiers[delivery.channel][delivery.tier - 1].pop(delivery.id, None)
         done = self._done.get(delivery.id)
         if done is None:
-            done = _Done(msgspec.structs.replace(delivery, payload=b""), 0)
+            done = Done(msgspec.structs.replace(delivery, payload=b""), 0)
             self._done[delivery.id] = done
             while len(self._done) > REMEMBERED_LIMIT:
                 self._done.popitem(last=False)

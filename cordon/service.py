@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 
@@ -17,10 +16,7 @@ import nats.errors
 import structlog
 from nats.aio.client import Client as NatsClient
 
-from console.access import Access, Operator
-from console.app import create_app
 from console.hub import Hub
-from console.server import bind, serve_console
 from cordon import __version__
 from cordon.alerting import make_alerting
 from cordon.backend import ServiceBackend
@@ -28,7 +24,7 @@ from cordon.backroom import BackroomProcess
 from cordon.broker_refusals import BrokerRefusals
 from cordon.caseload_feed import CaseloadFeed
 from cordon.connections import Endpoints, connect_nats, while_open
-from cordon.console_memory import SessionFile, bind_console
+from cordon.console_part import ConsolePart
 from cordon.errors import CordonError
 from cordon.forwarding import forwarder_of
 from cordon.heartbeat import Heartbeat
@@ -38,7 +34,6 @@ from cordon.identity.signing_keys import RegisteredKeys
 from cordon.identity.tokens import TokenError
 from cordon.keep import Keep
 from cordon.lease import Lease, instance_name, open_bucket
-from cordon.metrics import Metrics
 from cordon.nearness import Nearness
 from cordon.observing import Telling
 from cordon.outgoing import Outgoing
@@ -72,8 +67,6 @@ BUILD = f"cordon {__version__}"
 STREAMS_SHARE = 0.7
 KEEP_SHARE = 0.1
 """Parts of the broker's disk limit; the rest is for its own MQTT sessions and messages."""
-
-POSITIONS_EVERY_S = 1.0
 
 
 class Service:
@@ -110,28 +103,16 @@ class Service:
         self._home = Path(settings.state_directory)
         self._standby = standby
         self._backroom = backroom
-        self._bound = None if headless else self._bind()
+        self._console = None if headless else ConsolePart(settings.console, self._home, clock)
         self._started = asyncio.Event()
         self._replanned = asyncio.Event()
         self._parts: Parts | None = None
 
-    def _bind(self) -> socket.socket:
-        console = self._settings.console
-        self._home.mkdir(parents=True, exist_ok=True)
-        try:
-            return bind_console(console.host, console.port, self._home / "console.port")
-        except OSError as error:
-            raise CordonError(
-                f"The console cannot listen on {console.host}:{console.port}: {error.strerror}. "
-                "Choose another port with console.port, or 0 for any free one."
-            ) from error
-
     @property
     def console_address(self) -> str:
         """Where the console is, for a browser on this machine."""
-        assert self._bound is not None, "this service has no console"
-        host, port = self._bound.getsockname()[:2]
-        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        assert self._console is not None, "this service has no console"
+        return self._console.address
 
     @property
     def parts(self) -> Parts:
@@ -256,11 +237,10 @@ class Service:
             return partition.compiled.bearers.get(device)
 
         strangers = Strangers(lambda device: partition.wearing.bearer(device).person is not None)
-
         alerting = make_alerting(
             settings.alerts, js, broker, hub, bearer_of, clock, rules=rules.version, build=BUILD
         )
-        outgoing = alerting.outgoing
+        name, outgoing = new_name(), alerting.outgoing
         partition = Partition(
             alerting.new_desk,
             outgoing,
@@ -278,7 +258,6 @@ class Service:
         decoder = Decoder(RegisteredKeys(registry))
         worker = self._worker(nc, gateway_nc, keep, partition, outgoing, stream_ends, decoder)
         journal = JournalWriter(gateway_nc, worker)
-        name = new_name()
         slow_lane = SlowLane(gateway_nc, journal, clock, gateway=name, decoder=decoder)
         gateway = Gateway(broker, journal, clock, defer=slow_lane.keep, name=name, decoder=decoder)
         refusals = BrokerRefusals(journal, clock, name=f"{name}.watch")
@@ -361,9 +340,10 @@ class Service:
                 runs["sealer"] = parts.sealer.run
         if parts.probe is not None:
             runs["self-test"] = parts.probe.run
-        if self._bound is not None:
-            runs["console"] = self._console(parts, self._bound)
-            runs["positions"] = lambda: self._show_positions(parts)
+        console = self._console
+        if console is not None:
+            runs["console"] = lambda: console.serve(parts, self._backend)
+            runs["positions"] = lambda: console.show_positions(parts, self._backend)
         return runs
 
     def _adopt(self, parts: Parts) -> None:
@@ -374,32 +354,3 @@ class Service:
         """Have the kernels compiled, which the first start takes seconds for, then work."""
         log.info("engine_compiled", took_s=await asyncio.to_thread(warm_up))
         await worker.run()
-
-    def _console(self, parts: Parts, bound: socket.socket) -> Callable[[], Awaitable[None]]:
-        console = self._settings.console
-        operators = [Operator(name=o.name, token_sha256=o.token_sha256) for o in console.operators]
-        access = Access(
-            operators,
-            self._clock,
-            allowed_hosts=console.allowed_hosts,
-            store=SessionFile(self._home / "sessions.json"),
-        )
-        metrics = Metrics(parts)
-        app = create_app(self._backend, parts.hub, access, metrics.text, version=__version__)
-        host, port = bound.getsockname()[:2]
-
-        async def run() -> None:
-            # Serving closes its socket: after a failure there has to be a new one.
-            parts.hub.open()
-            await serve_console(app, bound if bound.fileno() >= 0 else bind(host, port))
-
-        return run
-
-    async def _show_positions(self, parts: Parts) -> None:
-        """Once a second, to whoever looks: where everybody is, and how the service is."""
-        while True:
-            await asyncio.sleep(POSITIONS_EVERY_S)
-            if len(parts.hub):
-                picture = self._backend.picture()
-                parts.hub.publish_positions(picture.devices, picture.watches)
-                parts.hub.publish_service(picture.service)

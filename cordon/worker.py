@@ -13,7 +13,6 @@ a third time, before both: see `cordon.express`.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -26,9 +25,10 @@ from nats.aio.client import Client as NatsClient
 from nats.aio.msg import Msg
 
 from cordon import express
+from cordon.caseload_in_force import CaseloadInForce
 from cordon.checkpoint import CHECKPOINT, decode_checkpoint, read_recorded
 from cordon.express import Express
-from cordon.keep import CASELOAD, CASELOAD_SUBJECT, Keep
+from cordon.keep import Keep
 from cordon.outgoing import Outgoing
 from cordon.partition import Partition
 from devices.instants import MICROSECONDS, Clock
@@ -67,8 +67,6 @@ MAX_STRIKES = 2
 """So often a batch may end the worker; then it is passed over, or nobody would be watched any more.
 Its messages are in the journal and in the history."""
 
-CASELOAD_POLL_S = 5.0
-
 LATENESS_HOLDS_US = 10 * MICROSECONDS
 """So long after it was decided late, a batch says that alerts are late; then nothing is known of it."""
 
@@ -86,7 +84,6 @@ class WorkerCounts:
         damaged: Entries that could not be read.
         gaps: Breaks in the journal that were passed.
         given_up: Batches passed over after `MAX_STRIKES`.
-        caseloads_refused: Versions that cannot be watched; the one before stayed in force.
     """
 
     batches_live: int = 0
@@ -95,7 +92,6 @@ class WorkerCounts:
     damaged: int = 0
     gaps: int = 0
     given_up: int = 0
-    caseloads_refused: int = 0
     checkpoints: int = 0
     checkpoints_failed: int = 0
 
@@ -134,6 +130,7 @@ class Worker:
         self.partition = partition
         self.counts = WorkerCounts()
         self.express = Express(partition, clock, decoder or Decoder())
+        self.caseload = CaseloadInForce(nc, keep, partition, clock)
         self.caught_up = asyncio.Event()
         self.last_applied_us = 0
         self.lag_ms: float | None = None
@@ -151,7 +148,6 @@ class Worker:
         self._confirmed: dict[int, str] = {}
         self._missing = False
         self._strikes: Counter[str] = Counter()
-        self._caseload_changed = asyncio.Event()
         self._live_failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def lateness_ms(self, now_us: int) -> float:
@@ -211,47 +207,17 @@ class Worker:
     @asynccontextmanager
     async def _listening(self) -> AsyncIterator[None]:
         live = await self._others.subscribe(self._subject, cb=self._on_live)
-        plans = await self._nc.subscribe(CASELOAD_SUBJECT, cb=self._on_caseload)
         urgent = await self._nc.subscribe(express.SUBJECT, cb=self._on_urgent)
         try:
             yield
         finally:
-            for nc, subscription in ((self._others, live), (self._nc, plans), (self._nc, urgent)):
+            for nc, subscription in ((self._others, live), (self._nc, urgent)):
                 if not nc.is_closed:
                     await subscription.unsubscribe()
 
-    # -- the caseload -----------------------------------------------------------------------
-
-    async def _on_caseload(self, _message: Msg) -> None:
-        self._caseload_changed.set()
-
     async def _follow_caseload(self) -> None:
-        """Put in force what is kept: when told, and by looking, as what is told may be lost."""
         await self.caught_up.wait()
-        seen = ""
-        while True:
-            end_if_told()
-            self._caseload_changed.clear()
-            try:
-                seen = await self._bring_caseload(seen)
-            except (nats.errors.Error, OSError, TimeoutError) as error:
-                log.warning("caseload_not_read", reason=type(error).__name__)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(CASELOAD_POLL_S):
-                    await self._caseload_changed.wait()
-
-    async def _bring_caseload(self, seen: str) -> str:
-        mark = await self._keep.mark(CASELOAD)
-        if mark == seen:
-            return seen
-        kept = await self._keep.get_caseload()
-        if kept:
-            try:
-                self.partition.put_in_force(kept, self._clock())
-            except ValueError:
-                self.counts.caseloads_refused += 1
-                log.exception("caseload_refused", version=kept.version)
-        return mark
+        await self.caseload.run()
 
     # -- the two paths ----------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerts import book
+from alerts import marks
 from alerts.desk import Desk
 from alerts.model import AlertChange
 from alerts.steps import Acknowledge, Resolve, Step
@@ -139,7 +139,7 @@ steps = st.lists(
 def test_as_the_plain_list(taken: list[tuple[str, int, int]]) -> None:
     story = Story()
     for what, number, detail in taken:
-        if what == "press" and len(story.known) < book.RECENT_EVENTS:
+        if what == "press" and len(story.known) < marks.RECENT_EVENTS:
             story.bring(pressed(story.now_us + number * DAY_US, detail))
         elif what == "again" and story.journal:
             story.bring(story.journal[number % len(story.journal)][0])

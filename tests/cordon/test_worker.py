@@ -309,7 +309,7 @@ async def test_a_batch_that_breaks_the_worker_is_passed_over_at_last(
 async def test_a_caseload_whose_announcement_was_lost_is_put_in_force(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cordon.worker.CASELOAD_POLL_S", 0.1)
+    monkeypatch.setattr("cordon.caseload_in_force.POLL_S", 0.1)
     async with site.working() as worker:
         await until(worker.caught_up.is_set, "caught up")
         await site.keep.put_caseload(KeptCaseload("5", one_pair()))
