@@ -15,6 +15,8 @@ from click.testing import CliRunner, Result
 from cordon.cli import cordon
 from cordon.errors import CordonError
 from cordon.identity.sheet import Setup, sheet
+from cordon.settings import Settings
+from cordon.simulate_commands import _broker as devices_at
 from devices.credential_store import CredentialStore
 from tests.conftest import Database
 
@@ -114,6 +116,20 @@ def test_a_key_to_sign_with_is_shown_once(
         found = connection.execute("select key from caseload.signing_key").fetchall()
     # Whoever checks an HMAC must be able to make it; the private half of a pair is kept nowhere.
     assert (secret in {row[0] for row in found}) == (algorithm == "hmac")
+
+
+def test_what_is_printed_is_what_simulated_devices_take(given: Give, tmp_path: Path) -> None:
+    file = tmp_path / "passwords.json"
+    given("device", "provision", "phone-1")
+    made = {
+        **json.loads(given("device", "provision", "phone-1", "--json").output),
+        **json.loads(given("device", "provision", "tag-1", "--sign", "ed25519", "--json").output),
+    }
+    file.write_text(json.dumps(made))
+    broker = devices_at(Settings(), None, None, file, None, None)
+    assert broker.passwords == {"phone-1": made["phone-1"], "tag-1": made["tag-1"]["password"]}
+    assert broker.keys["tag-1"].secret.hex() == made["tag-1"]["key"]
+    assert made["tag-1"]["key"] not in repr(broker) + repr(broker.keys)
 
 
 def test_a_device_may_keep_the_key_it_made_itself(given: Give) -> None:

@@ -120,6 +120,9 @@ async def test_what_a_registered_device_signs_is_verified_in_the_history(
                 "its fix is stored as verified",
             )
             assert set(signatures(database.dsn, "status")) == {Signature.VALID}
+            tag.event("panic", wall_clock_us())
+            lane = service.parts.worker.express.counts
+            await until(lambda: lane.taken == 1, "its panic is told before it is journaled")
 
             # Another key beside the first one: both hold, until the first is revoked.
             again = await give(
@@ -213,5 +216,6 @@ async def test_a_device_that_has_to_sign_and_does_not_is_refused_but_its_panic_i
                 ),
                 "staff are told, once",
             )
+            assert service.parts.worker.express.counts.taken == 0  # nobody vouches for its time
     assert rows(database.dsn, "select count(*) from evidence.fix") == [(0,)]
     assert service.parts.gateway.counts.refusals["bad_signature"] >= 2
