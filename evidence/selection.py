@@ -211,7 +211,7 @@ class Case:
         case = cls(kept, {}, {})
         for entry, versions in entries.items():
             if versions[-1]["kind"] == "device":
-                case._add(entry, versions, people, asked.window)
+                case._add(entry, versions, people, asked)
         return case
 
     def _add(
@@ -219,8 +219,9 @@ class Case:
         entry: str,
         versions: list[dict[str, Any]],
         people: dict[str, Role],
-        window: Window,
+        asked: Asked,
     ) -> None:
+        window, side = asked.window, asked.side
         newest = next((v["document"] for v in reversed(versions) if v["document"]), None)
         for one in newest["assignments"] if newest else ():
             end = from_iso(one["to"]) if one.get("to") else FOREVER_US
@@ -228,7 +229,9 @@ class Case:
             if one["person"] in people and period[0] < window[1] and period[1] > window[0]:
                 device = entry.removeprefix("device/")
                 self.entries[entry] = versions
-                self.roles[device] = people[one["person"]]
+                role = people[one["person"]]
+                if self.roles.setdefault(device, role) != role:  # carried by both: for neither side
+                    self.roles[device] = "wearer" if side == "protected" else "protected"
                 self.periods.setdefault(device, []).append(period)
 
 

@@ -70,7 +70,7 @@ def test_two_presses_without_a_clock_are_two_though_their_bytes_are_the_same() -
 
 
 def test_the_memory_of_contents_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(book, "RECENT_EVENTS", 3)
+    monkeypatch.setattr(marks, "RECENT_EVENTS", 3)
     on, now_us = desk(), START_US
     made = []
     for number in range(5):
