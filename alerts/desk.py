@@ -347,18 +347,13 @@ class Desk:
         for change in changes:
             self._book.apply(change)
 
-    @property
-    def open_count(self) -> int:
-        """How many alerts are open."""
-        return len(self._book)
-
     def find(self, alert_id: str) -> Alert | None:
         """The open alert of this id."""
         entry = self._book.get(alert_id)
         return None if entry is None else entry.alert
 
     def each_open(self) -> Iterator[Alert]:
-        """All alerts not closed yet, in no particular order."""
+        """All alerts not closed yet, as they were raised."""
         return (entry.alert for entry in self._book)
 
     def most_urgent(self, limit: int, offset: int = 0) -> list[Alert]:

@@ -315,11 +315,7 @@ def faults(*, quick: bool, only: tuple[str, ...], page: Path | None, as_json: bo
 )
 @_JSON
 def alerts(sizes: tuple[int, ...], *, as_json: bool) -> None:
-    """What many open alerts cost: a new one of tier 1, a look at what is due, a checkpoint.
-
-    Desk, plans, outbox and records, without servers; everything that could have been asked in the
-    last hour is due at once. Times are of the processor, on one core.
-    """
+    """What many open alerts cost a new one of tier 1, each look at what is due, and a checkpoint."""
     from benchmarks.open_alerts import run_alerts  # noqa: PLC0415 - only when asked for
 
     with telling() as tell:

@@ -127,7 +127,7 @@ class _PartsCollector(Collector):
         )
         yield _gauge("watches", "Watches in force", len(worker.partition.compiled.watches))
         yield _gauge(
-            "alerts_open", "Alerts that are not resolved", worker.partition.desk.open_count
+            "alerts_open", "Alerts that are not resolved", len(worker.partition.desk.ranking)
         )
         yield _gauge(
             "append_waiting", "Alert records not on disk yet", parts.outgoing.alerts.waiting

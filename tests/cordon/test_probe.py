@@ -61,7 +61,7 @@ async def test_a_way_that_has_failed_is_told_by_another() -> None:
         task = asyncio.create_task(probe.run())
         try:
             now_us += 200 * SECOND_US
-            await until(lambda: receiver.requests, "a supervisor is asked")
+            await until(lambda: probe.asked, "a supervisor is asked")
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
