@@ -75,6 +75,7 @@ def create_app(
     return Litestar(
         route_handlers=[
             index,
+            her_page,
             static,
             enter,
             leave,
@@ -127,6 +128,12 @@ def _file(request: AppRequest, name: FromPath[str]) -> Response[bytes]:
 async def index(request: AppRequest) -> Response[bytes]:
     """The console's page."""
     return _file(request, "index.html")
+
+
+@get("/her", include_in_schema=False)
+async def her_page(request: AppRequest) -> Response[bytes]:
+    """What one person has chosen, and who looked at her."""
+    return _file(request, "her.html")
 
 
 @get("/static/{name:path}", opt={NO_SESSION: True}, include_in_schema=False)

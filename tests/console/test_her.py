@@ -95,6 +95,15 @@ def test_was_that_real_is_answered_with_reasons(inside: World) -> None:
     assert inside.client.get("/api/v1/alerts/a9/was-real").status_code == 404
 
 
+def test_the_page_is_for_those_who_are_signed_in(inside: World) -> None:
+    page = inside.client.get("/her")
+    assert page.status_code == 200
+    assert "/static/her.js" in page.text
+    assert inside.client.get("/static/her.js").status_code == 200
+    with World().client as stranger:
+        assert stranger.get("/her").status_code == 401
+
+
 def test_the_same_reading_within_the_hour_is_one() -> None:
     looks = Looks()
 
