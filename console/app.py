@@ -34,7 +34,7 @@ from console.gate import (
     add_headers,
     session_id_of,
 )
-from console.her import HERS, ROLE, note_look
+from console.her import HERS, PURPOSE, ROLE, note_look
 from console.hub import Hub
 from console.notices import SIGN_IN_TEXT, notice_page
 from console.problems import exception_handlers
@@ -261,7 +261,7 @@ async def stream(request: AppRequest, last: FromQuery[str] = "") -> Stream:
     last_event_id = request.headers.get("last-event-id") or last
     session_id = session_id_of(request, console.access)
     return Stream(
-        _frames(console, session_id, last_event_id, request.headers.get("purpose", "")),
+        _frames(console, session_id, last_event_id, request.headers.get(PURPOSE, "")),
         media_type="text/event-stream",
         headers={"X-Accel-Buffering": "no"},
     )

@@ -65,7 +65,7 @@ def test_nobody_of_this_id_is_said_so(inside: World) -> None:
 
 
 def test_reading_where_people_are_is_recorded_with_who_and_what_for(inside: World) -> None:
-    inside.client.get("/api/v1/picture", headers={"Purpose": "alert a1"})
+    inside.client.get("/api/v1/picture", headers={"Cordon-Purpose": "alert a1"})
     inside.client.get("/api/v1/alerts")
     inside.client.get("/api/v1/refusals")
     assert inside.backend.her.seen == [
