@@ -29,6 +29,9 @@ from devices.watches import Bearer
 NOTIFY_EXPIRY_S = 900
 """A notice older than this is not sent any more: what it says may be wrong by now."""
 
+WAY_HOLDS_US = 60_000_000
+"""A way that leads away is told for so long: on foot nobody crosses the alert ring meanwhile."""
+
 AGENCY_EXPIRY_S = 86_400
 """An agency is told of changes this old, so that its own history has no gap."""
 
@@ -159,6 +162,7 @@ def for_handset(
     if words is None:
         return None
     way = profile.way(alert.way, language) if change.kind == "told" and alert.way else None
+    away = profile.way_of(alert, language) if way is None else None
     expires_us = from_iso(change.time) + NOTIFY_EXPIRY_S * MICROSECONDS
     notice = Notify(
         id=delivery_id(change.id, address.device),
@@ -172,6 +176,8 @@ def for_handset(
         title=words.title,
         text=words.text if way is None else f"{way.text} {words.text}",
         fix_times=alert.fix_times,
+        way="" if away is None else away.text,
+        way_until="" if away is None else to_iso(from_iso(change.time) + WAY_HOLDS_US),
     )
     payload = encode_for_handset(notice)
     return _delivery(change, "handset", address.device, NOTIFY_EXPIRY_S, payload)

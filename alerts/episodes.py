@@ -79,6 +79,8 @@ def decision_fields(transition: Transition, watch: Watch) -> dict[str, Any]:
         "cause": t.cause.label,
         "closest_m": finite(t.closest_m) if t.cause == Cause.PATH else None,
         "closest_at": _known(t.closest_us) if t.cause == Cause.PATH else None,
+        "away_deg": finite(t.away_deg),
+        "away_spread_deg": finite(t.away_spread_deg),
         "notify": tuple(handset for handset in watch.notify if handset != watch.tag),
     }
 

@@ -150,6 +150,9 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         health: `devices.health_changes.HealthKind`; empty for everything else.
         alarms: What her handset has raised by itself for the same, by the names it gave.
         merged_into: The alert that goes on with what this one was about; it was closed for that.
+        away_deg, away_spread_deg: The way that leads away from the wearer for the protected person
+            when it was decided, clockwise from true north, and how far to either side it may lie
+            (95 %); None where that is not known.
         quantity, count: What `Anomaly`, or `HealthChange`, says of each kind.
     """
 
@@ -226,6 +229,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     onset_doubted: bool = False
     alarms: tuple[Alarm, ...] = ()
     merged_into: str = ""
+    away_deg: float | None = None
+    away_spread_deg: float | None = None
 
     @property
     def is_done(self) -> bool:

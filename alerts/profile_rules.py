@@ -81,17 +81,23 @@ WAYS: tuple[str, ...] = ("north", "east", "south", "west", "stay")
 """Where a protected person may be told to go: of her own way only, never of his."""
 
 
+WAY_SPREAD_DEG = 45.0
+"""A quarter is at most 45 degrees off the way; with so much more it still leads away from him."""
+
+
 class LevelRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What one level of one kind of condition means.
 
     Attributes:
         tell: Whether the protected person's handset is told.
+        way: Whether it is told which way leads away, where that is known.
         imminent_tier, imminent_within_s: The tier when contact is predicted within so many
             seconds; both or neither.
     """
 
     tier: Tier
     tell: bool = False
+    way: bool = False
     imminent_tier: Tier | None = None
     imminent_within_s: Annotated[float, msgspec.Meta(gt=0, le=86_400)] | None = None
 
@@ -234,6 +240,20 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     def way(self, way: str, language: str = DEFAULT_LANGUAGE) -> Words | None:
         """The words that say where to go; None when the profile has none."""
         return self.text(WAY, way, language)
+
+    def way_of(self, alert: Alert, language: str = DEFAULT_LANGUAGE) -> Words | None:
+        """The words for the way that leads away, by the alert's level; None where none is said.
+
+        One of four directions: what is known to within `WAY_SPREAD_DEG` leads away with each.
+        """
+        rules = self.levels.get(alert.condition, {})
+        rule = rules.get(alert.level) if alert.watch and alert.state == "active" else None
+        if rule is None or not rule.way or alert.away_deg is None or alert.away_spread_deg is None:
+            return None
+        if alert.away_spread_deg > WAY_SPREAD_DEG:
+            return None
+        quarter = round(alert.away_deg / 90.0) % 4
+        return self.way(WAYS[quarter], language)
 
     def procedure(self, alert: Alert) -> tuple[str, ...]:
         """What staff do about an alert as it stands, in order."""

@@ -173,8 +173,9 @@ def statuses(
     for person in sorted(owns.keys() | tags.keys()):
         own = owns.get(person, [])
         known = [health[bearer.device] for bearer in own if bearer.device in health]
+        best = _best(known, now_us)
         theirs = [health.get(tag) for tag in tags.get(person, ())]
-        reasons = [*service, *_of_handsets(known, now_us), *_of_tags(theirs, now_us)]
+        reasons = [*service, *_of_best(best, now_us), *_of_tags(theirs, now_us)]
         silences = [outages[a] for bearer in own for a in bearer.agencies if a in outages]
         if silences:
             reasons.append(("many_silent", min(silences)))
@@ -182,7 +183,7 @@ def statuses(
             reasons.append(("cannot_tell", doubts[person]))
         reasons.sort(key=_rank)
         heard_us = max((one.heard_us for one in known), default=NEVER_US)
-        until_us = _until_us(known, theirs, now_us)
+        until_us = _until_us(best, theirs, now_us)
         yield Status(person, own, tuple(reasons), heard_us, until_us)
 
 
@@ -216,12 +217,12 @@ def _by_person(compiled: Compiled) -> tuple[dict[str, list[Bearer]], dict[str, s
     return owns, tags
 
 
-def _until_us(known: list[DeviceHealth], tags: list[DeviceHealth | None], now_us: int) -> int:
+def _until_us(best: DeviceHealth | None, tags: list[DeviceHealth | None], now_us: int) -> int:
     """Until when a status holds if nothing more is heard; never before now.
 
     While a device is overdue already its deadline has no say: the status says so itself.
     """
-    deadlines = [max((_good_until_us(one) for one in known), default=now_us)]
+    deadlines = [now_us if best is None else _good_until_us(best)]
     deadlines += [_silent_at_us(tag) for tag in tags if tag is not None]
     ahead = [deadline_us for deadline_us in deadlines if deadline_us >= now_us]
     return min([*ahead, now_us + LONGEST_US])
@@ -236,11 +237,17 @@ def _of_service(footing: Footing) -> list[Why]:
     return [sign for sign in signs if sign[1] is not None]
 
 
-def _of_handsets(known: list[DeviceHealth], now_us: int) -> list[Why]:
-    """What is wrong with the handset that is best off; she needs only one."""
-    if not known:
-        return [("no_handset", None)]
-    return min((list(_of_handset(one, now_us)) for one in known), key=_gravity)
+def _best(known: list[DeviceHealth], now_us: int) -> DeviceHealth | None:
+    """The handset that is best off, and of equal ones the one heard last; she needs only one."""
+
+    def rank(one: DeviceHealth) -> tuple[tuple[int, int], int]:
+        return (_gravity(list(_of_handset(one, now_us))), -one.heard_us)
+
+    return min(known, key=rank) if len(known) > 1 else next(iter(known), None)
+
+
+def _of_best(best: DeviceHealth | None, now_us: int) -> list[Why]:
+    return [("no_handset", None)] if best is None else list(_of_handset(best, now_us))
 
 
 def _of_handset(one: DeviceHealth, now_us: int) -> Iterator[Why]:

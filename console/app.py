@@ -35,7 +35,7 @@ from console.gate import (
     add_headers,
     session_id_of,
 )
-from console.her import HERS, ROLE, note_look
+from console.her import HERS, PURPOSE, ROLE, note_look
 from console.hub import Hub
 from console.notices import SIGN_IN_TEXT, notice_page
 from console.problems import exception_handlers
@@ -84,6 +84,7 @@ def create_app(
     return Litestar(
         route_handlers=[
             index,
+            her_page,
             static,
             enter,
             leave,
@@ -139,6 +140,12 @@ def _file(request: AppRequest, name: FromPath[str]) -> Response[bytes]:
 async def index(request: AppRequest) -> Response[bytes]:
     """The console's page."""
     return _file(request, "index.html")
+
+
+@get("/her", include_in_schema=False)
+async def her_page(request: AppRequest) -> Response[bytes]:
+    """What one person has chosen, and who looked at her."""
+    return _file(request, "her.html")
 
 
 @get("/static/{name:path}", opt={NO_SESSION: True}, include_in_schema=False)
@@ -280,7 +287,7 @@ async def stream(request: AppRequest, last: FromQuery[str] = "") -> Stream:
     last_event_id = request.headers.get("last-event-id") or last
     session_id = session_id_of(request, console.access)
     return Stream(
-        _frames(console, session_id, last_event_id, request.headers.get("purpose", "")),
+        _frames(console, session_id, last_event_id, request.headers.get(PURPOSE, "")),
         media_type="text/event-stream",
         headers={"X-Accel-Buffering": "no"},
     )

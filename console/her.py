@@ -20,13 +20,16 @@ from console.her_backend import HerChoices, SetChoices
 ROLE = "operator"
 """Role of everybody who is signed in, as long as the console knows no other."""
 
+PURPOSE = "cordon-purpose"
+"""Header in which a client says what somebody reads for."""
+
 LOOKED_LIMIT = 1_000
 
 
 def note_look(request: AppRequest, what: str, subject: str = EVERYBODY) -> None:
-    """Record that whoever asks reads where people are. A header ``Purpose`` says what for."""
+    """Record that whoever asks reads where people are. A header says what for."""
     her = console_of(request).backend.her
-    purpose = request.headers.get("purpose", "")
+    purpose = request.headers.get(PURPOSE, "")
     her.look(request.state[OPERATOR], what, subject, role=ROLE, purpose=purpose)
 
 

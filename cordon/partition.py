@@ -17,6 +17,7 @@ from alerts.errors import DeskStateError
 from alerts.model import AlertChange
 from cordon.checkpoint import Checkpoint, Frozen, Recorded
 from cordon.device_care import DeviceCare, Noticed
+from cordon.guiding import with_way
 from cordon.her_events import link_alarm, take_hers
 from cordon.keep import KeptCaseload
 from cordon.observing import Observer
@@ -161,22 +162,19 @@ class Partition:
             self._gateway = checkpoint.gateway
 
     def _load_desk(self, checkpoint: Checkpoint) -> bool:
+        loaded = True
         try:
             self.desk.load_snapshot(checkpoint.desk)
             self._outgoing.load(checkpoint.outgoing)
         except DeskStateError as error:
             self._refuse("alerts", error)
-            self._load_choices(checkpoint, choices_only=True)
-            return False
-        return self._load_choices(checkpoint, choices_only=False)
-
-    def _load_choices(self, checkpoint: Checkpoint, *, choices_only: bool) -> bool:
+            loaded = False
         try:
-            self._outgoing.load_choices(checkpoint.choices, choices_only=choices_only)
+            self._outgoing.load_choices(checkpoint.choices, choices_only=not loaded)
         except DeskStateError as error:
             self._refuse("choices", error)
-            return False
-        return True
+            loaded = False
+        return loaded
 
     def _refuse(self, part: str, error: Exception) -> None:
         self.counts.unreadable_parts += 1
@@ -305,7 +303,8 @@ class Partition:
         told = [(transition, watches[transition.watch]) for transition in transitions]
         self._outgoing.decided([decision_record(*one, made) for one in told])
         for transition, watch in told:
-            self._outgoing.changed(self.desk.on_transition(transition, watch, now_us=now_us))
+            guided = with_way(transition, watch, self.engine, self.wearing)
+            self._outgoing.changed(self.desk.on_transition(guided, watch, now_us=now_us))
         for transition, watch in told:  # who is told goes before how often devices report
             self.care.approach(transition, watch, now_us)
 

@@ -56,6 +56,8 @@ class Notify(_Command, frozen=True, kw_only=True, tag="notify"):
         tier: 1 critical to 4 technical.
         level: Name of the level, or the event type.
         fix_times: ISO 8601 by device, so that the handset can say how old the knowledge is.
+        way: Which way leads away, to be shown with the text until `way_until` and no longer: both
+            move. Empty where it is not known, or not said.
     """
 
     alert_id: str
@@ -66,6 +68,8 @@ class Notify(_Command, frozen=True, kw_only=True, tag="notify"):
     title: _Title
     text: _Body
     fix_times: dict[str, str] = {}
+    way: str = ""
+    way_until: str = ""
 
 
 class Text(_Command, frozen=True, kw_only=True, tag="message"):

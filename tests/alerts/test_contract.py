@@ -60,6 +60,8 @@ NOBODY_HAS_ACTED: dict[str, Any] = {
     "synthetic": False,
     "alarms": [],
     "merged_into": "",
+    "away_deg": None,
+    "away_spread_deg": None,
 }
 """What people do stands in every alert, as empty as this at its beginning."""
 

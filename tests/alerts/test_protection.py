@@ -193,6 +193,19 @@ def test_the_service_s_own_troubles_and_an_outage_are_told() -> None:
     assert [(one.code, one.since) for one in found.reasons] == [("many_silent", to_iso(NOW_US - 5))]
 
 
+def test_of_two_handsets_the_status_ends_with_the_one_it_rests_on() -> None:
+    second = msgspec.structs.replace(COMPILED.bearers["phone-1"], device="phone-2")
+    bearers = {**COMPILED.bearers, "phone-2": second}
+    compiled = type(COMPILED)(COMPILED.plan, COMPILED.watches, bearers, None, COMPILED.pairs)
+    well = health("phone-1", NOW_US - WINDOW_US + 5)
+    worse = health("phone-1", NOW_US, "permission_off")
+    known = {"phone-1": well, "phone-2": worse, "tag-1": health("tag-1")}
+    [found] = statuses(compiled, known, [], NOW_US)
+    assert (found.state, found.until_us) == ("live", NOW_US + 5)
+    [later] = statuses(compiled, known, [], NOW_US + 6)
+    assert later.state == "degraded"
+
+
 def test_no_status_holds_longer_than_it_is_told_for() -> None:
     slow = msgspec.structs.replace(health("phone-1"))
     slow.interval_s = 3_600.0

@@ -65,7 +65,7 @@ def test_nobody_of_this_id_is_said_so(inside: World) -> None:
 
 
 def test_reading_where_people_are_is_recorded_with_who_and_what_for(inside: World) -> None:
-    inside.client.get("/api/v1/picture", headers={"Purpose": "alert a1"})
+    inside.client.get("/api/v1/picture", headers={"Cordon-Purpose": "alert a1"})
     inside.client.get("/api/v1/alerts")
     inside.client.get("/api/v1/refusals")
     assert inside.backend.her.seen == [
@@ -93,6 +93,15 @@ def test_was_that_real_is_answered_with_reasons(inside: World) -> None:
     found = inside.client.get("/api/v1/alerts/a1/was-real").json()
     assert (found["verdict"], found["reasons"]) == ("real", ["Kim closed it"])
     assert inside.client.get("/api/v1/alerts/a9/was-real").status_code == 404
+
+
+def test_the_page_is_for_those_who_are_signed_in(inside: World) -> None:
+    page = inside.client.get("/her")
+    assert page.status_code == 200
+    assert "/static/her.js" in page.text
+    assert inside.client.get("/static/her.js").status_code == 200
+    with World().client as stranger:
+        assert stranger.get("/her").status_code == 401
 
 
 def test_the_same_reading_within_the_hour_is_one() -> None:
