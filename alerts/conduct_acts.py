@@ -17,15 +17,12 @@ from alerts.conduct import MINUTE_US, Act, ActKind, Rest, act_id
 from alerts.conduct_rules import ConductRules
 from alerts.decisions import AnomalyDecision, Decision
 from alerts.episodes import alert_id, event_episode_id, watch_episode_id
-from alerts.model import Alert
+from alerts.model import NOTHING_HAPPENED, Alert
 from alerts.spells import anomaly_alert_ids
 from devices.instants import from_iso
 from devices.reports import Event
 from geofence.anomaly_state import Anomaly
 from geofence.levels import Cause, Level
-
-EXPLAINED = frozenset({"no_breach", "device_at_fault", "pressed_by_mistake", "test"})
-"""Outcomes of an alert that hold nothing against him."""
 
 TAMPERING_EVENTS = frozenset({"strap_cut", "case_open", "gnss_jammed"})
 TAMPERING_ANOMALIES = frozenset({Anomaly.CLONE, Anomaly.STAYS_BEHIND})
@@ -272,4 +269,6 @@ def _rest(alert: Alert) -> Rest:
 
 
 def _explained(alert: Alert) -> str:
-    return alert.outcome if alert.outcome is not None and alert.outcome in EXPLAINED else ""
+    """The outcome, where it holds nothing against him."""
+    outcome = alert.outcome or ""
+    return outcome if outcome in NOTHING_HAPPENED else ""

@@ -14,7 +14,7 @@ import msgspec
 
 from alerts.contacts import Contact
 from alerts.deliveries import ASK_EXPIRY_S, Delivery, delivery_id
-from alerts.model import Alert, AlertChange
+from alerts.model import NOTHING_HAPPENED, Alert, AlertChange
 from alerts.profile import Words
 from devices.instants import MICROSECONDS, from_iso
 
@@ -100,8 +100,7 @@ def incident_of(
 
 def _status(alert: Alert) -> Literal["new", "acknowledged", "dispatched", "closed", "cancelled"]:
     if alert.resolved_at is not None:
-        nothing = {"no_breach", "device_at_fault", "pressed_by_mistake", "test"}
-        return "cancelled" if alert.outcome in nothing else "closed"
+        return "cancelled" if alert.outcome in NOTHING_HAPPENED else "closed"
     if alert.dispatched_at is not None:
         return "dispatched"
     return "new" if alert.acknowledged_at is None else "acknowledged"

@@ -42,6 +42,10 @@ Outcome = Literal[
 ]
 """What an alert has turned out to be, as the person says who closes it."""
 
+FALSE_OUTCOMES: tuple[Outcome, ...] = ("no_breach", "device_at_fault", "pressed_by_mistake")
+NOTHING_HAPPENED = frozenset({*FALSE_OUTCOMES, "test"})
+"""Outcomes that hold nothing against anybody."""
+
 CheckKind = Literal[
     "inspected",  # somebody has seen and held the device
     "replaced",  # another device is in its place

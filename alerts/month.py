@@ -44,7 +44,6 @@ OPEN_KEPT = 200_000
 FLOODS_SHOWN = 50
 
 TRUE_OUTCOMES = ("breach", "breach_averted", "help_given")
-FALSE_OUTCOMES = ("no_breach", "device_at_fault", "pressed_by_mistake")
 BY_ITSELF = "closed_by_itself"
 
 MISSED: tuple[DeliveryState, ...] = ("expired", "refused", "dropped")

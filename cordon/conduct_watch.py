@@ -32,6 +32,7 @@ from evidence.statements import Connection
 log = structlog.get_logger("conduct")
 
 LOOK_EVERY_S = 30.0
+RETRY_S = 5.0
 TOLD_EVERY_US = 10 * MINUTE_US
 """A wearer of whom nothing new was decided is looked at so often: staff may have explained something."""
 
@@ -90,12 +91,14 @@ class ConductWatch:
     async def run(self) -> None:
         """Look until cancelled."""
         while True:
+            pause_s = LOOK_EVERY_S
             try:
                 await self.look()
             except (psycopg.Error, TimeoutError, ProfileError, OSError) as error:
                 self.counts.failed += 1
                 log.warning("conduct_not_looked_at", reason=describe(error))
-            await asyncio.sleep(LOOK_EVERY_S)
+                pause_s = RETRY_S
+            await asyncio.sleep(pause_s)
 
     async def look(self) -> None:
         """One round: everybody of whom something may have changed.

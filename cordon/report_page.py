@@ -13,9 +13,9 @@ from alerts.load_parts import (
     TARGET_STALE,
     Spread,
 )
+from alerts.model import FALSE_OUTCOMES
 from alerts.month import (
     BY_ITSELF,
-    FALSE_OUTCOMES,
     FLOODS_SHOWN,
     STEPS,
     TRUE_OUTCOMES,

@@ -31,8 +31,8 @@ DECISIONS_LIMIT = 20_000
 FOUND_LIMIT = 5_000
 """Anomalies, and events, of one wearer that are looked at: the newest."""
 
-ACTS_LIMIT = 2_000
-"""Acts of one subject that are looked at: the newest. Thousands in a run are no more than hundreds."""
+ACTS_LIMIT = 10_000
+"""Acts of one subject that are looked at: the newest. At ten a day these are those of three years."""
 
 ACCURACY_CM = 10_000
 """A fix that is less accurate, or does not say how accurate it is, is on no track of conduct."""

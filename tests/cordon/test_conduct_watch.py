@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
@@ -11,11 +12,13 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from click.testing import CliRunner, Result
 
 from alerts.conduct import DAY_US, MINUTE_US, Pattern
 from alerts.conduct_tracks import METRES_PER_DEGREE
 from alerts.deliveries import encode_entry
 from alerts.model import AlertChange
+from cordon.cli import cordon
 from cordon.conduct_watch import ConductWatch
 from devices.caseload import Agency, Assignment, Caseload, Device, Order, Person, Proximity
 from devices.reports import FIX_DTYPE, Batch, Event, Message
@@ -222,6 +225,31 @@ async def test_looking_changes_nothing_of_what_alerts_rest_on(history: History) 
     before = await everything()
     assert len(await history.look(4)) == 1
     assert await everything() == before
+
+
+async def test_the_commands_print_each_act_with_what_it_rests_on(history: History) -> None:
+    told = approaches(0, 1, 2)
+    await history.keep(told)
+    [pattern] = await history.look(3)
+
+    async def run(*words: str) -> Result:
+        env = {"CORDON_DATABASE_URL": history.dsn}
+        invoke = CliRunner().invoke
+        return await asyncio.to_thread(invoke, cordon, ["conduct", *words], env=env)
+
+    listed = await run("list")
+    assert pattern.pattern_id in listed.stdout
+    assert "wearer1 towards protected1: 3 approach" in listed.stdout
+    shown = (await run("show", pattern.pattern_id)).stdout
+    assert all(name in shown for name in told.alerts)
+    assert "decision keep-away/tag1/phone1#2" in shown
+    assert "3 of approach within 28 days" in shown
+    as_json = (await run("show", pattern.pattern_id, "--json")).stdout
+    assert msgspec.json.decode(as_json, type=Pattern) == pattern
+    [short] = msgspec.json.decode((await run("list", "--json")).stdout, type=list[Pattern])
+    assert (short.pattern_id, short.acts) == (pattern.pattern_id, ())
+    missing = await run("show", "nothing")
+    assert "There is no course of conduct nothing" in str(missing.exception)
 
 
 async def rows(dsn: str, query: str) -> list[str]:
