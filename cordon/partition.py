@@ -7,7 +7,7 @@ that after a whole number of batches, ticks and plans. `cordon.worker` brings th
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import structlog
@@ -16,6 +16,7 @@ from alerts.desk import Desk
 from alerts.errors import DeskStateError
 from alerts.model import AlertChange
 from cordon.checkpoint import Checkpoint, Recorded
+from cordon.course import Course
 from cordon.device_care import DeviceCare, Noticed
 from cordon.keep import KeptCaseload
 from cordon.observing import Observer
@@ -29,8 +30,10 @@ from cordon.records import (
     gap_record,
     health_record,
 )
+from cordon.ticks import ticks_due
 from devices.caseload import Caseload, Condition
 from devices.compiler import NO_SENSITIVITIES, compile_caseload
+from devices.course import Start
 from devices.health_changes import HEALTH_EVENTS
 from devices.instants import MICROSECONDS
 from devices.reports import BEACONS, Batch, Event, positions
@@ -44,11 +47,6 @@ from geofence.sensitivity import Sensitivity
 from geofence.snapshot import SnapshotError
 
 log = structlog.get_logger("worker")
-
-MAX_TICKS_AT_ONCE = 120
-"""After a silence (a night switched off) only the last ticks are made up for. The levels do not
-depend on the others: they follow from the ages at the last one."""
-
 
 _IS_UNUSED = np.ones(256, np.bool_)
 _IS_UNUSED[[Mark.USED, Mark.OUTLIER, Mark.MOVED]] = False
@@ -89,6 +87,9 @@ class Partition:
         self.desk = new_desk()
         self.kept = KeptCaseload("", Caseload())
         self._sensitivities, self._synthetic = sensitivities, synthetic
+        made = Start(asdict(rules), tick_s, synthetic, build)
+        self.course = Course(outgoing.coursed, lambda: self.ticked_us, made)
+        self._compiled_us = now_us
         self.compiled = self._compile(self.kept, now_us)
         self.engine = Engine(self.compiled.plan, now_us=now_us, rules=rules)
         self.care = DeviceCare(secret, now_us)
@@ -139,10 +140,9 @@ class Partition:
         self.care = DeviceCare(self._secret, at_us)
         self.desk = self._new_desk()
         self.position, self.ticked_us, self._gateway, self._live = 0, 0, "", False
-        if checkpoint:
-            self._load_engine(checkpoint, now_us)
-            for part, error in self.care.load(checkpoint):
-                self._refuse(part, error)
+        refused = self._load_parts(checkpoint, now_us) if checkpoint else []
+        mark = checkpoint.mark if checkpoint else None
+        self.course.begin(now_us, mark, refused, self._sensitivities, self.position, self.kept)
         # The caseload may have changed while nobody looked.
         self.engine.forget(self.wearing.moved(self.care.persons), now_us=now_us)
         self.care.plan(self.compiled.bearers, at_us)
@@ -150,15 +150,21 @@ class Partition:
         self._observer.replanned()
         return loaded
 
-    def _load_engine(self, checkpoint: Checkpoint, now_us: int) -> None:
+    def _load_parts(self, checkpoint: Checkpoint, now_us: int) -> list[str]:
+        """Take over all but the alerts. Returns what cannot be read: it stays empty."""
+        refused: list[tuple[str, Exception]] = []
         plan, rules = self.compiled.plan, self._rules
         try:
             self.engine = Engine.restore(checkpoint.engine, plan, now_us=now_us, rules=rules)
         except SnapshotError as error:
-            self._refuse("engine", error)
+            refused.append(("engine", error))
         else:
             self.position, self.ticked_us = checkpoint.journal_position, checkpoint.ticked_us
             self._gateway = checkpoint.gateway
+        refused += self.care.load(checkpoint)
+        for part, reason in refused:
+            self._refuse(part, reason)
+        return [part for part, _ in refused]
 
     def _load_desk(self, checkpoint: Checkpoint) -> bool:
         try:
@@ -186,6 +192,7 @@ class Partition:
         vanished from the caseload while nobody looked.
         """
         self._live = True
+        self.course.note("live", now_us)
         self._listen_from(now_us)
         anomalies = [anomaly.key for anomaly in self.engine.anomalies(now_us)]
         troubles = [trouble.key for trouble in self.care.health.going_on(now_us)]
@@ -210,6 +217,9 @@ class Partition:
             health=self.care.health.snapshot(),
             sequences=self.care.sequences.snapshot(),
             commands=self.care.commands.snapshot(),
+            mark=self.course.mark(),
+            caseload_version=self.kept.version,
+            compiled_us=self._compiled_us,
         )
 
     # -- batches ----------------------------------------------------------------------------
@@ -219,6 +229,7 @@ class Partition:
         if not self.ticked_us:  # a journal read from its start: begin with the plan of then
             self.care = DeviceCare(self._secret, batch.received_us)
             self._replan(self.kept, batch.received_us)
+        self.course.take(batch)
         self._note_start(batch)
         self.tick_until(batch.received_us)
         self._take_fixes(batch)
@@ -331,11 +342,10 @@ class Partition:
 
     def tick_until(self, now_us: int) -> None:
         """Sweep at every whole multiple of the interval that has passed."""
-        last_us = now_us - now_us % self._tick_us
-        first_us = max(
-            self.ticked_us + self._tick_us, last_us - (MAX_TICKS_AT_ONCE - 1) * self._tick_us
-        )
-        for tick_us in range(first_us, last_us + 1, self._tick_us):
+        due = ticks_due(self.ticked_us, now_us, self._tick_us)
+        if due.start > self.ticked_us + self._tick_us:
+            self.course.note("skipped", now_us, upto=due.start - self._tick_us)
+        for tick_us in due:
             valid_until_us = self.compiled.valid_until_us
             if valid_until_us is not None and tick_us >= valid_until_us:
                 self._replan(self.kept, tick_us)
@@ -353,15 +363,18 @@ class Partition:
         """
         if kept != self.kept:
             self._replan(kept, now_us)
+            self.course.note("caseload", now_us, caseload_version=kept.version)
 
     def go_by(self, sensitivities: Mapping[str, Sensitivity], now_us: int) -> None:
         """Other profiles are in force."""
         self._sensitivities = sensitivities
         self.desk.replan()
+        self.course.note_profiles(sensitivities, now_us)
         if self._live:
             self._replan(self.kept, now_us)
 
     def _compile(self, kept: KeptCaseload, at_us: int) -> Compiled:
+        self._compiled_us = at_us
         caseload = with_synthetic(kept.caseload) if self._synthetic else kept.caseload
         return compile_caseload(caseload, at_us, kept.version, self._sensitivities)
 

@@ -47,6 +47,7 @@ from cordon.picture import Heard, read_basemap
 from cordon.recent import Recent
 from cordon.seal import sealer_in_service
 from cordon.settings import Settings
+from cordon.state_keeper import StateKeeper
 from cordon.strangers import Strangers
 from cordon.streams_source import source_factory
 from cordon.supervision import Supervisor
@@ -209,8 +210,7 @@ class Service:
         keep = await Keep.open(js, max_bytes=int(room_bytes * KEEP_SHARE))
         stream_ends = {s: (await js.stream_info(s.value)).state.last_seq for s in Stream}
         heard = Heard()
-        parts = self._assemble(nc, gateway_nc, keep, heard, stream_ends)
-        self._parts = parts
+        self._parts = parts = self._assemble(nc, gateway_nc, keep, heard, stream_ends)
         runs = self._runs(parts, heard)
         async with asyncio.TaskGroup() as group:
             # The gateway first: what devices send before its session exists, the broker
@@ -283,6 +283,7 @@ class Service:
             writer=self._writer(js, stream_ends, slow_lane, name),
             history=Reader(ends.dsn),
             feed=CaseloadFeed(CaseloadStore(ends.dsn), keep, nc),
+            states=StateKeeper(ends.dsn, keep, build=BUILD),
             hub=hub,
             supervisor=Supervisor(),
             heartbeat=Heartbeat(nc, gateway_nc),
@@ -343,6 +344,7 @@ class Service:
             "nearness": parts.nearness.run,
             "evidence": parts.writer.run,
             "caseload": parts.feed.run,
+            "states": parts.states.run,
             "policy": lambda: parts.policy.run(lambda: self._adopt(parts)),
             **parts.identity.runs(),
         }

@@ -26,7 +26,7 @@ from evidence.log.canonical import encode
 from evidence.log.leaves import FIX_PAYLOAD, FIX_VERSION, Row, chain_of
 from evidence.partitions import DAY_US
 
-LAYOUT = 1
+LAYOUT = 2
 """The newest layout: what new batches are sealed by."""
 
 
@@ -61,7 +61,7 @@ def _covered(name: str, subject: str, time: str, columns: str) -> Covered:
 
 
 _MESSAGE = "received_at:time journal_position"
-RECORDS: Mapping[int, tuple[Covered, ...]] = MappingProxyType(
+_FIRST: Mapping[int, tuple[Covered, ...]] = MappingProxyType(
     {
         1: (
             _covered(
@@ -174,6 +174,23 @@ RECORDS: Mapping[int, tuple[Covered, ...]] = MappingProxyType(
         ),
     }
 )
+_COURSE = (
+    _covered(
+        "course",
+        "",
+        "at",
+        "at:time run_at:time number stream_position ticked_at:time position upto kind after batch "
+        "caseload_version detail:text",
+    ),
+    _covered(
+        "batch_rest",
+        "gateway",
+        "received_at",
+        "received_at:time number journal_position gateway content",
+    ),
+)
+
+RECORDS: Mapping[int, tuple[Covered, ...]] = MappingProxyType({**_FIRST, 2: (*_FIRST[1], *_COURSE)})
 """All covered tables but the fixes, by layout."""
 
 FIX = Covered("fix", "device", "time", ())
