@@ -19,6 +19,7 @@ from cordon.doctor_command import doctor
 from cordon.errors import CordonError
 from cordon.evidence_commands import evidence
 from cordon.profile_commands import profile
+from cordon.replay_command import replay
 from cordon.settings import Settings, describe, load_settings
 from cordon.simulate_commands import simulate
 from cordon.witness_command import witness
@@ -56,6 +57,7 @@ def cordon(
     Play recorded tracks:   cordon simulate tracks FILE...
     See every setting:      cordon config
     See a policy in words:  cordon profile explain default
+    Decide it once more:    cordon replay --case ORDER
     Measure this version:   cordon bench encounters --file FILE
     """  # noqa: D301 - click's mark for "do not rewrap"
     settings = load_settings(settings_file)
@@ -199,6 +201,7 @@ cordon.add_command(device)
 cordon.add_command(doctor)
 cordon.add_command(evidence)
 cordon.add_command(profile)
+cordon.add_command(replay)
 cordon.add_command(simulate)
 cordon.add_command(witness)
 

@@ -90,10 +90,15 @@ class Course:
             )
         )
 
-    def take(self, batch: Batch) -> None:
-        """A batch is taken in; it is noted where that is not its place."""
+    def take(self, batch: Batch, *, anew: bool) -> None:
+        """A batch is taken in; it is noted where that is not its place.
+
+        Args:
+            batch: The batch.
+            anew: It is the first of a gateway, which is heard before the sweeps up to it.
+        """
         order = order_of(batch.gateway, batch.number, batch.received_us)
-        if order < self._newest or batch.received_us < self._ticked_us():
+        if anew or order < self._newest or batch.received_us < self._ticked_us():
             self.note("order", batch.received_us, batch=batch.name)
         self._newest, self._after = max(order, self._newest), batch.name
 

@@ -229,7 +229,6 @@ class Partition:
         if not self.ticked_us:  # a journal read from its start: begin with the plan of then
             self.care = DeviceCare(self._secret, batch.received_us)
             self._replan(self.kept, batch.received_us)
-        self.course.take(batch)
         self._note_start(batch)
         self.tick_until(batch.received_us)
         self._take_fixes(batch)
@@ -243,6 +242,7 @@ class Partition:
     def _note_start(self, batch: Batch) -> None:
         """A gateway that started anew hears again only from now on: silence before was ours."""
         gateway = batch.gateway.partition(".")[0]  # behind a dot stands a piece of its work
+        self.course.take(batch, anew=gateway != self._gateway)
         if gateway != self._gateway:
             self._gateway = gateway
             self._listen_from(batch.received_us)

@@ -13,7 +13,7 @@ import msgspec
 
 StepKind = Literal["started", "live", "caseload", "profiles", "order", "skipped", "gap", "given_up"]
 """``started``: it began from a checkpoint, or from nothing. ``live``: it had caught up. ``caseload``
-and ``profiles``: others came into force. ``order``: `batch` was taken in here and not in its place.
+and ``profiles``: others came into force. ``order``: `batch` was taken in here, which is not its place, or is the first of its gateway.
 ``skipped``: the sweeps after `ticked_us` up to `upto` were left out. ``gap``: the batches after
 journal position `position` up to `upto` could not be read. ``given_up``: `batch` was passed over."""
 

@@ -47,6 +47,16 @@ async def blank_starts(connection: Connection) -> list[int]:
     return [row[0] for row in await cursor.fetchall()]
 
 
+async def rules_of(connection: Connection) -> list[dict[str, object]]:
+    """Parameters of the engine that were in force once, the newest first, by name."""
+    cursor = await connection.execute(
+        "SELECT detail->>'rules' FROM evidence.course WHERE kind = 'started' "
+        "GROUP BY 1 ORDER BY max(run_at) DESC"
+    )
+    found = [row[0] for row in await cursor.fetchall()]
+    return [msgspec.json.decode(text, type=dict[str, object]) for text in found]
+
+
 async def state_before(connection: Connection, at_us: int) -> State | None:
     """The newest state up to an instant."""
     cursor = await connection.execute(

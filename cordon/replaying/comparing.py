@@ -85,20 +85,29 @@ async def compare(
     """
     found = Comparison(0, 0, 0, [])
     for compared in TABLES.values():
-        stored = await _stored(connection, compared, made.from_us, made.to_us)
-        versions = {key: rows for key, rows in made.made.items() if key[0] == compared.table.name}
-        for key in sorted(stored.keys() | versions.keys(), key=str):
-            row = stored.get(key)
-            rows = versions.get(key, [])
-            if wanted and not _concerns(row or rows[0].values, wanted):
-                continue
-            _judge(compared, row, rows, found)
+        judge(compared, await _stored(connection, compared, made), made, found, wanted)
     found.differences.sort(key=lambda one: (one.at, one.table, str(one.row)))
     return found
 
 
-def _judge(
-    compared: Compared, row: dict[str, Any] | None, rows: Sequence[Made], found: Comparison
+def judge(
+    compared: Compared,
+    stored: Mapping[Key, Mapping[str, Any]],
+    made: Collected,
+    found: Comparison,
+    wanted: Sequence[Mapping[str, set[str]]] = (),
+) -> None:
+    """Compare one table; `found` grows."""
+    versions = {key: rows for key, rows in made.made.items() if key[0] == compared.table.name}
+    for key in sorted(stored.keys() | versions.keys(), key=str):
+        row = stored.get(key)
+        rows = versions.get(key, [])
+        if not wanted or _concerns(row or rows[0].values, wanted):
+            _judge_row(compared, row, rows, found)
+
+
+def _judge_row(
+    compared: Compared, row: Mapping[str, Any] | None, rows: Sequence[Made], found: Comparison
 ) -> None:
     if row is None:
         if all(one.unsure for one in rows):
@@ -167,7 +176,7 @@ def _concerns(row: Mapping[str, Any], wanted: Sequence[Mapping[str, set[str]]]) 
 
 
 async def _stored(
-    connection: Connection, compared: Compared, from_us: int, to_us: int
+    connection: Connection, compared: Compared, made: Collected
 ) -> dict[Key, dict[str, Any]]:
     names = [name for name, _ in compared.table.columns]
     query = sql.SQL("SELECT {} FROM evidence.{} WHERE {time} >= %s AND {time} < %s").format(
@@ -177,5 +186,5 @@ async def _stored(
     )
     # Binary: a float keeps its bits.
     async with connection.cursor(row_factory=dict_row, binary=True) as cursor:
-        await cursor.execute(query, (to_datetime(from_us), to_datetime(to_us)))
+        await cursor.execute(query, (to_datetime(made.from_us), to_datetime(made.to_us)))
         return {compared.key_of(row): row for row in await cursor.fetchall()}

@@ -16,7 +16,7 @@ import psycopg
 from cordon.checkpoint import Checkpoint
 from cordon.replaying.collected import Collected
 from cordon.replaying.runs import Run, runs_of
-from cordon.replaying.way import Sensitivities, Way, WayError, unchanged
+from cordon.replaying.way import Change, Way, unchanged
 from devices.caseload import Caseload
 from devices.course import Mark
 from devices.instants import MICROSECONDS, to_iso
@@ -26,7 +26,6 @@ from geofence.rules import Rules
 
 Connection = psycopg.AsyncConnection
 Tell = Callable[[str], None]
-Change = Callable[[Rules, Sensitivities], tuple[Rules, Sensitivities]]
 
 EARLIER_US = 86_400 * MICROSECONDS
 """A batch behind a journal position is looked for from so long before the state was taken on."""
@@ -45,26 +44,54 @@ class Base:
     checkpoint: Checkpoint | None
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """All that a replay is told beside batches.
+
+    Attributes:
+        to_us: The instant behind the last of the window that something is stored of.
+        runs: Runs of the service, the first of them that of the base.
+        caseloads: By version, those in force in them.
+    """
+
+    base: Base
+    from_us: int
+    to_us: int
+    runs: list[Run]
+    caseloads: dict[str, Caseload]
+
+    @property
+    def versions(self) -> list[str]:
+        """Of the rules, by which it was decided."""
+        rules = [msgspec.convert(run.start.rules, Rules) for run in self.runs if run.start]
+        return list(dict.fromkeys(one.version for one in rules))
+
+    @property
+    def builds(self) -> list[str]:
+        """Of the software that decided."""
+        return list(dict.fromkeys(run.start.build for run in self.runs if run.start))
+
+    @property
+    def gaps(self) -> list[str]:
+        """What is missing of the courses, for people."""
+        return [
+            f"step {missing} of the run that began {to_iso(run.run_us)} is not stored"
+            for run in self.runs
+            if (missing := run.missing()) is not None
+        ]
+
+
 @dataclass(slots=True)
 class Replayed:
     """What a replay made.
 
     Attributes:
-        began_us: From when on it was replayed, to have the state at the beginning of the window.
-        runs: Runs of the service that were gone through.
-        versions: Versions of the rules in them.
-        builds: Of the software.
-        notes: What keeps it from being exact, for people.
+        batches, fixes: Read, those before the window that lead to its beginning included.
     """
 
     made: Collected
-    began_us: int
-    runs: int
-    batches: int
-    fixes: int
-    versions: tuple[str, ...]
-    builds: tuple[str, ...]
-    notes: list[str]
+    batches: int = 0
+    fixes: int = 0
 
 
 @asynccontextmanager
@@ -76,42 +103,52 @@ async def reading(connection: Connection) -> AsyncIterator[None]:
         yield
 
 
-async def replay(
-    connection: Connection, from_us: int, to_us: int, tell: Tell, change: Change = unchanged
-) -> Replayed:
-    """Decide again what was decided from an instant to before another.
+async def read_told(connection: Connection, from_us: int, to_us: int) -> Told:
+    """What is stored of a window beside batches.
 
     Args:
         connection: Within `reading`.
         from_us: The first instant.
         to_us: The instant behind the last; what is not stored yet is left out.
-        tell: Where progress goes.
-        change: Other parameters than those of then.
 
     Raises:
-        ReplayError: There is no state to begin from.
-        WayError: What is stored does not say how it went on.
-        evidence.batches.TornBatchError: Rows of a batch are gone, or were added.
+        ReplayError: There is no state to begin from, or nothing is stored.
     """
     to_us = min(to_us, await told.end_us(connection))
     if to_us <= from_us:
         raise ReplayError("Nothing is stored of this time.")
     base = await _base(connection, from_us)
-    steps = await told.read_steps(connection, base.run_us, to_us)
-    runs = runs_of(steps)
-    if not runs or runs[0].run_us != base.run_us:
+    runs = runs_of(await told.read_steps(connection, base.run_us, to_us))
+    if not runs or runs[0].run_us != base.run_us or runs[0].start is None:
         raise ReplayError(f"The steps of the run that began {to_iso(base.run_us)} are not stored.")
-    caseloads = await _caseloads(connection, runs)
-    out = Collected(from_us, to_us)
-    done = Replayed(out, base.at_us, len(runs), 0, 0, _versions(runs), _builds(runs), _notes(runs))
+    return Told(base, from_us, to_us, runs, await _caseloads(connection, runs))
+
+
+async def replay(
+    connection: Connection, known: Told, tell: Tell, change: Change = unchanged
+) -> Replayed:
+    """Decide again what was decided in a window.
+
+    Args:
+        connection: Within the `reading` that `known` was read in.
+        known: The window.
+        tell: Where progress goes.
+        change: Other parameters than those of then.
+
+    Raises:
+        ReplayError: A run went on from a state that is not known.
+        WayError: What is stored does not say how it went on.
+        evidence.batches.TornBatchError: Rows of a batch are gone, or were added.
+    """
+    done = Replayed(Collected(known.from_us, known.to_us))
     states: dict[Mark, Checkpoint] = {}
-    for number, run in enumerate(runs):
-        way = Way(run, caseloads, out, change)
-        if number == 0 and base.checkpoint is not None:
-            way.resume(base.checkpoint)
+    for number, run in enumerate(known.runs):
+        way = Way(run, known.caseloads, done.made, change)
+        if number == 0 and known.base.checkpoint is not None:
+            way.resume(known.base.checkpoint)
         else:
             way.begin(_state_of(run, states))
-        await _go(connection, way, to_us, done, tell)
+        await _go(connection, way, known.to_us, done, tell)
         states |= way.marked
     return done
 
@@ -186,23 +223,3 @@ async def _caseloads(connection: Connection, runs: list[Run]) -> dict[str, Casel
         if version in wanted:
             found[version] = msgspec.json.decode(document, type=Caseload)
     return found
-
-
-def _versions(runs: list[Run]) -> tuple[str, ...]:
-    found = [msgspec.convert(run.start.rules, Rules).version for run in runs if run.start]
-    return tuple(dict.fromkeys(found))
-
-
-def _builds(runs: list[Run]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(run.start.build for run in runs if run.start))
-
-
-def _notes(runs: list[Run]) -> list[str]:
-    return [
-        f"step {missing} of the run that began {to_iso(run.run_us)} is not stored"
-        for run in runs
-        if (missing := run.missing()) is not None
-    ]
-
-
-__all__ = ["ReplayError", "Replayed", "WayError", "earliest_us", "reading", "replay"]

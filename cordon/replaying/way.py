@@ -31,9 +31,13 @@ SWEEPS_AT_ONCE = 100
 """Fewer than a partition would leave any out of."""
 
 TAIL_S = 600
-"""So long after the last checkpoint a run that ended is followed, at most."""
+"""So long after the last thing that is known of it a run that ended is followed, at most."""
 
 Sensitivities = dict[str, dict[str, float]]
+"""By profile, values by name."""
+
+Change = Callable[[Rules, Sensitivities], tuple[Rules, Sensitivities]]
+"""Puts other parameters in the place of those of then."""
 
 
 class WayError(RuntimeError):
@@ -75,7 +79,7 @@ class Way:
         run: Run,
         caseloads: Mapping[str, Caseload],
         out: Collected,
-        change: Callable[[Rules, Sensitivities], tuple[Rules, Sensitivities]],
+        change: Change,
     ) -> None:
         self.run = run
         self.marked: dict[Mark, Checkpoint] = {}
@@ -104,7 +108,7 @@ class Way:
             tick_s=start.tick_s,
             build=start.build,
             rules=rules,
-            sensitivities=_sensitivities(sensitivities),
+            sensitivities=sensitivities_of(sensitivities),
             synthetic=start.synthetic,
         )
 
@@ -122,7 +126,12 @@ class Way:
         self.partition.load(self._kept(self.run.version), checkpoint, self.run.run_us)
         self._out.after = start.mark.after if start.mark else ""
         self._note(self._out.after)
-        self._out.unsure = False
+        self._out.unsure = self._ends_unmarked
+
+    @property
+    def _ends_unmarked(self) -> bool:
+        """Nothing that the next run went on from says how far this one came."""
+        return self.run.next_us is not None and self.run.next_mark is None
 
     def resume(self, checkpoint: Checkpoint) -> None:
         """Begin in the middle, where a checkpoint was taken."""
@@ -138,7 +147,7 @@ class Way:
         # What was taken in late before the mark is behind us.
         orders = self.run.orders
         self.run.orders = {name: o for name, o in orders.items() if o.number > mark.steps}
-        self._out.unsure = self.run.next_us is not None and self.run.next_mark == mark
+        self._out.unsure = self._ends_unmarked or self.run.next_mark == mark
 
     @property
     def earliest_us(self) -> int | None:
@@ -181,14 +190,11 @@ class Way:
     def _apply(self, batch: Batch) -> None:
         step = self.run.orders.get(batch.name)
         self._do_turns(float("inf") if step is None else step.number, batch.received_us)
-        partition = self.partition
-        skipped = self.run.skipped.get(0)
-        by_batch = skipped is None or skipped.after == batch.name
-        if partition.ticked_us or not by_batch:
-            self._sweep_to(max(batch.received_us, step.ticked_us if step else 0))
+        # Where that is noted, the partition makes the sweeps between there and the batch itself.
+        self._sweep_to(step.ticked_us if step else batch.received_us)
         self._out.after = batch.name
         self._note(batch.name)
-        partition.apply(batch)
+        self.partition.apply(batch)
 
     def _note(self, name: str) -> None:
         if name in self._awaited:
@@ -220,7 +226,7 @@ class Way:
         elif step.kind == "profiles":
             told = msgspec.json.decode(step.detail, type=dict[str, dict[str, float]])
             _, told = self._change(Rules(), told)
-            partition.go_by(_sensitivities(told), step.at_us)
+            partition.go_by(sensitivities_of(told), step.at_us)
 
     def _sweep_to(self, until_us: int) -> None:
         """Every sweep up to an instant, but those that were left out then."""
@@ -250,16 +256,17 @@ class Way:
             if turn.step is None or turn.step.at_us < to_us:
                 self._do(turn)
         if self.run.next_us is not None:
-            mark = self.run.next_mark
-            tail_us = mark.ticked_us + TAIL_S * MICROSECONDS if mark else self.partition.ticked_us
-            to_us = min(to_us, self.run.next_us, tail_us)
+            self._out.unsure = True
+            known_us = max(self.partition.ticked_us, self.run.run_us)
+            to_us = min(to_us, self.run.next_us + 1, known_us + TAIL_S * MICROSECONDS)
         self._sweep_to(to_us - 1)
 
     def _checkpoint(self) -> Checkpoint:
         return self.partition.checkpoint()
 
 
-def _sensitivities(told: Sensitivities) -> dict[str, Sensitivity]:
+def sensitivities_of(told: Sensitivities) -> dict[str, Sensitivity]:
+    """By profile, from their values by name."""
     return {name: Sensitivity(**values) for name, values in told.items()}
 
 
@@ -270,7 +277,7 @@ def unchanged(rules: Rules, told: Sensitivities) -> tuple[Rules, Sensitivities]:
 
 def with_parameters(
     rules: Mapping[str, object], sensitivities: Mapping[str, Mapping[str, float]]
-) -> Callable[[Rules, Sensitivities], tuple[Rules, Sensitivities]]:
+) -> Change:
     """Other parameters: named ones take the place of those of then.
 
     Raises:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
+from click.testing import CliRunner
 
+from cordon.cli import cordon
 from cordon.clock import wall_clock_us
 from cordon.embedded.broker import EmbeddedBroker
 from cordon.replaying.comparing import Comparison, compare
-from cordon.replaying.replay import Replayed, earliest_us, reading, replay
+from cordon.replaying.replay import Told, earliest_us, read_told, reading, replay
 from devices.instants import MICROSECONDS, to_iso
 from evidence.batches import TornBatchError
 from tests.conftest import Database
@@ -20,14 +24,24 @@ from tests.cordon.running import HOME, METRE_DEG, World, load, one_pair, until, 
 pytestmark = pytest.mark.timeout(240)
 
 
-async def replayed(dsn: str, to_us: int) -> tuple[Replayed, Comparison]:
+async def replayed(dsn: str, to_us: int) -> tuple[Told, Comparison]:
     async with (
         await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection,
         reading(connection),
     ):
         from_us = await earliest_us(connection)
-        done = await replay(connection, from_us, to_us, lambda _: None)
-        return done, await compare(connection, done.made)
+        known = await read_told(connection, from_us, to_us)
+        done = await replay(connection, known, lambda _: None)
+        return known, await compare(connection, done.made)
+
+
+def command(dsn: str, *words: str) -> tuple[int, dict[str, Any]]:
+    """What ``cordon replay --json`` says."""
+    done = CliRunner().invoke(
+        cordon, ["replay", "--json", *words], env={"CORDON_DATABASE_URL": dsn}
+    )
+    assert done.exit_code in {0, 1}, done.output
+    return done.exit_code, json.loads(done.stdout)
 
 
 async def late(seen: World, device: str, north_m: float, ago_s: float, seq: int) -> None:
@@ -94,14 +108,26 @@ async def a_stretch(broker: EmbeddedBroker, dsn: str) -> int:
 
 
 async def test_a_stretch_with_a_restart_is_decided_again_to_the_bit(
-    broker: EmbeddedBroker, database: Database
+    broker: EmbeddedBroker, database: Database, tmp_path: Path
 ) -> None:
     to_us = await a_stretch(broker, database.dsn)
-    done, found = await replayed(database.dsn, to_us)
+    known, found = await replayed(database.dsn, to_us)
     assert [str(one) for one in found.differences] == []
-    assert done.notes == []
+    assert known.gaps == []
     assert found.stored == found.equal >= 3
-    assert done.runs == 2
+    assert len(known.runs) == 2
+
+    ended, report = await asyncio.to_thread(command, database.dsn, "--to", to_iso(to_us))
+    assert (ended, report["exact"], report["stored"]) == (0, True, found.stored)
+    _, report = await asyncio.to_thread(command, database.dsn, "--rules", report["rules"][0])
+    assert report["changes"] == []
+    stricter = tmp_path / "stricter.toml"
+    stricter.write_text('[sensitivity."*"]\nenter_probability = 0.9\n')
+    _, report = await asyncio.to_thread(command, database.dsn, "--rules", str(stricter))
+    assert report["changes"]
+    words = ("--timeline", "evidential", "--case", "order-1")
+    _, report = await asyncio.to_thread(command, database.dsn, *words)
+    assert report["timeline"] == "evidential"
 
     with psycopg.connect(database.dsn) as connection:
         tables = ("batch_rest", "worker_state", "course")
