@@ -122,7 +122,10 @@ async def test_a_stretch_with_a_restart_is_decided_again_to_the_bit(
     _, report = await asyncio.to_thread(command, database.dsn, "--rules", report["rules"][0])
     assert report["changes"] == []
     stricter = tmp_path / "stricter.toml"
-    stricter.write_text('[sensitivity."*"]\nenter_probability = 0.9\n')
+    stricter.write_text(
+        "[rules]\nnoise_scale = 20.0\n"
+        '[sensitivity."*"]\nenter_probability = 0.999\nsparse_probability = 0.999\n'
+    )
     _, report = await asyncio.to_thread(command, database.dsn, "--rules", str(stricter))
     assert report["changes"]
     words = ("--timeline", "evidential", "--case", "order-1")
