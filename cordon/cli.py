@@ -13,6 +13,7 @@ from cordon.added_commands import GroupWithAdded
 from cordon.authorize_commands import authorize
 from cordon.ca_commands import ca
 from cordon.caseload_commands import caseload
+from cordon.close_command import close_command
 from cordon.device_commands import device
 from cordon.device_health_commands import health
 from cordon.doctor_command import doctor
@@ -193,6 +194,7 @@ def operator(name: str) -> None:
 
 
 device.add_command(health)
+evidence.add_command(close_command)
 
 cordon.add_command(authorize)
 cordon.add_command(ca)
