@@ -19,6 +19,7 @@ from cordon.device_health_commands import health
 from cordon.doctor_command import doctor
 from cordon.errors import CordonError
 from cordon.evidence_commands import evidence
+from cordon.handover_commands import hand_over_command, import_command
 from cordon.profile_commands import profile
 from cordon.replay_command import replay
 from cordon.settings import Settings, describe, load_settings
@@ -195,6 +196,8 @@ def operator(name: str) -> None:
 
 device.add_command(health)
 evidence.add_command(close_command)
+evidence.add_command(hand_over_command)
+evidence.add_command(import_command)
 
 cordon.add_command(authorize)
 cordon.add_command(ca)
