@@ -20,6 +20,7 @@ from cordon.doctor_command import doctor
 from cordon.errors import CordonError
 from cordon.evidence_commands import evidence
 from cordon.handover_commands import hand_over_command, import_command
+from cordon.near_command import near_command
 from cordon.profile_commands import profile
 from cordon.replay_command import replay
 from cordon.settings import Settings, describe, load_settings
@@ -198,6 +199,7 @@ device.add_command(health)
 evidence.add_command(close_command)
 evidence.add_command(hand_over_command)
 evidence.add_command(import_command)
+evidence.add_command(near_command)
 
 cordon.add_command(authorize)
 cordon.add_command(ca)
