@@ -25,6 +25,7 @@ from cordon.profile_commands import profile
 from cordon.replay_command import replay
 from cordon.settings import Settings, describe, load_settings
 from cordon.simulate_commands import simulate
+from cordon.timeline_command import timeline_command
 from cordon.witness_command import witness
 
 
@@ -200,6 +201,7 @@ evidence.add_command(close_command)
 evidence.add_command(hand_over_command)
 evidence.add_command(import_command)
 evidence.add_command(near_command)
+evidence.add_command(timeline_command)
 
 cordon.add_command(authorize)
 cordon.add_command(ca)
