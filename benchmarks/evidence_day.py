@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -11,27 +12,33 @@ import numpy as np
 
 from devices.caseload import Agency, Assignment, Caseload, Device, Order, Person, Proximity
 from devices.instants import from_datetime, to_datetime
-from devices.reports import FIX_DTYPE, MISSING, Batch, Message
+from devices.reports import FIX_DTYPE, MISSING, Batch, FixArray, Message
 
 DAY = datetime(2026, 11, 20, tzinfo=UTC)
 START_US = from_datetime(DAY)
 EVERY_US = 10_000_000
 FIXES_A_DAY = 8_640
+LEAST_FIXES = 200
 
 
-def entries_of(devices: int) -> Iterator[tuple[int, Batch]]:
-    """A day: every ten seconds a batch with a fix of each device, on walks that keep near home."""
+def entries_of(devices: int) -> Iterator[Batch]:
+    """A day: every ten seconds a fix of each device, on walks that keep near home.
+
+    A batch holds at least `LEAST_FIXES`: few devices send theirs in bundles.
+    """
     random = np.random.default_rng(1)
     names = tuple(f"{'tag' if i % 2 == 0 else 'phone'}-{i // 2}" for i in range(devices))
     homes = random.uniform(-0.3, 0.3, (2, devices // 2)).repeat(2, axis=1)
     place = homes + random.normal(0, 2e-3, (2, devices))
     speed = np.zeros((2, devices))
+    bundle = max(1, LEAST_FIXES // devices)
+    parts, number = [], 0
     for step in range(FIXES_A_DAY):
         speed = 0.95 * speed + random.normal(0, 2e-5, (2, devices)) + 0.002 * (homes - place)
         place = place + speed
         now_us = START_US + step * EVERY_US
         fixes = np.zeros(devices, FIX_DTYPE)
-        fixes["message"] = fixes["device"] = np.arange(devices)
+        fixes["device"] = np.arange(devices)
         fixes["seq"] = step + 1
         fixes["time_us"] = now_us
         fixes["lat_e7"] = ((51.5 + place[0]) * 1e7).astype(np.int32)
@@ -44,23 +51,27 @@ def entries_of(devices: int) -> Iterator[tuple[int, Batch]]:
         fixes["hdop_c"] = 90
         fixes["battery_pct"] = 100 - step // 120
         fixes["charging"] = MISSING
-        received_us = now_us + 800_000
-        rows = fixes[["seq", "lat_e7", "lon_e7", "accuracy_cm"]].tolist()
-        messages = tuple(
-            Message(received_us, f"cordon/v1/{name}/fix", _payload(now_us, *row))
-            for name, row in zip(names, rows, strict=True)
-        )
-        yield (
-            step + 1,
-            Batch(
-                gateway="bench",
-                number=step + 1,
-                received_us=received_us,
-                messages=messages,
-                devices=names,
-                fixes=fixes,
-            ),
-        )
+        parts.append(fixes)
+        if len(parts) == bundle or step + 1 == FIXES_A_DAY:
+            yield _batch(number := number + 1, now_us + 800_000, names, np.concatenate(parts))
+            parts = []
+
+
+def _batch(number: int, received_us: int, names: tuple[str, ...], fixes: FixArray) -> Batch:
+    fixes["message"] = np.arange(len(fixes))
+    rows = fixes[["device", "time_us", "seq", "lat_e7", "lon_e7", "accuracy_cm"]].tolist()
+    messages = tuple(
+        Message(received_us, f"cordon/v1/{names[device]}/fix", _payload(*row))
+        for device, *row in rows
+    )
+    return Batch(
+        gateway="bench",
+        number=number,
+        received_us=received_us,
+        messages=messages,
+        devices=names,
+        fixes=fixes,
+    )
 
 
 def _payload(time_us: int, seq: int, lat_e7: int, lon_e7: int, accuracy_cm: int) -> bytes:
@@ -69,11 +80,11 @@ def _payload(time_us: int, seq: int, lat_e7: int, lon_e7: int, accuracy_cm: int)
     return json.dumps({**fix, "accuracy_m": accuracy_cm / 100}).encode()
 
 
-def again(entries: Iterator[tuple[int, Batch]], count: int) -> list[tuple[int, Batch]]:
+def again(batches: Iterator[Batch], count: int) -> list[Batch]:
     """The first few, under other names: what comes again is the fixes."""
     return [
-        (position, msgspec.structs.replace(batch, gateway="again"))
-        for position, batch in (next(entries) for _ in range(count))
+        msgspec.structs.replace(batch, gateway="again")
+        for batch in itertools.islice(batches, count)
     ]
 
 

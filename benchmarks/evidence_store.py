@@ -10,7 +10,7 @@ import asyncio
 import secrets
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -170,7 +170,7 @@ async def _measure(server: _Server, devices: int, folder: Path, tell: Tell) -> S
     worker = await _decided(server.dsn, devices)
     await _seal(server.dsn, folder)  # the log begins; what is stored before is not in it
     tell(f"Storing {rows} fixes")
-    store_s = await _store(store, entries_of(devices))
+    store_s = await _store(store, enumerate(entries_of(devices), 1))
     tell("Sealing")
     seal_s, seal_cpu_s = await _seal(server.dsn, folder)
     await _keep_decisions(store, worker)
@@ -181,8 +181,8 @@ async def _measure(server: _Server, devices: int, folder: Path, tell: Tell) -> S
     tell("Replaying")
     replay_s, equal = await _replayed(server.dsn)
     tell("Storing the same again")
-    few = again(entries_of(devices), 400)
-    doubles = [(FIXES_A_DAY + position, batch) for position, batch in few]
+    few = again(entries_of(devices), 50)
+    doubles = [(FIXES_A_DAY + position, batch) for position, batch in enumerate(few, 1)]
     again_s = await _store(store, doubles)
     await store.close()
     tell("Closing the day")
@@ -242,7 +242,7 @@ async def _decided(dsn: str, devices: int) -> _Recording:
     )
     partition.load(KeptCaseload(str(stored.version), stored.caseload), None, START_US)
     partition.go_live(START_US)
-    for _, batch in entries_of(devices):
+    for batch in entries_of(devices):
         partition.apply(batch)
     return out
 
@@ -254,9 +254,7 @@ async def _keep_decisions(store: Store, worker: _Recording) -> None:
 # -- what is measured -----------------------------------------------------------------------
 
 
-async def _store(
-    store: Store, entries: Iterator[tuple[int, Batch]] | Sequence[tuple[int, Batch]]
-) -> float:
+async def _store(store: Store, entries: Iterable[tuple[int, Batch]]) -> float:
     """Seconds that the store took, making the batches up left out."""
     taken_s, group, fixes = 0.0, [], 0
     for entry in entries:
