@@ -31,8 +31,9 @@ from cordon.identity.registry_feed import RegistryCopy
 from cordon.identity.signing_keys import RegisteredKeys
 from cordon.keep import Keep
 from cordon.logs import configure_logs
-from cordon.seal import sealer_of
+from cordon.seal import BUILD, sealer_of
 from cordon.settings import Settings
+from cordon.state_keeper import StateKeeper
 from cordon.streams_source import source_factory
 from evidence.sealer import Sealer, SealerCounts, SealerProgress
 from evidence.sources import Stream
@@ -201,6 +202,7 @@ async def work(orders: Orders) -> None:
         runs = {
             "evidence": writer.run(),
             "registry": registry.run(),
+            "states": StateKeeper(orders.dsn, keep, build=BUILD).run(),
             "slow-lane": _take_in(lane, registry),
             "conduct": conduct.run(),
             "figures": _report(writer, lane, conduct, sealer),

@@ -12,6 +12,7 @@ from nats.aio.client import Client as NatsClient
 
 from alerts.deliveries import Entry, decode_entry
 from alerts.errors import EntryFormatError
+from devices.course import Mark
 from ingest.reader import JournalGap, StreamReader
 from ingest.streams import ALERTS
 
@@ -28,6 +29,10 @@ class Checkpoint(msgspec.Struct, frozen=True):
 
     It is written only when everything decided up to it is in the streams, so that what a restart
     does not repeat is on disk. What an older version did not write is empty.
+
+    Attributes:
+        mark: Where in the course of its run it was taken.
+        compiled_us: For which instant the caseload in force was compiled.
     """
 
     journal_position: int
@@ -42,6 +47,9 @@ class Checkpoint(msgspec.Struct, frozen=True):
     commands: bytes = b""
     door: bytes = b""
     choices: bytes = b""
+    mark: Mark = Mark()
+    caseload_version: str = ""
+    compiled_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from alerts.contacts import Contacts
 from alerts.decisions import (
     Decision,
     Finding,
+    encode_course,
     encode_decisions,
     encode_found,
 )
@@ -31,6 +32,7 @@ from cordon.checkpoint import Recorded
 from cordon.command_lane import CommandLane
 from cordon.wishes import Wishes
 from devices.command_desk import Sending
+from devices.course import CourseStep
 from devices.instants import Clock
 from devices.reports import Event, Receipt
 from devices.watches import Bearer
@@ -141,6 +143,11 @@ class Outgoing:
         for start in range(0, len(found), DECISIONS_PER_RECORD):
             record = found[start : start + DECISIONS_PER_RECORD]
             self.decisions.append(_name_of(record[0]), encode_found(record))
+
+    def coursed(self, step: CourseStep) -> None:
+        """The worker was told something: kept so that what was decided can be decided again."""
+        name = f"course:{step.run_us}/{step.number}"
+        self.decisions.append(name, encode_course(step))
 
     def commanded(self, sendings: Sequence[Sending]) -> None:
         """Commands are to be sent to devices now."""

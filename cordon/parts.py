@@ -14,6 +14,7 @@ from cordon.nearness import Nearness
 from cordon.outgoing import Outgoing
 from cordon.policy import Policy
 from cordon.probe import Probe
+from cordon.state_keeper import StateKeeper
 from cordon.strangers import Strangers
 from cordon.supervision import Supervisor
 from cordon.worker import Worker
@@ -48,6 +49,7 @@ class Parts:
     writer: Writer | BackroomProcess
     history: Reader
     feed: CaseloadFeed
+    states: StateKeeper
     hub: Hub
     supervisor: Supervisor
     heartbeat: Heartbeat

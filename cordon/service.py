@@ -43,6 +43,7 @@ from cordon.picture import Heard, read_basemap
 from cordon.recent import Recent
 from cordon.seal import sealer_in_service
 from cordon.settings import Settings
+from cordon.state_keeper import StateKeeper
 from cordon.strangers import Strangers
 from cordon.streams_source import source_factory
 from cordon.supervision import Supervisor
@@ -195,8 +196,7 @@ class Service:
         keep = await Keep.open(js, max_bytes=int(room_bytes * KEEP_SHARE))
         stream_ends = {s: (await js.stream_info(s.value)).state.last_seq for s in Stream}
         heard = Heard()
-        parts = self._assemble(nc, gateway_nc, keep, heard, stream_ends)
-        self._parts = parts
+        self._parts = parts = self._assemble(nc, gateway_nc, keep, heard, stream_ends)
         runs = self._runs(parts, heard)
         async with asyncio.TaskGroup() as group:
             # The gateway first: what devices send before its session exists, the broker
@@ -275,6 +275,7 @@ class Service:
             else Writer(Store(ends.dsn), source_factory(js, stream_ends), clock),
             history=Reader(ends.dsn),
             feed=CaseloadFeed(CaseloadStore(ends.dsn), keep, nc),
+            states=StateKeeper(ends.dsn, keep, build=BUILD),
             hub=hub,
             supervisor=Supervisor(),
             heartbeat=Heartbeat(nc, gateway_nc),
@@ -335,6 +336,7 @@ class Service:
         if parts.forwarder is not None:
             runs["forwarding"] = parts.forwarder.run
         if not self._backroom:
+            runs["states"] = parts.states.run
             runs["slow-lane"] = parts.identity.knowing_keys(parts.slow_lane.run)
             if parts.sealer is not None:
                 runs["sealer"] = parts.sealer.run

@@ -319,6 +319,8 @@ class Worker:
     async def _pass_gap(self, gap: JournalGap) -> None:
         """What is gone is gone: go on with what is there, and say so. Alerts must not stop."""
         self.counts.gaps += 1
+        after, upto = self.partition.position, max(gap.found - 1, 0)
+        self.partition.course.note("gap", self._clock(), position=after, upto=upto)
         log.error("journal_gap", wanted=gap.wanted, found=gap.found)
         if gap.found:
             self.partition.position = gap.found - 1
@@ -338,6 +340,7 @@ class Worker:
     def _apply(self, name: str, batch: Batch) -> bool:
         if self._strikes[batch.name] >= MAX_STRIKES:
             self.counts.given_up += 1
+            self.partition.course.note("given_up", batch.received_us, batch=batch.name)
             log.error("batch_given_up", batch=batch.name)
             return False
         try:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from evidence.covered import LAYOUT, RECORDS, Covered
+from evidence.covered_tables import LAYOUT, RECORDS, Covered
 from evidence.log.canonical import decode
 from evidence.log.leaves import FIX_PAYLOAD, FIX_VERSION
 

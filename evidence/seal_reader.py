@@ -11,7 +11,8 @@ from datetime import datetime
 
 from psycopg import sql
 
-from evidence.covered import Covered, Span
+from evidence.covered import Span
+from evidence.covered_tables import Covered
 from evidence.log.leaves import Head
 from evidence.log.merkle import Coordinates
 from evidence.seal_store import Connection, LogState, StoredBatch

@@ -16,7 +16,7 @@ from psycopg import sql
 from devices.instants import from_iso, to_datetime
 from evidence import sides
 from evidence.case_records import Custody
-from evidence.covered import FIX, LAYOUT, RECORDS
+from evidence.covered_tables import FIX, LAYOUT, RECORDS
 from evidence.seal_store import Connection
 from evidence.sides import MessageKey, Role, Showing, Side
 from evidence.sources import Stream

@@ -25,6 +25,7 @@ from cordon.outgoing import Outgoing
 from cordon.partition import Partition
 from devices.caseload import Caseload
 from devices.command_desk import Sending
+from devices.course import CourseStep
 from devices.instants import from_iso
 from devices.reports import FIX_DTYPE, MISSING, Batch, Event, Message, Receipt
 from geofence.engine import Rules
@@ -46,6 +47,7 @@ class Recorder:
     commands: list[CommandDecision] = field(default_factory=list)
     sendings: list[Sending] = field(default_factory=list)
     changes: list[AlertChange] = field(default_factory=list)
+    steps: list[CourseStep] = field(default_factory=list)
     alerts_position: int = 0
 
     def decided(self, decisions: Sequence[Decision]) -> None:
@@ -56,6 +58,9 @@ class Recorder:
         self.health += [one for one in found if isinstance(one, HealthDecision)]
         self.gaps += [one for one in found if isinstance(one, GapDecision)]
         self.commands += [one for one in found if isinstance(one, CommandDecision)]
+
+    def coursed(self, step: CourseStep) -> None:
+        self.steps.append(step)
 
     def commanded(self, sendings: Sequence[Sending]) -> None:
         self.sendings += sendings
