@@ -188,7 +188,7 @@ _HERS = (
         "access",
         "subject",
         "at",
-        "id at_us who role purpose subject case what from_us to_us",
+        "id at_us who role purpose subject case what from_us to_us at:time",
     ),
 )
 RECORDS: Mapping[int, tuple[Covered, ...]] = MappingProxyType({1: _FIRST, 2: (*_FIRST, *_HERS)})
