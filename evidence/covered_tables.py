@@ -164,7 +164,7 @@ _HERS = (
         "access",
         "subject",
         "at",
-        "id at_us who role purpose subject case what from_us to_us",
+        "id at_us who role purpose subject case what from_us to_us at:time",
     ),
 )
 _CASE = (

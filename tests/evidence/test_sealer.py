@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from psycopg import conninfo, sql
 
+from devices.choices import Choices
 from devices.course import CourseStep
 from devices.reports import Event, Message, Receipt, Refusal, Status
 from devices.store import CaseloadStore
@@ -34,6 +35,7 @@ from tests.conftest import Database
 from tests.evidence.case_world import caseload
 from tests.evidence.conftest import Probe
 from tests.evidence.custody import custody
+from tests.evidence.her_samples import choice, digest, look
 from tests.evidence.samples import (
     NOW_US,
     anomaly_of,
@@ -145,7 +147,9 @@ async def test_every_kind_of_record_is_covered(store: Store, probe: Probe, tmp_p
             (6, [CourseStep(run_us=NOW_US, number=1, kind="live", at_us=NOW_US)]),
         ]
     )
-    documents = [msgspec.json.encode(change_of(1)), msgspec.json.encode(delivery_of(1, "sent"))]
+    hers = (choice(1, Choices()), digest(), look(1, "she"))
+    entries = (change_of(1), delivery_of(1, "sent"), *hers)
+    documents = [msgspec.json.encode(entry) for entry in entries]
     await store.write_alerts(alert_entries(*enumerate(documents, 1)))
     await store.write_damaged(Damaged(3, "gw/1", b"\xff", "unknown layout", NOW_US), Stream.JOURNAL)
     await store.write_break(Break("replaced", 3, 0, NOW_US), Stream.JOURNAL)

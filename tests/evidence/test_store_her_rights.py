@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from alerts.choosing import ChoiceChange, DigestMade
 from alerts.deliveries import Entry, encode_entry
-from alerts.holding import Held
-from alerts.looks import Look
 from devices.choices import Choices, Quiet
-from devices.instants import to_datetime, to_iso
+from devices.instants import to_datetime
 from evidence.case_records import Custody
 from evidence.covered import stored_rows
 from evidence.database import Database as EvidenceDatabase
@@ -17,38 +14,10 @@ from evidence.reader import Reader
 from evidence.store import Store
 from tests.conftest import Database
 from tests.evidence.conftest import Probe
+from tests.evidence.her_samples import choice, digest, look
 from tests.evidence.samples import NOW_US
 
 NIGHT = Choices(quiet=Quiet(from_="22:00", to="07:00"), zone="Europe/Madrid")
-
-
-def choice(number: int, choices: Choices | None, problem: str | None = None) -> ChoiceChange:
-    instant = to_iso(NOW_US + number)
-    return ChoiceChange(
-        id=f"c{number}",
-        type="cordon.choice.set",
-        time=instant,
-        person="she",
-        version=number,
-        choices=choices,
-        by="she" if number == 1 else "Kim",
-        way="handset" if number == 1 else "console",
-        device="phone-1",
-        asked_at=instant,
-        problem=problem,  # type: ignore[arg-type] # drawn from the cases below
-    )
-
-
-def look(number: int, subject: str, who: str = "Kim") -> Look:
-    return Look(
-        id=f"l{number}",
-        time=to_iso(NOW_US + number),
-        who=who,
-        role="operator",
-        purpose="duty",
-        subject=subject,
-        what="map",
-    )
 
 
 async def store_all(store: Store, *entries: Entry, first: int = 1) -> None:
@@ -104,17 +73,7 @@ async def test_who_looked_is_kept_once_and_read_for_her(
 async def test_digests_are_kept_and_all_of_it_is_covered_by_the_log(
     store: Store, probe: Probe, database: Database
 ) -> None:
-    held = Held("a1", 1, 3, to_iso(NOW_US), "t", "x", 2, ("phone-1",))
-    made = DigestMade(
-        id="d1",
-        type="cordon.digest.made",
-        time=to_iso(NOW_US),
-        person="she",
-        number=1,
-        devices=("phone-1",),
-        items=(held,),
-    )
-    await store_all(store, choice(1, NIGHT), made, look(1, "she"))
+    await store_all(store, choice(1, NIGHT), digest(), look(1, "she"))
     assert probe.ask("SELECT person, items FROM evidence.digest") == [("she", 1)]
     reading = EvidenceDatabase(database.dsn)
     try:
