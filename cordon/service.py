@@ -228,8 +228,7 @@ class Service:
     ) -> Parts:
         """Make all parts; nothing runs yet."""
         ends, settings, clock = self._endpoints, self._settings, self._clock
-        js = nc.jetstream()
-        broker = ends.mqtt_broker()
+        js, broker = nc.jetstream(), ends.mqtt_broker()
         hub = Hub(secrets.token_hex(8), clock, build=BUILD)
         rules = Rules()
 
