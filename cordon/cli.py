@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from cordon import __version__
+from cordon.access_commands import COMMANDS as ACCESS_COMMANDS
 from cordon.added_commands import GroupWithAdded
 from cordon.authorize_commands import authorize
 from cordon.ca_commands import ca
@@ -191,6 +192,8 @@ def operator(name: str) -> None:
 
 
 device.add_command(health)
+for command in ACCESS_COMMANDS:
+    evidence.add_command(command)
 
 cordon.add_command(authorize)
 cordon.add_command(ca)

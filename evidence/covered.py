@@ -21,6 +21,7 @@ import psycopg
 from numpy.typing import NDArray
 from psycopg import sql
 
+from evidence.control_records import CONTROL_RECORDS
 from evidence.fixes import POSTGRES_EPOCH_US
 from evidence.log.canonical import encode
 from evidence.log.leaves import FIX_PAYLOAD, FIX_VERSION, Row, chain_of
@@ -171,6 +172,7 @@ RECORDS: Mapping[int, tuple[Covered, ...]] = MappingProxyType(
                 "time",
                 "time:time log old_log old_origin restored_size signed_size signed_root actor reason",
             ),
+            *(_covered(*record) for record in CONTROL_RECORDS),
         ),
     }
 )

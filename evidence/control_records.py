@@ -1,0 +1,46 @@
+"""What the log covers of control over the record itself: who read, who allowed it, what was erased.
+
+Each as `evidence.covered` takes it: table, column that names the chain, column of the time, columns.
+"""
+
+from __future__ import annotations
+
+CONTROL_RECORDS: tuple[tuple[str, str, str, str], ...] = (
+    (
+        "access",
+        "subject",
+        "at_us",
+        (
+            "at_us who role purpose subject case what from_us to_us ticket:text login allowed note "
+            "refused authority:text"
+        ),
+    ),
+    (
+        "access_grant",
+        "case",
+        "granted_at",
+        (
+            "granted_at:time grant_id:text granted_by kind grantee role case subject purpose "
+            "valid_from:time valid_to:time reason"
+        ),
+    ),
+    (
+        "access_revocation",
+        "",
+        "revoked_at",
+        "revoked_at:time grant_id:text revoked_by reason",
+    ),
+    (
+        "break_glass",
+        "case",
+        "opened_at",
+        "opened_at:time glass_id:text who case subject reason expires_at:time",
+    ),
+    (
+        "break_glass_review",
+        "",
+        "reviewed_at",
+        "reviewed_at:time glass_id:text reviewer justified note",
+    ),
+)
+"""Nothing in these tables is ever changed or deleted: what ends something is a row of its own."""
