@@ -10,10 +10,9 @@ from uuid import UUID
 
 import click
 import msgspec
-import psycopg
 
 from cordon.clock import wall_clock_us
-from cordon.database_access import dsn_of, run_on_database
+from cordon.database_access import run_on_connection
 from cordon.errors import CordonError
 from cordon.instant_option import instant
 from cordon.settings import Settings
@@ -233,20 +232,9 @@ def _allowed(settings: Settings, act: Callable[[Connection], Awaitable[ResultT]]
     """Do it on the database.
 
     Raises:
-        CordonError: It is not allowed, or the database cannot be reached or is of another version.
+        CordonError: It is not allowed, or the database cannot be reached.
     """
-
-    async def run() -> ResultT:
-        async with await psycopg.AsyncConnection.connect(
-            dsn_of(settings), autocommit=True, options="-c timezone=UTC"
-        ) as connection:
-            return await act(connection)
-
     try:
-        return run_on_database(settings, run())
+        return run_on_connection(settings, act)
     except AccessDeniedError as error:
         raise CordonError(str(error)) from error
-    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedFunction) as error:
-        raise CordonError(
-            "The database has no grants yet: start the service of this version once."
-        ) from error

@@ -20,6 +20,7 @@ from cordon.doctor_command import doctor
 from cordon.errors import CordonError
 from cordon.evidence_commands import evidence
 from cordon.profile_commands import profile
+from cordon.retention_commands import COMMANDS as RETENTION_COMMANDS
 from cordon.settings import Settings, describe, load_settings
 from cordon.simulate_commands import simulate
 from cordon.witness_command import witness
@@ -192,7 +193,7 @@ def operator(name: str) -> None:
 
 
 device.add_command(health)
-for command in ACCESS_COMMANDS:
+for command in (*ACCESS_COMMANDS, *RETENTION_COMMANDS):
     evidence.add_command(command)
 
 cordon.add_command(authorize)

@@ -42,5 +42,35 @@ CONTROL_RECORDS: tuple[tuple[str, str, str, str], ...] = (
         "reviewed_at",
         "reviewed_at:time glass_id:text reviewer justified note",
     ),
+    (
+        "hold",
+        "case",
+        "placed_at",
+        (
+            "placed_at:time hold_id:text placed_by case from_at:time to_at:time reason "
+            "review_at:time"
+        ),
+    ),
+    (
+        "hold_person",
+        "person",
+        "placed_at",
+        "placed_at:time hold_id:text person",
+    ),
+    (
+        "hold_release",
+        "",
+        "released_at",
+        "released_at:time hold_id:text released_by reason",
+    ),
+    (
+        "erasure",
+        "subject",
+        "erased_at",
+        (
+            "erased_at:time erasure_id:text kind asked_by approved_by subject from_at:time "
+            "to_at:time reason leaves older digest"
+        ),
+    ),
 )
 """Nothing in these tables is ever changed or deleted: what ends something is a row of its own."""

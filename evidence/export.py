@@ -16,7 +16,17 @@ from typing import Any
 from devices.instants import to_datetime
 from evidence import seal_reader, seal_store
 from evidence.covered import Covered, covered_tables
-from evidence.export_folder import KINDS, Asked, Bundle, ExportError, Place, time_of, write_folder
+from evidence.erasures import erasures_of
+from evidence.export_folder import (
+    KINDS,
+    Asked,
+    Bundle,
+    ExportError,
+    Place,
+    erasure_text,
+    time_of,
+    write_folder,
+)
 from evidence.log.headers import Header
 from evidence.log.leaves import Head, Leaf, chain_of, open_rows, seal
 from evidence.log.merkle import Levels, hidden_ranges, range_hash
@@ -73,8 +83,12 @@ async def export(
     async with connection.transaction():
         await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         wanted = await _transactions(connection, asked)
+        erased = await erasures_of(
+            connection, [chain_of(table.name, asked.device) for table in _tables()]
+        )
         if not wanted:
-            raise ExportError(f"Nothing of {asked.device} is stored for this window.")
+            text = f"Nothing of {asked.device} is stored for this window."
+            raise ExportError(" ".join([text, *(erasure_text(one) for one in erased)]))
         bundles = []
         for state in await seal_reader.all_logs(connection):
             bundle = await _bundle(connection, state, asked, wanted)
@@ -91,7 +105,7 @@ async def export(
             f"{wanted.rows - sealed} of {wanted.rows} records are not sealed yet. Try again in a "
             "moment; `cordon evidence check` says what waits."
         )
-    write_folder(folder, asked, bundles, logs, wanted.older)
+    write_folder(folder, asked, bundles, logs, wanted.older, erased)
     total = sum(len(bundle.places) for bundle in bundles)
     batches = sum(len(bundle.batches) for bundle in bundles)
     witnessed = all(log["witnessed"] for log in logs)
@@ -164,16 +178,16 @@ async def _open(
     bundle: Bundle,
 ) -> None:
     """Follow the chains through a batch; if it holds what is wanted, add it to the bundle."""
-    batch, rows, keys = one.batch, one.rows, one.keys
+    batch, rows, keys, gone = one.batch, one.rows, one.keys, one.gone
     chains = {
         chain
         for chain, (first, last) in wanted.items()
         if batch.span[0] <= last and first < batch.span[1]
     }
-    if not any(row[0] in chains for row in rows):
-        seal(rows, heads, keys)
+    if not any(row[0] in chains for row in rows) and not chains & gone.commitments.keys():
+        seal(rows, heads, keys, gone)
         return
-    leaves = open_rows(rows, heads, keys)
+    leaves = open_rows(rows, heads, keys, gone)
     tree = Levels([leaf.hash for leaf in leaves])
     header = Header.decode(batch.header)
     if tree.root != header.root:
@@ -202,7 +216,8 @@ async def _anchor(connection: Connection, header: Header) -> str | None:
 
 
 def _place(leaf: Leaf, batch: int, index: int, asked: Asked) -> Place:
-    assert leaf.payload is not None, "it was just opened"
+    if leaf.payload is None:  # erased: its place shows, as that of a withheld one
+        return Place(leaf, batch, index, in_window=False, shown=False)
     time_us = time_of(leaf.payload)
     return Place(leaf, batch, index, asked.from_us <= time_us < asked.to_us, asked.shows(time_us))
 

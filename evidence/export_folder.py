@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from devices.instants import to_iso
+from evidence.erasures import Erasure
 from evidence.log.canonical import decode
 from evidence.log.leaves import FIX_PAYLOAD, Leaf, chain_of
 from evidence.log.notes import parse_note
@@ -88,6 +89,7 @@ def write_folder(
     bundles: Sequence[Bundle],
     logs: Sequence[dict[str, Any]],
     older: int,
+    erased: Sequence[Erasure] = (),
 ) -> None:
     """Write all files.
 
@@ -97,6 +99,7 @@ def write_folder(
         bundles: What each log contributes.
         logs: Its part of `proof.json`.
         older: Records of the window from before there was a log.
+        erased: What was erased of this device: places without content are theirs.
 
     Raises:
         ExportError: The folder cannot be used.
@@ -117,6 +120,7 @@ def write_folder(
             "from": to_iso(asked.from_us),
             "to": to_iso(asked.to_us),
             "older_than_the_log": older,
+            "erasures": [erasure_text(one) for one in erased],
             "runs": runs,
             "logs": logs,
         }
@@ -129,6 +133,14 @@ def write_folder(
             (folder / name.replace("-export", "")).write_text(text)
     except OSError as error:
         raise ExportError(f"{folder} cannot be written: {error.strerror}.") from error
+
+
+def erasure_text(one: Erasure) -> str:
+    """An erasure, for people."""
+    return (
+        f"{one.leaves} records from {to_iso(one.from_us)} to {to_iso(one.to_us)} were erased on "
+        f"{to_iso(one.erased_us)} by {one.approved_by}, asked for by {one.asked_by}: {one.reason}"
+    )
 
 
 def _write_stamps(folder: Path, number: int, log: dict[str, Any]) -> None:
@@ -162,9 +174,9 @@ def _lines(
                     "before": leaf.before.hex(),
                 }
             )
-        assert leaf.salt is not None
-        assert leaf.payload is not None
-        content = [leaf.salt.hex(), leaf.payload.hex()] if place.shown else [leaf.commitment.hex()]
+        content = [leaf.commitment.hex()]
+        if place.shown and leaf.salt is not None and leaf.payload is not None:
+            content = [leaf.salt.hex(), leaf.payload.hex()]
         yield json.dumps([len(runs) - 1, leaf.place, place.batch, place.index, *content])
 
 

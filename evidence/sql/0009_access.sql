@@ -112,7 +112,7 @@ RETURN CASE role
         'anomaly', 'device_health', 'sequence_step', 'decision', 'alert_change', 'delivery']
     WHEN 'agency' THEN ARRAY['decision', 'alert_change', 'delivery', 'device_health']
     WHEN 'auditor' THEN ARRAY['access', 'access_grant', 'access_revocation', 'break_glass',
-        'break_glass_review', 'hold', 'hold_release', 'erasure', 'retention_run']
+        'break_glass_review', 'hold', 'hold_person', 'hold_release', 'erasure']
     ELSE ARRAY[]::text[] END;
 COMMENT ON FUNCTION evidence.kinds_of IS 'Tables whose records a role may read with a grant.';
 
@@ -343,13 +343,14 @@ BEGIN
     FOR kept IN
         SELECT c.relname AS name,
             EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'stored_in') AS covered,
-            c.relname ~ '^(access_.+|break_glass.*|hold.*|erasure|retention_run)$' AS control,
+            c.relname ~ '^(access_.+|break_glass.*|hold|hold_.+|erasure)$' AS control,
             c.relname LIKE 'seal\_%' AS log
         FROM pg_class c
         WHERE c.relnamespace = 'evidence'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
     LOOP
         IF kept.log THEN
-            EXECUTE format('GRANT SELECT, INSERT ON evidence.%I TO cordon_sealer', kept.name);
+            EXECUTE format('GRANT SELECT%s ON evidence.%I TO cordon_sealer',
+                CASE WHEN kept.name IN ('seal_erased', 'seal_kept_salt') THEN '' ELSE ', INSERT' END, kept.name);
         ELSIF kept.covered THEN
             EXECUTE format('GRANT SELECT ON evidence.%I TO cordon_sealer', kept.name);
             IF NOT kept.control THEN

@@ -46,7 +46,10 @@ TABLES: dict[str, Rights] = {
     },
     **{
         f"evidence.{name}": CONTROL
-        for name in ("access_grant", "access_revocation", "break_glass", "break_glass_review")
+        for name in (
+            *("access_grant", "access_revocation", "break_glass", "break_glass_review"),
+            *("hold", "hold_person", "hold_release", "erasure"),
+        )
     },
     **{
         f"evidence.seal_{name}": LOG
@@ -55,6 +58,8 @@ TABLES: dict[str, Rights] = {
             "recovery",
         )
     },
+    "evidence.seal_erased": CONTROL,
+    "evidence.seal_kept_salt": CONTROL,
     "evidence.seal_log": MOVED_LOG,
     "evidence.seal_chain": MOVED_LOG,
     "evidence.timeline": LOOKED_UP,
@@ -63,6 +68,9 @@ TABLES: dict[str, Rights] = {
     "evidence.sequence_gap": {"cordon_writer": frozenset({"SELECT"})},
     "evidence.break_glass_waiting": {
         role: frozenset({"SELECT"}) for role in ("cordon_owner", "cordon_writer", "cordon_auditor")
+    },
+    "evidence.hold_in_force": {
+        role: frozenset({"SELECT"}) for role in ("cordon_owner", "cordon_auditor")
     },
     "evidence.my_grants": {role: frozenset({"SELECT"}) for role in READERS},
 }
@@ -86,8 +94,13 @@ FUNCTIONS: dict[str, frozenset[str]] = {
     "grant_access": OWNER,
     "revoke_access": OWNER,
     "review_break_glass": OWNER,
+    "place_hold": OWNER,
+    "release_hold": OWNER,
     **dict.fromkeys(
-        (*("cut_by_time", "cover", "role_names", "authority_for", "used_ticket", "set_rights"),),
+        (
+            *("cut_by_time", "cover", "role_names", "authority_for", "used_ticket", "set_rights"),
+            *("pieces_before", "drop_piece"),
+        ),
         NOBODY,
     ),
 }

@@ -16,11 +16,14 @@ import pytest
 from devices.reports import Event, Message, Refusal
 from evidence import sealing
 from evidence.covered import fix_rows
+from evidence.erasing import Order
 from evidence.export import Exported, export
 from evidence.export_folder import Asked, ExportError, time_of
 from evidence.log.leaves import chain_of
 from evidence.log.signing import VerifierKey
+from evidence.retention import erase_subject
 from evidence.store import Store
+from tests.evidence.access_world import WINDOW, fill
 from tests.evidence.conftest import Probe
 from tests.evidence.samples import NOW_US, batch_of
 from tests.evidence.sealing_world import log_keys, sealer_of, store_some, witness_here
@@ -241,3 +244,24 @@ async def test_what_cannot_be_exported_is_named(store: Store, probe: Probe, tmp_
     done = await written(probe.dsn, tmp_path / "out", whole, [])
     assert (done.shown, done.witnessed) == (4, False)
     assert verify(tmp_path / "out")[0] == NOT_WITNESSED
+
+
+async def test_an_export_says_what_was_erased(store: Store, probe: Probe, tmp_path: Path) -> None:
+    """Its places stand there like those of what is withheld; the rest is as provable as before."""
+    await fill(probe.dsn, store)
+    sealer = sealer_of(probe.dsn, tmp_path)
+    await sealer.turn()
+    window = (NOW_US + 2, NOW_US + 3)
+    order = Order("erasure", "the court", "chief", "he-1", *window, "acquitted")
+    async with await psycopg.AsyncConnection.connect(probe.dsn, autocommit=True) as connection:
+        await erase_subject(connection, "he-1", window, order, NOW_US)
+    await sealer.turn()
+    done = await written(probe.dsn, tmp_path / "out", Asked("tag-1", *WINDOW), [])
+    assert (done.shown, done.withheld) == (1, 2)
+    code, found = verify(tmp_path / "out")
+    assert (code, found["runs"][0]["withheld"]) == (NOT_WITNESSED, [1, 3])
+    [text] = json.loads((tmp_path / "out" / "proof.json").read_text())["erasures"]
+    assert "2 records from 2026" in text
+    assert "by chief, asked for by the court: acquitted" in text
+    with pytest.raises(ExportError, match="asked for by the court"):
+        await written(probe.dsn, tmp_path / "none", Asked("tag-1", *window), [])
