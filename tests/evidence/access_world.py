@@ -115,3 +115,31 @@ async def login(dsn: str, *groups: str) -> AsyncIterator[Login]:
     finally:
         with psycopg.connect(plain, autocommit=True) as connection:
             connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
+
+
+def control_rows(dsn: str) -> None:
+    """One record of everything that is kept about access, holds and erasures."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        for statement in _CONTROL:
+            connection.execute(statement.encode())
+
+
+_CONTROL = (
+    "SELECT evidence.open_access('ana', '', 'investigator', 'c', 's', 'audit', '{fix}', now(), now(), '')",
+    (
+        "SELECT evidence.revoke_access(evidence.grant_access('chief', 'person', 'ana', 'investigator', 'c',"
+        " 's', 'audit', now(), now() + interval '1 day', 'r'), 'chief', 'r')"
+    ),
+    (
+        "SELECT evidence.review_break_glass(evidence.break_glass('ana', 'c', 's', 'an emergency', 1),"
+        " 'chief', true, 'n')"
+    ),
+    (
+        "SELECT evidence.release_hold(evidence.place_hold('chief', 'c', '{p}', now(),"
+        " now() + interval '1 day', 'r', now()), 'chief', 'r')"
+    ),
+    (
+        "INSERT INTO evidence.erasure VALUES (gen_random_uuid(), now(), 'retention', 'a', 'a', '*', now(),"
+        " now(), 'r', 0, 0, sha256(''))"
+    ),
+)
