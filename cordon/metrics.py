@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 from cordon.clock import wall_clock_us
 from cordon.parts import Parts
 from cordon.probe import Probe
+from cordon.record_metrics import of_record
 from evidence.sealer import Sealer
 
 if TYPE_CHECKING:  # a type stub; there is no such module at run time
@@ -99,6 +100,7 @@ class _PartsCollector(Collector):
             parts.supervisor.restarts,
         )
         yield from self._gauges()
+        yield from of_record(parts.record)
         if parts.sealer is not None:
             yield from _of_sealer(parts.sealer)
 

@@ -14,6 +14,7 @@ from cordon.nearness import Nearness
 from cordon.outgoing import Outgoing
 from cordon.policy import Policy
 from cordon.probe import Probe
+from cordon.record_watch import RecordWatch
 from cordon.strangers import Strangers
 from cordon.supervision import Supervisor
 from cordon.worker import Worker
@@ -44,6 +45,7 @@ class Parts:
     publisher: Publisher
     writer: Writer | BackroomProcess
     history: Reader
+    record: RecordWatch
     feed: CaseloadFeed
     hub: Hub
     supervisor: Supervisor

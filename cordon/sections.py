@@ -107,6 +107,10 @@ class Database(Section, frozen=True):
     url: Annotated[
         str, Meta(description="postgresql://user:password@host/name. Empty: an embedded server.")
     ] = ""
+    disk_bytes: Annotated[
+        int,
+        Meta(ge=0, description="How large it may grow, to be warned in time; 0: not known."),
+    ] = 0
 
 
 class Engine(Section, frozen=True):

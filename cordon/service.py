@@ -45,6 +45,7 @@ from cordon.partition import Partition
 from cordon.parts import Parts
 from cordon.picture import Heard, read_basemap
 from cordon.recent import Recent
+from cordon.record_watch import RecordWatch
 from cordon.seal import sealer_in_service
 from cordon.settings import Settings
 from cordon.strangers import Strangers
@@ -282,6 +283,7 @@ class Service:
             publisher=alerting.publisher,
             writer=self._writer(js, stream_ends, slow_lane, name),
             history=Reader(ends.dsn),
+            record=RecordWatch(ends.dsn, settings, clock),
             feed=CaseloadFeed(CaseloadStore(ends.dsn), keep, nc),
             hub=hub,
             supervisor=Supervisor(),
@@ -305,15 +307,14 @@ class Service:
         outgoing: Outgoing,
         stream_ends: Mapping[Stream, int],
     ) -> Worker:
-        engine = self._settings.engine
         return Worker(
             nc,
             keep,
             partition,
             outgoing,
             self._clock,
-            tick_s=engine.sweep_interval_s,
-            checkpoint_s=engine.checkpoint_interval_s,
+            tick_s=self._settings.engine.sweep_interval_s,
+            checkpoint_s=self._settings.engine.checkpoint_interval_s,
             journal_end=stream_ends[Stream.JOURNAL],
         )
 
@@ -342,6 +343,7 @@ class Service:
             "heartbeat": parts.heartbeat.run,
             "nearness": parts.nearness.run,
             "evidence": parts.writer.run,
+            "record": parts.record.run,
             "caseload": parts.feed.run,
             "policy": lambda: parts.policy.run(lambda: self._adopt(parts)),
             **parts.identity.runs(),

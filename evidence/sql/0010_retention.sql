@@ -131,6 +131,87 @@ BEGIN
         extension_schema, format('evidence.%I', found_.name), found_.ends, found_.starts);
 END $$;
 
+-- How large the database is and by how much it grows a day, from the sizes of the pieces of the last
+-- week: what arrives late, in old pieces, is not in it.
+CREATE FUNCTION evidence.capacity(moment timestamptz, OUT used_bytes bigint, OUT growth_bytes_per_day double precision)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    installed timestamptz := (SELECT min(applied_at) FROM evidence.migration);
+    since timestamptz := greatest(moment - interval '7 days', least(installed, moment - interval '1 hour'));
+    age_days double precision := extract(epoch FROM moment - since) / 86400;
+    growth double precision := 0;
+    cut record;
+    piece_ record;
+BEGIN
+    FOR cut IN SELECT t.name, make_interval(days => t.width_days) AS width FROM evidence.timeline t LOOP
+        FOR piece_ IN
+            SELECT p.starts, p.starts + cut.width AS ends, p.bytes FROM evidence.piece_sizes(cut.name) p
+            WHERE p.starts < moment AND p.starts + cut.width > since
+        LOOP
+            growth := growth + piece_.bytes
+                * extract(epoch FROM least(piece_.ends, moment) - greatest(piece_.starts, since))
+                / extract(epoch FROM least(piece_.ends, moment) - piece_.starts) / age_days;
+        END LOOP;
+    END LOOP;
+    used_bytes := pg_database_size(current_database());
+    growth_bytes_per_day := growth + (
+        SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0) FROM pg_class c
+        WHERE c.relnamespace = 'evidence'::regnamespace AND c.relkind = 'r' AND c.relname LIKE 'seal\_%')
+        / greatest(extract(epoch FROM moment - installed) / 86400, 1);
+END $$;
+
+CREATE FUNCTION evidence.piece_sizes(of_table text) RETURNS TABLE (starts timestamptz, bytes bigint)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
+DECLARE
+    extension_schema text := (
+        SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
+        WHERE e.extname = 'timescaledb');
+BEGIN
+    IF EXISTS (SELECT FROM pg_class c WHERE c.oid = format('evidence.%I', of_table)::regclass
+            AND c.relkind = 'p') THEN
+        RETURN QUERY SELECT to_date(right(c.relname, 8), 'YYYYMMDD')::timestamptz, pg_total_relation_size(c.oid)
+            FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+            WHERE i.inhparent = format('evidence.%I', of_table)::regclass;
+    ELSE
+        RETURN QUERY EXECUTE format('SELECT c.range_start, s.total_bytes FROM timescaledb_information.chunks c
+            JOIN %1$I.chunks_detailed_size(%2$L) s ON (s.chunk_schema, s.chunk_name) = (c.chunk_schema, c.chunk_name)
+            WHERE c.hypertable_schema = ''evidence'' AND c.hypertable_name = %3$L',
+            extension_schema, format('evidence.%I', of_table), of_table);
+    END IF;
+END $$;
+
+-- Figures by day for reports; nothing in them is about anybody. Continuous aggregates where the server
+-- has them, else views that count when they are asked.
+DO $$
+DECLARE
+    bucket text := (
+        SELECT format('%I.time_bucket(interval ''1 day'', %%s)', n.nspname)
+        FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'timescaledb');
+    report record;
+BEGIN
+    FOR report IN SELECT * FROM (VALUES
+        ('fix_day', 'fix', 'time', 'count(*) AS fixes, count(*) FILTER (WHERE buffered) AS buffered, '
+            'count(*) FILTER (WHERE received_at > time + interval ''5 minutes'') AS late', ''),
+        ('alert_day', 'alert_change', 'time', 'type, tier, count(*) AS changes', ', type, tier')
+    ) AS r (name, source, moment, columns, groups) LOOP
+        BEGIN
+            IF bucket IS NULL THEN
+                RAISE feature_not_supported;
+            END IF;
+            EXECUTE format('CREATE MATERIALIZED VIEW evidence.%I WITH (timescaledb.continuous, '
+                'timescaledb.materialized_only = false) AS SELECT %s AS day, %s FROM evidence.%I '
+                'GROUP BY 1%s WITH NO DATA', report.name, format(bucket, report.moment), report.columns,
+                report.source, report.groups);
+            EXECUTE format('SELECT %s.add_continuous_aggregate_policy(%L, interval ''30 days'', interval ''1 hour'', '
+                'interval ''1 hour'')', split_part(bucket, '.', 1), format('evidence.%I', report.name));
+        EXCEPTION WHEN OTHERS THEN
+            EXECUTE format('CREATE VIEW evidence.%I AS SELECT date_trunc(''day'', %I, ''UTC'') AS day, %s '
+                'FROM evidence.%I GROUP BY 1%s', report.name, report.moment, report.columns, report.source,
+                report.groups);
+        END;
+    END LOOP;
+END $$;
+
 SELECT evidence.cover(name) FROM unnest(ARRAY['hold', 'hold_release', 'hold_person', 'erasure']) AS covered (name);
 DO $$
 BEGIN
@@ -138,6 +219,7 @@ BEGIN
     IF to_regrole('cordon_owner') IS NOT NULL THEN
         GRANT EXECUTE ON FUNCTION evidence.place_hold, evidence.release_hold TO cordon_owner;
         GRANT SELECT ON evidence.hold_in_force TO cordon_owner, cordon_auditor;
-        REVOKE ALL ON FUNCTION evidence.place_hold, evidence.release_hold FROM PUBLIC;
+        GRANT EXECUTE ON FUNCTION evidence.capacity TO cordon_writer, cordon_owner;
+        GRANT SELECT ON evidence.hold_in_force, evidence.fix_day, evidence.alert_day TO cordon_writer;
     END IF;
 END $$;

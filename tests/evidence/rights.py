@@ -70,8 +70,10 @@ TABLES: dict[str, Rights] = {
         role: frozenset({"SELECT"}) for role in ("cordon_owner", "cordon_writer", "cordon_auditor")
     },
     "evidence.hold_in_force": {
-        role: frozenset({"SELECT"}) for role in ("cordon_owner", "cordon_auditor")
+        role: frozenset({"SELECT"}) for role in ("cordon_owner", "cordon_writer", "cordon_auditor")
     },
+    "evidence.fix_day": {"cordon_writer": frozenset({"SELECT"})},
+    "evidence.alert_day": {"cordon_writer": frozenset({"SELECT"})},
     "evidence.my_grants": {role: frozenset({"SELECT"}) for role in READERS},
 }
 
@@ -94,12 +96,13 @@ FUNCTIONS: dict[str, frozenset[str]] = {
     "grant_access": OWNER,
     "revoke_access": OWNER,
     "review_break_glass": OWNER,
+    "capacity": frozenset({"cordon_writer", "cordon_owner"}),
     "place_hold": OWNER,
     "release_hold": OWNER,
     **dict.fromkeys(
         (
             *("cut_by_time", "cover", "role_names", "authority_for", "used_ticket", "set_rights"),
-            *("pieces_before", "drop_piece"),
+            *("pieces_before", "drop_piece", "piece_sizes"),
         ),
         NOBODY,
     ),

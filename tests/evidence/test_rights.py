@@ -19,7 +19,8 @@ from tests.evidence.sealing_world import sealer_of
 REFUSED = (
     errors.InsufficientPrivilege,
     errors.WrongObjectType,  # views are not truncated,
-    errors.ObjectNotInPrerequisiteState,  # nor deleted from
+    errors.ObjectNotInPrerequisiteState,  # nor deleted from,
+    errors.FeatureNotSupported,  # nor the data of continuous aggregates
 )
 PRIVILEGES = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER")
 
