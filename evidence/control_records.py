@@ -9,9 +9,9 @@ CONTROL_RECORDS: tuple[tuple[str, str, str, str], ...] = (
     (
         "access",
         "subject",
-        "at_us",
+        "at",
         (
-            "at_us who role purpose subject case what from_us to_us ticket:text login allowed note "
+            "id at_us at:time who role purpose subject case what from_us to_us ticket:text login allowed note "
             "refused authority:text"
         ),
     ),

@@ -34,6 +34,7 @@ COMMENT ON FUNCTION evidence.is_in IS
 
 -- Every reading, asked for and granted or not. The console writes its own here, too.
 CREATE TABLE IF NOT EXISTS evidence.access (
+    id text NOT NULL PRIMARY KEY,
     at_us bigint NOT NULL,
     who text NOT NULL,
     role text NOT NULL,
@@ -42,9 +43,11 @@ CREATE TABLE IF NOT EXISTS evidence.access (
     "case" text NOT NULL,
     what text NOT NULL,
     from_us bigint,
-    to_us bigint
+    to_us bigint,
+    at timestamptz GENERATED ALWAYS AS (to_timestamp(at_us / 1000000.0)) STORED
 );
 ALTER TABLE evidence.access
+    ALTER COLUMN id SET DEFAULT gen_random_uuid()::text,
     ADD COLUMN IF NOT EXISTS ticket uuid NOT NULL DEFAULT gen_random_uuid(),
     ADD COLUMN IF NOT EXISTS login text NOT NULL DEFAULT session_user,
     ADD COLUMN IF NOT EXISTS allowed boolean NOT NULL DEFAULT true,
@@ -273,7 +276,6 @@ DECLARE
         WHEN kind IN ('fix', 'event', 'alert_change', 'delivery') THEN 'time'
         WHEN kind IN ('status', 'receipt', 'refusal', 'message') THEN 'received_at'
         WHEN kind IN ('anomaly', 'device_health', 'sequence_step', 'command', 'decision') THEN 'decided_at'
-        WHEN kind = 'access' THEN 'at_us'
         ELSE (SELECT a.attname FROM pg_attribute a WHERE a.attrelid = format('evidence.%I', kind)::regclass
             AND a.attnum > 0 AND NOT a.attisdropped AND a.atttypid = 'timestamptz'::regtype
             ORDER BY a.attnum LIMIT 1) END;
@@ -287,8 +289,6 @@ BEGIN
                 AND $2 IN (c.document->''data''->>''wearer'', c.document->''data''->>''protected'')
                 AND NOT EXISTS (SELECT FROM caseload.condition n JOIN caseload.court_order o USING (order_no)
                     WHERE n.id = c.document->''data''->>''condition_id'' AND o.id <> $1))'
-        WHEN kind = 'access' THEN 'SELECT ''epoch''::timestamptz + r.at_us * interval ''1 microsecond'',
-            to_json(r) FROM evidence.access r WHERE r.at_us >= $6 AND r.at_us < $7'
         WHEN t.subject = '*' THEN whole
         ELSE format('SELECT r.%1$I, to_json(r) FROM caseload.assignment a
             JOIN caseload.device d USING (device_no) JOIN caseload.person p USING (person_no)
@@ -303,7 +303,7 @@ BEGIN
         RAISE insufficient_privilege USING MESSAGE = 'this case is not about this person, or is not in the caseload';
     END IF;
     RETURN QUERY EXECUTE whole || ' ORDER BY 1 LIMIT $5'
-        USING t."case", t.subject, begins, ends, most, t.from_us, t.to_us;
+        USING t."case", t.subject, begins, ends, most;
 END $$;
 
 -- A partition of a natively cut table, for a writer that owns nothing.
@@ -364,8 +364,7 @@ BEGIN
     GRANT SELECT ON evidence.sequence_gap TO cordon_writer;
     GRANT SELECT ON evidence.break_glass_waiting TO cordon_writer, cordon_owner, cordon_auditor;
     EXECUTE format('GRANT SELECT ON evidence.my_grants TO %s', readers);
-    EXECUTE format('GRANT EXECUTE ON FUNCTION evidence.is_in, evidence.speaker, evidence.us(timestamptz),
-        evidence.us(bigint), evidence.kinds_of TO %s', roles);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION evidence.is_in, evidence.speaker, evidence.us, evidence.kinds_of TO %s', roles);
     GRANT EXECUTE ON FUNCTION evidence.bearer_at, evidence.fixes_of, evidence.events_of, evidence.make_piece
         TO cordon_writer;
     EXECUTE format('GRANT EXECUTE ON FUNCTION evidence.open_access, evidence.read_records TO %s', readers);
@@ -387,10 +386,6 @@ BEGIN
 EXCEPTION WHEN insufficient_privilege THEN
     RAISE WARNING 'rights were not set: % (run evidence.set_rights() as the owner)', SQLERRM;
 END $$;
-
--- A covered table may name its time in microseconds: then it stands there already.
-CREATE FUNCTION evidence.us(moment_us bigint) RETURNS bigint
-LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE RETURN moment_us;
 
 SELECT evidence.cover(name) FROM unnest(ARRAY['access', 'access_grant', 'access_revocation', 'break_glass',
     'break_glass_review']) AS covered (name)
