@@ -20,7 +20,7 @@ from psycopg import sql
 from devices.instants import to_datetime
 from evidence import seal_reader, seal_store
 from evidence.covered import Covered, covered_tables
-from evidence.erasures import Connection, digest_of
+from evidence.erasures import Connection, digest_of, keep_erased
 from evidence.keeping import MESSAGE, Plan
 from evidence.log.headers import Header
 from evidence.log.leaves import Head, Leaf, open_rows, seal
@@ -234,23 +234,10 @@ async def _keep(
     kept: Sequence[Leaf],
     done: Erased,
 ) -> None:
-    async with connection.cursor() as cursor:
-        if gone:
-            async with cursor.copy(
-                "COPY evidence.seal_erased (log, number, chain, place, commitment, erasure_id) FROM STDIN"
-            ) as out:
-                for leaf in gone:
-                    await out.write_row(
-                        (
-                            batch.log,
-                            batch.number,
-                            leaf.chain,
-                            leaf.place,
-                            leaf.commitment,
-                            done.erasure_id,
-                        )
-                    )
-        if kept:
+    if gone:
+        await keep_erased(connection, batch.log, batch.number, done.erasure_id, gone)
+    if kept:
+        async with connection.cursor() as cursor:
             await cursor.executemany(
                 "INSERT INTO evidence.seal_kept_salt VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
                 [(leaf.chain, leaf.place, leaf.salt) for leaf in kept],

@@ -15,13 +15,14 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import class_row
 
-from evidence.log.leaves import NOTHING_GONE, Gone
+from evidence.log.leaves import NOTHING_GONE, Gone, Leaf
 
 Connection = psycopg.AsyncConnection
 
-_LEAF = struct.Struct(">IQ32sQ32s")
+_BATCH = struct.Struct(">IQ")
+_LEAF = struct.Struct(">32sQ32s")
 
-ROWS_AT_ONCE = 10_000
+BATCHES_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ async def erasures_of(connection: Connection, chains: Iterable[bytes]) -> list[E
     async with connection.cursor(row_factory=class_row(Erasure)) as cursor:
         await cursor.execute(
             _ERASURES.encode() + b" WHERE erasure_id IN (SELECT g.erasure_id FROM "
-            b"evidence.seal_erased g WHERE g.chain = ANY(%s)) ORDER BY erased_at, erasure_id",
+            b"evidence.seal_erased_chain g WHERE g.chain = ANY(%s)) ORDER BY erased_at, erasure_id",
             (list(chains),),
         )
         return await cursor.fetchall()
@@ -86,13 +87,15 @@ async def gone_from(
         chains: That have rows in them.
     """
     cursor = await connection.execute(
-        "SELECT number, chain, place, commitment FROM evidence.seal_erased "
+        "SELECT number, leaves FROM evidence.seal_erased "
         "WHERE log = %s AND number BETWEEN %s AND %s",
         (log, numbers[0], numbers[-1]),
     )
     commitments: dict[int, dict[bytes, dict[int, bytes]]] = {}
-    async for number, chain, place, commitment in cursor:
-        commitments.setdefault(number, {}).setdefault(chain, {})[place] = commitment
+    async for number, leaves in cursor:
+        of_batch = commitments.setdefault(number, {})
+        for chain, place, commitment in _LEAF.iter_unpack(leaves):
+            of_batch.setdefault(chain, {})[place] = commitment
     cursor = await connection.execute(
         "SELECT chain, place, salt FROM evidence.seal_kept_salt WHERE chain = ANY(%s)",
         (list(chains),),
@@ -106,19 +109,34 @@ async def gone_from(
     ]
 
 
+async def keep_erased(
+    connection: Connection, log: int, number: int, erasure_id: UUID, leaves: Sequence[Leaf]
+) -> None:
+    """Keep what is left of leaves of a batch, in their order."""
+    packed = b"".join(_LEAF.pack(leaf.chain, leaf.place, leaf.commitment) for leaf in leaves)
+    await connection.execute(
+        "INSERT INTO evidence.seal_erased VALUES (%s, %s, %s, %s)",
+        (log, number, erasure_id, packed),
+    )
+    await connection.execute(
+        "INSERT INTO evidence.seal_erased_chain SELECT unnest(%s::bytea[]), %s ON CONFLICT DO NOTHING",
+        (list({leaf.chain for leaf in leaves}), erasure_id),
+    )
+
+
 async def digest_of(connection: Connection, erasure_id: UUID) -> tuple[int, bytes]:
     """How many leaves an erasure left, and the SHA-256 that its record has to hold."""
     digest, leaves = hashlib.sha256(), 0
     async with connection.cursor(binary=True) as cursor:
         await cursor.execute(
-            "SELECT log, number, chain, place, commitment FROM evidence.seal_erased "
-            "WHERE erasure_id = %s ORDER BY log, number, chain, place",
+            "SELECT log, number, leaves FROM evidence.seal_erased "
+            "WHERE erasure_id = %s ORDER BY log, number",
             (erasure_id,),
         )
-        while rows := await cursor.fetchmany(ROWS_AT_ONCE):
-            leaves += len(rows)
-            for row in rows:
-                digest.update(_LEAF.pack(*row))
+        while rows := await cursor.fetchmany(BATCHES_AT_ONCE):
+            for log, number, packed in rows:
+                leaves += len(packed) // _LEAF.size
+                digest.update(_BATCH.pack(log, number) + packed)
     return leaves, digest.digest()
 
 

@@ -83,9 +83,12 @@ async def export(
     async with connection.transaction():
         await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         wanted = await _transactions(connection, asked)
-        erased = await erasures_of(
-            connection, [chain_of(table.name, asked.device) for table in _tables()]
-        )
+        chains = [chain_of(table.name, asked.device) for table in _tables()]
+        erased = [
+            one
+            for one in await erasures_of(connection, chains)
+            if one.from_us < asked.to_us and one.to_us > asked.from_us
+        ]
         if not wanted:
             text = f"Nothing of {asked.device} is stored for this window."
             raise ExportError(" ".join([text, *(erasure_text(one) for one in erased)]))

@@ -350,7 +350,7 @@ BEGIN
     LOOP
         IF kept.log THEN
             EXECUTE format('GRANT SELECT%s ON evidence.%I TO cordon_sealer',
-                CASE WHEN kept.name IN ('seal_erased', 'seal_kept_salt') THEN '' ELSE ', INSERT' END, kept.name);
+                CASE WHEN kept.name IN ('seal_erased', 'seal_erased_chain', 'seal_kept_salt') THEN '' ELSE ', INSERT' END, kept.name);
         ELSIF kept.covered THEN
             EXECUTE format('GRANT SELECT ON evidence.%I TO cordon_sealer', kept.name);
             IF NOT kept.control THEN

@@ -45,7 +45,7 @@ CREATE TABLE evidence.erasure (
     CHECK (kind = 'retention' OR asked_by <> approved_by)
 );
 COMMENT ON COLUMN evidence.erasure.digest IS
-    'SHA-256 over log u32, batch u64, chain, place u64, commitment of each erased leaf, in this order.';
+    'SHA-256 over log u32, batch u64 and the erased leaves of each batch, in their order.';
 COMMENT ON COLUMN evidence.erasure.older IS 'Rows erased that were stored before there was a log.';
 
 -- What is left of an erased record: its commitment, which nobody can open, so that its chain and its
@@ -53,14 +53,17 @@ COMMENT ON COLUMN evidence.erasure.older IS 'Rows erased that were stored before
 CREATE TABLE evidence.seal_erased (
     log integer NOT NULL,
     number bigint NOT NULL,
-    chain bytea NOT NULL,
-    place bigint NOT NULL,
-    commitment bytea NOT NULL CHECK (length(commitment) = 32),
     erasure_id uuid NOT NULL REFERENCES evidence.erasure DEFERRABLE INITIALLY DEFERRED,
-    PRIMARY KEY (log, number, chain, place)
+    leaves bytea NOT NULL CHECK (length(leaves) > 0 AND length(leaves) % 72 = 0),
+    PRIMARY KEY (log, number, erasure_id)
 );
-CREATE INDEX seal_erased_by ON evidence.seal_erased (erasure_id);
-CREATE INDEX seal_erased_chain ON evidence.seal_erased (chain);
+COMMENT ON COLUMN evidence.seal_erased.leaves IS
+    'Chain (32 bytes), place u64, commitment (32) of each, by chain and place.';
+CREATE TABLE evidence.seal_erased_chain (
+    chain bytea NOT NULL,
+    erasure_id uuid NOT NULL REFERENCES evidence.erasure DEFERRABLE INITIALLY DEFERRED,
+    PRIMARY KEY (chain, erasure_id)
+);
 
 -- Salts of records that stay, of a chain and day whose key was destroyed for others.
 CREATE TABLE evidence.seal_kept_salt (

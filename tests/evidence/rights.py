@@ -59,6 +59,7 @@ TABLES: dict[str, Rights] = {
         )
     },
     "evidence.seal_erased": CONTROL,
+    "evidence.seal_erased_chain": CONTROL,
     "evidence.seal_kept_salt": CONTROL,
     "evidence.seal_log": MOVED_LOG,
     "evidence.seal_chain": MOVED_LOG,
