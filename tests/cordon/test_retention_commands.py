@@ -14,7 +14,7 @@ from devices.instants import to_iso
 from evidence.store import Store
 from tests.conftest import Database
 from tests.evidence.access_world import CASE, SINCE_US, WINDOW, fill
-from tests.evidence.sealing_world import sealer_of
+from tests.evidence.sealing_world import seal_all, sealer_of
 
 Run = Callable[..., Result]
 WITHIN = ("--from", to_iso(WINDOW[0]), "--to", to_iso(WINDOW[1]))
@@ -26,7 +26,7 @@ async def filled(database: Database, tmp_path: Path) -> str:
     await store.migrate()
     await fill(database.dsn, store)
     await store.close()
-    await sealer_of(database.dsn, tmp_path).turn()
+    await seal_all(sealer_of(database.dsn, tmp_path), database.dsn)
     return database.dsn
 
 

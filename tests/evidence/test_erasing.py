@@ -26,7 +26,7 @@ from tests.conftest import Database
 from tests.evidence.access_world import CASE, WINDOW, fill
 from tests.evidence.conftest import Probe
 from tests.evidence.samples import DAY_US, NOW_US, batch_of
-from tests.evidence.sealing_world import log_keys, sealer_of
+from tests.evidence.sealing_world import log_keys, seal_all, sealer_of
 
 TODAY = NOW_US // DAY_US
 EARLY = NOW_US - 5 * DAY_US
@@ -44,7 +44,7 @@ def sealer(database: Database, tmp_path: Path) -> Sealer:
 @pytest.fixture
 async def owner(store: Store, database: Database, sealer: Sealer) -> AsyncIterator[Connection]:
     await fill(database.dsn, store)
-    await sealer.turn()
+    await seal_all(sealer, database.dsn)
     async with await psycopg.AsyncConnection.connect(
         database.dsn, autocommit=True, options="-c timezone=UTC"
     ) as connection:
@@ -83,7 +83,7 @@ async def test_what_is_erased_is_gone_and_the_log_still_verifies(
     assert len(keys - left) == 2
     [record] = await all_erasures(owner)
     assert (record.approved_by, record.asked_by, record.leaves) == ("chief", "the court", 5)
-    await sealer.turn()
+    await seal_all(sealer, probe.dsn)
     assert (await sound(owner)).waiting == 0  # the record of it is sealed as well
 
 
@@ -124,11 +124,11 @@ async def test_rows_of_another_bearer_of_the_same_day_stay_provable(
     await sound(owner)
     # What comes later of that day gets a key of its own, and another erasure takes it, too.
     await store.write_journal([(5, batch_of(5, [("tag-1", 9, NOW_US + 3), ("tag-1", 8, NOW_US)]))])
-    await sealer.turn()
+    await seal_all(sealer, probe.dsn)
     await sound(owner)
     await erase_subject(owner, "he-1", WINDOW, order(), NOW_US)
     assert seqs(probe, "tag-1") == [0, 2, 9]
-    await sealer.turn()
+    await seal_all(sealer, probe.dsn)
     await sound(owner)
     assert len(await all_erasures(owner)) == 2
 
@@ -158,7 +158,7 @@ async def test_the_bytes_of_a_late_fix_go_with_it(
     store: Store, sealer: Sealer, owner: Connection, probe: Probe
 ) -> None:
     await store.write_journal([(6, late_array(6, NOW_US + 60_000_000))])
-    await sealer.turn()
+    await seal_all(sealer, probe.dsn)
     early = (EARLY - 1, EARLY + 1)
     done = await erase_subject(owner, "he-1", early, order(early), NOW_US)
     assert done.rows == {"fix": 2, "message": 2}  # with the one of the fix that came in time
@@ -201,7 +201,7 @@ async def test_rows_that_are_not_sealed_yet_wait(
     await store.write_journal([(7, batch_of(7, [("tag-1", 70, NOW_US + 70)]))])
     await erase_subject(owner, "he-1", WINDOW, order(), NOW_US)
     assert seqs(probe, "tag-1") == [0, 70]
-    await sealer.turn()
+    await seal_all(sealer, probe.dsn)
     await sound(owner)
 
 
@@ -261,7 +261,7 @@ async def test_retention_goes_by_kind_and_day_and_shows_first_what_would_go(
     rest = await retain(owner, policy, "job", later, dry_run=False)
     assert {table for day in rest.days for table in day.rows} == {"fix", "message", "batch"}
     assert probe.count("fix") == probe.count("message") == 0
-    await sealer.turn()
+    await seal_all(sealer, probe.dsn)
     found = await sound(owner)
     assert found.erased == 8 + 8 + 2
     assert probe.value("SELECT count(*) FROM evidence.seal_key") == len(await all_erasures(owner))
@@ -275,8 +275,8 @@ async def test_the_sealer_goes_on_beside_it(
         await store.write_journal(
             [(number, batch_of(number, [("tag-1", number, NOW_US + number)]))]
         )
-        await sealer.turn()
+        await seal_all(sealer, probe.dsn)
         await erase_subject(owner, "he-1", WINDOW, order(), NOW_US)
-    await sealer.turn()
+    await seal_all(sealer, probe.dsn)
     assert seqs(probe, "tag-1") == [0]
     assert (await sound(owner)).waiting == 0

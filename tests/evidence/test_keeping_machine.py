@@ -26,7 +26,7 @@ from evidence.store import Store
 from tests.conftest import Database
 from tests.evidence.access_world import CASE, asking, fill
 from tests.evidence.samples import DAY_US, NOW_US, batch_of
-from tests.evidence.sealing_world import log_keys, sealer_of
+from tests.evidence.sealing_world import log_keys, seal_all, sealer_of
 
 ResultT = TypeVar("ResultT")
 PEOPLE = {"he-1": "tag-1", "he-2": "tag-2", "she-1": "handset-1"}
@@ -105,7 +105,7 @@ class KeepingMachine(RuleBasedStateMachine):
 
     @rule()
     def seal(self) -> None:
-        self.do(self.sealer.turn())
+        self.do(seal_all(self.sealer, self.dsn))
         self.twin.sealed = set(self.twin.fixes)
 
     @rule(people=st.sets(OF, min_size=1, max_size=2), first=DAYS, length=st.integers(1, 3))
