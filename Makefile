@@ -10,7 +10,7 @@ SOURCES := pyproject.toml hatch_build.py console/assets/package.json console/ass
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --require-hashes
 DEMO ?=
 
-.PHONY: demo test check lint types rooms unit faults format lock browser clean help
+.PHONY: demo test check lint types rooms unit faults format lock browser libfiu clean help
 
 help:  ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -18,7 +18,7 @@ help:  ## What can be made
 demo: $(STAMPS)/run  ## Install, start everything with simulated people, print the console's address
 	@exec $(BIN)/cordon demo $(DEMO)
 
-test: $(STAMPS)/test browser  ## Lint, types, rooms and all tests
+test: $(STAMPS)/test browser libfiu  ## Lint, types, rooms and all tests
 	$(MAKE) --no-print-directory check unit
 
 check: lint types rooms
@@ -41,7 +41,7 @@ unit: $(STAMPS)/test  ## The tests alone
 		$(BIN)/python -c 'from geofence.engine import warm_up; print(f"  {warm_up():.0f} s")'
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-faults: $(STAMPS)/test  ## Break one thing after another under load; writes docs/reliability.md
+faults: $(STAMPS)/test libfiu  ## Break one thing after another under load; writes docs/reliability.md
 	$(BIN)/cordon bench faults --write docs/reliability.md
 
 format: $(STAMPS)/test  ## Rewrite the files as the style wants them
@@ -74,6 +74,16 @@ browser:
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
 			apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
 	else echo "No Chromium: browser tests will be skipped. Install the package chromium, or set CORDON_CHROMIUM."; fi
+
+# Tests that have writes fail with EIO want libfiu; without it they are skipped, and say so.
+libfiu:
+	@if [ -e /usr/lib/fiu/fiu_posix_preload.so ]; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing libfiu for the tests of failing disks"; \
+		{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+			apt-get install -y -qq --no-install-recommends fiu-utils >/dev/null; } \
+			|| echo "libfiu cannot be installed here: those tests will be skipped."; \
+	else echo "No libfiu: tests of failing disks will be skipped. Install the package fiu-utils."; fi
 
 # Needs uv. Universal: one lock for every platform and Python version that is supported.
 lock:  ## Lock the dependencies anew

@@ -3,22 +3,25 @@
 The book changes only by `Book.apply`, in a live run and in a rebuild alike. That is why a desk
 rebuilt from its changes equals the one that made them.
 
-Two marks of the past outlive an alert. Per subject (a watch of the engine, or an anomaly of a
-device), the number of the last transition and the newest onset: what the engine decides again after
-a crash is known by them. Per device, bearer and type of event, the newest sequence number and time:
-an event delivered again raises nothing again, and a device that changed hands begins anew.
+Two marks of the past outlive an alert (`alerts.marks`): one per subject, a watch of the engine or an
+anomaly of a device, and one per device, bearer and type of event, so that a device that changed hands
+begins anew.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator
-from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
+from alerts.alarms import OWN_ALARM
 from alerts.errors import DeskStateError
+from alerts.marks import Mark, Passed, mark_of
 from alerts.model import Alert, AlertChange
+from alerts.pieces import pieces_of
+from alerts.ranking import Ranking
 from devices.instants import from_iso, to_iso
 from devices.reports import Event
 
@@ -29,42 +32,7 @@ EVENTS_REMEMBERED = 500_000
 """Devices in one person's hands, and event types, whose newest event is kept. Beyond it, as above."""
 
 
-class Passed(msgspec.Struct, frozen=True, array_like=True):
-    """How far one subject has come: its last transition and its newest onset."""
-
-    number: int
-    onset_us: int
-
-    def has(self, number: int, onset_us: int) -> bool:
-        """Whether a transition is one that was applied already.
-
-        Numbers alone do not tell: an engine that lost its state counts from 1 again, and what it
-        then says must not be taken for a repetition. Its episodes are newer than any known.
-        """
-        return number <= self.number and onset_us <= self.onset_us
-
-
-class Mark(msgspec.Struct, frozen=True, array_like=True):
-    """The newest event of one type from one device: sequence number (-1: none) and time."""
-
-    seq: int
-    time_us: int
-
-    def has(self, seq: int, time_us: int) -> bool:
-        """Whether an event is this one or older.
-
-        Older by number *and* by time: a device whose counter or whose clock was set back must
-        still be heard. Where one of the two has no number, time alone decides.
-        """
-        counted = seq >= 0 and self.seq >= 0
-        return time_us <= self.time_us and (not counted or seq <= self.seq)
-
-    def with_(self, seq: int, time_us: int) -> Mark:
-        """The mark after one more event."""
-        return Mark(max(self.seq, seq, -1), max(self.time_us, time_us))
-
-
-class Entry(msgspec.Struct):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """An open alert and what is known about it beside its last change.
 
     Attributes:
@@ -83,10 +51,10 @@ class Entry(msgspec.Struct):
     repeats: int = 0
     acts_on: int = 0
 
-    def take_in(self, event: Event) -> None:
-        """Let the mark include one more event."""
-        known = self.mark or Mark(-1, event.time_us)
-        self.mark = known.with_(event.seq, event.time_us)
+    def with_mark(self, new: Mark, *, repeats: int = 0) -> Entry:
+        """The entry after one more event, which repeats so often what it is about."""
+        mark = new if self.mark is None else self.mark.with_(new)
+        return msgspec.structs.replace(self, mark=mark, repeats=self.repeats + repeats)
 
     def current(self) -> Alert:
         """The alert with what came in since its last change."""
@@ -97,6 +65,7 @@ class Entry(msgspec.Struct):
             repeats=self.repeats,
             last_event_seq=self.mark.seq,
             last_event_at=to_iso(self.mark.time_us),
+            last_event_received_at=_instant(self.mark.received_us),
         )
 
 
@@ -112,7 +81,6 @@ _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 
 _FORMAT = b"CA2"  # Cordon alerts, layout 2: `_Pages` as MessagePack.
-_encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_Pages)
 
 
@@ -123,8 +91,8 @@ class Book:
         self._entries: dict[str, Entry] = {}
         self._by_subject: dict[str, str] = {}
         self._by_event: dict[str, dict[str, str]] = {}
-        self._shelved: dict[str, None] = {}
-        self._touched: dict[str, None] = {}
+        self.ranking = Ranking()
+        self._touched: OrderedDict[str, None] = OrderedDict()
         self._returned: tuple[dict[str, None], ...] = ({}, {}, {}, {})
         self._passed: dict[str, Passed] = {}
         self._marks: dict[tuple[str, str], Mark] = {}
@@ -157,18 +125,16 @@ class Book:
 
     def take_touched(self, limit: int) -> list[str]:
         """Ids of alerts that changed since this was last asked (after a start: of all), the first."""
-        touched = list(islice(self._touched, limit))
-        for alert_id in touched:
-            del self._touched[alert_id]
-        return touched
+        some = min(limit, len(self._touched))
+        return [self._touched.popitem(last=False)[0] for _ in range(some)]
+
+    def has_touched(self) -> bool:
+        """Whether some changed since they were last asked for."""
+        return bool(self._touched)
 
     def touch_all(self) -> None:
         """Count every open alert as changed."""
-        self._touched = dict.fromkeys(self._entries)
-
-    def shelved(self) -> list[Entry]:
-        """The alerts that lie on the shelf."""
-        return [self._entries[found] for found in self._shelved]
+        self._touched = OrderedDict.fromkeys(self._entries)
 
     def oldest_returned(self, at_least_tier: int) -> Entry | None:
         """The alert of least concern that has returned, not above a tier; the oldest of such."""
@@ -187,13 +153,33 @@ class Book:
         passed = self._passed.get(subject)
         return passed is None or onset_us > passed.onset_us
 
-    def has_seen(self, event: Event, held: str) -> bool:
+    def has_seen(self, event: Event, held: str, received_us: int) -> bool:
         """Whether an event, or a newer one of its kind, belonged to an alert known here."""
         entry = self.of_event(held, event.type)
         mark = self._marks.get((held, event.type))
         if entry is not None and entry.mark is not None:
             mark = entry.mark
-        return mark is not None and mark.has(event.seq, event.time_us)
+        return mark is not None and mark.knows(
+            event.seq, event.time_us, received_us, doubted=event.time_doubted
+        )
+
+    def recognise(self, event: Event, held: str) -> None:
+        """Know the content of an event that `has_seen` knew by its arrival, however it comes again."""
+        new = Mark(-1, event.time_us, -1, (event.seq,) if event.seq < -1 else ())
+        if event.time_doubted or not new.recent:
+            return
+        entry = self.of_event(held, event.type)
+        if entry is not None and entry.mark is not None:
+            self._entries[entry.alert.alert_id] = entry.with_mark(new)
+        known = self._marks.get((held, event.type))
+        if known is not None:
+            self._marks[held, event.type] = known.with_(new)
+
+    def take_in(self, entry: Entry, event: Event, received_us: int, *, repeats: int) -> Entry:
+        """Let an entry know of one more event, which changes nothing by itself."""
+        known = entry.with_mark(mark_of(event.seq, event.time_us, received_us), repeats=repeats)
+        self._entries[entry.alert.alert_id] = known
+        return known
 
     def apply(self, change: AlertChange) -> None:
         """Take in a change, made just now or read back. One that is known changes nothing."""
@@ -203,13 +189,14 @@ class Book:
             return
         if entry is not None and alert.version <= entry.alert.version:
             return
-        self._remember(alert, entry)
+        mark = self._remember(alert, entry)
+        is_closed = change.kind == "resolved"
+        self.ranking.change(None if entry is None else entry.alert, None if is_closed else alert)
         if entry is not None:
             self._take_out(entry.alert)
-        if change.kind == "resolved":
+        if is_closed:
             self._entries.pop(alert.alert_id, None)
         else:
-            mark = _mark_of(alert)
             told_others = entry is not None and change.kind == "escalated"
             if entry is not None and told_others:
                 actor, kind, acts_on = entry.actor, entry.kind, entry.acts_on
@@ -224,20 +211,35 @@ class Book:
         if alert.subject:
             return self.has_passed(alert.subject, alert.transition, from_iso(alert.onset))
         known = self._marks.get((_held(alert), alert.level))
-        mark = _mark_of(alert)
-        return known is not None and mark is not None and known.has(mark.seq, mark.time_us)
+        mark = _last_event(alert)
+        return (
+            known is not None
+            and mark is not None
+            and known.knows(
+                alert.last_event_seq, mark.time_us, mark.received_us, doubted=alert.onset_doubted
+            )
+        )
 
-    def _remember(self, alert: Alert, entry: Entry | None) -> None:
-        mark = _mark_of(alert)
+    def _remember(self, alert: Alert, entry: Entry | None) -> Mark | None:
+        """Note how far the alert's subject has come; of an event's, the mark of its entry."""
+        mark = _last_event(alert)
         if mark is not None:
             key = (_held(alert), alert.level)
-            known = self._marks.pop(key, mark)
-            self._marks[key] = known.with_(mark.seq, mark.time_us)
+            if entry is not None and entry.mark is not None:  # with contents no change has told of
+                mark = mark.with_(entry.mark)
+            self._marks[key] = self._marks.pop(key, mark).with_(mark)
             _forget_oldest(self._marks, EVENTS_REMEMBERED)
-        elif entry is None or entry.alert.transition != alert.transition:
+            return msgspec.structs.replace(mark, recent=self._marks[key].recent)
+        for alarm in alert.alarms:  # one taken into another alert raises none when it comes again
+            if alarm.cause == "engine":
+                key = (device_held(alarm.device, alert.protected), OWN_ALARM)
+                told = mark_of(alarm.seq, from_iso(alarm.time), -1)
+                self._marks[key] = self._marks.pop(key, told).with_(told)
+        if entry is None or entry.alert.transition != alert.transition:
             # A person's step repeats the alert's last number, which its watch may have left long
             # behind; only the engine's own changes move the watch on.
             self._pass(alert.subject, alert.transition, from_iso(alert.onset))
+        return None
 
     def _pass(self, subject: str, number: int, onset_us: int) -> None:
         known = self._passed.get(subject)
@@ -256,8 +258,6 @@ class Book:
             self._by_subject[alert.subject] = alert.alert_id
         if alert.state == "returned":
             self._returned[alert.tier - 1][alert.alert_id] = None
-        if alert.shelved_until is not None:
-            self._shelved[alert.alert_id] = None
 
     def _take_out(self, alert: Alert) -> None:
         if not alert.subject:
@@ -268,20 +268,20 @@ class Book:
         elif self._by_subject.get(alert.subject) == alert.alert_id:
             del self._by_subject[alert.subject]
         self._returned[alert.tier - 1].pop(alert.alert_id, None)
-        self._shelved.pop(alert.alert_id, None)
 
-    def dump(self) -> bytes:
-        """The whole book as bytes."""
-        pages = _Pages(
-            entries=list(self._entries.values()),
-            passed=list(self._passed.items()),
-            marks=[(held, kind, mark) for (held, kind), mark in self._marks.items()],
-        )
-        return _FORMAT + _encoder.encode(pages)
+    def pieces(self) -> Iterator[bytes]:
+        """The whole book as it is now, as bytes, bit by bit: it may change meanwhile."""
+        marks = [(held, kind, mark) for (held, kind), mark in self._marks.items()]
+        pages: dict[str, list[Any]] = {
+            "entries": list(self._entries.values()),
+            "passed": list(self._passed.items()),
+            "marks": marks,
+        }
+        return pieces_of(_FORMAT, pages)
 
     @classmethod
     def read(cls, data: bytes) -> Book:
-        """The book that `dump` wrote.
+        """The book that `pieces` wrote.
 
         Raises:
             DeskStateError: Unknown layout or damaged bytes.
@@ -301,6 +301,7 @@ class Book:
         for entry in pages.entries:
             book._entries[entry.alert.alert_id] = entry
             book._put_in(entry.alert)
+            book.ranking.change(None, entry.alert)
             book._touched[entry.alert.alert_id] = None
         return book
 
@@ -314,10 +315,16 @@ def _held(alert: Alert) -> str:
     return device_held(alert.device, alert.wearer or alert.protected)
 
 
-def _mark_of(alert: Alert) -> Mark | None:
+def _last_event(alert: Alert) -> Mark | None:
     if alert.last_event_at is None:
         return None
-    return Mark(max(alert.last_event_seq, -1), from_iso(alert.last_event_at))
+    received_at = alert.last_event_received_at
+    received_us = -1 if received_at is None else from_iso(received_at)
+    return mark_of(alert.last_event_seq, from_iso(alert.last_event_at), received_us)
+
+
+def _instant(at_us: int) -> str | None:
+    return None if at_us < 0 else to_iso(at_us)
 
 
 def _forget_oldest(memory: dict[_Key, _Value], limit: int) -> None:

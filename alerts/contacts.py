@@ -12,7 +12,7 @@ Addresses stay in this file: what is recorded of an ask is the contact's name an
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -20,6 +20,9 @@ from alerts.errors import ContactsError
 from alerts.escalation_rules import AskedRole, ContactChannel
 
 CONTACTS_LIMIT = 10_000
+
+ContactLane = ContactChannel | Literal["eido"]
+"""What a site can set up: a contact's channel, and the lane of incidents to its webhook."""
 
 Address = Annotated[str, msgspec.Meta(max_length=500)]
 
@@ -46,6 +49,8 @@ class Contact(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         agency: Asked for alerts of this agency only; empty: of every agency.
         person: For role `protected`: her id in the caseload.
         language: Of what is sent.
+        format: Of what is posted to `webhook`: a CloudEvent, or an incident for a dispatch system
+            (`alerts.eido`).
     """
 
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
@@ -57,6 +62,7 @@ class Contact(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     sms: Annotated[str, msgspec.Meta(pattern=r"^(\+[0-9]{6,15})?$")] = ""
     email: Annotated[str, msgspec.Meta(pattern=r"^([^@\s]+@[^@\s]+)?$", max_length=320)] = ""
     webhook: Annotated[str, msgspec.Meta(pattern=r"^(https?://\S+)?$", max_length=1000)] = ""
+    format: Literal["cloudevents", "eido"] = "cloudevents"
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -72,7 +78,9 @@ class Contacts:
     """
 
     def __init__(
-        self, contacts: Iterable[Contact] = (), channels: Iterable[ContactChannel] = ()
+        self,
+        contacts: Iterable[Contact] = (),
+        channels: Iterable[ContactLane] = (),
     ) -> None:
         self._channels = frozenset(channels)
         self._contacts = tuple(contacts)
@@ -94,8 +102,12 @@ class Contacts:
     def channels(self, contact: Contact, via: Iterable[str]) -> list[ContactChannel]:
         """Of these channels those by which a contact can be reached here, in the same order."""
         names: tuple[ContactChannel, ...] = ("push", "sms", "email", "webhook")
-        has = {name for name in names if name in self._channels and getattr(contact, name)}
+        has = {name for name in names if self._is_set_up(name, contact) and getattr(contact, name)}
         return [name for wanted in via for name in names if name == wanted and name in has]
+
+    def _is_set_up(self, name: ContactChannel, contact: Contact) -> bool:
+        posts_incidents = name == "webhook" and contact.format == "eido"
+        return ("eido" if posts_incidents else name) in self._channels
 
     def replace(self, others: Contacts) -> None:
         """Become another file's contacts; the channels stay."""
@@ -119,6 +131,11 @@ def parse_contacts(data: bytes, file: str) -> tuple[Contact, ...]:
         if contact.name in seen:
             raise ContactsError(f"the contacts file {file} names {contact.name!r} twice")
         seen.add(contact.name)
+        if contact.format == "eido" and (contact.role == "protected" or not contact.webhook):
+            raise ContactsError(
+                f"the contact {contact.name!r} in {file}: format `eido` needs a `webhook`, and is"
+                " for dispatch systems, never for role protected"
+            )
         if (contact.role == "protected") != bool(contact.person):
             raise ContactsError(
                 f"the contact {contact.name!r} in {file}: `person` is for role protected, and"

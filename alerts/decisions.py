@@ -15,6 +15,7 @@ from typing import Any, Literal
 import msgspec
 
 from devices.command_changes import CommandChange
+from devices.course import CourseStep
 from devices.health_changes import HealthChange
 from devices.sequence_changes import GapChange
 from geofence.anomaly_changes import AnomalyChange
@@ -128,6 +129,7 @@ Found = (
     | Sequence[HealthDecision]
     | Sequence[GapDecision]
     | Sequence[CommandDecision]
+    | Sequence[CourseStep]
 )
 """What a message of the decisions stream holds: all of one kind."""
 
@@ -141,6 +143,7 @@ _LAYOUTS: dict[type, bytes] = {
     HealthDecision: b"CV1",  # Cordon vitals, layout 1, with `HealthChange`
     GapDecision: b"CG1",  # Cordon gaps, layout 1, with `GapChange`
     CommandDecision: b"CC1",  # Cordon commands, layout 1, with `CommandChange`
+    CourseStep: b"CS1",  # Cordon's own steps, layout 1
 }
 _others: dict[bytes, msgspec.msgpack.Decoder[Any]] = {
     layout: msgspec.msgpack.Decoder(tuple[kind, ...])  # type: ignore[valid-type]
@@ -156,6 +159,11 @@ def encode_decisions(decisions: Sequence[Decision]) -> bytes:
 def encode_found(found: Sequence[Finding]) -> bytes:
     """What one pass found to begin or end, one or more of one kind, as one message's bytes."""
     return _LAYOUTS[type(found[0])] + _encoder.encode(tuple(found))
+
+
+def encode_course(step: CourseStep) -> bytes:
+    """A step of the worker's course as the bytes of one message."""
+    return _LAYOUTS[CourseStep] + _encoder.encode((step,))
 
 
 def decode_entry(data: bytes) -> Found:

@@ -5,8 +5,8 @@ the profile says so. Nothing else has a delivery. A wearer's device cannot have 
 for a handset can be built only with a `devices.commands.HandsetAddress`, and that is had only for
 a device that a protected person carries.
 
-The alerts stream holds two kinds of entries: alert changes, and delivery records. From the two
-together `alerts.outbox` knows after a restart what has still to be sent.
+The alerts stream holds alert changes, delivery records, and what protected people have chosen with the
+digests made of it, and who looked at where they are. From these together `alerts.outbox` knows after a restart what has still to be sent.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from typing import Literal, cast
 
 import msgspec
 
+from alerts.choosing import CHOICE_TYPE_PREFIX, DIGEST_TYPE, ChoiceChange, DigestMade
 from alerts.errors import EntryFormatError
+from alerts.looks import LOOK_TYPE, Look
 from alerts.model import EVENT_TYPE_PREFIX, AlertChange, Ask
 from alerts.profile import DEFAULT_LANGUAGE, Profiles
 from devices.commands import HandsetAddress, Notify, address_of, encode_for_handset
@@ -26,6 +28,9 @@ from devices.watches import Bearer
 
 NOTIFY_EXPIRY_S = 900
 """A notice older than this is not sent any more: what it says may be wrong by now."""
+
+WAY_HOLDS_US = 60_000_000
+"""A way that leads away is told for so long: on foot nobody crosses the alert ring meanwhile."""
 
 AGENCY_EXPIRY_S = 86_400
 """An agency is told of changes this old, so that its own history has no gap."""
@@ -37,7 +42,8 @@ RECORD_TYPE_PREFIX = "cordon.delivery."
 
 DELIVERIES = uuid.uuid5(uuid.NAMESPACE_URL, "urn:cordon:delivery")
 
-ChannelName = Literal["handset", "agency", "push", "sms", "email", "webhook"]
+ChannelName = Literal["handset", "agency", "push", "sms", "email", "webhook", "eido"]
+"""Of a lane. An incident goes to the `webhook` of a contact, too, in a lane of its own."""
 
 DeliveryState = Literal[
     "sent",  # the broker has taken charge of it
@@ -47,13 +53,15 @@ DeliveryState = Literal[
     "expired",  # could not be sent in time
     "refused",  # must not be sent: the recipient is not one who may be told
     "dropped",  # gave way to something more urgent when too much was waiting
+    "held",  # comes in one message later, as she has chosen
+    "declined",  # is not told, as she has chosen
 ]
 
 BearerOf = Callable[[str], Bearer | None]
 """The device of this id as it is assigned now."""
 
 
-class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+class Delivery(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One thing to be sent to one recipient.
 
     Attributes:
@@ -75,7 +83,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     payload: bytes
 
 
-class DeliveryRecord(msgspec.Struct, frozen=True, kw_only=True):
+class DeliveryRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What became of a delivery: an entry of the alerts stream.
 
     Attributes:
@@ -154,6 +162,7 @@ def for_handset(
     if words is None:
         return None
     way = profile.way(alert.way, language) if change.kind == "told" and alert.way else None
+    away = profile.way_of(alert, language) if way is None else None
     expires_us = from_iso(change.time) + NOTIFY_EXPIRY_S * MICROSECONDS
     notice = Notify(
         id=delivery_id(change.id, address.device),
@@ -167,6 +176,8 @@ def for_handset(
         title=words.title,
         text=words.text if way is None else f"{way.text} {words.text}",
         fix_times=alert.fix_times,
+        way="" if away is None else away.text,
+        way_until="" if away is None else to_iso(from_iso(change.time) + WAY_HOLDS_US),
     )
     payload = encode_for_handset(notice)
     return _delivery(change, "handset", address.device, NOTIFY_EXPIRY_S, payload)
@@ -289,7 +300,7 @@ def _delivery(
     )
 
 
-Entry = AlertChange | DeliveryRecord
+Entry = AlertChange | DeliveryRecord | ChoiceChange | DigestMade | Look
 """What an entry of the alerts stream holds."""
 
 
@@ -301,6 +312,9 @@ _encoder = msgspec.json.Encoder()
 _type_decoder = msgspec.json.Decoder(_Type)
 _change_decoder = msgspec.json.Decoder(AlertChange)
 _record_decoder = msgspec.json.Decoder(DeliveryRecord)
+_choice_decoder = msgspec.json.Decoder(ChoiceChange)
+_digest_decoder = msgspec.json.Decoder(DigestMade)
+_look_decoder = msgspec.json.Decoder(Look)
 
 
 def encode_entry(entry: Entry) -> bytes:
@@ -312,7 +326,7 @@ def decode_entry(data: bytes) -> Entry:
     """The entry that `encode_entry` wrote; fields added by a later version are passed over.
 
     Raises:
-        EntryFormatError: It is neither an alert change nor a delivery record.
+        EntryFormatError: It is of no type that this version knows.
     """
     try:
         kind = _type_decoder.decode(data).type
@@ -320,6 +334,12 @@ def decode_entry(data: bytes) -> Entry:
             return _change_decoder.decode(data)
         if kind.startswith(RECORD_TYPE_PREFIX):
             return _record_decoder.decode(data)
+        if kind.startswith(CHOICE_TYPE_PREFIX):
+            return _choice_decoder.decode(data)
+        if kind == DIGEST_TYPE:
+            return _digest_decoder.decode(data)
+        if kind == LOOK_TYPE:
+            return _look_decoder.decode(data)
     except (msgspec.MsgspecError, ValueError) as error:
         raise EntryFormatError(f"damaged entry of the alerts stream: {error}") from error
     raise EntryFormatError(f"the alerts stream has no entries of type {kind!r}")

@@ -22,12 +22,13 @@ that people can do.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 import msgspec
 
-from alerts.agenda import Agenda
+from alerts.agenda import Agenda, next_us
+from alerts.alarms import OWN_ALARM
 from alerts.book import Book, Entry, device_held
 from alerts.contacts import Contacts
 from alerts.desk_counts import DeskCounts
@@ -41,13 +42,16 @@ from alerts.episodes import (
     worse,
 )
 from alerts.escalation import Escalation, taken
+from alerts.linking import alert_of_pair, answered, goes_on, link
 from alerts.making import OPEN_LIMIT, Making
 from alerts.model import Alert, AlertChange, subject_of_anomaly, subject_of_health
 from alerts.profile import Profiles
+from alerts.ranking import Ranking
+from alerts.repeats import clear_by, repeat
 from alerts.spells import Spell, spell_of_anomaly, spell_of_health
 from alerts.steps import Step, off_the_shelf, seen_by
 from devices.health_changes import HealthChange
-from devices.instants import from_iso, to_iso
+from devices.instants import from_iso
 from devices.reports import Event
 from devices.watches import Bearer, Watch
 from geofence.anomaly_changes import AnomalyChange
@@ -127,7 +131,7 @@ class Desk:
         number = None if is_new else transition.number
         episode_id = watch_episode_id(watch.key, transition.onset_us, number)
         fields = alert_of_watch(transition, watch, profile, episode_id, now_us)
-        return self._making.begin(fields | self._made(watch), now_us)
+        return goes_on(self._making, watch, fields | self._made(watch), now_us)
 
     def _move(
         self, entry: Entry, transition: Transition, watch: Watch, now_us: int
@@ -166,7 +170,8 @@ class Desk:
         """Let alerts return whose watch is watched no longer, or what is not going on.
 
         For the start of the service: what vanished from the caseload while it was down gives no
-        transition that would end its episode.
+        transition that would end its episode. An alert whose closing was lost with the service that
+        made it is closed now: what ended it is known and will not be decided again.
 
         Args:
             watches: Keys of all watches of the present plan.
@@ -176,16 +181,9 @@ class Desk:
         """
         present = {*watches, *map(subject_of_anomaly, anomalies), *map(subject_of_health, health)}
         gone = [entry for entry in self._book.of_the_engine() if entry.alert.subject not in present]
-        return [change for entry in gone for change in self._retire(entry, now_us)]
-
-    def _retire(self, entry: Entry, now_us: int) -> list[AlertChange]:
-        fields = {
-            "decided_at": to_iso(now_us),
-            "note": "no longer watched: the caseload has changed",
-        }
-        if entry.alert.watch:
-            fields["level"] = "clear"
-        return self._making.end(entry, fields, now_us)
+        done = [entry for entry in self._book if entry.alert.is_done]
+        closed = [self._making.close(entry.current(), now_us) for entry in done]
+        return closed + [change for entry in gone for change in self._making.retire(entry, now_us)]
 
     # What is wrong with devices
 
@@ -232,7 +230,7 @@ class Desk:
         Args:
             event: One that was taken in before changes nothing.
             bearer: The device as it was assigned when the event happened.
-            now_us: The present instant.
+            now_us: When it arrived.
 
         Returns:
             The changes, in order: of alerts that this event ends, and of the one it raises.
@@ -240,44 +238,43 @@ class Desk:
         profile = self._profiles.find(bearer.profile)
         cleared = profile.cleared_by(event.type)
         held = device_held(event.device, bearer.person)
-        ended = self._clear_by(event, held, cleared, now_us)
+        ended = clear_by(self._making, event, held, cleared, now_us)
         if event.type not in profile.events:
             self.counts.unmapped += 0 if cleared else 1
             return ended
-        if self._book.has_seen(event, held):
+        if self._book.has_seen(event, held, now_us):
             self.counts.replayed += 1
+            self._book.recognise(event, held)
             return ended
         entry = self._book.of_event(held, event.type)
         if entry is None:
             fields = alert_of_event(event, bearer, profile, now_us)
             return ended + self._making.begin(fields, now_us)
-        return ended + self._repeat(entry, event, now_us)
-
-    def _clear_by(
-        self, event: Event, held: str, types: Iterable[str], now_us: int
-    ) -> list[AlertChange]:
-        changes: list[AlertChange] = []
-        for name in types:
-            entry = self._book.of_event(held, name)
-            if entry is None or entry.mark is None or entry.alert.state == "returned":
-                continue
-            if entry.mark.has(event.seq, event.time_us):
-                continue  # a buffered event from before the trouble began
-            entry.take_in(event)
-            fields: dict[str, Any] = {"decided_at": to_iso(now_us)}
-            changes += self._making.end(entry, fields, now_us)
-        return changes
-
-    def _repeat(self, entry: Entry, event: Event, now_us: int) -> list[AlertChange]:
-        """The same event again. Only one that had returned changes: it holds again."""
         self.counts.repeats += 1
-        entry.repeats += 1
-        entry.take_in(event)
-        if entry.alert.state == "active":
+        return ended + repeat(self._making, entry, event, now_us)
+
+    def on_alarm(
+        self, event: Event, bearer: Bearer, watches: Iterable[str], *, now_us: int
+    ) -> list[AlertChange]:
+        """Have the alert that an alarm of her handset belongs to keep it; see `alerts.alarms`.
+
+        Args:
+            event: Names the alarm. One of the handset's own engine raises an alert where there is none.
+            bearer: The handset as it was assigned when it happened.
+            watches: Keys of the pairs that are concerned.
+            now_us: The present instant.
+        """
+        held = device_held(event.device, bearer.person)
+        own = event.type == OWN_ALARM
+        if own and self._book.has_seen(event, held, now_us):
+            self.counts.replayed += 1
             return []
-        fields = {"state": "active", "decided_at": to_iso(now_us)}
-        again = msgspec.structs.replace(entry.current(), **fields)
-        return [self._making.change(again, "level", now_us)]
+        entry = alert_of_pair(self._book, watches) or self._book.of_event(held, event.type)
+        if entry is not None:
+            return link(self._making, entry, event, now_us)
+        if not own:
+            return []
+        return self.on_event(event, answered(bearer, self._profiles), now_us=now_us)
 
     # What people do
 
@@ -310,40 +307,38 @@ class Desk:
     def advance(self, now_us: int) -> list[AlertChange]:
         """Time passes: what was shelved until now comes back; who else must be asked, is.
 
-        Not to be called while the past is read again: nobody could have acted then.
+        A limited number at once, so that nothing else waits long: call it again while the desk
+        `is_behind`. Not to be called while the past is read again: nobody could have acted then.
         """
-        due = [
-            entry
-            for entry in self._book.shelved()
-            if from_iso(entry.alert.shelved_until or "") <= now_us
-        ]
-        back = off_the_shelf(now_us)
-        changes = [
-            self._making.change(
-                msgspec.structs.replace(entry.current(), **back), "unshelved", now_us
-            )
-            for entry in due
-        ]
-        return changes + self._escalate(now_us)
-
-    def replan(self) -> None:
-        """The plans have changed: look at every open alert again."""
-        self._book.touch_all()
-
-    def _escalate(self, now_us: int) -> list[AlertChange]:
         changes: list[AlertChange] = []
         self._agenda.note(self._book, self._escalation)
         for alert_id in self._agenda.due(now_us):
             entry = self._book.get(alert_id)
-            if entry is None:
-                continue
-            alert = entry.current()
-            asked = self._escalation.asks(alert, now_us)
-            if asked:
-                alert = msgspec.structs.replace(alert, **taken(alert, asked, now_us))
-                changes.append(self._making.change(alert, "escalated", now_us, asked=asked))
-            self._agenda.plan(alert_id, self._escalation.next_us(alert, now_us))
+            if entry is not None:
+                changes += self._look_at(entry.current(), now_us)
         return changes
+
+    def is_behind(self, now_us: int) -> bool:
+        """Whether something that is due by now has not been looked at yet."""
+        return self._book.has_touched() or self._agenda.has_due(now_us)
+
+    def _look_at(self, alert: Alert, now_us: int) -> list[AlertChange]:
+        """What is due for one alert."""
+        changes: list[AlertChange] = []
+        if alert.shelved_until is not None and from_iso(alert.shelved_until) <= now_us:
+            back = msgspec.structs.replace(alert, **off_the_shelf(now_us))
+            changes.append(self._making.change(back, "unshelved", now_us))
+            alert = changes[-1].data
+        asked = self._escalation.asks(alert, now_us)
+        if asked:
+            alert = msgspec.structs.replace(alert, **taken(alert, asked, now_us))
+            changes.append(self._making.change(alert, "escalated", now_us, asked=asked))
+        self._agenda.plan(alert, next_us(alert, self._escalation, now_us))
+        return changes
+
+    def replan(self) -> None:
+        """The plans have changed: look at every open alert again."""
+        self._book.touch_all()
 
     # What is kept
 
@@ -352,14 +347,38 @@ class Desk:
         for change in changes:
             self._book.apply(change)
 
+    def find(self, alert_id: str) -> Alert | None:
+        """The open alert of this id."""
+        entry = self._book.get(alert_id)
+        return None if entry is None else entry.alert
+
+    def each_open(self) -> Iterator[Alert]:
+        """All alerts not closed yet, as they were raised."""
+        return (entry.alert for entry in self._book)
+
+    def most_urgent(self, limit: int, offset: int = 0) -> list[Alert]:
+        """The open alerts that people should look at first: see `alerts.ranking`."""
+        found = map(self._book.get, self.ranking.first(limit, offset))
+        return [entry.alert for entry in found if entry is not None]
+
+    @property
+    def ranking(self) -> Ranking:
+        """How many are open, and in which order."""
+        return self._book.ranking
+
     def open_alerts(self) -> list[Alert]:
         """All alerts not closed yet, worst first, then oldest first."""
-        alerts = [entry.alert for entry in self._book]
-        return sorted(alerts, key=lambda alert: (alert.tier, alert.raised_at, alert.alert_id))
+        return sorted(
+            self.each_open(), key=lambda alert: (alert.tier, alert.raised_at, alert.alert_id)
+        )
 
     def snapshot(self) -> bytes:
         """All that `load_snapshot` needs. The counters are not in it."""
-        return self._book.dump()
+        return b"".join(self.pieces())
+
+    def pieces(self) -> Iterator[bytes]:
+        """The snapshot of this moment, bit by bit: the desk may go on meanwhile."""
+        return self._book.pieces()
 
     def load_snapshot(self, data: bytes) -> None:
         """Become the desk that wrote the snapshot; what was here before is gone.

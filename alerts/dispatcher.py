@@ -100,7 +100,7 @@ class Dispatcher:
             for record in self._outbox.take(change, now_us=now_us):
                 self._write(record)
         for lane in self._lanes.values():
-            lane.wake.set()
+            lane.pump()
 
     def _write(self, record: DeliveryRecord) -> None:
         """Of what is not sent at all; a channel that this site has not set up has no lane."""
@@ -129,7 +129,6 @@ class _Lane:
         limits: DispatchLimits,
     ) -> None:
         self.counts = LaneCounts()
-        self.wake = asyncio.Event()
         self._name: ChannelName = name
         self._channel = channel
         self._outbox = outbox
@@ -137,24 +136,33 @@ class _Lane:
         self._clock = clock
         self._limits = limits
         self._failures: dict[str, int] = {}
+        self._group: asyncio.TaskGroup | None = None
+        self._sending = 0
 
     async def run(self) -> None:
         self._outbox.put_all_back(self._name)  # what a run that ended had in its hands
-        free = asyncio.Semaphore(self._limits.in_flight)
+        self._sending = 0
         async with asyncio.TaskGroup() as group:
-            while True:
-                await free.acquire()
-                delivery = await self._next()
-                task = group.create_task(self._attempt(delivery))
-                task.add_done_callback(lambda _task: free.release())
+            self._group = group
+            try:
+                self.pump()
+                await asyncio.get_running_loop().create_future()
+            finally:
+                self._group = None
 
-    async def _next(self) -> Delivery:
-        while True:
+    def pump(self) -> None:
+        """Begin to send what waits, as far as the limit allows."""
+        while self._group is not None and self._sending < self._limits.in_flight:
             delivery = self._outbox.next(self._name)
-            if delivery is not None:
-                return delivery
-            self.wake.clear()
-            await self.wake.wait()
+            if delivery is None:
+                return
+            self._sending += 1
+            self._group.create_task(self._attempt(delivery)).add_done_callback(self._sent)
+
+    def _sent(self, attempt: asyncio.Task[None]) -> None:
+        self._sending -= 1
+        if not attempt.cancelled():
+            self.pump()
 
     async def _attempt(self, delivery: Delivery) -> None:
         if self._clock() >= delivery.expires_us:
@@ -186,7 +194,7 @@ class _Lane:
 
     def _again(self, delivery: Delivery) -> None:
         if self._outbox.put_back(delivery):
-            self.wake.set()
+            self.pump()
         else:
             self._failures.pop(delivery.id, None)
 

@@ -10,6 +10,7 @@ import math
 import uuid
 from typing import Any
 
+from alerts.alarms import alarm_of
 from alerts.model import Alert
 from alerts.profile import Profile
 from devices.instants import to_iso
@@ -78,6 +79,8 @@ def decision_fields(transition: Transition, watch: Watch) -> dict[str, Any]:
         "cause": t.cause.label,
         "closest_m": finite(t.closest_m) if t.cause == Cause.PATH else None,
         "closest_at": _known(t.closest_us) if t.cause == Cause.PATH else None,
+        "away_deg": finite(t.away_deg),
+        "away_spread_deg": finite(t.away_spread_deg),
         "notify": tuple(handset for handset in watch.notify if handset != watch.tag),
     }
 
@@ -112,6 +115,7 @@ def alert_of_event(event: Event, bearer: Bearer, profile: Profile, now_us: int) 
     agency is answerable for it.
     """
     rule = profile.events[event.type]
+    alarm = alarm_of(event)
     was_anothers = event.time_us < bearer.since_us
     episode_id = event_episode_id(event, (bearer.person or "") if was_anothers else "")
     tag_free = tuple(handset for handset in bearer.notify if _may_be_told(handset, bearer))
@@ -135,6 +139,8 @@ def alert_of_event(event: Event, bearer: Bearer, profile: Profile, now_us: int) 
         "profile": profile.version,
         "last_event_seq": event.seq,
         "last_event_at": to_iso(event.time_us),
+        "last_event_received_at": to_iso(now_us),
+        "alarms": () if alarm is None else (alarm,),
     }
 
 

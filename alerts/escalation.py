@@ -24,6 +24,9 @@ from devices.instants import from_iso, to_iso
 Arrived = Callable[[str], bool]
 """Whether the delivery of this id has a receipt."""
 
+CONTACTS_ASKED_LIMIT = 100
+"""Contacts that an alert remembers to have asked; later ones are asked and not remembered."""
+
 WHENS: tuple[When, ...] = ("unacknowledged", "undelivered", "unresolved")
 
 
@@ -50,27 +53,35 @@ class Escalation:
         self._arrived = arrived
 
     def next_us(self, alert: Alert, after_us: int | None = None) -> int | None:
-        """The first instant after one at which something may be due; None when there is none."""
-        instants = [since_us + point.offset_us for point, since_us in self._open(alert)]
-        later = [at_us for at_us in instants if after_us is None or at_us > after_us]
+        """The first instant after one at which something may be due; None when there is none.
+
+        Whether somebody has a receipt by then is not asked here: a look in vain is cheap.
+        """
+        instants = (since_us + point.offset_us for point, since_us in self._open(alert))
+        later = (at_us for at_us in instants if after_us is None or at_us > after_us)
         return min(later, default=None)
 
     def asks(self, alert: Alert, now_us: int) -> tuple[Ask, ...]:
         """What is due now and was not asked yet, in order; those that reach nobody, too."""
+        opened = list(self._open(alert))
         found: list[Ask] = []
         for when in WHENS:
-            found += self._of_clock(alert, when, now_us)
+            found += self._of_clock(alert, when, opened, now_us)
         return tuple(found)
 
-    def _of_clock(self, alert: Alert, when: When, now_us: int) -> Iterator[Ask]:
+    def _of_clock(
+        self, alert: Alert, when: When, opened: list[tuple[Point, int]], now_us: int
+    ) -> Iterator[Ask]:
         forward = False
-        for point, since_us in self._open(alert):
+        for point, since_us in opened:
             if point.rule.when != when:
                 continue
             due = since_us + point.offset_us <= now_us
             if not due and not (forward and point.choice == 0):
                 if point.choice == 0:
                     return
+                continue
+            if self._is_moot(alert, point):
                 continue
             asks = self._ask(alert, point)
             if asks:
@@ -81,13 +92,14 @@ class Escalation:
         """Points that were not reached yet, of the clocks that run, and since when each does."""
         if alert.shelved_until is not None or alert.synthetic:
             return
-        points = self._profiles.of_alert(alert).points(alert.tier)
-        since = {when: clock_of(alert, when) for when in WHENS}
-        for point in points:
-            started = since[point.rule.when]
-            taken = f"{point.name} {started}" in alert.escalated
-            if started and not taken and not self._is_moot(alert, point):
-                yield point, from_iso(started)
+        clocks: dict[When, tuple[str, int]] = {}
+        for when in WHENS:
+            if started := clock_of(alert, when):
+                clocks[when] = started, from_iso(started)
+        for point in self._profiles.of_alert(alert).points(alert.tier):
+            clock = clocks.get(point.rule.when)
+            if clock is not None and f"{point.name} {clock[0]}" not in alert.escalated:
+                yield point, clock[1]
 
     def _is_moot(self, alert: Alert, point: Point) -> bool:
         if point.rule.when == "undelivered" and not self._unreached(alert):
@@ -139,7 +151,13 @@ def taken(alert: Alert, asks: tuple[Ask, ...], now_us: int) -> dict[str, Any]:
         "escalated": kept + tuple(ask.key for ask in asks),
         "escalated_at": to_iso(now_us),
         "escalated_to": "; ".join(_words(ask) for ask in asks),
+        "contacts_asked": _contacts_asked(alert, asks),
     }
+
+
+def _contacts_asked(alert: Alert, asks: tuple[Ask, ...]) -> tuple[str, ...]:
+    names = [ask.recipient for ask in asks if ask.channel not in {"", "console"}]
+    return tuple(dict.fromkeys((*alert.contacts_asked, *names)))[:CONTACTS_ASKED_LIMIT]
 
 
 def _words(ask: Ask) -> str:

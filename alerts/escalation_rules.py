@@ -21,8 +21,11 @@ from devices.instants import MICROSECONDS
 
 When = Literal["unacknowledged", "undelivered", "unresolved"]
 
-AskedRole = Literal["operators", "assigned", "officer", "supervisor", "police", "protected"]
-"""Who is asked. `operators` and `assigned` sit at the console; the others are contacts."""
+AskedRole = Literal[
+    "operators", "assigned", "officer", "supervisor", "police", "protected", "technical"
+]
+"""Who is asked. `operators` and `assigned` sit at the console; the others are contacts. `technical` are
+told when the service itself is degraded."""
 
 ContactChannel = Literal["push", "sms", "email", "webhook"]
 AskChannel = Literal["console", "push", "sms", "email", "webhook"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from alerts.conduct import ACT_KINDS, MIXED
 from alerts.escalation_rules import Point
 from alerts.profile_rules import DEFAULT_LANGUAGE, LEVELS, WATCHED, Profile
 
@@ -31,6 +32,7 @@ def _lines(profile: Profile, language: str) -> Iterator[str]:
     yield from ("", "when nobody acts")
     for tier in range(1, 5):
         yield from (f"  tier {tier}, {_point(point)}" for point in profile.points(tier))
+    yield from ("", "courses of conduct", *_conduct(profile))
     rings = {f: v for f, v in _fields(profile.rings) if v is not None}
     if rings:
         yield from ("", "rings", *(f"  {name} = {value:g}" for name, value in rings.items()))
@@ -66,6 +68,12 @@ def _point(point: Point) -> str:
     via = " or ".join(rule.via[point.choice :])
     seconds = f"{point.offset_us / 1_000_000:g}"
     return f"{rule.when} for {seconds} s: {until}{rule.ask} {rule.rank} by {via}"
+
+
+def _conduct(profile: Profile) -> Iterator[str]:
+    rules = profile.conduct
+    for name in (*ACT_KINDS, MIXED):
+        yield f"  {name}: {getattr(rules, name)} occasions within {rules.window_days} days"
 
 
 def _fields(rings: object) -> list[tuple[str, float | None]]:

@@ -64,7 +64,7 @@ class Making:
             return [] if tier <= _NEVER_REFUSED else None
         self.counts.displaced += 1
         note = "closed unseen to make room: too many alerts are open"
-        return [self._close(victim.current(), now_us, note=note)]
+        return [self.close(victim.current(), now_us, note=note)]
 
     def by_profile(self, alert: Alert, now_us: int) -> Alert:
         """The alert before a change of its level, with what the profile says of that level."""
@@ -83,9 +83,22 @@ class Making:
         """The change, and that it closes by itself where nothing is left to be said."""
         if change.kind == "resolved" or not change.data.is_done:
             return [change]
-        return [change, self._close(change.data, now_us)]
+        return [change, self.close(change.data, now_us)]
 
-    def _close(self, alert: Alert, now_us: int, note: str | None = None) -> AlertChange:
+    def retire(self, entry: Entry, now_us: int) -> list[AlertChange]:
+        """What the alert is about is watched no more."""
+        note = "no longer watched: the caseload has changed"
+        fields = {"decided_at": to_iso(now_us), "note": note}
+        if entry.alert.watch:
+            fields["level"] = "clear"
+        return self.end(entry, fields, now_us)
+
+    def merge(self, entry: Entry, into: str, now_us: int) -> AlertChange:
+        """Another alert goes on with what this one is about."""
+        alert = msgspec.structs.replace(entry.current(), merged_into=into)
+        return self.close(alert, now_us, note=f"goes on as alert {into}")
+
+    def close(self, alert: Alert, now_us: int, note: str | None = None) -> AlertChange:
         """It closes by itself."""
         fields = {"resolved_by": SYSTEM, "resolved_at": to_iso(now_us)}
         fields |= {} if note is None else {"note": note}

@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from alerts.alarms import Alarm
 from devices.health_changes import health_key
 from geofence.anomaly_changes import anomaly_key
 
@@ -24,6 +25,7 @@ ChangeKind = Literal[
     "unshelved",
     "escalated",
     "told",
+    "alarm",
     "resolved",
     "retrospective",
 ]
@@ -40,6 +42,10 @@ Outcome = Literal[
 ]
 """What an alert has turned out to be, as the person says who closes it."""
 
+FALSE_OUTCOMES: tuple[Outcome, ...] = ("no_breach", "device_at_fault", "pressed_by_mistake")
+NOTHING_HAPPENED = frozenset({*FALSE_OUTCOMES, "test"})
+"""Outcomes that hold nothing against anybody."""
+
 CheckKind = Literal[
     "inspected",  # somebody has seen and held the device
     "replaced",  # another device is in its place
@@ -53,7 +59,7 @@ SYSTEM = "system"
 """The actor of everything no person did."""
 
 
-class Ask(msgspec.Struct, frozen=True):
+class Ask(msgspec.Struct, frozen=True, gc=False):
     """Somebody is asked to act, as nobody has in time.
 
     Attributes:
@@ -76,8 +82,10 @@ class Ask(msgspec.Struct, frozen=True):
         return f"{self.step} {self.since}"
 
 
-class Alert(msgspec.Struct, frozen=True, kw_only=True):
+class Alert(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An alert as it stands after a change. Instants are ISO 8601 in UTC.
+
+    It can be part of no cycle, so the garbage collector need not look at very many of them.
 
     Every field is always written, as null where it does not apply, so that receivers meet one
     shape only.
@@ -118,6 +126,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
         told_at, told_version: The newest change that the handsets in `notify` were told of.
         escalated: Keys (`Ask.key`) of the steps taken on the clocks that run.
         escalated_at, escalated_to: The newest of them, in words for staff.
+        contacts_asked: Names of the contacts that were ever asked, the first one first.
         procedure: What staff do now, in order: `alerts.profile_rules.Action`.
         way: Where a person told her to go, when she was last told by hand.
         synthetic: Of the pair that does not exist, by which the service tries itself: nobody is
@@ -133,7 +142,9 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
         repeats: How often the same event came again while the alert was open, as known when this
             change was made.
         last_event_seq, last_event_at: The newest event taken into this alert; -1 and None for
-            watches, -1 also where the device does not count.
+            watches, below 0 also where the device does not count.
+        last_event_received_at: When the newest of them arrived; None for watches, and where an
+            older version made the alert.
         cause: What the level rests on: `geofence.levels.Cause.label`; empty for events and
             anomalies.
         closest_m, closest_at: Nearest they came on the way between two fixes, where that is the
@@ -141,6 +152,11 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
         anomaly: `geofence.anomaly_state.Anomaly.label`; empty for everything else.
         companion: The wearer's own device that an anomaly of two devices compares with.
         health: `devices.health_changes.HealthKind`; empty for everything else.
+        alarms: What her handset has raised by itself for the same, by the names it gave.
+        merged_into: The alert that goes on with what this one was about; it was closed for that.
+        away_deg, away_spread_deg: The way that leads away from the wearer for the protected person
+            when it was decided, clockwise from true north, and how far to either side it may lie
+            (95 %); None where that is not known.
         quantity, count: What `Anomaly`, or `HealthChange`, says of each kind.
     """
 
@@ -191,6 +207,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     escalated: tuple[str, ...] = ()
     escalated_at: str | None = None
     escalated_to: str = ""
+    contacts_asked: tuple[str, ...] = ()
     procedure: tuple[str, ...] = ()
     way: str = ""
     synthetic: bool = False
@@ -204,6 +221,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     repeats: int = 0
     last_event_seq: int = -1
     last_event_at: str | None = None
+    last_event_received_at: str | None = None
     cause: str = ""
     closest_m: float | None = None
     closest_at: str | None = None
@@ -213,6 +231,10 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     quantity: float | None = None
     count: int = 0
     onset_doubted: bool = False
+    alarms: tuple[Alarm, ...] = ()
+    merged_into: str = ""
+    away_deg: float | None = None
+    away_spread_deg: float | None = None
 
     @property
     def is_done(self) -> bool:
@@ -252,7 +274,7 @@ def subject_of_health(key: str) -> str:
     return f"health:{key}"
 
 
-class AlertChange(msgspec.Struct, frozen=True, kw_only=True):
+class AlertChange(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One change, as a CloudEvents 1.0 structured-mode JSON message.
 
     `id` is ``<alert id>/<version>``: the same change sent twice has the same id.

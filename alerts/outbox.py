@@ -7,13 +7,13 @@ same id; the handset knows that id and shows it once.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Iterator
 from typing import get_args
 
 import msgspec
 
+from alerts.choosing import ChoiceChange, Choosing, DigestMade
 from alerts.contacts import Contacts
 from alerts.deliveries import (
     BearerOf,
@@ -22,6 +22,7 @@ from alerts.deliveries import (
     DeliveryRecord,
     DeliveryState,
     Entry,
+    ask_id,
     delivery_id,
     for_agency,
     for_contact,
@@ -32,8 +33,10 @@ from alerts.deliveries import (
     refused,
     tells_handsets,
 )
-from alerts.errors import DeskStateError
+from alerts.incidents import UPDATES, incident_of, takes_incidents
 from alerts.model import AlertChange, Ask
+from alerts.outbox_state import Done, OutboxCounts, pieces, read_contents
+from alerts.personal import DIGEST_MARK, alarm_deliveries, digest_delivery, her_handsets
 from alerts.profile import DEFAULT_LANGUAGE, Profiles
 from devices.instants import to_iso
 from devices.reports import Receipt
@@ -56,43 +59,8 @@ _NOT_SENT = -1
 _NOT_A_HANDSET = "the device is not a handset that a protected person carries"
 
 
-@dataclass(slots=True)
-class OutboxCounts:
-    """What the outbox has seen.
-
-    Attributes:
-        unaddressed: Changes of alerts that have no agency.
-        refused: Notices not made, as the device is not a protected person's handset.
-        unreachable: Steps of a plan for which nobody could be asked.
-        dropped: Deliveries that gave way at `PENDING_LIMIT`.
-        receipts: Receipts recorded.
-        stray_receipts: Receipts for deliveries not known, of another device, or of no known state.
-    """
-
-    unaddressed: int = 0
-    refused: int = 0
-    unreachable: int = 0
-    dropped: int = 0
-    receipts: int = 0
-    stray_receipts: int = 0
-
-
-class _Done(msgspec.Struct, array_like=True):
-    """A delivery that needs no sending, as far as its receipts need it."""
-
-    delivery: Delivery  # its payload taken out
-    step: int
-
-
-class _Contents(msgspec.Struct):
-    pending: list[Delivery]
-    done: list[_Done]
-
-
-_FORMAT = b"CO1"  # Cordon outbox, layout 1: `_Contents` as MessagePack.
-_decoder = msgspec.msgpack.Decoder(_Contents)
-
-_Tiers = tuple[dict[str, None], dict[str, None], dict[str, None], dict[str, None]]
+_Queue = OrderedDict[str, None]
+_Tiers = tuple[_Queue, _Queue, _Queue, _Queue]
 
 
 class Outbox:
@@ -118,6 +86,7 @@ class Outbox:
         self._contacts = contacts or Contacts()
         self.dead_letters: deque[DeliveryRecord] = deque(maxlen=DEAD_LETTERS_SHOWN)
         self._bearer_of = bearer_of
+        self.choosing = Choosing()
         self._pending_limit = pending_limit
         self._clear()
 
@@ -125,7 +94,7 @@ class Outbox:
         self._pending: dict[str, Delivery] = {}
         self._by_tier: dict[ChannelName, _Tiers] = {name: _tiers() for name in CHANNELS}
         self._ready: dict[ChannelName, _Tiers] = {name: _tiers() for name in CHANNELS}
-        self._done: dict[str, _Done] = {}
+        self._done: OrderedDict[str, Done] = OrderedDict()
 
     # What has to be sent
 
@@ -144,8 +113,13 @@ class Outbox:
         if tells_handsets(change, self._profiles):
             for device in change.data.notify:
                 records += self._take_notice(change, device, now_us)
+        for answer in alarm_deliveries(change, self._bearer_of, self._profiles):
+            records += self._add(answer, now_us)
         for ask in change.asked:
             records += self._take_ask(change, ask, now_us)
+        if change.kind in UPDATES:
+            for name in change.data.contacts_asked:
+                records += self._take_update(change, name, now_us)
         return records
 
     def _take_ask(self, change: AlertChange, ask: Ask, now_us: int) -> list[DeliveryRecord]:
@@ -156,8 +130,20 @@ class Outbox:
             return [nobody_reached(change, ask, now_us)]
         contact = self._contacts.find(ask.recipient)
         language = DEFAULT_LANGUAGE if contact is None else contact.language
+        if ask.channel == "webhook" and contact and takes_incidents(contact, change.data):
+            profile = self._profiles.of_alert(change.data)
+            words = profile.staff_words(ask.step.partition("/")[0], language)
+            name = ask_id(change.data.alert_id, ask)
+            return self._add(incident_of(change, contact, words, name), now_us)
         delivery = for_contact(change, ask, self._profiles, language)
         return [] if delivery is None else self._add(delivery, now_us)
+
+    def _take_update(self, change: AlertChange, name: str, now_us: int) -> list[DeliveryRecord]:
+        """A dispatch system that was asked is told how the incident stands now."""
+        contact = self._contacts.find(name)
+        if contact is None or not takes_incidents(contact, change.data):
+            return []
+        return self._add(incident_of(change, contact), now_us)
 
     def arrived(self, delivery: str) -> bool:
         """Whether a delivery of this id has a receipt."""
@@ -165,7 +151,8 @@ class Outbox:
         if known is None:
             return False
         # A webhook's receiver has answered when it was sent.
-        needed: DeliveryState = "sent" if known.delivery.channel == "webhook" else "received"
+        answers = known.delivery.channel in {"webhook", "eido"}
+        needed: DeliveryState = "sent" if answers else "received"
         return known.step >= _STEPS.index(needed)
 
     def _take_notice(self, change: AlertChange, device: str, now_us: int) -> list[DeliveryRecord]:
@@ -175,8 +162,36 @@ class Outbox:
             return [_refusal(change, device, now_us)]
         bearer = self._bearer_of(device)
         language = DEFAULT_LANGUAGE if bearer is None else bearer.language
+        profile = self._profiles.of_alert(change.data)
+        words = profile.words(change.data, language)
         delivery = for_handset(change, self._profiles, address, language)
-        return [] if delivery is None else self._add(delivery, now_us)
+        if delivery is None or words is None:
+            return []
+        person = None if bearer is None else bearer.person
+        verdict = self.choosing.judge(change, person, words, profile.locked)
+        if verdict != "now":
+            return [record_of(delivery, verdict, now_us)]
+        return self._add(delivery, now_us)
+
+    def post(self, delivery: Delivery, now_us: int) -> list[DeliveryRecord]:
+        """Have something sent that is of no alert. As `take`."""
+        return self._add(delivery, now_us)
+
+    def digest_due(self, now_us: int) -> list[DigestMade]:
+        """Make the digests that are due and have them sent; what is returned has to be kept."""
+        made = []
+        for person, holding in list(self.choosing.due(now_us)):
+            devices = her_handsets(person, holding.devices, self._bearer_of)
+            if devices:
+                made.append(self.choosing.make(person, devices, now_us))
+                self._post_digest(made[-1], now_us)
+        return made
+
+    def _post_digest(self, made: DigestMade, now_us: int) -> None:
+        for device in made.devices:
+            bearer = self._bearer_of(device)
+            if bearer is not None and bearer.person == made.person:
+                self._add(digest_delivery(made, bearer, self._profiles), now_us)
 
     def _add(self, delivery: Delivery, now_us: int) -> list[DeliveryRecord]:
         if delivery.id in self._pending or delivery.id in self._done:
@@ -198,8 +213,8 @@ class Outbox:
         Return it with `finish` or `put_back`.
         """
         for tier in self._ready[channel]:
-            for found in tier:
-                del tier[found]
+            if tier:
+                found, _ = tier.popitem(last=False)
                 return self._pending[found]
         return None
 
@@ -226,11 +241,14 @@ class Outbox:
             self._give_up(settled, record)
         return record
 
-    def _give_up(self, settled: _Done, record: DeliveryRecord) -> None:
+    def _give_up(self, settled: Done, record: DeliveryRecord) -> None:
         """It was not sent, unless a receipt says that it arrived all the same."""
         if settled.step <= 0:
-            settled.step = _NOT_SENT
+            self._reach(settled, _NOT_SENT)
         self.dead_letters.append(record)
+
+    def _reach(self, known: Done, step: int) -> None:
+        self._done[known.delivery.id] = Done(known.delivery, step)
 
     def pending(self, channel: ChannelName | None = None) -> list[Delivery]:
         """What waits or is being sent, most urgent first, then oldest first."""
@@ -257,7 +275,8 @@ class Outbox:
         step = _STEPS.index(receipt.state)
         if step <= known.step:
             return None
-        known.step = step
+        self._reach(known, step)
+        self._note_digest(delivery)
         self.counts.receipts += 1
         return msgspec.structs.replace(
             record_of(delivery, _STEPS[step], now_us),
@@ -283,13 +302,26 @@ class Outbox:
 
     # What is kept
 
-    def restore(self, entries: Iterable[Entry], *, now_us: int) -> None:
-        """Take in entries of the alerts stream, in order; those known change nothing."""
+    def restore(self, entries: Iterable[Entry], *, now_us: int) -> list[DeliveryRecord]:
+        """Take in entries of the alerts stream, in order; those known change nothing.
+
+        Returns:
+            Records of `take` that the stream lacks: the service ended before it wrote them.
+        """
+        made: dict[str, DeliveryRecord] = {}
         for entry in entries:
             if isinstance(entry, AlertChange):
-                self.take(entry, now_us=now_us)
-            else:
+                records = self.take(entry, now_us=now_us)
+                made |= {record.delivery_id: record for record in records}
+            elif isinstance(entry, DeliveryRecord):
+                made.pop(entry.delivery_id, None)
                 self._recall(entry)
+            elif isinstance(entry, ChoiceChange):
+                self.choosing.apply(entry)
+            elif isinstance(entry, DigestMade):
+                self.choosing.take_digest(entry)
+                self._post_digest(entry, now_us)
+        return list(made.values())
 
     def _recall(self, record: DeliveryRecord) -> None:
         delivery = self._pending.get(record.delivery_id)
@@ -297,14 +329,26 @@ class Outbox:
         if known is None:
             return
         if record.state in _STEPS:
-            known.step = max(known.step, _STEPS.index(record.state))
+            reached = max(known.step, _STEPS.index(record.state))
+            self._reach(known, reached)
+            if reached > 0:
+                self._note_digest(known.delivery)
         else:
             self._give_up(known, record)
 
+    def _note_digest(self, delivery: Delivery) -> None:
+        """A handset has it: if it is a digest, nothing of it has to be told again."""
+        person, _, digest = delivery.change_id.partition(DIGEST_MARK)
+        if digest:
+            self.choosing.arrived(person, digest)
+
     def snapshot(self) -> bytes:
         """All that `load_snapshot` needs. What is being sent counts as not sent."""
-        contents = _Contents(list(self._pending.values()), list(self._done.values()))
-        return _FORMAT + msgspec.msgpack.encode(contents)
+        return b"".join(self.pieces())
+
+    def pieces(self) -> Iterator[bytes]:
+        """The snapshot of this moment, bit by bit: the outbox may go on meanwhile."""
+        return pieces(list(self._pending.values()), list(self._done.values()))
 
     def load_snapshot(self, data: bytes) -> None:
         """Become the outbox that wrote the snapshot; what was here before is gone.
@@ -312,34 +356,27 @@ class Outbox:
         Raises:
             DeskStateError: The bytes cannot be read. The outbox is as before.
         """
-        if data[:3] != _FORMAT:
-            raise DeskStateError(
-                f"unknown layout {data[:3]!r} of the outbox; this version reads {_FORMAT!r}"
-            )
-        try:
-            contents = _decoder.decode(memoryview(data)[3:])
-        except (msgspec.MsgspecError, ValueError) as error:
-            raise DeskStateError(f"damaged snapshot of the outbox: {error}") from error
+        contents = read_contents(data)
         self._clear()
         for delivery in contents.pending:
             self._add(delivery, 0)
-        self._done = {done.delivery.id: done for done in contents.done}
+        self._done = OrderedDict((done.delivery.id, done) for done in contents.done)
 
-    def _settle(self, delivery: Delivery) -> _Done:
+    def _settle(self, delivery: Delivery) -> Done:
         self._pending.pop(delivery.id, None)
         for tiers in (self._by_tier, self._ready):
             tiers[delivery.channel][delivery.tier - 1].pop(delivery.id, None)
         done = self._done.get(delivery.id)
         if done is None:
-            done = _Done(msgspec.structs.replace(delivery, payload=b""), 0)
+            done = Done(msgspec.structs.replace(delivery, payload=b""), 0)
             self._done[delivery.id] = done
             while len(self._done) > REMEMBERED_LIMIT:
-                del self._done[next(iter(self._done))]
+                self._done.popitem(last=False)
         return done
 
 
 def _tiers() -> _Tiers:
-    return ({}, {}, {}, {})
+    return OrderedDict(), OrderedDict(), OrderedDict(), OrderedDict()
 
 
 def _refusal(change: AlertChange, device: str, now_us: int) -> DeliveryRecord:

@@ -21,6 +21,7 @@ from typing import Any
 
 import msgspec
 
+from alerts.conduct_rules import ConductRules
 from alerts.errors import ProfileError
 from alerts.escalation_rules import EscalationRule
 from alerts.model import Alert
@@ -85,6 +86,7 @@ _PARTS: tuple[tuple[str, int, type], ...] = (
     ("anomalies", 1, AnomalyRule),
     ("health", 1, HealthRule),
     ("escalation", 1, EscalationRule),
+    ("conduct", 0, ConductRules),
     ("texts", 3, Words),
 )
 """Tables whose entries have a shape: where, how deep below, and which."""

@@ -64,6 +64,8 @@ def _level_problems(profile: Profile) -> Iterator[str]:
                 yield f"{where}: is missing; say which tier it is"
             elif (rule.imminent_tier is None) != (rule.imminent_within_s is None):
                 yield f"{where}: write both imminent_tier and imminent_within_s, or neither"
+            elif rule.way and not (rule.tell and condition == "proximity"):
+                yield f"{where}.way: is said only with a notice of nearness; set tell = true too"
             elif rule.imminent_tier is not None and rule.imminent_tier > rule.tier:
                 yield f"{where}.imminent_tier: must not be milder than tier {rule.tier}"
 
@@ -119,6 +121,7 @@ def _text_problems(profile: Profile) -> Iterator[str]:
         yield f"texts.{DEFAULT_LANGUAGE}: is missing; it is shown where a language is not known"
     for language, texts in profile.texts.items():
         yield from _unknown(f"texts.{language}.{WAY}", texts.get(WAY, {}), WAYS)
+        yield from _way_problems(profile, language)
         for condition, key in {
             **dict.fromkeys(_told(profile)),
             **dict.fromkeys(_tellable(profile)),
@@ -132,6 +135,14 @@ def _text_problems(profile: Profile) -> Iterator[str]:
         for condition, by_key in texts.items():
             for key, words in by_key.items():
                 yield from _word_problems(f"texts.{language}.{condition}.{key}", words)
+
+
+def _way_problems(profile: Profile, language: str) -> Iterator[str]:
+    if any(rule.way for rules in profile.levels.values() for rule in rules.values()):
+        known = profile.texts[language].get(WAY, {})
+        for way in WAYS[:4]:
+            if way not in known:
+                yield f"texts.{language}.{WAY}.{way}: is missing, but handsets are told the way"
 
 
 def _told(profile: Profile) -> Iterator[tuple[str, str]]:

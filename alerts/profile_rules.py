@@ -12,10 +12,12 @@ from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
+from alerts.conduct_rules import ConductRules
 from alerts.escalation_rules import EscalationRule, Point, points_of
 from alerts.model import Alert
 from devices.caseload import DEFAULT_PROFILE
-from devices.reports import EventType
+from devices.choices import Topic
+from devices.reports import CHOOSING, EventType
 from geofence.anomaly_state import Anomaly
 from geofence.sensitivity import Sensitivity
 
@@ -31,6 +33,12 @@ STAFF = "staff"
 STATUS = "status"
 """Of the texts: how well a person is protected, by the gravest reason."""
 
+ALARM = "alarm"
+"""Of the texts: whether what her handset raised an alarm for was real, by the verdict."""
+
+CHOICES = "choices"
+"""Of the texts: what is said of what she chooses, and above what was held back for her."""
+
 WAY = "way"
 """Of the texts: where a protected person should go."""
 
@@ -40,7 +48,7 @@ TECHNICAL = 4
 WATCHED: tuple[str, ...] = ("proximity", "exclusion", "inclusion")
 LEVELS: tuple[str, ...] = ("pre_alert", "alert", "contact", "unknown")
 LATCHING: tuple[str, ...] = ("panic", "tamper")
-EVENTS = frozenset(get_args(EventType))
+EVENTS = frozenset(get_args(EventType)) - {CHOOSING}
 """Event types of the device contract; a rule for any other is a slip of the pen."""
 
 REQUIRED_EVENTS: tuple[str, ...] = ("panic", "strap_cut", "case_open")
@@ -73,17 +81,23 @@ WAYS: tuple[str, ...] = ("north", "east", "south", "west", "stay")
 """Where a protected person may be told to go: of her own way only, never of his."""
 
 
+WAY_SPREAD_DEG = 45.0
+"""A quarter is at most 45 degrees off the way; with so much more it still leads away from him."""
+
+
 class LevelRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What one level of one kind of condition means.
 
     Attributes:
         tell: Whether the protected person's handset is told.
+        way: Whether it is told which way leads away, where that is known.
         imminent_tier, imminent_within_s: The tier when contact is predicted within so many
             seconds; both or neither.
     """
 
     tier: Tier
     tell: bool = False
+    way: bool = False
     imminent_tier: Tier | None = None
     imminent_within_s: Annotated[float, msgspec.Meta(gt=0, le=86_400)] | None = None
 
@@ -163,6 +177,8 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         rings: What orders under this profile must keep to.
         procedures: Condition -> level or event type -> what staff do, in order.
         escalation: When who else is asked, as nobody has acted in time.
+        conduct: When separate acts are a course of conduct.
+        locked: Topics of which she cannot choose how she is told. The inner ring always is.
     """
 
     name: Name
@@ -176,6 +192,8 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     rings: Rings = Rings()
     procedures: dict[str, dict[str, tuple[Action, ...]]] = {}
     escalation: tuple[EscalationRule, ...] = ()
+    conduct: ConductRules = ConductRules()
+    locked: tuple[Topic, ...] = ()
     texts: Texts
 
     def points(self, tier: int) -> tuple[Point, ...]:
@@ -222,6 +240,20 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     def way(self, way: str, language: str = DEFAULT_LANGUAGE) -> Words | None:
         """The words that say where to go; None when the profile has none."""
         return self.text(WAY, way, language)
+
+    def way_of(self, alert: Alert, language: str = DEFAULT_LANGUAGE) -> Words | None:
+        """The words for the way that leads away, by the alert's level; None where none is said.
+
+        One of four directions: what is known to within `WAY_SPREAD_DEG` leads away with each.
+        """
+        rules = self.levels.get(alert.condition, {})
+        rule = rules.get(alert.level) if alert.watch and alert.state == "active" else None
+        if rule is None or not rule.way or alert.away_deg is None or alert.away_spread_deg is None:
+            return None
+        if alert.away_spread_deg > WAY_SPREAD_DEG:
+            return None
+        quarter = round(alert.away_deg / 90.0) % 4
+        return self.way(WAYS[quarter], language)
 
     def procedure(self, alert: Alert) -> tuple[str, ...]:
         """What staff do about an alert as it stands, in order."""

@@ -1,22 +1,24 @@
 """How well one person is protected now: live, degraded or not working; why, since when, what to do.
 
-Never a stale "safe": what was verified counts until her handset should have been heard again, and not a
-second longer, whatever else is known. Reasons say nothing of where anybody is; of a wearer's device they
-say only that one of the devices is not heard.
+Never a stale "safe": what was verified counts until her handset or his tag should have been heard again,
+and not a second longer, whatever else is known. Reasons say nothing of where anybody is; of a wearer's
+device they say only that one of the devices is not heard.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Literal
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, get_args
 
 import msgspec
 
 from alerts.model import Alert
 from alerts.profile import Profiles
-from alerts.profile_rules import STATUS
+from alerts.profile_rules import DEFAULT, DEFAULT_LANGUAGE, STATUS, Words
 from devices.fleet import overdue_after_us
-from devices.health_state import NEVER_US, DeviceHealth
+from devices.health_state import NEVER_US, DeviceHealth, silent_after_us
 from devices.instants import from_iso, to_iso
 from devices.watches import Bearer, Compiled
 
@@ -30,13 +32,22 @@ ReasonCode = Literal[
     "battery_critical",
     "battery_low",
     "permission_off",
-    "other_device",  # a wearer's device is not heard, or has no position
+    "other_device",  # a wearer's device is not heard, or has no position, or there is none
+    "many_silent",  # very many devices are silent at once: the way to them is broken
     "cannot_tell",  # nearness cannot be excluded
+    "late",  # what arrives is decided late
+    "records",  # the database is away: what happens is kept, and written down later
 ]
+"""The gravest first, among those that stop and among those that do not."""
 
 STOPS: frozenset[ReasonCode] = frozenset({"service", "no_handset", "handset_silent"})
 """With one of these she is not protected; with any other less well."""
 
+LONGEST_US = 120_000_000
+"""No status holds for longer than this, whatever the intervals of the devices: by then she should have
+been told anew."""
+
+_GRAVITY: dict[str, int] = {code: place for place, code in enumerate(get_args(ReasonCode))}
 _OF_HANDSET: dict[str, ReasonCode] = {
     "silent": "handset_silent",
     "gnss_lost": "handset_lost",
@@ -44,7 +55,26 @@ _OF_HANDSET: dict[str, ReasonCode] = {
     "battery_low": "battery_low",
     "permission_off": "permission_off",
 }
+OF_HER_HANDSET = frozenset(_OF_HANDSET.values())
 _OF_TAG = ("silent", "gnss_lost")
+
+
+@dataclass(frozen=True, slots=True)
+class Footing:
+    """How the service itself is: since when each of these is so, None where it is not.
+
+    Attributes:
+        broken_us: What arrives is not kept, not decided or not told.
+        late_us: What arrives is decided late, or the service's own test fails.
+        unrecorded_us: The database does not take the history.
+    """
+
+    broken_us: int | None = None
+    late_us: int | None = None
+    unrecorded_us: int | None = None
+
+
+WELL = Footing()
 
 
 class Reason(msgspec.Struct, frozen=True):
@@ -76,113 +106,215 @@ class Protection(msgspec.Struct, frozen=True, kw_only=True):
     what_to_do: str
 
 
-def protections(
+Why = tuple[ReasonCode, int | None]
+"""A reason, and since when, where that is known."""
+
+
+class Status(NamedTuple):
+    """One person's status, not in words yet.
+
+    Attributes:
+        handsets: That she carries.
+        reasons: The gravest first.
+        heard_us: When one of her handsets was last heard; `NEVER_US` for never.
+        until_us: See `Protection.valid_until`.
+    """
+
+    person: str
+    handsets: list[Bearer]
+    reasons: tuple[Why, ...]
+    heard_us: int
+    until_us: int
+
+    @property
+    def state(self) -> State:
+        """What the reasons make of it."""
+        if not self.reasons:
+            return "live"
+        return "not_working" if self.reasons[0][0] in STOPS else "degraded"
+
+    def in_words(self, profiles: Profiles) -> Protection:
+        """As it is shown."""
+        reasons = tuple(Reason(code, _iso(since_us)) for code, since_us in self.reasons)
+        words = status_words(profiles, self.handsets, reasons[0].code if reasons else "live")
+        return Protection(
+            person=self.person,
+            state=self.state,
+            reasons=reasons,
+            since=reasons[0].since if reasons else None,
+            verified_at=None if self.heard_us == NEVER_US else to_iso(self.heard_us),
+            valid_until=to_iso(self.until_us),
+            title="" if words is None else words.title,
+            what_to_do="" if words is None else words.text,
+        )
+
+
+def statuses(
     compiled: Compiled,
     health: Mapping[str, DeviceHealth],
     alerts: Iterable[Alert],
-    profiles: Profiles,
     now_us: int,
-    *,
-    service_works: bool,
-) -> list[Protection]:
+    footing: Footing = WELL,
+) -> Iterator[Status]:
     """The status of every protected person that an order concerns, by their ids.
+
+    Made one by one: with very many people, whoever asks may do other things in between.
 
     Args:
         compiled: Who is protected from whom now, by which devices.
         health: Of the devices.
         alerts: Those open.
-        profiles: Have the words.
         now_us: The present instant.
-        service_works: What arrives is decided and told.
+        footing: How the service is.
     """
-    doubts: dict[str, str] = {}
+    doubts, outages = _of_alerts(alerts)
+    owns, tags = _by_person(compiled)
+    service = _of_service(footing)
+    for person in sorted(owns.keys() | tags.keys()):
+        own = owns.get(person, [])
+        known = [health[bearer.device] for bearer in own if bearer.device in health]
+        best = _best(known, now_us)
+        theirs = [health.get(tag) for tag in tags.get(person, ())]
+        reasons = [*service, *_of_best(best, now_us), *_of_tags(theirs, now_us)]
+        silences = [outages[a] for bearer in own for a in bearer.agencies if a in outages]
+        if silences:
+            reasons.append(("many_silent", min(silences)))
+        if person in doubts:
+            reasons.append(("cannot_tell", doubts[person]))
+        reasons.sort(key=_rank)
+        heard_us = max((one.heard_us for one in known), default=NEVER_US)
+        until_us = _until_us(best, theirs, now_us)
+        yield Status(person, own, tuple(reasons), heard_us, until_us)
+
+
+def _of_alerts(alerts: Iterable[Alert]) -> tuple[dict[str, int], dict[str, int]]:
+    """Since when nearness cannot be excluded, by person, and very many are silent, by agency."""
+    doubts: dict[str, int] = {}
+    outages: dict[str, int] = {}
     for alert in alerts:
-        if alert.protected and alert.state == "active" and alert.level == "unknown":
-            doubts.setdefault(alert.protected, alert.onset)
-    watched = {w.protected for w in compiled.watches.values() if w.protected is not None}
-    carried = {b.person for b in compiled.bearers.values() if b.role == "protected" and b.agencies}
-    people = sorted({person for person in watched | carried if person is not None})
-    return [
-        _protection(person, compiled, health, profiles, now_us, doubts.get(person), service_works)
-        for person in people
-    ]
+        if alert.state != "active":
+            continue
+        if alert.protected and alert.level == "unknown":
+            onset_us = from_iso(alert.onset)
+            doubts[alert.protected] = min(onset_us, doubts.get(alert.protected, onset_us))
+        if alert.health == "fleet_silent":
+            outages[alert.agency] = from_iso(alert.onset)
+    return doubts, outages
 
 
-def _protection(
-    person: str,
-    compiled: Compiled,
-    health: Mapping[str, DeviceHealth],
-    profiles: Profiles,
-    now_us: int,
-    doubt_since: str | None,
-    service_works: bool,  # noqa: FBT001 - private
-) -> Protection:
-    own = [b for b in compiled.bearers.values() if b.person == person and b.kind == "handset"]
-    known = [health[bearer.device] for bearer in own if bearer.device in health]
-    tags = {w.tag for w in compiled.watches.values() if w.protected == person}
-    reasons = [] if service_works else [Reason("service", None)]
-    reasons += _of_handsets(known, now_us)
-    reasons += _of_tags([health[tag] for tag in sorted(tags) if tag in health])
-    if doubt_since is not None:
-        reasons.append(Reason("cannot_tell", doubt_since))
-    heard_us = max((one.heard_us for one in known), default=NEVER_US)
-    until_us = max((_good_until_us(one) for one in known), default=now_us)
-    return _in_words(person, own, reasons, profiles, heard_us, max(until_us, now_us))
+def _by_person(compiled: Compiled) -> tuple[dict[str, list[Bearer]], dict[str, set[str]]]:
+    """By protected person her handsets, and the tags of those she is protected from."""
+    owns: dict[str, list[Bearer]] = defaultdict(list)
+    for bearer in compiled.bearers.values():
+        if bearer.role == "protected" and bearer.person is not None and bearer.agencies:
+            handsets = owns[bearer.person]
+            if bearer.kind == "handset":
+                handsets.append(bearer)
+    tags: dict[str, set[str]] = defaultdict(set)
+    for watch in compiled.watches.values():
+        if watch.protected is not None:
+            tags[watch.protected].add(watch.tag)
+    return owns, tags
 
 
-def _of_handsets(known: list[DeviceHealth], now_us: int) -> list[Reason]:
-    """What is wrong with the handset that is best off; she needs only one."""
-    if not known:
-        return [Reason("no_handset", None)]
-    return min((list(_of_handset(one, now_us)) for one in known), key=_gravity)
+def _until_us(best: DeviceHealth | None, tags: list[DeviceHealth | None], now_us: int) -> int:
+    """Until when a status holds if nothing more is heard; never before now.
+
+    While a device is overdue already its deadline has no say: the status says so itself.
+    """
+    deadlines = [now_us if best is None else _good_until_us(best)]
+    deadlines += [_silent_at_us(tag) for tag in tags if tag is not None]
+    ahead = [deadline_us for deadline_us in deadlines if deadline_us >= now_us]
+    return min([*ahead, now_us + LONGEST_US])
 
 
-def _of_handset(one: DeviceHealth, now_us: int) -> Iterator[Reason]:
+def _of_service(footing: Footing) -> list[Why]:
+    signs: tuple[Why, ...] = (
+        ("service", footing.broken_us),
+        ("late", footing.late_us),
+        ("records", footing.unrecorded_us),
+    )
+    return [sign for sign in signs if sign[1] is not None]
+
+
+def _best(known: list[DeviceHealth], now_us: int) -> DeviceHealth | None:
+    """The handset that is best off, and of equal ones the one heard last; she needs only one."""
+
+    def rank(one: DeviceHealth) -> tuple[tuple[int, int], int]:
+        return (_gravity(list(_of_handset(one, now_us))), -one.heard_us)
+
+    return min(known, key=rank) if len(known) > 1 else next(iter(known), None)
+
+
+def _of_best(best: DeviceHealth | None, now_us: int) -> list[Why]:
+    return [("no_handset", None)] if best is None else list(_of_handset(best, now_us))
+
+
+def _of_handset(one: DeviceHealth, now_us: int) -> Iterator[Why]:
     if now_us > _good_until_us(one) and "silent" not in one.spells:
-        yield Reason("handset_silent", None if one.heard_us == NEVER_US else to_iso(one.heard_us))
-    for kind, code in _OF_HANDSET.items():
-        if kind in one.spells:
-            yield Reason(code, to_iso(one.spells[kind].onset_us))
+        yield ("handset_silent", _known(one.heard_us))
+    if one.spells:
+        for kind, code in _OF_HANDSET.items():
+            if kind in one.spells:
+                yield (code, one.spells[kind].onset_us)
 
 
-def _of_tags(known: list[DeviceHealth]) -> list[Reason]:
-    onsets = [one.spells[kind].onset_us for one in known for kind in _OF_TAG if kind in one.spells]
-    return [Reason("other_device", to_iso(min(onsets)))] if onsets else []
+def _of_tags(tags: list[DeviceHealth | None], now_us: int) -> list[Why]:
+    """That one of them is not heard.
+
+    By its time as well as by its own trouble: of those that fall silent together with many, no trouble
+    of each is told.
+    """
+    if not tags:
+        return [("other_device", None)]
+    onsets: list[int] = []
+    for one in tags:
+        if one is None:
+            onsets.append(NEVER_US)
+            continue
+        onsets += [one.spells[kind].onset_us for kind in _OF_TAG if kind in one.spells]
+        if now_us > _silent_at_us(one):
+            onsets.append(one.heard_us)
+    if not onsets:
+        return []
+    known = [onset_us for onset_us in onsets if onset_us != NEVER_US]
+    return [("other_device", min(known) if known else None)]
 
 
 def _good_until_us(one: DeviceHealth) -> int:
     return NEVER_US if one.heard_us == NEVER_US else one.heard_us + overdue_after_us(one.interval_s)
 
 
-def _gravity(reasons: list[Reason]) -> tuple[int, int]:
-    return (sum(reason.code in STOPS for reason in reasons), len(reasons))
+def _silent_at_us(one: DeviceHealth) -> int:
+    return NEVER_US if one.heard_us == NEVER_US else one.heard_us + silent_after_us(one.interval_s)
 
 
-def _in_words(
-    person: str,
-    own: list[Bearer],
-    reasons: list[Reason],
-    profiles: Profiles,
-    heard_us: int,
-    until_us: int,
-) -> Protection:
-    reasons = sorted(reasons, key=lambda reason: reason.code not in STOPS)
-    state: State = "live"
-    if reasons:
-        state = "not_working" if reasons[0].code in STOPS else "degraded"
-    profile = profiles.find(own[0].profile if own else "default")
-    language = own[0].language if own else "en"
-    words = profile.text(STATUS, reasons[0].code if reasons else "live", language)
-    return Protection(
-        person=person,
-        state=state,
-        reasons=tuple(reasons),
-        since=reasons[0].since if reasons else None,
-        verified_at=None if heard_us == NEVER_US else to_iso(heard_us),
-        valid_until=to_iso(until_us),
-        title="" if words is None else words.title,
-        what_to_do="" if words is None else words.text,
-    )
+def _gravity(reasons: list[Why]) -> tuple[int, int]:
+    return (sum(code in STOPS for code, _ in reasons), len(reasons))
+
+
+def _rank(reason: Why) -> tuple[bool, int]:
+    return (reason[0] not in STOPS, _GRAVITY[reason[0]])
+
+
+def _known(instant_us: int) -> int | None:
+    return None if instant_us == NEVER_US else instant_us
+
+
+def _iso(instant_us: int | None) -> str | None:
+    return None if instant_us is None else to_iso(instant_us)
+
+
+def status_words(profiles: Profiles, own: list[Bearer], key: str) -> Words | None:
+    """What she is shown: for `live`, for a reason, or `unknown`, in her language.
+
+    Args:
+        profiles: Have the words.
+        own: Her handsets, the first of which says which profile and language; may be empty.
+        key: Of the texts under `STATUS`.
+    """
+    profile = profiles.find(own[0].profile if own else DEFAULT)
+    return profile.text(STATUS, key, own[0].language if own else DEFAULT_LANGUAGE)
 
 
 def is_valid(protection: Protection, now_us: int) -> bool:

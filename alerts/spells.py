@@ -123,6 +123,15 @@ def _new(
     }
 
 
+def anomaly_alert_ids(change: AnomalyChange) -> tuple[str, str]:
+    """The ids that the alert of an anomaly has: numbered, if an earlier one began at the same fix."""
+    about, number = f"anomaly/{change.key}", 2 * change.number - 1
+    return (
+        alert_id(_episode_id(about, change.onset_us, number)),
+        alert_id(_episode_id(about, change.onset_us, None)),
+    )
+
+
 def _episode_id(about: str, onset_us: int, number: int | None) -> str:
     tail = "" if number is None else f"#{number}"
     return str(uuid.uuid5(EPISODES, f"{about}@{onset_us}{tail}"))

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
-import msgspec
 
-from benchmarks.printed import Result, shown
+from benchmarks.printed import shown
+from benchmarks.printing import print_json, print_result, print_rules, print_table, telling
 from cordon.errors import CordonError
-from cordon.terminal import Steps
-from simulators.recording import TrackError
 
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -98,13 +93,13 @@ def encounters(
 
     if (placements or seed is not None) and not curve:
         raise click.UsageError("--placements and --seed belong to --curve")
-    with _telling() as tell:
+    with telling() as tell:
         asked = encounter_commands.Asked(path, radius_m, interval_s, geodesic, plot, tell)
         if curve:
             result = encounter_commands.curve(asked, placements or 0, seed)
         else:
             result = encounter_commands.score(asked)
-    _print_result(result, as_json=as_json)
+    print_result(result, as_json=as_json)
 
 
 @bench.command()
@@ -132,13 +127,13 @@ def fit(folder: Path, folds: int, plot: Path | None, *, as_json: bool) -> None:
     """
     from benchmarks import fit_pictures, fit_report, fit_tracks  # noqa: PLC0415 - heavy: compiles
 
-    with _telling() as tell:
+    with telling() as tell:
         tell("Reading the recordings")
         sets = fit_tracks.read_sets(folder)
         report = fit_tracks.run_fit(sets, folds=folds, tell=tell)
         if plot is not None:
             fit_pictures.draw_fit(plot, sets, report, tell=tell)
-    _print_result(fit_report.result_of(report), as_json=as_json)
+    print_result(fit_report.result_of(report), as_json=as_json)
 
 
 @bench.command()
@@ -165,7 +160,7 @@ def zones(tracks: Path, areas: Path, interval_s: float, *, as_json: bool) -> Non
     """
     from benchmarks.zones import run_zones  # noqa: PLC0415 - heavy: compiles
 
-    with _telling() as tell:
+    with telling() as tell:
         report = run_zones(tracks, areas, interval_s=interval_s, tell=tell)
     if not report.true:
         raise CordonError(
@@ -173,7 +168,7 @@ def zones(tracks: Path, areas: Path, interval_s: float, *, as_json: bool) -> Non
             "Name zones of where the recordings were made."
         )
     if as_json:
-        _print_json(report)
+        print_json(report)
         return
     click.echo(
         f"{report.recordings} recordings, {report.zones} zones, a fix every {interval_s:g} s; "
@@ -181,7 +176,7 @@ def zones(tracks: Path, areas: Path, interval_s: float, *, as_json: bool) -> Non
         f"engine {report.rules}"
     )
     columns = ("true", "found", "false", "reported", "reported_per_true")
-    _print_rules(columns, report, report.raw, report.gated)
+    print_rules(columns, report, report.raw, report.gated)
 
 
 @bench.command()
@@ -198,16 +193,16 @@ def distance(path: Path | None, pairs: int, *, as_json: bool) -> None:
     """The engine's distance beside pyproj.Geod: greatest error up to 20 km, and time per pair."""
     from benchmarks.distance import run_distance  # noqa: PLC0415 - heavy: compiles
 
-    with _telling() as tell:
+    with telling() as tell:
         report = run_distance(path, pairs=pairs, tell=tell)
     if as_json:
-        _print_json(report)
+        print_json(report)
         return
     click.echo(
         f"{report.pairs} pairs up to 20 km ({report.file_pairs} from the file): "
         f"greatest error {report.max_error_m:.2g} m"
     )
-    _print_table(
+    print_table(
         ["", "ns_per_pair"],
         [
             ["engine", shown(report.ns_per_pair)],
@@ -233,9 +228,9 @@ def engine(*, quick: bool, postgis: str | None, plot: Path | None, as_json: bool
     from benchmarks import engine_page, engine_speed  # noqa: PLC0415 - heavy: compiles
 
     sizes = engine_speed.QUICK if quick else engine_speed.Sizes()
-    with _telling() as tell:
+    with telling() as tell:
         report = engine_speed.run_engine(sizes, postgis=postgis, tell=tell)
-    _print_result(engine_page.result_of(report), as_json=as_json)
+    print_result(engine_page.result_of(report), as_json=as_json)
     if plot is not None:
         engine_page.draw_curve(report.curve, plot)
 
@@ -277,10 +272,10 @@ def pipeline(rate: float, seconds: float, batch: int, *, flood: bool, as_json: b
     """
     from benchmarks.pipeline import run  # noqa: PLC0415 - heavy: compiles, opens servers
 
-    with _telling() as tell:
+    with telling() as tell:
         asked = run.Asked(rate=rate, seconds=seconds, batch=batch, flood=flood)
         report = run.run_pipeline(asked, tell)
-    _print_result(run.result_of(report), as_json=as_json)
+    print_result(run.result_of(report), as_json=as_json)
 
 
 @bench.command()
@@ -301,78 +296,63 @@ def faults(*, quick: bool, only: tuple[str, ...], page: Path | None, as_json: bo
     """
     from benchmarks.pipeline import fault_page, faults  # noqa: PLC0415 - heavy: opens servers
 
-    with _telling() as tell:
+    with telling() as tell:
         report = faults.run_faults(tell, quick=quick, only=only)
     if page is not None:
         fault_page.put_table(page, faults.markdown(report))
-    _print_result(faults.result_of(report), as_json=as_json)
+    print_result(faults.result_of(report), as_json=as_json)
+
+
+@bench.command()
+@click.option(
+    "--open",
+    "sizes",
+    type=click.IntRange(1, 200_000),
+    multiple=True,
+    default=(100, 10_000, 100_000),
+    show_default=True,
+    help="Open alerts; may be repeated.",
+)
+@_JSON
+def alerts(sizes: tuple[int, ...], *, as_json: bool) -> None:
+    """What many open alerts cost a new one of tier 1, each look at what is due, and a checkpoint."""
+    from benchmarks.open_alerts import run_alerts  # noqa: PLC0415 - only when asked for
+
+    with telling() as tell:
+        result = run_alerts(sizes, tell)
+    print_result(result, as_json=as_json)
 
 
 @bench.command()
 @click.option(
     "--rows",
+    type=click.IntRange(20_000, 100_000_000),
+    default=200_000,
+    show_default=True,
+    help="Fixes in the store: a day of as many devices as that makes.",
+)
+@click.option(
+    "--batch",
     type=click.IntRange(1_000, 1_000_000),
     default=20_000,
     show_default=True,
-    help="Fixes in the batch.",
+    help="Fixes sealed and verified in memory.",
+)
+@click.option(
+    "--dsn",
+    envvar="CORDON_BENCH_DSN",
+    default="",
+    help="Server to make a database of its own on, and remove it. Without it: an embedded one.",
 )
 @_JSON
-def evidence(rows: int, *, as_json: bool) -> None:
-    """What sealing and verifying a fix costs, on one core.
+def evidence(rows: int, batch: int, dsn: str, *, as_json: bool) -> None:
+    """What it costs to store, seal, verify, read and replay.
 
-    Sealing is salt, commitment, chain and tree; verifying is the stand-alone verifier over an
-    export of all of them. Reading from the database is not in it.
+    Store, sealer and replay are the service's own, on a real server. Sealing (salt, commitment, chain
+    and tree) and the stand-alone verifier are also measured alone, on one core.
     """
     from benchmarks.evidence_log import run_evidence  # noqa: PLC0415 - only when asked for
 
-    with _telling() as tell:
-        result = run_evidence(rows, tell)
-    _print_result(result, as_json=as_json)
-
-
-@contextmanager
-def _telling() -> Iterator[Callable[[str], None]]:
-    """Where progress goes: to a person at a terminal. What is wrong with a file ends the command."""
-    try:
-        if sys.stderr.isatty():
-            with Steps() as steps:
-                yield steps.tell
-        else:
-            yield lambda _step: None
-    except TrackError as error:
-        raise CordonError(str(error)) from error
-
-
-def _print_json(report: msgspec.Struct) -> None:
-    click.echo(msgspec.json.encode(report).decode())
-
-
-def _print_result(result: Result, *, as_json: bool) -> None:
-    """A report, or what a person reads of it."""
-    if as_json:
-        _print_json(result.report)
-        return
-    click.echo(result.line)
-    for index, table in enumerate(result.tables):
-        if index:
-            click.echo()
-        _print_table(*table)
-
-
-def _print_rules(
-    columns: tuple[str, ...], engine: msgspec.Struct, raw: msgspec.Struct, gated: msgspec.Struct
-) -> None:
-    """The engine's score and those of the plain rules, one a line."""
-    fields = (*columns, "delay_p50_s", "delay_p95_s")
-    rows = [("engine", engine), ("raw", raw), ("gated", gated)]
-    _print_table(
-        ["", *fields],
-        [[name, *(shown(getattr(row, field)) for field in fields)] for name, row in rows],
-    )
-
-
-def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    widths = [max(len(cell) for cell in column) for column in zip(header, *rows, strict=True)]
-    for row in (header, *rows):
-        cells = [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
-        click.echo("  ".join([row[0].ljust(widths[0]), *cells]))
+    with telling() as tell:
+        result = run_evidence(batch, rows, dsn, tell)
+    print_result(result, as_json=as_json)

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from benchmarks.evidence_store import StoreReport, run_store
 from benchmarks.printed import Result, shown
 from evidence.log.headers import NO_ANCHOR, Header
 from evidence.log.leaves import FIX_PAYLOAD, Row, chain_of, open_rows, seal
@@ -25,32 +26,35 @@ START_US = DAY * 86_400_000_000
 KEY = bytes(range(32))
 
 
-class EvidenceReport(msgspec.Struct, frozen=True):
-    """Figures of one run.
+class EvidenceReport(StoreReport, frozen=True, kw_only=True):
+    """Figures of one run: those of the store, and those of the log alone.
 
     Attributes:
+        batch_rows: Fixes in the batch that is sealed and verified in memory.
         seal_us_per_row: Salt, commitment, chain and tree.
-        rows_per_s: The same, as rows in a second.
+        seal_rows_per_s: The same, as rows in a second.
         verify_rows_per_s: The stand-alone verifier: reading, commitments, chains, trees.
         pymerkle_rows_per_s: pymerkle's tree in memory over the same payloads: no salts, no
             commitments, no chains. None where it is not installed.
     """
 
-    rows: int
-    devices: int
+    batch_rows: int
     seal_us_per_row: float
-    rows_per_s: float
+    seal_rows_per_s: float
     verify_rows_per_s: float
     pymerkle_rows_per_s: float | None
 
 
-def run_evidence(rows: int, tell: Callable[[str], None]) -> Result:
-    """Seal and verify so many fixes.
+def run_evidence(rows: int, stored: int, dsn: str, tell: Callable[[str], None]) -> Result:
+    """Seal and verify so many fixes in memory, and measure a store.
 
     Args:
         rows: Fixes in the batch.
+        stored: Fixes in the store.
+        dsn: See `benchmarks.evidence_store.run_store`.
         tell: Where progress goes.
     """
+    store = run_store(stored, dsn, tell)
     tell("Making fixes up")
     fixes = made_up(rows)
     keys = {(chain, DAY): KEY for chain, _, _ in fixes}
@@ -61,21 +65,23 @@ def run_evidence(rows: int, tell: Callable[[str], None]) -> Result:
     verify_s = _fastest_s(lambda: _verified(lines, runs, batch))
     peer_s = _pymerkle_s(fixes)
     report = EvidenceReport(
-        rows=rows,
-        devices=DEVICES,
+        **msgspec.structs.asdict(store),
+        batch_rows=rows,
         seal_us_per_row=seal_s / rows * 1e6,
-        rows_per_s=rows / seal_s,
+        seal_rows_per_s=rows / seal_s,
         verify_rows_per_s=rows / verify_s,
         pymerkle_rows_per_s=rows / peer_s if peer_s else None,
     )
     table = [
-        ["seal", shown(report.seal_us_per_row), shown(report.rows_per_s)],
+        ["seal", shown(report.seal_us_per_row), shown(report.seal_rows_per_s)],
         ["verify", shown(1e6 / report.verify_rows_per_s), shown(report.verify_rows_per_s)],
     ]
     if peer_s:
         table.append(["pymerkle (tree alone)", shown(peer_s / rows * 1e6), shown(rows / peer_s)])
     line = f"{rows} fixes of {DEVICES} devices in one batch, one core, best of {ROUNDS}"
-    return Result(report, line, [(["", "us_per_row", "rows_per_s"], table)])
+    figures = [[name, shown(value)] for name, value in msgspec.structs.asdict(store).items()]
+    tables = [(["", "us_per_row", "rows_per_s"], table), (["store", ""], figures)]
+    return Result(report, line, tables)
 
 
 def made_up(rows: int) -> list[Row]:
@@ -114,10 +120,11 @@ def _exported(
 
 
 def _verified(lines: list[str], runs: list[dict[str, Any]], batch: dict[str, Any]) -> None:
-    verifier = import_module("evidence.verify")  # a program without types, for others to run
+    # Parts of a program without types, for others to run.
+    verifier, trees = (import_module(f"evidence.verifier.{name}") for name in ("records", "trees"))
     [opened] = verifier.open_batches({"batches": [batch]})
     verifier.read_runs(lines, runs, [[opened]])
-    root = verifier.tree_root(opened["leaves"], opened["rows"], opened["hashes"])
+    root = trees.tree_root(opened["leaves"], opened["rows"], opened["hashes"])
     assert root == opened["root"], "the verifier finds the root that was sealed"
 
 

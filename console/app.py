@@ -18,8 +18,10 @@ from litestar.response import Redirect, Stream
 
 from alerts.deliveries import DeliveryRecord
 from alerts.load import LoadFigures
+from alerts.looks import EVERYBODY
 from alerts.model import Alert
 from alerts.protection import Protection
+from console import conduct
 from console.access import Access, EntryRefusedError, TooManyFailuresError
 from console.acts import ACTS
 from console.backend import Backend
@@ -33,10 +35,19 @@ from console.gate import (
     add_headers,
     session_id_of,
 )
+from console.her import HERS, PURPOSE, ROLE, note_look
 from console.hub import Hub
 from console.notices import SIGN_IN_TEXT, notice_page
 from console.problems import exception_handlers
-from console.views import Health, Picture, RefusalView, SessionView, UnassignedView
+from console.views import (
+    ALERTS_SHOWN,
+    Health,
+    Picture,
+    RefusalView,
+    ServiceView,
+    SessionView,
+    UnassignedView,
+)
 
 log = structlog.get_logger("console")
 
@@ -73,15 +84,20 @@ def create_app(
     return Litestar(
         route_handlers=[
             index,
+            her_page,
             static,
             enter,
             leave,
             picture,
             alerts,
             *ACTS,
+            conduct.patterns,
+            conduct.pattern,
+            *HERS,
             confirm,
             dead_letters,
             load,
+            status,
             protection,
             refusals,
             unassigned,
@@ -126,6 +142,12 @@ async def index(request: AppRequest) -> Response[bytes]:
     return _file(request, "index.html")
 
 
+@get("/her", include_in_schema=False)
+async def her_page(request: AppRequest) -> Response[bytes]:
+    """What one person has chosen, and who looked at her."""
+    return _file(request, "her.html")
+
+
 @get("/static/{name:path}", opt={NO_SESSION: True}, include_in_schema=False)
 async def static(request: AppRequest, name: FromPath[str]) -> Response[bytes]:
     """The page's own files. They hold no data, and the page that asks to sign in needs them."""
@@ -168,13 +190,23 @@ async def leave(request: AppRequest) -> None:
 @get("/api/v1/picture", sync_to_thread=False)
 def picture(request: AppRequest) -> Picture:
     """Everything as it is now: devices, watches, zones, alerts that are not resolved, service."""
+    note_look(request, "map")
     return console_of(request).backend.picture()
 
 
 @get("/api/v1/alerts", sync_to_thread=False)
-def alerts(request: AppRequest) -> list[Alert]:
-    """The alerts that are not resolved."""
-    return console_of(request).backend.picture().alerts
+def alerts(
+    request: AppRequest,
+    limit: Annotated[int, QueryParameter(ge=1, le=ALERTS_SHOWN)] = ALERTS_SHOWN,
+    offset: Annotated[int, QueryParameter(ge=0)] = 0,
+) -> list[Alert]:
+    """The alerts that are not resolved, page by page, in the order in which to look at them.
+
+    What nobody has in hand first, the worst tier first within that, then the oldest. The order
+    moves while alerts change: whoever reads page after page may meet one twice or miss one.
+    """
+    note_look(request, "alerts")
+    return console_of(request).backend.open_alerts(limit, offset)
 
 
 @post("/api/v1/deliveries/{delivery_id:str}/receipt", status_code=204)
@@ -191,6 +223,12 @@ def protection(request: AppRequest) -> list[Protection]:
     Beyond `valid_until` an answer says nothing: ask again.
     """
     return console_of(request).backend.protections()
+
+
+@get("/api/v1/status", sync_to_thread=False)
+def status(request: AppRequest) -> ServiceView:
+    """How the service is: each part, and what is degraded since when."""
+    return console_of(request).backend.service()
 
 
 @get("/api/v1/load", sync_to_thread=False)
@@ -245,22 +283,27 @@ async def stream(request: AppRequest, last: FromQuery[str] = "") -> Stream:
     """
     console = console_of(request)
     console.hub.require_room()
+    note_look(request, "map")
     last_event_id = request.headers.get("last-event-id") or last
     session_id = session_id_of(request, console.access)
     return Stream(
-        _frames(console, session_id, last_event_id),
+        _frames(console, session_id, last_event_id, request.headers.get(PURPOSE, "")),
         media_type="text/event-stream",
         headers={"X-Accel-Buffering": "no"},
     )
 
 
-async def _frames(console: Console, session_id: str, last_event_id: str) -> AsyncGenerator[bytes]:
-    """The subscription's frames for as long as the session lives."""
+async def _frames(
+    console: Console, session_id: str, last_event_id: str, purpose: str
+) -> AsyncGenerator[bytes]:
+    """The subscription's frames for as long as the session lives; recorded every hour that it does."""
     subscription = console.hub.subscribe(last_event_id)
     async with aclosing(subscription.frames()) as frames:
         async for data in frames:
-            if console.access.who(session_id) is None:
+            who = console.access.who(session_id)
+            if who is None:
                 return
+            console.backend.her.look(who, "map", EVERYBODY, role=ROLE, purpose=purpose)
             yield data
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from alerts.conduct import Pattern
 from alerts.deliveries import DeliveryRecord
 from alerts.load import LoadFigures
 from alerts.model import Alert
 from alerts.protection import Protection
 from alerts.steps import Step
-from console.views import Health, Picture, RefusalView, UnassignedView
+from console.her_backend import HerBackend
+from console.views import Health, Picture, RefusalView, ServiceView, UnassignedView
 
 
 class NotAvailableError(Exception):
@@ -22,8 +24,21 @@ class Backend(Protocol):
     `picture`, `basemap` and `health` answer from memory and must not block.
     """
 
+    @property
+    def her(self) -> HerBackend:
+        """What concerns one person's own rights."""
+        ...
+
     def picture(self) -> Picture:
-        """Everything as it is now: all devices, watches, zones and the alerts not resolved."""
+        """Everything as it is now: all devices, watches, zones, and the most urgent alerts."""
+        ...
+
+    def open_alerts(self, limit: int, offset: int) -> list[Alert]:
+        """Some of the alerts not resolved, in the order in which people should look at them."""
+        ...
+
+    def open_alert(self, alert_id: str) -> Alert | None:
+        """One that is not resolved; None when there is none with this id."""
         ...
 
     async def act(self, alert_id: str, step: Step, version: int, operator: str) -> Alert:
@@ -49,6 +64,10 @@ class Backend(Protocol):
         """How well each protected person is protected now."""
         ...
 
+    def service(self) -> ServiceView:
+        """How the service itself is."""
+        ...
+
     def load(self) -> LoadFigures:
         """How heavy the alerts are on those who work with them."""
         ...
@@ -67,6 +86,22 @@ class Backend(Protocol):
 
     async def unassigned(self, limit: int) -> list[UnassignedView]:
         """Devices heard of late that nobody carries, the one heard last first.
+
+        Raises:
+            NotAvailableError: It cannot be looked up now.
+        """
+        ...
+
+    async def patterns(self, limit: int) -> list[Pattern]:
+        """Courses of conduct, those that go on first, each without its acts.
+
+        Raises:
+            NotAvailableError: They cannot be looked up now.
+        """
+        ...
+
+    async def pattern(self, pattern_id: str) -> Pattern | None:
+        """A course of conduct with all that it rests on; None when there is none of this id.
 
         Raises:
             NotAvailableError: It cannot be looked up now.

@@ -13,6 +13,7 @@ from litestar.types import ExceptionHandlersMap
 from alerts.errors import IllegalStep, NoSuchAlert, VersionConflict
 from alerts.model import SYSTEM, Alert
 from console.backend import Backend, NotAvailableError
+from console.her_backend import ChoiceRefusedError, NoSuchPersonError
 from console.hub import HubFullError
 from console.views import Problem
 
@@ -40,8 +41,7 @@ def exception_handlers(backend: Backend) -> ExceptionHandlersMap:
     """What the application does with each kind of exception."""
 
     def conflict(_request: AnyRequest, error: VersionConflict) -> Response[Problem]:
-        open_alerts = backend.picture().alerts
-        now = next((alert for alert in open_alerts if alert.alert_id == error.alert_id), None)
+        now = backend.open_alert(error.alert_id)
         problem = Problem(
             error=f"The alert has changed since you saw it: {newest_change(error, now)}.",
             what_to_do="Look at it as it stands now, then decide again.",
@@ -64,6 +64,8 @@ def exception_handlers(backend: Backend) -> ExceptionHandlersMap:
         return problem_response(422, problem)
 
     return {
+        NoSuchPersonError: _no_such_person,
+        ChoiceRefusedError: _choice_refused,
         VersionConflict: conflict,
         NoSuchAlert: no_such_alert,
         IllegalStep: illegal_step,
@@ -73,6 +75,22 @@ def exception_handlers(backend: Backend) -> ExceptionHandlersMap:
         HTTPException: _http,
         Exception: _unexpected,
     }
+
+
+def _no_such_person(_request: AnyRequest, _error: Exception) -> Response[Problem]:
+    problem = Problem(
+        error="No protected person of this id has a device now.",
+        what_to_do="Look up the id in the caseload: `cordon caseload show`.",
+    )
+    return problem_response(404, problem)
+
+
+def _choice_refused(_request: AnyRequest, error: Exception) -> Response[Problem]:
+    problem = Problem(
+        error=str(error),
+        what_to_do="Speak with her about what else would help, and set that.",
+    )
+    return problem_response(422, problem)
 
 
 def _hub_full(_request: AnyRequest, error: Exception) -> Response[Problem]:

@@ -13,6 +13,10 @@ import msgspec
 
 from alerts.model import Alert
 
+ALERTS_SHOWN = 500
+"""Open alerts in a picture: the most urgent. More than anybody can look at; the rest is counted, and
+comes up as these are closed."""
+
 ServiceState = Literal["up", "degraded", "down"]
 
 
@@ -138,6 +142,19 @@ class PartView(msgspec.Struct, frozen=True, kw_only=True):
     detail: str = ""
 
 
+class DegradedView(msgspec.Struct, frozen=True, kw_only=True):
+    """A degraded state that goes on.
+
+    Attributes:
+        name: `broker`, `database`, `engine` or `fleet`.
+        detail: What is wrong, and what it means.
+    """
+
+    name: str
+    detail: str
+    since: str
+
+
 class ServiceView(msgspec.Struct, frozen=True, kw_only=True):
     """How the service itself is.
 
@@ -150,6 +167,9 @@ class ServiceView(msgspec.Struct, frozen=True, kw_only=True):
         build: Version and commit of the service.
         probe: Whether the alert of the synthetic pair comes in time; None: not tried.
         flood_since: More alerts are raised than can be handled; None when not.
+        fleet: Whether very many devices are silent at once.
+        degraded: What of all this goes on now, the longest first; technical contacts are told of it.
+        alerts_open: How many are open, of tier 1 to 4.
     """
 
     broker: PartView
@@ -161,11 +181,14 @@ class ServiceView(msgspec.Struct, frozen=True, kw_only=True):
     counts: dict[str, int] = {}
     build: str = ""
     flood_since: str | None = None
+    alerts_open: tuple[int, ...] = ()
+    fleet: PartView | None = None
+    degraded: tuple[DegradedView, ...] = ()
     probe: PartView | None = None
 
 
 class Picture(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything the page needs to start, at one instant."""
+    """Everything the page needs to start, at one instant. Of the alerts, `ALERTS_SHOWN`."""
 
     server_time: str
     devices: list[DeviceView]

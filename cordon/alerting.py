@@ -14,6 +14,7 @@ from alerts.model import AlertChange
 from console.hub import Hub
 from cordon.contact_channels import contact_channels, set_up
 from cordon.outgoing import Outgoing
+from cordon.places import Places
 from cordon.policy import Policy
 from cordon.probe import Probe
 from cordon.sections import Alerts
@@ -27,6 +28,7 @@ class Alerting:
 
     Attributes:
         new_desk: Makes an empty desk.
+        places: Where devices are; must be given the partition.
         probe: None where the service does not try itself.
     """
 
@@ -34,6 +36,7 @@ class Alerting:
     publisher: Publisher
     outgoing: Outgoing
     new_desk: Callable[[], Desk]
+    places: Places
     probe: Probe | None
 
 
@@ -65,7 +68,8 @@ def make_alerting(
     """
     policy = Policy(settings, set_up(settings))
     profiles, contacts = policy.profiles, policy.contacts
-    channels = contact_channels(settings, contacts, clock)
+    places = Places()
+    channels = contact_channels(settings, contacts, places.of, clock)
     publisher = Publisher(broker, identifier="cordon-alerts-0")
 
     def show(change: AlertChange) -> None:
@@ -89,5 +93,6 @@ def make_alerting(
         publisher=publisher,
         outgoing=outgoing,
         new_desk=lambda: Desk(profiles, rules=rules, build=build, escalation=escalation),
+        places=places,
         probe=Probe(broker, contacts, channels, clock) if settings.probe else None,
     )

@@ -15,7 +15,7 @@ from cordon.clock import wall_clock_us
 from cordon.connections import Endpoints, connect_nats, while_open
 from cordon.errors import CordonError
 from cordon.identity.doorkeeper import Doorkeeper
-from cordon.identity.registry_feed import RegistryFeed
+from cordon.identity.registry_feed import RegistryCopy, RegistryFeed
 from cordon.identity.tokens import Issuer, TokenError
 from cordon.keep import Keep
 from cordon.logs import configure_logs
@@ -69,8 +69,9 @@ async def _authorize(endpoints: Endpoints) -> None:
             )
         name = f"authorizer-{secrets.token_hex(4)}"
         refusals = BrokerRefusals(JournalWriter(nc), wall_clock_us, name=name)
-        door = Doorkeeper(endpoints, keep, nc, refusals, wall_clock_us)
-        runs = door.runs() | {"broker-refusals": refusals.run}
+        registry = RegistryCopy(keep, nc)
+        door = Doorkeeper(endpoints, registry, refusals, wall_clock_us)
+        runs = door.runs() | {"broker-refusals": refusals.run, "registry": registry.run}
         if endpoints.dsn:  # so that revoking works while the service is away
             runs["credentials"] = RegistryFeed(CredentialStore(endpoints.dsn), keep, nc).run
         async with stopping_on_signals() as stop:

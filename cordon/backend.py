@@ -4,21 +4,43 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
+
+from alerts.conduct import Pattern
+from alerts.degraded import Degraded
 from alerts.deliveries import DeliveryRecord
 from alerts.desk import Desk
 from alerts.load import LoadFigures
 from alerts.model import Alert, AlertChange
-from alerts.protection import Protection, protections
+from alerts.protection import Protection
 from alerts.steps import Step
 from console.backend import NotAvailableError
-from console.views import Health, PartView, Picture, RefusalView, ServiceView, UnassignedView
+from console.views import (
+    ALERTS_SHOWN,
+    DegradedView,
+    Health,
+    PartView,
+    Picture,
+    RefusalView,
+    ServiceView,
+    UnassignedView,
+)
+from cordon.assurance import Assurer
+from cordon.footing import Signs
+from cordon.her_backend import ServiceHerBackend
 from cordon.parts import Parts
 from cordon.picture import Heard, device_views, watch_views, zone_views
+from cordon.sections import Alerts
+from cordon.trouble_watch import TroubleWatch, watch_of
 from devices.instants import Clock, to_iso
 from devices.synthetic import is_synthetic
 from evidence.reader import HistoryUnavailableError
 
 CONFIRM_LIMIT_S = 10.0
+_NO_PATTERNS = (
+    "Courses of conduct cannot be shown: the database does not answer. They are recognised in what "
+    "it holds, and alerts do not depend on them."
+)
 LATE_MS = 2_000.0
 """A batch decided on later than this means that alerts are late, and staff are told."""
 
@@ -41,7 +63,31 @@ class ServiceBackend:
         self._heard = heard
         self._clock = clock
         self._build = build
+        self.her = ServiceHerBackend(parts, self._kept, clock)
+        self.assurer = Assurer(parts.worker, parts.outgoing, parts.publisher, self._signs, clock)
         self._basemap = basemap
+        self._degraded = Degraded()
+
+    def watch(self, settings: Alerts) -> TroubleWatch:
+        """Keeps up what is degraded, and tells those who mend it."""
+        contacts = self._parts.policy.contacts
+        return watch_of(self._degraded, self._troubles, contacts, settings, self._clock)
+
+    def _troubles(self) -> dict[str, str]:
+        """By name, what is wrong with the service now."""
+        parts = {
+            "broker": self._broker(),
+            "database": self._database(),
+            "engine": self._engine(),
+            "fleet": self._fleet(),
+        }
+        kept_out = self._parts.identity.devices_open  # known from the start, and no trouble
+        return {
+            name: part.detail
+            for name, part in parts.items()
+            if part.state == "down"
+            or (part.state == "degraded" and not (name == "broker" and kept_out))
+        }
 
     def picture(self) -> Picture:
         """Everything as it is now."""
@@ -56,9 +102,17 @@ class ServiceBackend:
             devices=device_views(engine.tracks, tracks, bearers, people, self._heard, health),
             watches=watch_views(engine.watches, keys, watches, conditions),
             zones=zone_views(engine.watches, keys, watches, conditions),
-            alerts=[alert for alert in partition.desk.open_alerts() if not alert.synthetic],
+            alerts=partition.desk.most_urgent(ALERTS_SHOWN),
             service=self.service(),
         )
+
+    def open_alerts(self, limit: int, offset: int) -> list[Alert]:
+        """Some of the alerts not resolved, in the order in which people should look at them."""
+        return self._parts.worker.partition.desk.most_urgent(limit, offset)
+
+    def open_alert(self, alert_id: str) -> Alert | None:
+        """One that is not resolved."""
+        return self._parts.worker.partition.desk.find(alert_id)
 
     async def act(self, alert_id: str, step: Step, version: int, operator: str) -> Alert:
         """Take a step on an alert; returns when that is on disk."""
@@ -114,23 +168,22 @@ class ServiceBackend:
 
     def protections(self) -> list[Protection]:
         """How well each protected person is protected now."""
-        partition = self._parts.worker.partition
-        found = protections(
-            partition.compiled,
-            partition.care.health.devices,
-            partition.desk.open_alerts(),
-            self._parts.policy.profiles,
-            self._clock(),
-            service_works=self.health().ready,
+        return [one.in_words(self._parts.policy.profiles) for one in self.assurer.statuses()]
+
+    def _signs(self) -> Signs:
+        """How the service is, as far as her protection rests on it."""
+        probe = self._probe()
+        return Signs(
+            broken=not self.health().ready,
+            late=self._engine().state != "up" or (probe is not None and probe.state != "up"),
+            unrecorded=self._database().state != "up",
         )
-        return [one for one in found if not is_synthetic(one.person)]
 
     def load(self) -> LoadFigures:
         """How heavy the alerts are on those who work with them."""
-        desk = self._parts.worker.partition.desk
-        open_alerts = [alert for alert in desk.open_alerts() if not alert.synthetic]
+        ranking = self._parts.worker.partition.desk.ranking
         burden = self._parts.outgoing.burden
-        return burden.figures(self._clock(), open_alerts, len(self._parts.hub))
+        return burden.figures(self._clock(), ranking, len(self._parts.hub))
 
     def dead_letters(self) -> list[DeliveryRecord]:
         """Deliveries given up of late, newest first."""
@@ -186,6 +239,30 @@ class ServiceBackend:
             for row in rows
         ]
 
+    async def patterns(self, limit: int) -> list[Pattern]:
+        """Courses of conduct, those that go on first, each without its acts.
+
+        Raises:
+            NotAvailableError: The database is away.
+        """
+        try:
+            found = await self._parts.history.patterns(limit)
+        except HistoryUnavailableError as error:
+            raise NotAvailableError(_NO_PATTERNS) from error
+        return [msgspec.structs.replace(one.pattern(), acts=()) for one in found]
+
+    async def pattern(self, pattern_id: str) -> Pattern | None:
+        """A course of conduct with all that it rests on.
+
+        Raises:
+            NotAvailableError: The database is away.
+        """
+        try:
+            found = await self._parts.history.pattern(pattern_id)
+        except HistoryUnavailableError as error:
+            raise NotAvailableError(_NO_PATTERNS) from error
+        return None if found is None else found.pattern()
+
     def basemap(self) -> bytes | None:
         """The ground to draw on."""
         return self._basemap
@@ -228,6 +305,12 @@ class ServiceBackend:
             },
             build=self._build,
             flood_since=self._flood(),
+            fleet=self._fleet(),
+            degraded=tuple(
+                DegradedView(name=one.name, detail=one.detail, since=to_iso(one.since_us))
+                for one in self._degraded.going_on
+            ),
+            alerts_open=worker.partition.desk.ranking.by_tier(),
             probe=self._probe(),
         )
 
@@ -261,9 +344,18 @@ class ServiceBackend:
         return PartView(state="down", detail="alerts go on; history waits in the journal")
 
     def _engine(self) -> PartView:
-        worker = self._parts.worker
+        worker, now_us = self._parts.worker, self._clock()
         if not worker.caught_up.is_set():
             return PartView(state="degraded", detail="reading the journal; alerts may be late")
-        if worker.lag_ms is not None and worker.lag_ms > LATE_MS:
+        if worker.lateness_ms(now_us) > LATE_MS:
             return PartView(state="degraded", detail="behind; alerts are late")
         return PartView(state="up")
+
+    def _fleet(self) -> PartView:
+        incident = self._parts.worker.partition.care.health.incident
+        if incident is None:
+            return PartView(state="up")
+        detail = (
+            f"{incident.missing} devices fell silent at once: a network or a server, not people"
+        )
+        return PartView(state="degraded", detail=detail)

@@ -1,8 +1,9 @@
 """The back room: a process of its own for work that nobody waits for.
 
-It stores the history and takes in what the slow lane keeps. Both take much of a processor when much
-has come in at once, and on the event loop that decides and alerts, each piece of such work is a time
-in which no panic is heard. A process apart, of lower priority, costs an alert nothing.
+It stores the history, seals it, looks for courses of conduct in it and at how full the database is,
+and takes in what the slow lane keeps. All of these take much of a processor when much has come in at once, and on the event loop that
+decides and alerts, each piece of such work is a time in which no panic is heard. A process apart, of
+lower priority, costs an alert nothing.
 
 Orders come as one line on standard input, figures go out as lines on standard output. It ends with
 the process that started it.
@@ -16,19 +17,31 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 import msgspec
 import structlog
 
 from cordon.clock import wall_clock_us
+from cordon.conduct_watch import ConductCounts, ConductWatch
 from cordon.connections import Endpoints, connect_nats
 from cordon.embedded.child import die_with_parent
+from cordon.errors import CordonError
+from cordon.identity.registry_feed import RegistryCopy
+from cordon.identity.signing_keys import RegisteredKeys
+from cordon.keep import Keep
 from cordon.logs import configure_logs
-from cordon.sections import Logs
+from cordon.record_watch import RecordWatch
+from cordon.seal import BUILD, sealer_of
+from cordon.settings import Settings
+from cordon.state_keeper import StateKeeper
 from cordon.streams_source import source_factory
+from evidence.capacity import Capacity, Waiting
+from evidence.sealer import Sealer, SealerCounts, SealerProgress
 from evidence.sources import Stream
 from evidence.store import Store
 from evidence.writer import Writer, WriterCounts
+from ingest.decoder import Decoder
 from ingest.journal import JournalWriter
 from ingest.slow_lane import SlowCounts, SlowLane
 
@@ -46,21 +59,40 @@ class Orders(msgspec.Struct, frozen=True):
     Attributes:
         gateway: Name of the gateway whose slow lane it takes in.
         stream_ends: Where each stream ended before this run.
+        seals: Whether the sealer runs there, too.
     """
 
     nats_url: str
     dsn: str
     gateway: str
     stream_ends: dict[Stream, int]
-    logs: Logs
+    settings: Settings
+    seals: bool
+
+
+class Sealed(msgspec.Struct, frozen=True):
+    """What the sealer says about itself."""
+
+    counts: SealerCounts
+    progress: SealerProgress
+
+
+class Recorded(msgspec.Struct, frozen=True):
+    """What is known of the record; fields as of a `cordon.record_watch.RecordWatch`."""
+
+    capacity: Capacity | None
+    waiting: Waiting | None
 
 
 class Figures(msgspec.Struct, frozen=True):
-    """What the process says about itself."""
+    """What the process says about itself; `sealed` is None where no sealer runs in it."""
 
     writer: WriterCounts
     slow: SlowCounts
     waiting: int
+    conduct: ConductCounts
+    recorded: Recorded
+    sealed: Sealed | None = None
 
 
 class BackroomProcess:
@@ -68,29 +100,43 @@ class BackroomProcess:
 
     Args:
         endpoints: Broker and database.
+        settings: Of the service.
         stream_ends: See `Orders`.
         slow_lane: The gateway's end of the slow lane; gets the figures of the other end.
+        record: Stands for the one that runs there, and gets its figures.
+        sealer: Stands for the one that runs there, and gets its figures; None: none does.
         gateway: See `Orders`.
-        logs: How the process is to log.
 
     Attributes:
         counts: As of an `evidence.writer.Writer`.
+        conduct: As of a `cordon.conduct_watch.ConductWatch`.
         pid: Of the process; None while there is none.
     """
 
     def __init__(
         self,
         endpoints: Endpoints,
+        settings: Settings,
         stream_ends: Mapping[Stream, int],
         slow_lane: SlowLane,
-        *,
+        record: RecordWatch,
+        sealer: Sealer | None,
         gateway: str,
-        logs: Logs,
     ) -> None:
         self.counts = WriterCounts()
+        self.conduct = ConductCounts()
         self.pid: int | None = None
         self._slow_lane = slow_lane
-        self._orders = Orders(endpoints.nats_url, endpoints.dsn, gateway, dict(stream_ends), logs)
+        self._record = record
+        self._sealer = sealer
+        self._orders = Orders(
+            endpoints.nats_url,
+            endpoints.dsn,
+            gateway,
+            dict(stream_ends),
+            settings,
+            seals=sealer is not None,
+        )
         self._decoder = msgspec.json.Decoder(Figures)
 
     async def run(self) -> None:
@@ -115,15 +161,21 @@ class BackroomProcess:
         finally:
             self.pid = None
             self.counts.database_up = None  # nobody knows
+            self._record.capacity = self._record.waiting = None
             await _end(child)
 
     def _note(self, line: bytes) -> None:
         figures = self._decoder.decode(line)
-        self.counts = figures.writer
+        self.counts, self.conduct = figures.writer, figures.conduct
         lane = self._slow_lane
         lane.counts.taken_in, lane.counts.damaged = figures.slow.taken_in, figures.slow.damaged
         lane.counts.refusals = figures.slow.refusals
         lane.waiting = figures.waiting
+        self._record.capacity = figures.recorded.capacity
+        self._record.waiting = figures.recorded.waiting
+        if self._sealer is not None and figures.sealed is not None:
+            self._sealer.counts = figures.sealed.counts
+            self._sealer.progress = figures.sealed.progress
 
 
 async def _end(child: asyncio.subprocess.Process) -> None:
@@ -143,23 +195,40 @@ async def _end(child: asyncio.subprocess.Process) -> None:
 
 
 async def work(orders: Orders) -> None:
-    """Store history and take in the slow lane, until told to stop."""
+    """Store history, seal it, look at conduct and take in the slow lane, until told to stop."""
     nc = await connect_nats(orders.nats_url, "backroom")
     try:
         js = nc.jetstream()
         writer = Writer(Store(orders.dsn), source_factory(js, orders.stream_ends), wall_clock_us)
+        keep = await Keep.look(js)
+        if keep is None:
+            raise CordonError("the broker holds no registry: the service is to be started first")
+        registry = RegistryCopy(keep, nc)
         lane = SlowLane(
-            nc, JournalWriter(nc), wall_clock_us, gateway=orders.gateway, rest_share=0.0
+            nc,
+            JournalWriter(nc),
+            wall_clock_us,
+            gateway=orders.gateway,
+            rest_share=0.0,
+            decoder=Decoder(RegisteredKeys(registry)),
         )
+        sealer = sealer_of(orders.settings, orders.dsn, wall_clock_us) if orders.seals else None
+        profiles = orders.settings.alerts.profiles
+        conduct = ConductWatch(orders.dsn, Path(profiles) if profiles else None, wall_clock_us)
+        record = RecordWatch(orders.dsn, orders.settings, wall_clock_us)
+        runs = {
+            "evidence": writer.run(),
+            "registry": registry.run(),
+            "states": StateKeeper(orders.dsn, keep, build=BUILD).run(),
+            "slow-lane": _take_in(lane, registry),
+            "conduct": conduct.run(),
+            "record": record.run(),
+            "figures": _report(writer, lane, conduct, record, sealer),
+        }
+        if sealer is not None:
+            runs["sealer"] = sealer.run()
         async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(run, name=name)
-                for name, run in (
-                    ("evidence", writer.run()),
-                    ("slow-lane", lane.run()),
-                    ("figures", _report(writer, lane)),
-                )
-            ]
+            tasks = [group.create_task(run, name=name) for name, run in runs.items()]
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, lambda: [task.cancel() for task in tasks])
@@ -167,9 +236,28 @@ async def work(orders: Orders) -> None:
         await nc.close()
 
 
-async def _report(writer: Writer, lane: SlowLane) -> None:
+async def _take_in(lane: SlowLane, registry: RegistryCopy) -> None:
+    await registry.looked.wait()  # until then nobody knows who has to sign
+    await lane.run()
+
+
+async def _report(
+    writer: Writer,
+    lane: SlowLane,
+    conduct: ConductWatch,
+    record: RecordWatch,
+    sealer: Sealer | None,
+) -> None:
     while True:
-        figures = Figures(writer.counts, lane.counts, lane.waiting)
+        sealed = None if sealer is None else Sealed(sealer.counts, sealer.progress)
+        figures = Figures(
+            writer.counts,
+            lane.counts,
+            lane.waiting,
+            conduct.counts,
+            Recorded(record.capacity, record.waiting),
+            sealed,
+        )
         sys.stdout.buffer.write(msgspec.json.encode(figures) + b"\n")
         sys.stdout.buffer.flush()
         await asyncio.sleep(REPORT_EVERY_S)
@@ -179,7 +267,7 @@ def main() -> None:
     """Entry point of the process."""
     os.nice(NICENESS)
     orders = msgspec.json.decode(sys.stdin.buffer.readline(), type=Orders)
-    configure_logs(orders.logs)
+    configure_logs(orders.settings.logs)
     # The one that started us may vanish between two lines: then there is nobody to report to.
     with contextlib.suppress(BrokenPipeError, asyncio.CancelledError):
         asyncio.run(work(orders))

@@ -29,6 +29,10 @@ REPEAT_US = 60 * MICROSECONDS
 """The same of the same device is kept once in so long, with how often it came meanwhile: whoever
 tries a thousand passwords a second must not fill the evidence."""
 
+KEPT_IN_A_ROW = frozenset({1, 3, 10})
+"""Which of them are kept within `REPEAT_US`: the first, and two more by which `devices.door` tells
+somebody who tries over and over from one who has made a slip."""
+
 REMEMBERED = 10_000
 """Devices and codes whose repetition is noticed; of more, the longest known is kept anew."""
 
@@ -60,27 +64,49 @@ class Repeats:
     """Notices repetitions; a core without a clock."""
 
     def __init__(self) -> None:
-        self._last: OrderedDict[tuple[str, str], tuple[int, int]] = OrderedDict()
+        self._last: OrderedDict[tuple[str, str], _Row] = OrderedDict()
         self._minute = 0
         self._kept = 0
 
     def take(self, key: tuple[str, str], now_us: int) -> int | None:
         """How many were held back since the last one that was kept; None: hold this one back."""
-        kept_us, held = self._last.get(key, (None, 0))
-        if kept_us is not None and now_us - kept_us < REPEAT_US:
-            self._last[key] = kept_us, held + 1
+        row = self._last.get(key)
+        if row is not None and now_us - row.began_us < REPEAT_US:
+            row.count += 1
+            if row.count not in KEPT_IN_A_ROW or not self._has_room(now_us):
+                row.held += 1
+                return None
+            held, row.held = row.held, 0
+            return held
+        if not self._has_room(now_us):
             return None
-        minute = now_us // REPEAT_US
-        if minute != self._minute:
-            self._minute, self._kept = minute, 0
-        if self._kept >= KEPT_PER_MINUTE:
-            return None
-        self._kept += 1
-        self._last[key] = now_us, 0
+        self._last[key] = _Row(now_us)
         self._last.move_to_end(key)
         if len(self._last) > REMEMBERED:
             self._last.popitem(last=False)
-        return held
+        return 0 if row is None else row.held
+
+    def _has_room(self, now_us: int) -> bool:
+        """Whether another one may be kept in this minute; it then counts as kept."""
+        minute = now_us // REPEAT_US
+        if minute != self._minute:
+            self._minute, self._kept = minute, 0
+        self._kept += 1
+        return self._kept <= KEPT_PER_MINUTE
+
+
+@dataclass(slots=True)
+class _Row:
+    """The same of the same device within `REPEAT_US` of its first.
+
+    Attributes:
+        count: So many came.
+        held: So many of them were held back since the last that was kept.
+    """
+
+    began_us: int
+    count: int = 1
+    held: int = 0
 
 
 class BrokerRefusals:

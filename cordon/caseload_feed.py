@@ -49,11 +49,13 @@ class CaseloadFeed:
         while True:
             try:
                 await self._store.migrate()
+                changed = True
                 while True:
                     end_if_told()
-                    kept = await self._copy(kept)
+                    if changed:  # a whole caseload is a time in which nothing else is done
+                        kept = await self._copy(kept)
                     self.reachable = True
-                    await self._store.wait_for_change(POLL_S)
+                    changed = await self._store.wait_for_change(POLL_S)
             except psycopg.OperationalError as error:
                 if self.reachable:
                     log.warning("caseload_database_unreachable", reason=type(error).__name__)

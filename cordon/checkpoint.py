@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import msgspec
@@ -10,6 +12,7 @@ from nats.aio.client import Client as NatsClient
 
 from alerts.deliveries import Entry, decode_entry
 from alerts.errors import EntryFormatError
+from devices.course import Mark
 from ingest.reader import JournalGap, StreamReader
 from ingest.streams import ALERTS
 
@@ -26,6 +29,10 @@ class Checkpoint(msgspec.Struct, frozen=True):
 
     It is written only when everything decided up to it is in the streams, so that what a restart
     does not repeat is on disk. What an older version did not write is empty.
+
+    Attributes:
+        mark: Where in the course of its run it was taken.
+        compiled_us: For which instant the caseload in force was compiled.
     """
 
     journal_position: int
@@ -38,6 +45,44 @@ class Checkpoint(msgspec.Struct, frozen=True):
     health: bytes = b""
     sequences: bytes = b""
     commands: bytes = b""
+    door: bytes = b""
+    choices: bytes = b""
+    mark: Mark = Mark()
+    caseload_version: str = ""
+    compiled_us: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """The state at one instant, of which what can be very much is not bytes yet.
+
+    Attributes:
+        rest: The checkpoint without it.
+        desk, outgoing: The bytes of it, piece by piece.
+    """
+
+    rest: Checkpoint
+    desk: Iterator[bytes]
+    outgoing: Iterator[bytes]
+
+    def whole(self) -> Checkpoint:
+        """The checkpoint, made at once."""
+        return self._with(b"".join(self.desk), b"".join(self.outgoing))
+
+    async def in_turns(self) -> Checkpoint:
+        """The checkpoint; between two pieces everybody else has a turn."""
+        return self._with(await _in_turns(self.desk), await _in_turns(self.outgoing))
+
+    def _with(self, desk: bytes, outgoing: bytes) -> Checkpoint:
+        return msgspec.structs.replace(self.rest, desk=desk, outgoing=outgoing)
+
+
+async def _in_turns(pieces: Iterator[bytes]) -> bytes:
+    found: list[bytes] = []
+    for piece in pieces:
+        found.append(piece)
+        await asyncio.sleep(0)
+    return b"".join(found)
 
 
 @dataclass(frozen=True, slots=True)

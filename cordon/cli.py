@@ -14,15 +14,23 @@ from cordon.added_commands import GroupWithAdded
 from cordon.authorize_commands import authorize
 from cordon.ca_commands import ca
 from cordon.caseload_commands import caseload
+from cordon.close_command import close_command
+from cordon.conduct_commands import conduct
 from cordon.device_commands import device
 from cordon.device_health_commands import health
 from cordon.doctor_command import doctor
 from cordon.errors import CordonError
 from cordon.evidence_commands import evidence
+from cordon.handover_commands import hand_over_command, import_command
+from cordon.near_command import near_command
 from cordon.profile_commands import profile
+from cordon.replay_command import replay
+from cordon.report_commands import report
 from cordon.retention_commands import COMMANDS as RETENTION_COMMANDS
 from cordon.settings import Settings, describe, load_settings
 from cordon.simulate_commands import simulate
+from cordon.timeline_command import timeline_command
+from cordon.who_looked_command import who_looked
 from cordon.witness_command import witness
 
 
@@ -58,6 +66,7 @@ def cordon(
     Play recorded tracks:   cordon simulate tracks FILE...
     See every setting:      cordon config
     See a policy in words:  cordon profile explain default
+    Decide it once more:    cordon replay --case ORDER
     Measure this version:   cordon bench encounters --file FILE
     """  # noqa: D301 - click's mark for "do not rewrap"
     settings = load_settings(settings_file)
@@ -195,15 +204,24 @@ def operator(name: str) -> None:
 device.add_command(health)
 for command in (*ACCESS_COMMANDS, *RETENTION_COMMANDS):
     evidence.add_command(command)
+evidence.add_command(close_command)
+evidence.add_command(hand_over_command)
+evidence.add_command(import_command)
+evidence.add_command(near_command)
+evidence.add_command(timeline_command)
 
 cordon.add_command(authorize)
 cordon.add_command(ca)
 cordon.add_command(caseload)
+cordon.add_command(conduct)
 cordon.add_command(device)
 cordon.add_command(doctor)
 cordon.add_command(evidence)
 cordon.add_command(profile)
+cordon.add_command(replay)
+cordon.add_command(report)
 cordon.add_command(simulate)
+cordon.add_command(who_looked)
 cordon.add_command(witness)
 
 

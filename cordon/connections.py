@@ -87,8 +87,10 @@ class Endpoints:
         )
 
 
-async def connect_nats(url: str, name: str, *, once: bool = False) -> NatsClient:
+async def connect_nats(url: str, name: str, *, once: bool = False, echo: bool = True) -> NatsClient:
     """A NATS connection that comes back by itself for as long as it takes; with `once`, not at all.
+
+    Without `echo` its subscriptions do not hear what it publishes itself.
 
     Raises:
         nats.errors.Error: The first connection is refused.
@@ -116,6 +118,7 @@ async def connect_nats(url: str, name: str, *, once: bool = False) -> NatsClient
     await nc.connect(
         url,
         name=f"cordon-{name}",
+        no_echo=not echo,
         allow_reconnect=not once,
         max_reconnect_attempts=-1,
         reconnect_time_wait=RECONNECT_WAIT_S,

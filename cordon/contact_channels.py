@@ -3,33 +3,35 @@
 from __future__ import annotations
 
 from alerts.channels import Channel
+from alerts.channels.eido import EidoChannel, PlaceOf
 from alerts.channels.email import EmailChannel, MailServer
 from alerts.channels.push import PushChannel
 from alerts.channels.sms import SmsChannel
 from alerts.channels.web_push import web_push_seal
 from alerts.channels.webhook import WebhookChannel
-from alerts.contacts import Contacts
+from alerts.contacts import ContactLane, Contacts
 from alerts.deliveries import ChannelName
-from alerts.escalation_rules import ContactChannel
 from cordon.errors import CordonError
 from cordon.sections import Alerts
 from devices.instants import Clock
 
 
-def set_up(settings: Alerts) -> tuple[ContactChannel, ...]:
+def set_up(settings: Alerts) -> tuple[ContactLane, ...]:
     """Names of the channels that there are. Push needs nothing but a contact's address."""
-    found: list[ContactChannel] = ["push"]
+    found: list[ContactLane] = ["push"]
     if settings.sms_url:
         found.append("sms")
     if settings.email_host:
         found.append("email")
     if settings.webhook_secret:
         found.append("webhook")
+    if settings.webhook_secret and settings.eido_element:
+        found.append("eido")
     return tuple(found)
 
 
 def contact_channels(
-    settings: Alerts, contacts: Contacts, clock: Clock
+    settings: Alerts, contacts: Contacts, place_of: PlaceOf, clock: Clock
 ) -> dict[ChannelName, Channel]:
     """The channels of `set_up`.
 
@@ -39,13 +41,18 @@ def contact_channels(
     made: dict[ChannelName, Channel] = {}
     try:
         for name in set_up(settings):
-            made[name] = _made(name, settings, contacts, clock)
+            made[name] = _made(name, settings, contacts, place_of, clock)
     except ValueError as error:
         raise CordonError(f"A setting of alerts cannot be used: {error}.") from error
     return made
 
 
-def _made(name: ContactChannel, settings: Alerts, contacts: Contacts, clock: Clock) -> Channel:
+def _made(
+    name: ContactLane, settings: Alerts, contacts: Contacts, place_of: PlaceOf, clock: Clock
+) -> Channel:
+    if name == "eido":
+        secret, element = settings.webhook_secret, settings.eido_element
+        return EidoChannel(contacts, secret, element, place_of, clock)
     if name == "sms":
         return SmsChannel(contacts, settings.sms_url, settings.sms_authorization, settings.sms_body)
     if name == "webhook":

@@ -1,4 +1,4 @@
-"""How the devices of a partition are looked after: their health, their numbers, their rates."""
+"""How devices are looked after: their health, their numbers, their rates, what is tried as them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from cordon.checkpoint import Checkpoint
 from devices.command_changes import CommandChange
 from devices.command_desk import CommandDesk, CommandStateError, Sending
 from devices.command_reports import take_answers
+from devices.door import Door, DoorStateError
 from devices.health import Health, HealthStateError
 from devices.health_changes import HealthChange
 from devices.health_reports import take_reports
@@ -45,6 +46,7 @@ class DeviceCare:
 
     def __init__(self, secret: bytes, now_us: int) -> None:
         self.health = Health(now_us)
+        self.door = Door()
         self.sequences = Sequences()
         self.commands = CommandDesk(secret, now_us)
 
@@ -55,6 +57,10 @@ class DeviceCare:
             self.health = Health.restore(checkpoint.health)
         except HealthStateError as error:
             refused.append(("health", error))
+        try:
+            self.door = Door.restore(checkpoint.door)
+        except DoorStateError as error:
+            refused.append(("door", error))
         try:
             self.sequences = Sequences.restore(checkpoint.sequences)
         except SequenceStateError as error:
@@ -72,7 +78,7 @@ class DeviceCare:
 
     def plan(self, bearers: Mapping[str, Bearer], now_us: int) -> Noticed:
         """Look after these devices, as they are assigned now."""
-        troubles = self.health.plan(bearers, now_us)
+        troubles = in_order(self.health.plan(bearers, now_us), self.door.plan(bearers, now_us))
         self.sequences.plan(bearers)
         self.commands.plan(bearers, now_us)
         return Noticed(troubles, [], [], [])
@@ -84,16 +90,19 @@ class DeviceCare:
     def take(self, batch: Batch, wearing: Wearing) -> Noticed:
         """Take in what a batch says of devices."""
         latest = latest_of(batch)
-        troubles = take_reports(self.health, batch, latest)
+        troubles = in_order(take_reports(self.health, batch, latest), self.door.take(batch))
         gaps = self.sequences.take(batch)
         return Noticed(troubles, gaps, take_answers(self.commands, batch, latest, wearing), [])
 
     def advance(self, now_us: int) -> Noticed:
         """Let time pass."""
         sendings, commands = self.commands.advance(now_us)
-        return Noticed(
-            self.health.advance(now_us), self.sequences.advance(now_us), commands, sendings
-        )
+        troubles = in_order(self.health.advance(now_us), self.door.advance(now_us))
+        return Noticed(troubles, self.sequences.advance(now_us), commands, sendings)
+
+    def going_on(self, now_us: int) -> list[HealthChange]:
+        """Everything that is wrong now, as changes that began."""
+        return self.health.going_on(now_us) + self.door.going_on(now_us)
 
     def approach(self, transition: Transition, watch: Watch, now_us: int) -> None:
         """Two people may be near each other by this watch, or are no longer."""
@@ -104,3 +113,10 @@ class DeviceCare:
     def keep_near(self, watches: Collection[str]) -> None:
         """Of all watches only by these anybody may be near."""
         self.commands.keep_near(watches)
+
+
+def in_order(health: list[HealthChange], door: list[HealthChange]) -> list[HealthChange]:
+    """Both by the instants they were decided at: a replay that makes long steps tells the same."""
+    if not door:
+        return health
+    return sorted(health + door, key=lambda change: change.decided_at_us)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -13,21 +12,14 @@ import msgspec
 from cordon.clock import wall_clock_us
 from cordon.database_access import dsn_of, run_on_database
 from cordon.errors import CordonError
-from cordon.identity.certificates import (
-    DEVICE_DAYS,
-    CertificateError,
-    fingerprint,
-    read_certificate,
-    write_secret,
-)
-from cordon.identity.listener import ca_file_of, device_address, own_authority
-from cordon.identity.provisioning import new_certificate, new_password
-from cordon.identity.sheet import Setup, sheet
+from cordon.identity.provisioning import public_key_from
+from cordon.provisioned import Made, Wanted, provide, show
 from cordon.settings import Settings
 from devices.caseload import Caseload, Device
 from devices.credential_store import CredentialStore
 from devices.credentials import Credential, CredentialError
 from devices.instants import to_iso
+from devices.signing import Algorithm, SigningKey, SigningKeyError
 from devices.store import CaseloadStore
 from evidence.reader import HistoryUnavailableError, Reader
 from evidence.turned_away import Stranger
@@ -48,16 +40,6 @@ def device() -> None:
     """
 
 
-@dataclass(frozen=True, slots=True)
-class _Made:
-    """What was made for one device: the password or the certificate's files."""
-
-    device: str
-    credential: Credential
-    password: str = ""
-    folder: Path | None = None
-
-
 @device.command()
 @click.argument("devices", nargs=-1)
 @click.option("--all", "everyone", is_flag=True, help="All of the caseload that have none yet.")
@@ -71,6 +53,13 @@ class _Made:
 @click.option(
     "--certificate", "folder", type=FOLDER, help="A certificate instead: its files go here."
 )
+@click.option(
+    "--sign",
+    type=click.Choice(["hmac", "ed25519", "none"]),
+    help="It signs what it sends, from now on without exception; none: not any more.",
+)
+@click.option("--signing-key", help="Ed25519 public key, where the device made the pair itself.")
+@click.option("--key-only", is_flag=True, help="With --sign: its password or certificate stays.")
 @click.option("--sheet", "sheet_file", type=NEW_FILE, help="Write a page to print, with QR codes.")
 @click.option("--json", "as_json", is_flag=True, help="Print the passwords as one JSON object.")
 @BY
@@ -83,40 +72,49 @@ def provision(
     folder: Path | None,
     sheet_file: Path | None,
     by: str,
+    sign: Algorithm | None,
+    signing_key: str | None,
     *,
     everyone: bool,
     keep: bool,
+    key_only: bool,
     as_json: bool,
 ) -> None:
-    """Make credentials for DEVICES. A password is shown now and never again.
+    """Make credentials for DEVICES. What is secret in them is shown now and never again.
 
     \b
     Examples:
       cordon device provision tag-7 --kind tag --sheet tag-7.html
       cordon device provision --all --json > passwords.json
       cordon device provision phone-7 --certificate certificates/
+      cordon device provision tag-7 --sign ed25519 --sheet tag-7.html
+      cordon device provision tag-7 --sign hmac --key-only --keep
     """  # noqa: D301
     if not devices and not everyone:
         raise CordonError("Name a device, or --all for those of the caseload that have none yet.")
+    if (key_only and sign is None) or (signing_key and sign != "ed25519"):
+        raise CordonError("--signing-key goes with --sign ed25519, --key-only with --sign.")
+    if signing_key and (len(devices) != 1 or everyone):
+        raise CordonError("--signing-key is the key of one device: name that one alone.")
     store = CredentialStore(dsn_of(settings))
 
-    async def work() -> list[_Made]:
+    async def work() -> list[Made]:
         if kind is not None:
             await _into_caseload(settings, devices, kind)
+        public = public_key_from(signing_key) if signing_key else b""
+        wanted = Wanted(by, days, folder, sign, public, keep=keep, key_only=key_only)
         async with store.open() as database:
-            wanted = list(devices)
+            names = list(devices)
             if everyone:
-                held = {c.device for c in (await database.load())[0] if c.revoked_us is None}
-                wanted += [d for d in await database.caseload_kinds() if d not in held]
-            made = [_make(settings, name, by, days, folder) for name in dict.fromkeys(wanted)]
-            await database.issue([m.credential for m in made], replace=not keep)
-            return made
+                held = {c.device for c in (await database.load()).credentials if not c.revoked_us}
+                names += [d for d in await database.caseload_kinds() if d not in held]
+            return await provide(settings, database, list(dict.fromkeys(names)), wanted)
 
     try:
         made = run_on_database(settings, work())
-    except CredentialError as error:
+    except (CredentialError, SigningKeyError) as error:
         raise CordonError(str(error)) from error
-    _show(settings, made, sheet_file, as_json=as_json)
+    show(settings, made, sheet_file, as_json=as_json)
 
 
 async def _into_caseload(settings: Settings, devices: tuple[str, ...], kind: DeviceKind) -> None:
@@ -128,105 +126,75 @@ async def _into_caseload(settings: Settings, devices: tuple[str, ...], kind: Dev
         await caseload.close()
 
 
-def _make(settings: Settings, name: str, by: str, days: float | None, folder: Path | None) -> _Made:
-    now_us = wall_clock_us()
-    if folder is None:
-        credential, password = new_password(name, by=by, now_us=now_us, days=days)
-        return _Made(name, credential, password)
-    new_certificate(name, b"", by=by, now_us=now_us)  # whether it may have one at all
-    authority = own_authority(settings, now_us)
-    issued = authority.device(name, now_us, int(days or DEVICE_DAYS))
-    issued.write(folder / f"{name}.crt", folder / f"{name}.key")
-    (folder / "ca.crt").write_bytes(authority.certificate_file.read_bytes())
-    credential = new_certificate(
-        name, issued.fingerprint, by=by, now_us=now_us, days=days or DEVICE_DAYS
-    )
-    return _Made(name, credential, folder=folder)
-
-
-def _show(settings: Settings, made: list[_Made], sheet_file: Path | None, *, as_json: bool) -> None:
-    address, ca_file = device_address(settings), ca_file_of(settings)
-    if sheet_file is not None:
-        ca = fingerprint(read_certificate(ca_file)) if ca_file else b""
-        tls = settings.broker.mqtt_tls
-        setups = [Setup(m.device, address, tls, ca, m.password) for m in made]
-        try:
-            write_secret(sheet_file, sheet(setups).encode())
-        except OSError as error:
-            raise CertificateError(f"{sheet_file} cannot be written: {error.strerror}.") from error
-    if as_json:
-        click.echo(msgspec.json.encode({m.device: m.password for m in made if m.password}).decode())
-        return
-    for m in made:
-        click.echo(f"{m.device}: connect to {address} as user {m.device}, client id {m.device}.")
-        if m.folder is not None:
-            click.echo(f"  Its certificate: {m.folder / m.device}.crt, with {m.device}.key, ca.crt")
-        elif sheet_file is None:
-            click.echo(f"  Its password, shown only now: {m.password}")
-    if sheet_file is not None:
-        click.echo(
-            f"{sheet_file} says how to set up {len(made)} devices. Print it, then delete it."
-        )
-    if settings.broker.mqtt_tls and ca_file:
-        click.echo(f"The CA to trust: {ca_file}")
-
-
 @device.command()
 @click.argument("devices", nargs=-1, required=True)
 @click.option("--reason", required=True, help="Kept with the credential and shown to staff.")
+@click.option(
+    "--key", "number", type=click.IntRange(0, 255), help="Only the signing key of this number."
+)
 @BY
 @click.pass_obj
-def revoke(settings: Settings, devices: tuple[str, ...], reason: str, by: str) -> None:
-    """Shut DEVICES out: what they have opens no door any more, and open sessions are cut."""
+def revoke(
+    settings: Settings, devices: tuple[str, ...], reason: str, number: int | None, by: str
+) -> None:
+    """Shut DEVICES out: what they have opens no door any more, and open sessions are cut.
+
+    What is signed with a revoked key is refused. With --key they stay in, and sign with another.
+    """
     if not reason.strip():
         raise CordonError("Say why with --reason: it is kept, and shown to staff.")
     store = CredentialStore(dsn_of(settings))
 
-    async def work() -> int:
-        async with store.open() as database:
-            return await database.revoke(
-                devices, now_us=wall_clock_us(), by=by or "unknown", reason=reason
+    async def work() -> tuple[int, int]:
+        now_us, who = wall_clock_us(), by or "unknown"
+        async with store.open() as database, database.at_once():
+            keys = await database.revoke_keys(
+                devices, now_us=now_us, by=who, reason=reason, number=number
             )
+            if number is not None:
+                return 0, keys
+            return await database.revoke(devices, now_us=now_us, by=who, reason=reason), keys
 
-    revoked = run_on_database(settings, work())
-    if not revoked:
+    credentials, keys = run_on_database(settings, work())
+    if not credentials and not keys:
         raise CordonError("None of them has a credential in force: `cordon device list`.")
-    click.echo(f"{revoked} credentials revoked. A running service cuts their sessions at once.")
+    if credentials:
+        click.echo(
+            f"{credentials} credentials revoked. A running service cuts their sessions at once."
+        )
+    if keys:
+        click.echo(f"{keys} signing keys revoked. What is signed with them is refused.")
 
 
 @device.command("list")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.pass_obj
 def list_command(settings: Settings, *, as_json: bool) -> None:
-    """Show all credentials, newest last: of which device, since when, until when, and why not."""
+    """Show all credentials, then all signing keys: whose, since when, until when, and why not."""
     store = CredentialStore(dsn_of(settings))
 
-    async def work() -> tuple[list[Credential], dict[str, str]]:
+    async def work() -> tuple[list[Credential], list[SigningKey], dict[str, str]]:
         async with store.open() as database:
-            return (await database.load())[0], await database.caseload_kinds()
+            credentials, keys, _ = await database.load()
+            return credentials, keys, await database.caseload_kinds()
 
-    credentials, kinds = run_on_database(settings, work())
+    credentials, keys, kinds = run_on_database(settings, work())
     now_us = wall_clock_us()
     rows = [
-        {
-            "device": c.device,
-            "in_caseload": kinds.get(c.device),
-            "credential": c.kind,
-            "state": _state(c, now_us),
-            "issued": to_iso(c.issued_us),
-            "issued_by": c.issued_by,
-            "valid_to": to_iso(c.valid_to_us) if c.valid_to_us else None,
-            "revoked": to_iso(c.revoked_us) if c.revoked_us else None,
-            "revoked_by": c.revoked_by,
-            "reason": c.revoked_reason,
-        }
+        _row(c, kinds, c.kind, _state(c, now_us))
+        | {"valid_to": to_iso(c.valid_to_us) if c.valid_to_us else None}
         for c in credentials
+    ]
+    rows += [
+        _row(key, kinds, f"{key.algorithm} {key.number}", "revoked" if key.revoked_us else "valid")
+        for key in keys
+        if key.algorithm != "none"
     ]
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(rows), indent=2).decode())
         return
     for row in rows:
-        ends = f" until {row['valid_to']}" if row["valid_to"] else ""
+        ends = f" until {row['valid_to']}" if row.get("valid_to") else ""
         why = f", by {row['revoked_by']}: {row['reason']}" if row["revoked"] else ""
         known = row["in_caseload"] or "not in the caseload"
         click.echo(
@@ -236,6 +204,22 @@ def list_command(settings: Settings, *, as_json: bool) -> None:
     bare = sorted(set(kinds) - {c.device for c in credentials})
     for name in bare:
         click.echo(f"{name:24} {kinds[name]:20} {'none':12} cannot connect")
+
+
+def _row(
+    one: Credential | SigningKey, kinds: dict[str, str], what: str, state: str
+) -> dict[str, str | None]:
+    return {
+        "device": one.device,
+        "in_caseload": kinds.get(one.device),
+        "credential": what,
+        "state": state,
+        "issued": to_iso(one.issued_us),
+        "issued_by": one.issued_by,
+        "revoked": to_iso(one.revoked_us) if one.revoked_us else None,
+        "revoked_by": one.revoked_by,
+        "reason": one.revoked_reason,
+    }
 
 
 def _state(credential: Credential, now_us: int) -> str:
@@ -269,7 +253,9 @@ def adopt(context: click.Context, name: str | None, kind: DeviceKind | None, by:
         return
     if kind is None:
         raise CordonError("Say what it is: --kind tag, handset or home_unit.")
-    context.invoke(provision, devices=(name,), kind=kind, by=by, everyone=False, keep=False)
+    context.invoke(
+        provision, devices=(name,), kind=kind, by=by, everyone=False, keep=False, key_only=False
+    )
     click.echo(
         f"{name} is in the caseload now, and nobody's yet. Say who carries it from when, with\n"
         "`cordon caseload load FILE`:\n\n"

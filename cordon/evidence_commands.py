@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
-from importlib import resources
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar, get_args
 
 import click
 import msgspec
@@ -23,13 +23,18 @@ from cordon.settings import Settings
 from devices.instants import from_iso
 from evidence import seal_reader
 from evidence.audit import Audit, audit
+from evidence.case_records import Custody
 from evidence.database import describe
-from evidence.export import Exported, export
-from evidence.export_folder import Asked, ExportError
+from evidence.export import Exported, Signers, export
 from evidence.log.notes import Checkpoint, parse_checkpoint
 from evidence.log.signing import VerifierKey
+from evidence.looks import record_export
+from evidence.pack_vectors import vectors_text
 from evidence.seal_store import Connection
 from evidence.sealing import RestoredError, recover
+from evidence.selection import Asked, ExportError
+from evidence.sides import Side
+from evidence.single_file import verifier_text
 from evidence.witness_client import WitnessError
 
 ResultT = TypeVar("ResultT")
@@ -157,9 +162,20 @@ def check_command(settings: Settings, *, as_json: bool) -> None:
 
 
 @evidence.command("export")
-@click.option("--device", required=True, help="Whose records.")
+@click.option("--case", help="Order whose case it is: everything that concerns it.")
+@click.option("--device", help="Instead of a case: the records of one device.")
 @click.option("--from", "from_text", required=True, metavar="INSTANT", help="First instant.")
 @click.option("--to", "to_text", required=True, metavar="INSTANT", help="Instant behind the last.")
+@click.option("--actor", required=True, help="Who takes it out.")
+@click.option("--purpose", required=True, help="What for, and under what authority.")
+@click.option("--recipient", required=True, help="Who is given it.")
+@click.option(
+    "--side",
+    type=click.Choice(get_args(Side)),
+    default="court",
+    help="Whose side it is for: the wearer's holds nothing of where she was.",
+)
+@click.option("--charged", multiple=True, metavar="ALERT", help="For the wearer's side: charged.")
 @click.option(
     "--withhold",
     multiple=True,
@@ -168,35 +184,29 @@ def check_command(settings: Settings, *, as_json: bool) -> None:
 )
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.pass_obj
-def export_command(
-    settings: Settings,
-    device: str,
-    from_text: str,
-    to_text: str,
-    withhold: tuple[str, ...],
-    folder: Path,
-) -> None:
-    """Write the records of a device into FOLDER, with their proofs and a verifier.
+def export_command(settings: Settings, /, folder: Path, **given: Any) -> None:
+    """Write what concerns a case into FOLDER, with proofs, a report and a verifier.
 
     Whoever gets the folder needs nothing of ours to check it. Within it no record can have been
     left out or altered unseen. What is not of this window and stands between is withheld: its
-    place shows, its content does not.
+    place shows, its content does not. Who takes it out, what for and for whom is itself recorded
+    and sealed, before anything is read.
 
     \b
     Example:
-      cordon evidence export --device tag-1 --from 2026-11-23T18:00:00Z --to 2026-11-24T00:00:00Z out
+      cordon evidence export --case order-1 --from 2026-11-23T18:00:00Z --to 2026-11-24T00:00:00Z \\
+        --actor "Sgt Kim" --purpose "trial 26/118, production order" --recipient "Crown Court" out
     """  # noqa: D301
-    parts = (part.partition("/") for part in withhold)
-    withheld = tuple((_instant(start), _instant(end)) for start, _, end in parts)
-    asked = Asked(device, _instant(from_text), _instant(to_text), withheld)
+    asked = _asked(given)
     guard, witnesses = guard_of(settings), witnesses_of(settings)
     witness_keys = [key for witness in witnesses for key in witness.keys]
 
     async def act(connection: Connection) -> Exported:
         logs = await seal_reader.all_logs(connection)
         log_keys = [key for state in logs for key in guard.pair(state.origin).keys]
-        quorum = settings.evidence.quorum
-        return await export(connection, asked, folder, log_keys, witness_keys, quorum)
+        signers = Signers(log_keys, witness_keys, settings.evidence.quorum)
+        await record_export(connection, asked.custody, asked.device, wall_clock_us())
+        return await export(connection, asked, folder, signers, wall_clock_us)
 
     try:
         done = _with_database(settings, act)
@@ -219,6 +229,30 @@ def export_command(
         )
 
 
+def _asked(given: Mapping[str, Any]) -> Asked:
+    """What the options of `export` ask for."""
+    case, device = given["case"], given["device"]
+    if bool(case) == bool(device):
+        raise CordonError("Name a case with --case, or one device with --device.")
+    parts = (part.partition("/") for part in given["withhold"])
+    custody = Custody(
+        disclosure=str(uuid.uuid4()),
+        case=case or f"device/{device}",
+        actor=given["actor"],
+        purpose=given["purpose"],
+        recipient=given["recipient"],
+        side=given["side"],
+        from_us=_instant(given["from_text"]),
+        to_us=_instant(given["to_text"]),
+    )
+    return Asked(
+        custody,
+        device or "",
+        tuple((_instant(start), _instant(end)) for start, _, end in parts),
+        frozenset(given["charged"]),
+    )
+
+
 @evidence.command("verify")
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--keys", type=click.Path(path_type=Path, exists=True), help="Keys that you trust.")
@@ -236,9 +270,19 @@ def verify_command(
     options = {"--keys": keys, "--witnesses": witnesses, "--table": table}
     named = [str(part) for pair in options.items() if pair[1] is not None for part in pair]
     named += ["--json"] if as_json else []
-    with resources.as_file(resources.files("evidence").joinpath("verify.py")) as program:
-        command = [sys.executable, "-I", str(program), str(folder), *named]
-        sys.exit(subprocess.run(command, check=False).returncode)  # noqa: S603 - our own program
+    command = [sys.executable, "-I", "-", str(folder), *named]
+    done = subprocess.run(command, input=verifier_text(), text=True, check=False)  # noqa: S603 - our own program
+    sys.exit(done.returncode)
+
+
+@evidence.command("vectors")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+def vectors_command(file: Path) -> None:
+    """Write test vectors for verifiers of packs to FILE: whole packs, and forgeries.
+
+    docs/vectors/README.md says how to test a verifier of your own with them.
+    """
+    file.write_text(vectors_text(file.read_text() if file.exists() else ""))
 
 
 def describe_refusal(error: Exception) -> str:

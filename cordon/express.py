@@ -7,8 +7,8 @@ the second coming changes nothing. Where another broker stands in front there ar
 and the ordinary way is the only one.
 
 Only what the desk alone decides on goes this way: urgent events, which latch, so that nothing about
-them depends on what comes before or after. One whose time is doubted is named by its arrival, which
-the gateway notes: it waits for that. A beacon changes the engine's state, which has to
+them depends on what comes before or after. One whose time is doubted (or whose signature does not
+hold) is named by its arrival, which the gateway notes: it waits for that. A beacon changes the engine's state, which has to
 be a function of the journal to the bit; it comes by the session that carries events.
 """
 
@@ -48,13 +48,14 @@ class Express:
     Args:
         partition: Whose desk.
         clock: The time.
+        decoder: Reads the messages.
     """
 
-    def __init__(self, partition: Partition, clock: Clock) -> None:
+    def __init__(self, partition: Partition, clock: Clock, decoder: Decoder) -> None:
         self.counts = ExpressCounts()
         self._partition = partition
         self._clock = clock
-        self._decoder = Decoder()
+        self._decoder = decoder
         self._allowances = Allowances()
 
     def take(self, message: Msg) -> None:

@@ -1,9 +1,9 @@
 """Whether the broker still answers: a connection that stands says little about it.
 
-The service hears itself: it publishes to an inbox of its own. So the whole way is tried, to the
-broker and back into this program, and not only the server's courtesy. nats-py's own question and
-answer (`flush`) must not be used for it: an answer that comes after its time limit ends the task
-that reads the connection, which then stays deaf and looks sound.
+The service asks where nobody answers, and the broker says so to an inbox of the same connection. So
+the whole way is tried, to the broker and back into this program, over a connection that does not hear
+itself, too. nats-py's own question and answer (`flush`) must not be used for it: an answer that comes
+after its time limit ends the task that reads the connection, which then stays deaf and looks sound.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from nats.aio.msg import Msg
 
 log = structlog.get_logger("heartbeat")
 
+SUBJECT = "core.heartbeat"
+"""Nobody may subscribe to it."""
+
 BEAT_S = 2.0
 SILENT_AFTER_S = 6.0
 """Without an answer for so long the broker counts as away. A server that hangs keeps its
@@ -27,7 +30,7 @@ RECONNECT_AFTER_S = 15.0
 
 
 class Heartbeat:
-    """Sends messages to the service itself every `BEAT_S`, over each of its connections."""
+    """Asks the broker every `BEAT_S`, over each of the service's connections."""
 
     def __init__(self, *connections: NatsClient) -> None:
         self._beats = [_Beat(nc) for nc in connections]
@@ -41,7 +44,7 @@ class Heartbeat:
         )
 
     async def run(self) -> None:
-        """Send and listen until cancelled."""
+        """Ask and listen until cancelled."""
         async with asyncio.TaskGroup() as group:
             for beat in self._beats:
                 group.create_task(beat.run(), name="beat")
@@ -67,7 +70,7 @@ class _Beat:
                 await subscription.unsubscribe()
 
     async def _beat(self, inbox: str, patience_from_s: float) -> float:
-        """Send one; returns since when a standing connection has been given time to answer."""
+        """Ask once; returns since when a standing connection has been given time to answer."""
         now_s = asyncio.get_running_loop().time()
         if not self._nc.is_connected:
             return now_s
@@ -76,7 +79,7 @@ class _Beat:
                 log.warning("connection_made_anew", silent_s=now_s - patience_from_s)
                 await self._nc.force_reconnect()
                 return now_s
-            await self._nc.publish(inbox, b"")
+            await self._nc.publish(SUBJECT, b"", reply=inbox)
         except (nats.errors.Error, OSError):
             pass  # it shows in `silent`
         return patience_from_s

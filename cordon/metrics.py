@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from cordon.backroom import BackroomProcess
 from cordon.clock import wall_clock_us
 from cordon.parts import Parts
 from cordon.probe import Probe
@@ -78,6 +79,8 @@ class _PartsCollector(Collector):
         yield from _load(parts)
         if parts.probe is not None:
             yield from _probe(parts.probe)
+        yield from _counters("choices", "What protected people chose", parts.outgoing.wishes.counts)
+        yield from _counters("status", "Protection statuses sent", parts.outgoing.assured)
         yield from _counters("policy", "Files of policy", parts.policy.counts)
         yield _gauge(
             "policy_refusing",
@@ -87,6 +90,8 @@ class _PartsCollector(Collector):
         for channel, lane in parts.outgoing.dispatcher.counts.items():
             yield from _counters(f"channel_{channel}", f"Deliveries to {channel}", lane)
         yield from _counters("evidence", "Rows stored", parts.writer.counts.written)
+        if isinstance(parts.writer, BackroomProcess):
+            yield from _counters("conduct", "Courses of conduct", parts.writer.conduct)
         yield from _counters("console", "Live streams of the console", parts.hub.counts)
         yield CounterMetricFamily(
             "cordon_unassigned_reports",
@@ -124,7 +129,7 @@ class _PartsCollector(Collector):
         )
         yield _gauge("watches", "Watches in force", len(worker.partition.compiled.watches))
         yield _gauge(
-            "alerts_open", "Alerts that are not resolved", len(worker.partition.desk.open_alerts())
+            "alerts_open", "Alerts that are not resolved", len(worker.partition.desk.ranking)
         )
         yield _gauge(
             "append_waiting", "Alert records not on disk yet", parts.outgoing.alerts.waiting
@@ -172,8 +177,8 @@ def _of_sealer(sealer: Sealer) -> Iterator[Metric]:
 
 def _load(parts: Parts) -> Iterator[Metric]:
     """After EEMUA 191 and ISA-18.2; see `alerts.load`."""
-    open_alerts = parts.worker.partition.desk.open_alerts()
-    figures = parts.outgoing.burden.figures(wall_clock_us(), open_alerts, len(parts.hub))
+    ranking = parts.worker.partition.desk.ranking
+    figures = parts.outgoing.burden.figures(wall_clock_us(), ranking, len(parts.hub))
     yield _gauge("load_raised_10_min", "Alerts in ten minutes", figures.raised_10_min)
     per_operator = figures.per_operator_10_min
     yield _gauge("load_per_operator_10_min", "The same for each open console", per_operator)

@@ -1,10 +1,11 @@
-"""Who is told what the worker takes in: the picture, the strangers, open consoles."""
+"""Who is told what the worker takes in: the picture, the strangers, open consoles, her status."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Protocol
 
+from alerts.assurances import Assurances
 from console.hub import Hub
 from cordon.picture import Heard
 from cordon.strangers import Strangers
@@ -25,8 +26,14 @@ class Telling:
     """Passes on what the worker has taken in."""
 
     def __init__(
-        self, heard: Heard, strangers: Strangers, hub: Hub, plan_changed: asyncio.Event
+        self,
+        heard: Heard,
+        strangers: Strangers,
+        hub: Hub,
+        plan_changed: asyncio.Event,
+        assurances: Assurances,
     ) -> None:
+        self._assurances = assurances
         self._heard = heard
         self._strangers = strangers
         self._plan_changed = plan_changed
@@ -36,6 +43,9 @@ class Telling:
         """See `Observer.applied`."""
         self._heard.note(batch)
         self._strangers.note(batch)
+        for status in batch.statuses:
+            if status.online:
+                self._assurances.lost(status.device)
 
     def replanned(self) -> None:
         """See `Observer.replanned`."""

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from nats.js import JetStreamContext
 
+from alerts.assurances import Assurances
 from alerts.channels import Channel, MqttPublisher
 from alerts.channels.agency import AgencyChannel
 from alerts.channels.handset import HandsetChannel
+from alerts.choosing import ChoiceChange
 from alerts.contacts import Contacts
 from alerts.decisions import (
     Decision,
     Finding,
+    encode_course,
     encode_decisions,
     encode_found,
 )
-from alerts.deliveries import BearerOf, ChannelName, DeliveryRecord, encode_entry
+from alerts.deliveries import BearerOf, ChannelName, DeliveryRecord, Entry, encode_entry
 from alerts.dispatcher import Dispatcher
 from alerts.load import Load
 from alerts.model import AlertChange
@@ -26,15 +30,36 @@ from alerts.profile import Profiles
 from cordon.appender import Appender
 from cordon.checkpoint import Recorded
 from cordon.command_lane import CommandLane
+from cordon.wishes import Wishes
 from devices.command_desk import Sending
+from devices.course import CourseStep
 from devices.instants import Clock
-from devices.reports import Receipt
+from devices.reports import Event, Receipt
+from devices.watches import Bearer
 from geofence.anomaly_changes import AnomalyChange
 from ingest.streams import alert_subject, decision_subject
 
 DECISIONS_PER_RECORD = 256
 """A sweep after a long silence can make very many decisions at once, and a record must fit into one
 message of the broker. One decision has at most about 2 kB."""
+
+
+@dataclass(slots=True)
+class AssuredCounts:
+    """Protection statuses, counted since the start of the process.
+
+    Attributes:
+        sent: The broker has taken charge of it.
+        failed: The broker did not confirm it; the next turn sends it again.
+        expired: It would have come when it no longer held.
+        unaddressed: The handset had changed hands.
+    """
+
+    sent: int = 0
+    failed: int = 0
+    expired: int = 0
+    unaddressed: int = 0
+
 
 OnChange = Callable[[AlertChange], None]
 
@@ -83,6 +108,9 @@ class Outgoing:
             clock,
         )
         self.commands = CommandLane(publisher, bearer_of, clock)
+        self.assurances = Assurances(profiles, self.outbox.choosing.of)
+        self.assured = AssuredCounts()
+        self.wishes = Wishes(self.outbox, profiles)
         self.burden = Load(clock())
         self._operators = operators
         self._on_change = on_change
@@ -116,6 +144,11 @@ class Outgoing:
             record = found[start : start + DECISIONS_PER_RECORD]
             self.decisions.append(_name_of(record[0]), encode_found(record))
 
+    def coursed(self, step: CourseStep) -> None:
+        """The worker was told something: kept so that what was decided can be decided again."""
+        name = f"course:{step.run_us}/{step.number}"
+        self.decisions.append(name, encode_course(step))
+
     def commanded(self, sendings: Sequence[Sending]) -> None:
         """Commands are to be sent to devices now."""
         self.commands.put(sendings)
@@ -132,9 +165,35 @@ class Outgoing:
     def answered(self, receipts: Sequence[Receipt], now_us: int) -> None:
         """Devices answered commands."""
         for receipt in receipts:
-            record = self.outbox.answered(receipt, now_us=now_us)
+            if self.assurances.is_own(receipt):
+                record = self.assurances.answered(receipt, now_us)
+            else:
+                record = self.outbox.answered(receipt, now_us=now_us)
             if record is not None:
                 self._record(record)
+
+    def wished(self, event: Event, bearer: Bearer, now_us: int) -> None:
+        """Her handset says what she has chosen."""
+        change = self.wishes.of_event(event, bearer, now_us)
+        if change is not None:
+            self.chosen(change)
+
+    def chosen(self, change: ChoiceChange) -> None:
+        """Something was chosen, or refused: record it, and send the answer."""
+        self.keep(change)
+        self.dispatcher.submit(())
+
+    def advance(self, now_us: int) -> None:
+        """Time passes: make the digests that are due. Not while the past is read again."""
+        made = self.outbox.digest_due(now_us)
+        for digest in made:
+            self.keep(digest)
+        if made:
+            self.dispatcher.submit(())
+
+    def keep(self, entry: Entry) -> None:
+        """Write an entry to the alerts stream that nobody has to be told of."""
+        self.alerts.append(entry.id, encode_entry(entry))
 
     def confirmed(self, delivery_id: str, operator: str) -> bool:
         """Staff have what they were sent. False when no such delivery is known."""
@@ -144,9 +203,21 @@ class Outgoing:
             self._record(record)
         return record is not None or self.outbox.arrived(delivery_id)
 
-    def snapshot(self) -> bytes:
-        """What is still to be delivered."""
-        return self.outbox.snapshot()
+    def choices(self) -> bytes:
+        """What was chosen, and what is held by it."""
+        return self.outbox.choosing.snapshot()
+
+    def pieces(self) -> Iterator[bytes]:
+        """What is still to be delivered, as bytes, bit by bit."""
+        return self.outbox.pieces()
+
+    def load_choices(self, data: bytes, *, choices_only: bool) -> None:
+        """Go back to what was chosen and held; see `alerts.choosing.Choosing.load_snapshot`.
+
+        Raises:
+            alerts.errors.DeskStateError: It cannot be read; nothing has changed.
+        """
+        self.outbox.choosing.load_snapshot(data, choices_only=choices_only)
 
     def load(self, data: bytes) -> None:
         """Go back to a snapshot.
@@ -158,8 +229,9 @@ class Outgoing:
 
     def recall(self, recorded: Recorded) -> None:
         """Take in what was recorded after the snapshot, and send what had not been sent."""
-        self.outbox.restore(recorded.entries, now_us=self._clock())
         self.alerts.last_position = recorded.position
+        for record in self.outbox.restore(recorded.entries, now_us=self._clock()):
+            self._record(record)
         self.dispatcher.submit(())
 
     async def drained(self) -> bool:

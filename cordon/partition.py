@@ -7,16 +7,19 @@ that after a whole number of batches, ticks and plans. `cordon.worker` brings th
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import structlog
 
 from alerts.desk import Desk
-from alerts.errors import DeskStateError
 from alerts.model import AlertChange
-from cordon.checkpoint import Checkpoint, Recorded
+from cordon.alerts_kept import load_alerts
+from cordon.checkpoint import Checkpoint, Frozen, Recorded
+from cordon.course import Course
 from cordon.device_care import DeviceCare, Noticed
+from cordon.event_ways import take_event
+from cordon.guiding import with_way
 from cordon.keep import KeptCaseload
 from cordon.observing import Observer
 from cordon.outgoing import Outgoing
@@ -29,11 +32,12 @@ from cordon.records import (
     gap_record,
     health_record,
 )
+from cordon.ticks import ticks_due
 from devices.caseload import Caseload, Condition
 from devices.compiler import NO_SENSITIVITIES, compile_caseload
-from devices.health_changes import HEALTH_EVENTS
+from devices.course import Start
 from devices.instants import MICROSECONDS
-from devices.reports import BEACONS, Batch, Event, positions
+from devices.reports import Batch, Event, positions
 from devices.synthetic import with_synthetic
 from devices.watches import Compiled
 from devices.wearing import Wearing
@@ -44,11 +48,6 @@ from geofence.sensitivity import Sensitivity
 from geofence.snapshot import SnapshotError
 
 log = structlog.get_logger("worker")
-
-MAX_TICKS_AT_ONCE = 120
-"""After a silence (a night switched off) only the last ticks are made up for. The levels do not
-depend on the others: they follow from the ages at the last one."""
-
 
 _IS_UNUSED = np.ones(256, np.bool_)
 _IS_UNUSED[[Mark.USED, Mark.OUTLIER, Mark.MOVED]] = False
@@ -89,6 +88,9 @@ class Partition:
         self.desk = new_desk()
         self.kept = KeptCaseload("", Caseload())
         self._sensitivities, self._synthetic = sensitivities, synthetic
+        made = Start(asdict(rules), tick_s, synthetic, build)
+        self.course = Course(outgoing.coursed, lambda: self.ticked_us, made)
+        self._compiled_us = now_us
         self.compiled = self._compile(self.kept, now_us)
         self.engine = Engine(self.compiled.plan, now_us=now_us, rules=rules)
         self.care = DeviceCare(secret, now_us)
@@ -96,7 +98,7 @@ class Partition:
         self.position = 0
         self._gateway, self._live = "", False
         self._new_desk = new_desk
-        self._outgoing = outgoing
+        self._outgoing = self.outgoing = outgoing
         self._observer = observer
         self._tick_us = int(tick_s * MICROSECONDS)
         self._build = build
@@ -139,35 +141,37 @@ class Partition:
         self.care = DeviceCare(self._secret, at_us)
         self.desk = self._new_desk()
         self.position, self.ticked_us, self._gateway, self._live = 0, 0, "", False
-        if checkpoint:
-            self._load_engine(checkpoint, now_us)
-            for part, error in self.care.load(checkpoint):
-                self._refuse(part, error)
+        refused = self._load_parts(checkpoint, now_us) if checkpoint else []
+        mark = checkpoint.mark if checkpoint else None
+        self.course.begin(now_us, mark, refused, self._sensitivities, self.position, self.kept)
         # The caseload may have changed while nobody looked.
         self.engine.forget(self.wearing.moved(self.care.persons), now_us=now_us)
         self.care.plan(self.compiled.bearers, at_us)
-        loaded = checkpoint is not None and self._load_desk(checkpoint)
+        loaded = checkpoint is not None and self._load_alerts(checkpoint)
         self._observer.replanned()
         return loaded
 
-    def _load_engine(self, checkpoint: Checkpoint, now_us: int) -> None:
+    def _load_parts(self, checkpoint: Checkpoint, now_us: int) -> list[str]:
+        """Take over all but the alerts. Returns what cannot be read: it stays empty."""
+        refused: list[tuple[str, Exception]] = []
         plan, rules = self.compiled.plan, self._rules
         try:
             self.engine = Engine.restore(checkpoint.engine, plan, now_us=now_us, rules=rules)
         except SnapshotError as error:
-            self._refuse("engine", error)
+            refused.append(("engine", error))
         else:
             self.position, self.ticked_us = checkpoint.journal_position, checkpoint.ticked_us
             self._gateway = checkpoint.gateway
+        refused += self.care.load(checkpoint)
+        for part, reason in refused:
+            self._refuse(part, reason)
+        return [part for part, _ in refused]
 
-    def _load_desk(self, checkpoint: Checkpoint) -> bool:
-        try:
-            self.desk.load_snapshot(checkpoint.desk)
-            self._outgoing.load(checkpoint.outgoing)
-        except DeskStateError as error:
-            self._refuse("alerts", error)
-            return False
-        return True
+    def _load_alerts(self, checkpoint: Checkpoint) -> bool:
+        refused = load_alerts(checkpoint, self.desk, self._outgoing)
+        for part, reason in refused:
+            self._refuse(part, reason)
+        return not refused
 
     def _refuse(self, part: str, error: Exception) -> None:
         self.counts.unreadable_parts += 1
@@ -186,9 +190,10 @@ class Partition:
         vanished from the caseload while nobody looked.
         """
         self._live = True
+        self.course.note("live", now_us)
         self._listen_from(now_us)
         anomalies = [anomaly.key for anomaly in self.engine.anomalies(now_us)]
-        troubles = [trouble.key for trouble in self.care.health.going_on(now_us)]
+        troubles = [trouble.key for trouble in self.care.going_on(now_us)]
         watches = self.compiled.watches.keys()
         self.care.keep_near(self._not_clear())
         self._outgoing.changed(self.desk.retire(watches, anomalies, troubles, now_us=now_us))
@@ -199,18 +204,28 @@ class Partition:
 
     def checkpoint(self) -> Checkpoint:
         """The present state, to begin from."""
-        return Checkpoint(
+        return self.freeze().whole()
+
+    def freeze(self) -> Frozen:
+        """The present state, to be made a checkpoint of while the partition goes on."""
+        rest = Checkpoint(
             journal_position=self.position,
             alerts_position=self._outgoing.alerts_position,
             ticked_us=self.ticked_us,
             gateway=self._gateway,
             engine=self.engine.snapshot(),
-            desk=self.desk.snapshot(),
-            outgoing=self._outgoing.snapshot(),
+            desk=b"",
+            outgoing=b"",
             health=self.care.health.snapshot(),
+            door=self.care.door.snapshot(),
             sequences=self.care.sequences.snapshot(),
             commands=self.care.commands.snapshot(),
+            choices=self._outgoing.choices(),
+            mark=self.course.mark(),
+            caseload_version=self.kept.version,
+            compiled_us=self._compiled_us,
         )
+        return Frozen(rest, self.desk.pieces(), self._outgoing.pieces())
 
     # -- batches ----------------------------------------------------------------------------
 
@@ -225,13 +240,14 @@ class Partition:
         self._note_devices(self.care.take(batch, self.wearing), batch.received_us)
         for event in batch.events:
             self.counts.events += 1
-            self._take_event(event, batch.received_us)
+            take_event(self, event, batch.received_us)
         self._outgoing.answered(batch.receipts, batch.received_us)
         self._observer.applied(batch)
 
     def _note_start(self, batch: Batch) -> None:
         """A gateway that started anew hears again only from now on: silence before was ours."""
         gateway = batch.gateway.partition(".")[0]  # behind a dot stands a piece of its work
+        self.course.take(batch, anew=gateway != self._gateway)
         if gateway != self._gateway:
             self._gateway = gateway
             self._listen_from(batch.received_us)
@@ -250,35 +266,16 @@ class Partition:
         self.counts.fixes += len(fixes)
         self.counts.fixes_unused += int(np.count_nonzero(_IS_UNUSED[update.marks]))
         self.counts.fixes_odd += int(np.count_nonzero(update.oddities))
-        self._decide(update.transitions, batch.received_us)
+        self.decide(update.transitions, batch.received_us)
         self._note(update.anomalies, batch.received_us)
-
-    def _take_event(self, event: Event, now_us: int) -> None:
-        """A beacon between the devices of a pair is the engine's affair, all else the desk's.
-
-        An encounter that a beacon shows is then one alert, that of the pair, whatever the
-        profile says about beacons. What speaks of a device's health was heard there.
-        """
-        wearing = self.wearing
-        if event.type in HEALTH_EVENTS and event.device in self.care.health.devices:
-            return
-        if event.peer is not None and event.type in BEACONS and wearing.is_of_the_present(event):
-            pairs = self.compiled.pairs_of(event.device, event.peer)
-            for key in pairs:
-                lost = event.type == "beacon_lost"
-                by, at_us = event.device, event.time_us
-                self._decide(self.engine.sight(key, at_us, by=by, lost=lost, now_us=now_us), now_us)
-            if pairs:
-                return
-        for bearer in wearing.bearers_of(event, now_us):
-            self._outgoing.changed(self.desk.on_event(event, bearer, now_us=now_us))
 
     def take_urgent(self, event: Event, now_us: int) -> None:
         """Tell of an event that has not been journaled yet; when its batch comes, it is known."""
         for bearer in self.wearing.bearers_of(event, now_us):
             self._outgoing.changed(self.desk.on_event(event, bearer, now_us=now_us))
 
-    def _decide(self, transitions: Sequence[Transition], now_us: int) -> None:
+    def decide(self, transitions: Sequence[Transition], now_us: int) -> None:
+        """Keep and tell what the engine has decided."""
         if not transitions:
             return
         self.counts.transitions += len(transitions)
@@ -286,8 +283,10 @@ class Partition:
         told = [(transition, watches[transition.watch]) for transition in transitions]
         self._outgoing.decided([decision_record(*one, made) for one in told])
         for transition, watch in told:
+            guided = with_way(transition, watch, self.engine, self.wearing)
+            self._outgoing.changed(self.desk.on_transition(guided, watch, now_us=now_us))
+        for transition, watch in told:  # who is told goes before how often devices report
             self.care.approach(transition, watch, now_us)
-            self._outgoing.changed(self.desk.on_transition(transition, watch, now_us=now_us))
 
     def _note(self, anomalies: Sequence[AnomalyChange], now_us: int) -> None:
         """Keep and tell what is wrong with devices, and what no longer is."""
@@ -331,19 +330,26 @@ class Partition:
 
     def tick_until(self, now_us: int) -> None:
         """Sweep at every whole multiple of the interval that has passed."""
-        last_us = now_us - now_us % self._tick_us
-        first_us = max(
-            self.ticked_us + self._tick_us, last_us - (MAX_TICKS_AT_ONCE - 1) * self._tick_us
-        )
-        for tick_us in range(first_us, last_us + 1, self._tick_us):
+        due = ticks_due(self.ticked_us, now_us, self._tick_us)
+        if due.start > self.ticked_us + self._tick_us:
+            self.course.note("skipped", now_us, upto=due.start - self._tick_us)
+        for tick_us in due:
             valid_until_us = self.compiled.valid_until_us
             if valid_until_us is not None and tick_us >= valid_until_us:
                 self._replan(self.kept, tick_us)
-            self._decide(self.engine.sweep(tick_us), tick_us)
+            self.decide(self.engine.sweep(tick_us), tick_us)
             self._note_devices(self.care.advance(tick_us), tick_us)
             if self._live:  # nobody could act on what is only read again
                 self._outgoing.changed(self.desk.advance(tick_us))
+                self._outgoing.advance(tick_us)
             self.ticked_us = tick_us
+
+    def look_further(self) -> bool:
+        """Ask of some more alerts for which it is time by the last tick. Whether there were any."""
+        if not self._live or not self.desk.is_behind(self.ticked_us):
+            return False
+        self._outgoing.changed(self.desk.advance(self.ticked_us))
+        return True
 
     def put_in_force(self, kept: KeptCaseload, now_us: int) -> None:
         """Go over to another version of the caseload.
@@ -353,15 +359,18 @@ class Partition:
         """
         if kept != self.kept:
             self._replan(kept, now_us)
+            self.course.note("caseload", now_us, caseload_version=kept.version)
 
     def go_by(self, sensitivities: Mapping[str, Sensitivity], now_us: int) -> None:
         """Other profiles are in force."""
         self._sensitivities = sensitivities
         self.desk.replan()
+        self.course.note_profiles(sensitivities, now_us)
         if self._live:
             self._replan(self.kept, now_us)
 
     def _compile(self, kept: KeptCaseload, at_us: int) -> Compiled:
+        self._compiled_us = at_us
         caseload = with_synthetic(kept.caseload) if self._synthetic else kept.caseload
         return compile_caseload(caseload, at_us, kept.version, self._sensitivities)
 
@@ -380,7 +389,7 @@ class Partition:
         watches = {**before.watches, **after.watches}
         self.kept = kept
         self.compiled = replace(after, watches=watches)
-        self._decide(closing, now_us)
+        self.decide(closing, now_us)
         self.compiled = after
         self.counts.replans += 1
         self._observer.replanned()

@@ -15,12 +15,14 @@ from cordon.outgoing import Outgoing
 from cordon.policy import Policy
 from cordon.probe import Probe
 from cordon.record_watch import RecordWatch
+from cordon.state_keeper import StateKeeper
 from cordon.strangers import Strangers
 from cordon.supervision import Supervisor
 from cordon.worker import Worker
 from evidence.reader import Reader
 from evidence.sealer import Sealer
 from evidence.writer import Writer
+from ingest.decoder import Decoder
 from ingest.gateway import Gateway
 from ingest.journal import JournalWriter
 from ingest.mqtt import Publisher
@@ -32,6 +34,7 @@ class Parts:
     """Everything that runs in one process of the service.
 
     Attributes:
+        decoder: Knows with what devices sign.
         forwarder: None where the settings name no port for it.
         writer: The history's writer, here or in the back room.
         sealer: None where it runs apart.
@@ -39,6 +42,7 @@ class Parts:
 
     gateway: Gateway
     journal: JournalWriter
+    decoder: Decoder
     slow_lane: SlowLane
     worker: Worker
     outgoing: Outgoing
@@ -47,6 +51,7 @@ class Parts:
     history: Reader
     record: RecordWatch
     feed: CaseloadFeed
+    states: StateKeeper
     hub: Hub
     supervisor: Supervisor
     heartbeat: Heartbeat

@@ -13,9 +13,8 @@ from pathlib import Path
 
 import structlog
 
-from alerts.contacts import Contact, Contacts, parse_contacts
+from alerts.contacts import Contact, ContactLane, Contacts, parse_contacts
 from alerts.errors import ContactsError, ProfileError
-from alerts.escalation_rules import ContactChannel
 from alerts.profile import Profiles, load_profiles
 from cordon.errors import CordonError
 from cordon.sections import Alerts
@@ -52,7 +51,7 @@ class Policy:
         CordonError: A file cannot be read or used; nothing may begin with half a policy.
     """
 
-    def __init__(self, settings: Alerts, channels: tuple[ContactChannel, ...] = ()) -> None:
+    def __init__(self, settings: Alerts, channels: tuple[ContactLane, ...] = ()) -> None:
         self.counts = PolicyCounts()
         self._settings = settings
         self._seen = self._look()

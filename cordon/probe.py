@@ -8,7 +8,6 @@ needs no broker, by itself: the way that has failed is not used to say so.
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import Mapping
 
 import aiomqtt
@@ -18,8 +17,9 @@ import structlog
 from alerts.channels import Channel
 from alerts.channels.agency import agency_topic
 from alerts.contacts import Contacts
-from alerts.deliveries import ASK_EXPIRY_S, ChannelName, Delivery, Summons
+from alerts.deliveries import ChannelName
 from alerts.self_test import Judge, Way
+from cordon.direct_asking import DirectAsking
 from devices.commands import HandsetAddress, command_topic
 from devices.instants import MICROSECONDS, Clock, from_iso, to_iso
 from devices.synthetic import AGENCY, FIX_INTERVAL_S, HANDSET, TAG, WALK_S, place_deg
@@ -29,12 +29,10 @@ log = structlog.get_logger("self-test")
 
 RETRY_S = 2.0
 CHECK_S = 1.0
-SEND_LIMIT_S = 5.0
 ACCURACY_M = 5.0
 REMIND_S = 900.0
 """While it lasts, supervisors are asked again this often."""
 
-SUPERVISORS_ASKED = 5
 IDENTIFIER = "cordon-self-test"
 _NEAR = {"alert", "contact"}
 
@@ -70,16 +68,19 @@ class Probe:
         clock: Clock,
     ) -> None:
         self.judge = Judge(clock())
-        self.asked = 0
         self._broker = broker
-        self._contacts = contacts
-        self._channels = channels
+        self._asking = DirectAsking(contacts, channels)
         self._clock = clock
         self._seq = clock() // MICROSECONDS
         self._topics: dict[str, Way] = {
             agency_topic(AGENCY): "agency",
             command_topic(HandsetAddress(HANDSET)): "handset",
         }
+
+    @property
+    def asked(self) -> int:
+        """How often somebody was asked."""
+        return self._asking.asked
 
     async def run(self) -> None:
         """Walk and watch until cancelled."""
@@ -171,45 +172,7 @@ class Probe:
                 await self._ask(problem, now_us)
 
     async def _ask(self, problem: str, now_us: int) -> None:
-        """Send to every supervisor by every channel: nobody knows which of them works."""
-        summons = Summons(
-            id=str(uuid.uuid5(uuid.NAMESPACE_URL, f"urn:cordon:self-test:{now_us}")),
-            alert_id="",
-            tier=1,
-            kind="self_test",
-            title="Cordon: alerts may not come",
-            text=f"{problem[0].upper()}{problem[1:]}. Look at the service now.",
-            time=to_iso(now_us),
-        )
-        sends = []
-        for rank in range(1, SUPERVISORS_ASKED + 1):
-            contact = self._contacts.of_role("supervisor", rank, agency="", person=None)
-            names = [] if contact is None else self._contacts.channels(contact, self._channels)
-            sends += [
-                self._send(name, _delivery(summons, name, contact.name))
-                for name in names
-                if contact is not None
-            ]
-        await asyncio.gather(*sends)
-
-    async def _send(self, name: ChannelName, delivery: Delivery) -> None:
-        try:
-            async with asyncio.timeout(SEND_LIMIT_S):
-                await self._channels[name].send(delivery)
-        except Exception as error:  # noqa: BLE001 - the other channels are asked all the same
-            log.error("self_test_not_told", channel=name, reason=type(error).__name__)  # noqa: TRY400
-        else:
-            self.asked += 1
-
-
-def _delivery(summons: Summons, name: ChannelName, recipient: str) -> Delivery:
-    return Delivery(
-        id=summons.id,
-        channel=name,
-        recipient=recipient,
-        alert_id=summons.alert_id,
-        change_id=summons.id,
-        tier=summons.tier,
-        expires_us=from_iso(summons.time) + ASK_EXPIRY_S * MICROSECONDS,
-        payload=msgspec.json.encode(summons),
-    )
+        """Ask every supervisor by every channel: nobody knows which of them works."""
+        text = f"{problem[0].upper()}{problem[1:]}. Look at the service now."
+        title = "Cordon: alerts may not come"
+        await self._asking.ask(("supervisor",), "self_test", title, text, now_us)

@@ -54,10 +54,10 @@ class Recent:
                 for subscription in subscriptions:
                     await subscription.unsubscribe()
 
-    def batches(self, gateway: str) -> list[Batch]:
+    def batches(self, gateway: str, decoder: Decoder) -> list[Batch]:
         """What was heard within `HOLD_S`, ready for the journal."""
         self._forget()
-        messages, decoder = list(self._messages), Decoder()
+        messages = list(self._messages)
         return [
             decoder.decode(
                 messages[start : start + MAX_BATCH_MESSAGES],

@@ -61,10 +61,10 @@ class RecordWatch:
     async def look(self) -> None:
         """Look once, and say when somebody has broken the glass."""
         seen = self.waiting.glass if self.waiting else 0
-        self.capacity = self.waiting = None
         try:
             self.capacity, self.waiting = await self._read()
         except (psycopg.Error, TimeoutError):
+            self.capacity = self.waiting = None
             return  # that it is away is told elsewhere
         if self.waiting.glass > seen:
             log.warning(

@@ -211,6 +211,14 @@ class Alerts(Section, frozen=True):
         str,
         Meta(description="whsec_ and base64: signs webhooks. Empty: none are sent."),
     ] = ""
+    eido_element: Annotated[
+        str,
+        Meta(
+            pattern=r"^([a-z0-9-]+(\.[a-z0-9-]+)+)?$",
+            description="Domain name under which dispatch systems know this service: contacts with "
+            'format = "eido" are sent incidents (NENA EIDO). Empty: none are sent.',
+        ),
+    ] = ""
     sms_url: Annotated[
         str, Meta(description="HTTP gateway for text messages. Empty: none are sent.")
     ] = ""

@@ -1,7 +1,7 @@
 """The service: all parts in one process, wired together and kept running.
 
-The parts talk over the broker as if they were apart (gateway to journal, journal to worker and to
-evidence), so that they can be: nothing here but the console reads another part's memory.
+The parts talk over the broker as if they were apart (gateway to journal, journal to evidence), so
+that they can be. Where they are not, the journal's writer tells the worker of each batch by a call.
 """
 
 from __future__ import annotations
@@ -9,19 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 
 import nats.errors
 import structlog
 from nats.aio.client import Client as NatsClient
-from nats.js import JetStreamContext
 
-from console.access import Access, Operator
-from console.app import create_app
 from console.hub import Hub
-from console.server import bind, serve_console
 from cordon import __version__
 from cordon.alerting import make_alerting
 from cordon.backend import ServiceBackend
@@ -29,15 +24,16 @@ from cordon.backroom import BackroomProcess
 from cordon.broker_refusals import BrokerRefusals
 from cordon.caseload_feed import CaseloadFeed
 from cordon.connections import Endpoints, connect_nats, while_open
-from cordon.console_memory import SessionFile, bind_console
+from cordon.console_part import ConsolePart
 from cordon.errors import CordonError
 from cordon.forwarding import forwarder_of
 from cordon.heartbeat import Heartbeat
 from cordon.identity.assembly import assemble_identity
+from cordon.identity.registry_feed import RegistryCopy
+from cordon.identity.signing_keys import RegisteredKeys
 from cordon.identity.tokens import TokenError
 from cordon.keep import Keep
 from cordon.lease import Lease, instance_name, open_bucket
-from cordon.metrics import Metrics
 from cordon.nearness import Nearness
 from cordon.observing import Telling
 from cordon.outgoing import Outgoing
@@ -48,6 +44,7 @@ from cordon.recent import Recent
 from cordon.record_watch import RecordWatch
 from cordon.seal import sealer_in_service
 from cordon.settings import Settings
+from cordon.state_keeper import StateKeeper
 from cordon.strangers import Strangers
 from cordon.streams_source import source_factory
 from cordon.supervision import Supervisor
@@ -56,10 +53,12 @@ from devices.instants import Clock
 from devices.store import CaseloadStore
 from devices.watches import Bearer
 from evidence.reader import Reader
+from evidence.sealer import Sealer
 from evidence.sources import Stream
 from evidence.store import Store
 from evidence.writer import Writer
 from geofence.engine import Rules, warm_up
+from ingest.decoder import Decoder
 from ingest.gateway import Gateway, new_name
 from ingest.journal import JournalWriter
 from ingest.slow_lane import SlowLane
@@ -71,8 +70,6 @@ BUILD = f"cordon {__version__}"
 STREAMS_SHARE = 0.7
 KEEP_SHARE = 0.1
 """Parts of the broker's disk limit; the rest is for its own MQTT sessions and messages."""
-
-POSITIONS_EVERY_S = 1.0
 
 
 class Service:
@@ -86,7 +83,7 @@ class Service:
         headless: No console.
         nameless: Device that a connection without a name may speak for, in a demonstration.
         standby: Take charge only when the service that is in charge is gone.
-        backroom: Store the history and take in the slow lane in a process of its own.
+        backroom: Store and seal the history, and take in the slow lane, in a process of its own.
     """
 
     def __init__(
@@ -109,28 +106,16 @@ class Service:
         self._home = Path(settings.state_directory)
         self._standby = standby
         self._backroom = backroom
-        self._bound = None if headless else self._bind()
+        self._console = None if headless else ConsolePart(settings.console, self._home, clock)
         self._started = asyncio.Event()
         self._replanned = asyncio.Event()
         self._parts: Parts | None = None
 
-    def _bind(self) -> socket.socket:
-        console = self._settings.console
-        self._home.mkdir(parents=True, exist_ok=True)
-        try:
-            return bind_console(console.host, console.port, self._home / "console.port")
-        except OSError as error:
-            raise CordonError(
-                f"The console cannot listen on {console.host}:{console.port}: {error.strerror}. "
-                "Choose another port with console.port, or 0 for any free one."
-            ) from error
-
     @property
     def console_address(self) -> str:
         """Where the console is, for a browser on this machine."""
-        assert self._bound is not None, "this service has no console"
-        host, port = self._bound.getsockname()[:2]
-        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        assert self._console is not None, "this service has no console"
+        return self._console.address
 
     @property
     def parts(self) -> Parts:
@@ -182,7 +167,10 @@ class Service:
             raise
 
     async def _run(self) -> None:
-        async with self._connected("service") as nc, self._connected("gateway") as gateway_nc:
+        async with (
+            self._connected("service") as nc,
+            self._connected("gateway", echo=False) as gateway_nc,
+        ):
             js = nc.jetstream()
             room_bytes = self._settings.broker.store_bytes
             await ensure_streams(js, max_bytes=int(room_bytes * STREAMS_SHARE))
@@ -210,8 +198,7 @@ class Service:
         keep = await Keep.open(js, max_bytes=int(room_bytes * KEEP_SHARE))
         stream_ends = {s: (await js.stream_info(s.value)).state.last_seq for s in Stream}
         heard = Heard()
-        parts = self._assemble(nc, gateway_nc, keep, heard, stream_ends)
-        self._parts = parts
+        self._parts = parts = self._assemble(nc, gateway_nc, keep, heard, stream_ends)
         runs = self._runs(parts, heard)
         async with asyncio.TaskGroup() as group:
             # The gateway first: what devices send before its session exists, the broker
@@ -221,12 +208,13 @@ class Service:
             group.create_task(while_open(nc, gateway_nc), name="connections")
             group.create_task(lease.hold(), name="lease")
             self._started.set()
-            for batch in recent.batches(parts.gateway.name):
+            await parts.identity.registry.looked.wait()
+            for batch in recent.batches(parts.gateway.name, parts.decoder):
                 await parts.journal.append(batch)
 
     @contextlib.asynccontextmanager
-    async def _connected(self, name: str) -> AsyncIterator[NatsClient]:
-        nc = await connect_nats(self._endpoints.nats_url, name)
+    async def _connected(self, name: str, *, echo: bool = True) -> AsyncIterator[NatsClient]:
+        nc = await connect_nats(self._endpoints.nats_url, name, echo=echo)
         try:
             yield nc
         finally:
@@ -242,8 +230,7 @@ class Service:
     ) -> Parts:
         """Make all parts; nothing runs yet."""
         ends, settings, clock = self._endpoints, self._settings, self._clock
-        js = nc.jetstream()
-        broker = ends.mqtt_broker()
+        js, broker = nc.jetstream(), ends.mqtt_broker()
         hub = Hub(secrets.token_hex(8), clock, build=BUILD)
         rules = Rules()
 
@@ -251,15 +238,14 @@ class Service:
             return partition.compiled.bearers.get(device)
 
         strangers = Strangers(lambda device: partition.wearing.bearer(device).person is not None)
-
         alerting = make_alerting(
             settings.alerts, js, broker, hub, bearer_of, clock, rules=rules.version, build=BUILD
         )
-        outgoing = alerting.outgoing
+        name, outgoing = new_name(), alerting.outgoing
         partition = Partition(
             alerting.new_desk,
             outgoing,
-            Telling(heard, strangers, hub, self._replanned),
+            Telling(heard, strangers, hub, self._replanned, outgoing.assurances),
             clock(),
             tick_s=settings.engine.sweep_interval_s,
             build=BUILD,
@@ -268,23 +254,29 @@ class Service:
             sensitivities=alerting.policy.profiles.sensitivities,
             synthetic=settings.alerts.probe,
         )
-        worker = self._worker(nc, keep, partition, outgoing, stream_ends)
-        journal = JournalWriter(gateway_nc)
-        name = new_name()
-        slow_lane = SlowLane(gateway_nc, journal, clock, gateway=name)
-        gateway = Gateway(broker, journal, clock, defer=slow_lane.keep, name=name)
+        alerting.places.partition = partition
+        registry = RegistryCopy(keep, nc)
+        decoder = Decoder(RegisteredKeys(registry))
+        worker = self._worker(nc, gateway_nc, keep, partition, outgoing, stream_ends, decoder)
+        journal = JournalWriter(gateway_nc, worker)
+        slow_lane = SlowLane(gateway_nc, journal, clock, gateway=name, decoder=decoder)
+        gateway = Gateway(broker, journal, clock, defer=slow_lane.keep, name=name, decoder=decoder)
         refusals = BrokerRefusals(journal, clock, name=f"{name}.watch")
+        sealer = sealer_in_service(settings, ends.dsn, clock)
+        record = RecordWatch(ends.dsn, settings, clock)
         return Parts(
             gateway=gateway,
             journal=journal,
+            decoder=decoder,
             slow_lane=slow_lane,
             worker=worker,
             outgoing=outgoing,
             publisher=alerting.publisher,
-            writer=self._writer(js, stream_ends, slow_lane, name),
+            writer=self._writer(nc, stream_ends, slow_lane, record, sealer, name),
             history=Reader(ends.dsn),
-            record=RecordWatch(ends.dsn, settings, clock),
+            record=record,
             feed=CaseloadFeed(CaseloadStore(ends.dsn), keep, nc),
+            states=StateKeeper(ends.dsn, keep, build=BUILD),
             hub=hub,
             supervisor=Supervisor(),
             heartbeat=Heartbeat(nc, gateway_nc),
@@ -294,18 +286,36 @@ class Service:
             strangers=strangers,
             forwarder=forwarder_of(settings.forwarding, broker),
             identity=assemble_identity(
-                ends, self._home, keep, nc, refusals, clock, nameless=self._nameless
+                ends, self._home, keep, nc, registry, refusals, clock, nameless=self._nameless
             ),
-            sealer=sealer_in_service(settings, ends.dsn, clock),
+            sealer=sealer,
         )
+
+    def _writer(
+        self,
+        nc: NatsClient,
+        stream_ends: Mapping[Stream, int],
+        slow_lane: SlowLane,
+        record: RecordWatch,
+        sealer: Sealer | None,
+        gateway: str,
+    ) -> Writer | BackroomProcess:
+        ends = self._endpoints
+        if self._backroom:
+            return BackroomProcess(
+                ends, self._settings, stream_ends, slow_lane, record, sealer, gateway
+            )
+        return Writer(Store(ends.dsn), source_factory(nc.jetstream(), stream_ends), self._clock)
 
     def _worker(
         self,
         nc: NatsClient,
+        gateway_nc: NatsClient,
         keep: Keep,
         partition: Partition,
         outgoing: Outgoing,
         stream_ends: Mapping[Stream, int],
+        decoder: Decoder,
     ) -> Worker:
         return Worker(
             nc,
@@ -316,19 +326,9 @@ class Service:
             tick_s=self._settings.engine.sweep_interval_s,
             checkpoint_s=self._settings.engine.checkpoint_interval_s,
             journal_end=stream_ends[Stream.JOURNAL],
+            others=gateway_nc,
+            decoder=decoder,
         )
-
-    def _writer(
-        self,
-        js: JetStreamContext,
-        stream_ends: Mapping[Stream, int],
-        slow_lane: SlowLane,
-        gateway: str,
-    ) -> Writer | BackroomProcess:
-        ends, logs = self._endpoints, self._settings.logs
-        if self._backroom:
-            return BackroomProcess(ends, stream_ends, slow_lane, gateway=gateway, logs=logs)
-        return Writer(Store(ends.dsn), source_factory(js, stream_ends), self._clock)
 
     def _runs(self, parts: Parts, heard: Heard) -> dict[str, Callable[[], Awaitable[None]]]:
         """What is kept running, by name."""
@@ -336,29 +336,33 @@ class Service:
             parts, heard, self._clock, build=BUILD, basemap=self._basemap
         )
         runs: dict[str, Callable[[], Awaitable[None]]] = {
-            "gateway": parts.gateway.run,
+            "gateway": parts.identity.knowing_keys(parts.gateway.run),
             "worker": lambda: self._work(parts.worker),
             "outgoing": parts.outgoing.run,
             "publisher": parts.publisher.run,
+            "assurance": self._backend.assurer.run,
             "heartbeat": parts.heartbeat.run,
             "nearness": parts.nearness.run,
             "evidence": parts.writer.run,
-            "record": parts.record.run,
             "caseload": parts.feed.run,
             "policy": lambda: parts.policy.run(lambda: self._adopt(parts)),
+            "troubles": self._backend.watch(self._settings.alerts).run,
             **parts.identity.runs(),
         }
         if parts.forwarder is not None:
             runs["forwarding"] = parts.forwarder.run
         if not self._backroom:
-            runs["slow-lane"] = parts.slow_lane.run
-        if parts.sealer is not None:
-            runs["sealer"] = parts.sealer.run
+            runs["record"] = parts.record.run
+            runs["states"] = parts.states.run
+            runs["slow-lane"] = parts.identity.knowing_keys(parts.slow_lane.run)
+            if parts.sealer is not None:
+                runs["sealer"] = parts.sealer.run
         if parts.probe is not None:
             runs["self-test"] = parts.probe.run
-        if self._bound is not None:
-            runs["console"] = self._console(parts, self._bound)
-            runs["positions"] = lambda: self._show_positions(parts)
+        console = self._console
+        if console is not None:
+            runs["console"] = lambda: console.serve(parts, self._backend)
+            runs["positions"] = lambda: console.show_positions(parts, self._backend)
         return runs
 
     def _adopt(self, parts: Parts) -> None:
@@ -369,32 +373,3 @@ class Service:
         """Have the kernels compiled, which the first start takes seconds for, then work."""
         log.info("engine_compiled", took_s=await asyncio.to_thread(warm_up))
         await worker.run()
-
-    def _console(self, parts: Parts, bound: socket.socket) -> Callable[[], Awaitable[None]]:
-        console = self._settings.console
-        operators = [Operator(name=o.name, token_sha256=o.token_sha256) for o in console.operators]
-        access = Access(
-            operators,
-            self._clock,
-            allowed_hosts=console.allowed_hosts,
-            store=SessionFile(self._home / "sessions.json"),
-        )
-        metrics = Metrics(parts)
-        app = create_app(self._backend, parts.hub, access, metrics.text, version=__version__)
-        host, port = bound.getsockname()[:2]
-
-        async def run() -> None:
-            # Serving closes its socket: after a failure there has to be a new one.
-            parts.hub.open()
-            await serve_console(app, bound if bound.fileno() >= 0 else bind(host, port))
-
-        return run
-
-    async def _show_positions(self, parts: Parts) -> None:
-        """Once a second, to whoever looks: where everybody is, and how the service is."""
-        while True:
-            await asyncio.sleep(POSITIONS_EVERY_S)
-            if len(parts.hub):
-                picture = self._backend.picture()
-                parts.hub.publish_positions(picture.devices, picture.watches)
-                parts.hub.publish_service(picture.service)

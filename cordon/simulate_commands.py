@@ -22,7 +22,7 @@ from simulators.csv_tracks import parse_columns
 from simulators.run import TownOptions, TracksOptions, run_town, run_tracks
 from simulators.stage import Progress, Report, SimulationError
 from simulators.tracks import read_tracks
-from simulators.wire import Broker
+from simulators.wire import Broker, Secrets
 
 CommandT = TypeVar("CommandT", bound=Callable[..., object])
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -177,17 +177,22 @@ def _broker(
     """
     try:
         given = (
-            msgspec.json.decode(passwords.read_bytes(), type=dict[str, str]) if passwords else {}
+            msgspec.json.decode(passwords.read_bytes(), type=dict[str, str | Secrets])
+            if passwords
+            else {}
         )
-    except (OSError, msgspec.MsgspecError) as error:
+        keys = {d: one.signing() for d, one in given.items() if isinstance(one, Secrets)}
+    except (OSError, ValueError, msgspec.MsgspecError) as error:
         raise CordonError(
             f"{passwords} does not hold passwords by device as JSON; "
             "`cordon device provision --all --json` prints them so."
         ) from error
+    words = {d: one if isinstance(one, str) else one.password for d, one in given.items()}
     return Broker(
         host=host or settings.broker.mqtt_host,
         port=port or settings.broker.mqtt_port,
-        passwords=given,
+        passwords={device: word for device, word in words.items() if word},
+        keys=keys,
         ca_file=str(ca or ""),
         certificates=str(certificates or ""),
     )

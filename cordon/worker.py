@@ -1,11 +1,11 @@
 """The worker of one partition: journal in, decisions and alerts out.
 
-It reads the journal twice. The *live* path is a plain subscription to the subject the gateway
-publishes on: it gives each batch at once, before the disk has it, and has no memory. The
-*durable* path reads the stream in order: it comes a little later, brings every batch, and says
-how far the state has come. Whichever path brings a batch first has it applied; the other only
-moves the position. So a stalled disk delays no alert, and neither a lost subscription nor a
-crash loses one: after a restart the worker goes back to its checkpoint and reads on from there,
+It hears of batches twice. The *live* path gives each at once, before the disk has it, and has no
+memory: the gateway of the same process by a call, anybody else by a plain subscription. The
+*durable* path is the stream in order: it brings every batch, and says how far the state has come.
+Of what was heard live it only moves the position, for which the journal's confirmation will do; it
+is read for what is missing. So a stalled disk delays no alert, and neither a lost subscription nor
+a crash loses one: after a restart the worker goes back to its checkpoint and reads on from there,
 and derived ids make what is decided a second time the same as the first. Urgent events come to it
 a third time, before both: see `cordon.express`.
 """
@@ -13,7 +13,6 @@ a third time, before both: see `cordon.express`.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -26,13 +25,15 @@ from nats.aio.client import Client as NatsClient
 from nats.aio.msg import Msg
 
 from cordon import express
+from cordon.caseload_in_force import CaseloadInForce
 from cordon.checkpoint import CHECKPOINT, decode_checkpoint, read_recorded
 from cordon.express import Express
-from cordon.keep import CASELOAD, CASELOAD_SUBJECT, Keep
+from cordon.keep import Keep
 from cordon.outgoing import Outgoing
 from cordon.partition import Partition
-from devices.instants import Clock
-from devices.reports import BatchFormatError, decode_batch
+from devices.instants import MICROSECONDS, Clock
+from devices.reports import Batch, BatchFormatError, decode_batch
+from ingest.decoder import Decoder
 from ingest.ending import end_if_told
 from ingest.journal import BATCH_HEADER
 from ingest.reader import Entry, JournalGap, StreamReader
@@ -49,10 +50,16 @@ TICK_LAG_US = 200_000
 ticks at the same place."""
 
 READ_WAIT_S = 1.0
-DURABLE_PAUSE_S = 0.05
-"""Rest between two readings of the durable path once the worker has caught up: it then finds only
-what the live path has missed, and each reading costs as much as a batch. A batch that only it
-brings is decided so much later."""
+LOOK_S = 0.05
+"""So often the worker looks, once it has caught up, whether the journal has what it has not heard of:
+a hole in what was confirmed, or a batch of somebody else."""
+
+READ_EVERY_S = 1.0
+"""The stream is read so often all the same: a subscription may lose what it should bring. What only
+the stream brings is decided so much later."""
+
+MAX_CONFIRMED = 10_000
+"""Confirmed positions remembered behind a hole; the stream has those beyond it, too."""
 
 DURABLE_GROUP = 256
 
@@ -60,7 +67,11 @@ MAX_STRIKES = 2
 """So often a batch may end the worker; then it is passed over, or nobody would be watched any more.
 Its messages are in the journal and in the history."""
 
-CASELOAD_POLL_S = 5.0
+LATENESS_HOLDS_US = 10 * MICROSECONDS
+"""So long after it was decided late, a batch says that alerts are late; then nothing is known of it."""
+
+REST_AFTER_WRITING = 4
+"""After a checkpoint that took long (very many alerts are open) the next waits so many times as long."""
 
 
 @dataclass(slots=True)
@@ -69,18 +80,18 @@ class WorkerCounts:
 
     Attributes:
         batches_live, batches_durable: Applied from the one path or the other.
+        readings: Times the stream was read.
         damaged: Entries that could not be read.
         gaps: Breaks in the journal that were passed.
         given_up: Batches passed over after `MAX_STRIKES`.
-        caseloads_refused: Versions that cannot be watched; the one before stayed in force.
     """
 
     batches_live: int = 0
     batches_durable: int = 0
+    readings: int = 0
     damaged: int = 0
     gaps: int = 0
     given_up: int = 0
-    caseloads_refused: int = 0
     checkpoints: int = 0
     checkpoints_failed: int = 0
 
@@ -90,6 +101,7 @@ class Worker:
 
     Args:
         nc: Connection for the live path and for reading the journal.
+        others: Connection that hears batches of others, and not those that come by `hear`; None: `nc`.
         keep: Where caseload and checkpoint lie.
         partition: The state.
         outgoing: Where the partition's results go.
@@ -97,6 +109,7 @@ class Worker:
         tick_s: Interval of the sweeps.
         checkpoint_s: Least time between two checkpoints.
         journal_end: Where the journal ended before anything of this run was written to it.
+        decoder: Reads what goes to the desk before it is journaled. None: a new one.
     """
 
     def __init__(
@@ -110,15 +123,19 @@ class Worker:
         tick_s: float,
         checkpoint_s: float,
         journal_end: int,
+        others: NatsClient | None = None,
         number: int = 0,
+        decoder: Decoder | None = None,
     ) -> None:
         self.partition = partition
         self.counts = WorkerCounts()
-        self.express = Express(partition, clock)
+        self.express = Express(partition, clock, decoder or Decoder())
+        self.caseload = CaseloadInForce(nc, keep, partition, clock)
         self.caught_up = asyncio.Event()
         self.last_applied_us = 0
         self.lag_ms: float | None = None
         self._nc = nc
+        self._others = others or nc
         self._keep = keep
         self._outgoing = outgoing
         self._clock = clock
@@ -128,9 +145,22 @@ class Worker:
         self._alert_subject = alert_subject(number)
         self._journal_end: int | None = journal_end
         self._names: OrderedDict[str, None] = OrderedDict()
+        self._confirmed: dict[int, str] = {}
+        self._missing = False
         self._strikes: Counter[str] = Counter()
-        self._caseload_changed = asyncio.Event()
         self._live_failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def lateness_ms(self, now_us: int) -> float:
+        """By how much alerts are late now: as the last batch was, or as the next tick is.
+
+        What the last batch was says something for a few seconds only.
+        """
+        lag_ms = self.lag_ms or 0.0
+        said_us = self.last_applied_us + int(lag_ms * 1000)
+        of_batches_ms = lag_ms if now_us - said_us < LATENESS_HOLDS_US else 0.0
+        due_us = self.partition.ticked_us + int(self._tick_s * MICROSECONDS) + TICK_LAG_US
+        of_ticks_ms = (now_us - due_us) / 1000 if self.partition.ticked_us else 0.0
+        return max(of_batches_ms, of_ticks_ms)
 
     async def run(self) -> None:
         """Restore, catch up, then follow the journal until cancelled."""
@@ -148,6 +178,7 @@ class Worker:
 
     async def _restore(self) -> None:
         self._names.clear()
+        self._confirmed.clear()
         # After a failure within the process: what was handed over last must be read back, too.
         await self._outgoing.drained()
         kept = await self._keep.get_caseload()
@@ -175,62 +206,52 @@ class Worker:
 
     @asynccontextmanager
     async def _listening(self) -> AsyncIterator[None]:
-        live = await self._nc.subscribe(self._subject, cb=self._on_live)
-        plans = await self._nc.subscribe(CASELOAD_SUBJECT, cb=self._on_caseload)
+        live = await self._others.subscribe(self._subject, cb=self._on_live)
         urgent = await self._nc.subscribe(express.SUBJECT, cb=self._on_urgent)
         try:
             yield
         finally:
-            if not self._nc.is_closed:
-                for subscription in (live, plans, urgent):
+            for nc, subscription in ((self._others, live), (self._nc, urgent)):
+                if not nc.is_closed:
                     await subscription.unsubscribe()
 
-    # -- the caseload -----------------------------------------------------------------------
-
-    async def _on_caseload(self, _message: Msg) -> None:
-        self._caseload_changed.set()
-
     async def _follow_caseload(self) -> None:
-        """Put in force what is kept: when told, and by looking, as what is told may be lost."""
         await self.caught_up.wait()
-        seen = ""
-        while True:
-            end_if_told()
-            self._caseload_changed.clear()
-            try:
-                seen = await self._bring_caseload(seen)
-            except (nats.errors.Error, OSError, TimeoutError) as error:
-                log.warning("caseload_not_read", reason=type(error).__name__)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(CASELOAD_POLL_S):
-                    await self._caseload_changed.wait()
-
-    async def _bring_caseload(self, seen: str) -> str:
-        mark = await self._keep.mark(CASELOAD)
-        if mark == seen:
-            return seen
-        kept = await self._keep.get_caseload()
-        if kept:
-            try:
-                self.partition.put_in_force(kept, self._clock())
-            except ValueError:
-                self.counts.caseloads_refused += 1
-                log.exception("caseload_refused", version=kept.version)
-        return mark
+        await self.caseload.run()
 
     # -- the two paths ----------------------------------------------------------------------
 
-    async def _on_live(self, message: Msg) -> None:
+    def hear(self, name: str, batch: Batch) -> None:
+        """A batch of this process's own gateway; see `ingest.journal.Listener`."""
         # Until the journal has been read to its end, newer batches must wait for older ones.
-        if not self.caught_up.is_set():
+        if not self.caught_up.is_set() or name in self._names or self._live_failure.done():
             return
-        name = (message.headers or {}).get(BATCH_HEADER, "")
         try:
-            if name not in self._names and self._apply(message.data):
+            if self._apply(name, batch):
                 self.counts.batches_live += 1
-        except Exception as error:  # noqa: BLE001 - nats-py would log it and go on with half a batch
-            if not self._live_failure.done():
-                self._live_failure.set_exception(error)
+        except Exception as error:  # noqa: BLE001 - it must not end the gateway, but the worker
+            self._live_failure.set_exception(error)
+
+    def kept(self, name: str, position: int) -> None:
+        """The journal has what was heard; the same as reading it there."""
+        partition = self.partition
+        if position <= partition.position:
+            return
+        if name not in self._names:  # it came before the worker listened
+            self._missing = True
+            return
+        if len(self._confirmed) < MAX_CONFIRMED:
+            self._confirmed[position] = name
+        while self._confirmed.pop(partition.position + 1, None) is not None:
+            partition.position += 1
+
+    async def _on_live(self, message: Msg) -> None:
+        self._missing = True
+        name = (message.headers or {}).get(BATCH_HEADER, "")
+        if self.caught_up.is_set() and name not in self._names:
+            batch = self._read(message.data)
+            if batch is not None:
+                self.hear(name, batch)
 
     async def _on_urgent(self, message: Msg) -> None:
         # Until then the desk is not what it was; the journal brings the event.
@@ -247,34 +268,59 @@ class Worker:
         await self._live_failure
 
     async def _follow_journal(self) -> None:
+        """Read all there is, then again whatever was not heard."""
         js = self._nc.jetstream()
         while True:
             after = self.partition.position
             reader = StreamReader(js, JOURNAL, self._subject, after=after, max_group=DURABLE_GROUP)
             try:
-                while True:
-                    for entry in await reader.read(READ_WAIT_S):
-                        self._take(entry)
-                    if self.caught_up.is_set():
-                        await asyncio.sleep(DURABLE_PAUSE_S)
-                    if reader.caught_up and not self.caught_up.is_set():
-                        self.partition.go_live(self._clock())
-                        self.caught_up.set()
-                        log.info("worker_caught_up", position=self.partition.position)
+                # What has been heard meanwhile need not come again: then another reader is cheaper.
+                while self.partition.position - reader.position <= DURABLE_GROUP:
+                    await self._read_on(reader)
+                    await self._until_something_is_missing()
             except JournalGap as gap:
                 await self._pass_gap(gap)
             finally:
                 await reader.close()
 
+    async def _read_on(self, reader: StreamReader) -> None:
+        """Take in the stream to its end."""
+        self._missing = False
+        self.counts.readings += 1
+        while True:
+            for entry in await reader.read(READ_WAIT_S):
+                self._take(entry)
+            if reader.caught_up:
+                break
+        if not self.caught_up.is_set():
+            self.partition.go_live(self._clock())
+            self.caught_up.set()
+            log.info("worker_caught_up", position=self.partition.position)
+
+    async def _until_something_is_missing(self) -> None:
+        """Rest until the journal has, or may have, what was not heard."""
+        for _ in range(round(READ_EVERY_S / LOOK_S)):
+            before = self.partition.position
+            await asyncio.sleep(LOOK_S)
+            stuck = bool(self._confirmed) and self.partition.position == before
+            if stuck or self._missing:
+                return
+
     def _take(self, entry: Entry) -> None:
-        known = entry.headers.get(BATCH_HEADER, "") in self._names
-        if not known and self._apply(entry.data):
+        if entry.position <= self.partition.position:  # heard, and confirmed meanwhile
+            return
+        name = entry.headers.get(BATCH_HEADER, "")
+        batch = None if name in self._names else self._read(entry.data)
+        if batch is not None and self._apply(name, batch):
             self.counts.batches_durable += 1
         self.partition.position = entry.position
+        self._confirmed.pop(entry.position, None)
 
     async def _pass_gap(self, gap: JournalGap) -> None:
         """What is gone is gone: go on with what is there, and say so. Alerts must not stop."""
         self.counts.gaps += 1
+        after, upto = self.partition.position, max(gap.found - 1, 0)
+        self.partition.course.note("gap", self._clock(), position=after, upto=upto)
         log.error("journal_gap", wanted=gap.wanted, found=gap.found)
         if gap.found:
             self.partition.position = gap.found - 1
@@ -282,16 +328,19 @@ class Worker:
             state = (await self._nc.jetstream().stream_info(JOURNAL)).state
             self.partition.position = state.last_seq
 
-    def _apply(self, data: bytes) -> bool:
+    def _read(self, data: bytes) -> Batch | None:
         try:
-            batch = decode_batch(data)
+            return decode_batch(data)
         except BatchFormatError:
             # Evidence keeps the bytes; here nothing can be decided from them.
             self.counts.damaged += 1
             log.exception("journal_entry_damaged", position=self.partition.position + 1)
-            return False
+            return None
+
+    def _apply(self, name: str, batch: Batch) -> bool:
         if self._strikes[batch.name] >= MAX_STRIKES:
             self.counts.given_up += 1
+            self.partition.course.note("given_up", batch.received_us, batch=batch.name)
             log.error("batch_given_up", batch=batch.name)
             return False
         try:
@@ -299,7 +348,7 @@ class Worker:
         except Exception:
             self._strikes[batch.name] += 1
             raise
-        self._names[batch.name] = None
+        self._names[name or batch.name] = None
         if len(self._names) > REMEMBERED_NAMES:
             self._names.popitem(last=False)
         self.last_applied_us = batch.received_us
@@ -310,23 +359,31 @@ class Worker:
 
     async def _keep_ticking(self) -> None:
         await self.caught_up.wait()
+        loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(self._tick_s)
             self.partition.tick_until(self._clock() - TICK_LAG_US)
+            # However many alerts are due, what arrives meanwhile is taken in between two looks.
+            end_s = loop.time() + self._tick_s
+            while loop.time() < end_s and self.partition.look_further():  # noqa: ASYNC110 - a turn, not a wait
+                await asyncio.sleep(0)
 
     async def _keep_checkpoints(self) -> None:
         await self.caught_up.wait()
+        loop, took_s = asyncio.get_running_loop(), 0.0
         written_for: tuple[int, int] | None = None
         while True:
             end_if_told()
-            await asyncio.sleep(self._checkpoint_s)
+            await asyncio.sleep(max(self._checkpoint_s, REST_AFTER_WRITING * took_s))
             state = (self.partition.position, self.partition.ticked_us)
+            start_s = loop.time()
             if state != written_for and await self._write_checkpoint():
                 written_for = state
+            took_s = loop.time() - start_s
 
     async def _write_checkpoint(self) -> bool:
         """Keep the present state; False when that failed, or it rests on what is not on disk."""
-        checkpoint = self.partition.checkpoint()
+        checkpoint = await self.partition.freeze().in_turns()
         if not await self._outgoing.drained():
             return False
         try:

@@ -9,10 +9,11 @@ position.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
+from devices.choices import Choices
 from devices.watches import Bearer
 
 MAX_TITLE = 80
@@ -55,6 +56,8 @@ class Notify(_Command, frozen=True, kw_only=True, tag="notify"):
         tier: 1 critical to 4 technical.
         level: Name of the level, or the event type.
         fix_times: ISO 8601 by device, so that the handset can say how old the knowledge is.
+        way: Which way leads away, to be shown with the text until `way_until` and no longer: both
+            move. Empty where it is not known, or not said.
     """
 
     alert_id: str
@@ -65,6 +68,8 @@ class Notify(_Command, frozen=True, kw_only=True, tag="notify"):
     title: _Title
     text: _Body
     fix_times: dict[str, str] = {}
+    way: str = ""
+    way_until: str = ""
 
 
 class Text(_Command, frozen=True, kw_only=True, tag="message"):
@@ -73,10 +78,121 @@ class Text(_Command, frozen=True, kw_only=True, tag="message"):
     message: _Body
 
 
+class StatusReason(msgspec.Struct, frozen=True):
+    """One reason why her protection is not live, in her language.
+
+    Attributes:
+        code: As in `alerts.protection.ReasonCode`.
+        since: ISO 8601; None where it is not known.
+    """
+
+    code: str
+    since: str | None
+    title: _Title
+    text: _Body
+
+
+class ProtectionStatus(_Command, frozen=True, kw_only=True, tag="protection"):
+    """How well she is protected. It holds until `expires`; the handset shows "unknown" afterwards.
+
+    Attributes:
+        state: ``live``, ``degraded`` or ``not_working``.
+        since: When the gravest reason began.
+        verified_at: When her handset was last heard.
+        title, text: To show; of the gravest reason where there is one.
+        reasons: The gravest first.
+        after_title, after_text: To show from `expires` on, until another has come.
+        confirm: Answer it with ``shown``; those without are repetitions of what was answered.
+        aloud: Announce it with a sound; else it only shows.
+    """
+
+    state: Literal["live", "degraded", "not_working"]
+    since: str | None = None
+    verified_at: str | None = None
+    title: _Title
+    text: _Body
+    reasons: tuple[StatusReason, ...] = ()
+    after_title: _Title
+    after_text: _Body
+    confirm: bool = True
+    aloud: bool = False
+
+
+class DigestItem(msgspec.Struct, frozen=True):
+    """What was held back of one alert: its newest notice, and how many there were.
+
+    Attributes:
+        alert_id: A handset that has shown a newer version of it passes over this one.
+        time: Of the newest.
+    """
+
+    alert_id: str
+    version: int
+    time: str
+    title: _Title
+    text: _Body
+    count: int = 1
+
+
+class Digest(_Command, frozen=True, kw_only=True, tag="digest"):
+    """What was held back as she has chosen, in one message.
+
+    Attributes:
+        items: The newest last.
+        more: So many alerts are not among them, for want of room.
+    """
+
+    title: _Title
+    text: _Body
+    items: tuple[DigestItem, ...]
+    more: int = 0
+
+
+class ChoicesAnswer(_Command, frozen=True, kw_only=True, tag="choices"):
+    """What is in force of what she has chosen, and whether it was accepted, in her language.
+
+    Attributes:
+        version: Of what is in force; counts from 1, 0: nothing was ever chosen.
+        choices: What is in force.
+        by: Who set it; ``herself`` or a name of the staff.
+    """
+
+    accepted: bool
+    title: _Title
+    text: _Body
+    version: int
+    choices: Choices
+    by: str = ""
+
+
+class AlarmAnswer(_Command, frozen=True, kw_only=True, tag="alarm"):
+    """What became of an alarm that the handset raised by itself: whose alert it is, and if it was real.
+
+    Attributes:
+        alarm_id: As the handset named it.
+        alert_id: The one alert that she, the centre and the police speak of. A later answer for the
+            same alarm may name another; then that one counts.
+        version: Of the alert; a device ignores an older one of the same alert.
+        state: ``open``, ``over`` (it lasts no longer, nobody has closed it) or ``closed``.
+        verdict: As in `alerts.reality.Verdict`.
+    """
+
+    alarm_id: str
+    alert_id: str
+    version: int
+    state: Literal["open", "over", "closed"]
+    tier: int
+    verdict: str
+    title: _Title
+    text: _Body
+
+
 TagCommand = FixInterval | Locate
 """What may be sent to a tag."""
 
-HandsetCommand = FixInterval | Locate | Notify | Text
+HandsetCommand = (
+    FixInterval | Locate | Notify | Text | ProtectionStatus | Digest | ChoicesAnswer | AlarmAnswer
+)
 """What may be sent to a handset."""
 
 

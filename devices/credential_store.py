@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import NamedTuple
 
 import psycopg
 from psycopg.rows import class_row
@@ -11,6 +12,8 @@ from psycopg.rows import class_row
 from devices.credentials import Credential, Registry
 from devices.instants import to_datetime
 from devices.migrations import migrate
+from devices.signing import SigningKey
+from devices.signing_store import issue_keys, load_keys, revoke_keys
 from devices.store import CONNECT_LIMIT_S, MIGRATIONS, SCHEMA, STATEMENT_LIMIT_S
 
 MAX_REASON_CHARS = 500
@@ -38,6 +41,14 @@ _REVOKE = """
     update caseload.credential set revoked_at = %s, revoked_by = %s, revoked_reason = %s
     where device = any(%s) and revoked_at is null
 """
+
+
+class Contents(NamedTuple):
+    """All that is registered, at one version."""
+
+    credentials: list[Credential]
+    keys: list[SigningKey]
+    version: int
 
 
 class CredentialStore:
@@ -78,6 +89,12 @@ class OpenCredentials:
     def __init__(self, conn: psycopg.AsyncConnection) -> None:
         self._conn = conn
 
+    @asynccontextmanager
+    async def at_once(self) -> AsyncIterator[None]:
+        """All that is changed inside counts together or not at all."""
+        async with self._conn.transaction():
+            yield
+
     async def version(self) -> int:
         """Changes with every change; 0: no credential was ever made."""
         cursor = await self._conn.execute("select version from caseload.credential_version")
@@ -85,17 +102,18 @@ class OpenCredentials:
         assert row is not None, "the migration puts one row in"
         return int(row[0])
 
-    async def load(self) -> tuple[list[Credential], int]:
-        """All credentials and their version."""
+    async def load(self) -> Contents:
+        """All credentials and signing keys, and their version."""
         async with self._conn.transaction():
             await self._conn.execute("set transaction isolation level repeatable read, read only")
             version = await self.version()
             async with self._conn.cursor(row_factory=class_row(Credential)) as cursor:
                 await cursor.execute(_SELECT.encode())
-                return await cursor.fetchall(), version
+                credentials = await cursor.fetchall()
+            return Contents(credentials, await load_keys(self._conn), version)
 
     async def registry(self) -> Registry:
-        """All credentials, ready to be asked."""
+        """All of it, ready to be asked."""
         return Registry(*await self.load())
 
     async def issue(self, credentials: Sequence[Credential], *, replace: bool) -> None:
@@ -131,6 +149,25 @@ class OpenCredentials:
             _REVOKE, [to_datetime(now_us), by, reason[:MAX_REASON_CHARS], list(devices)]
         )
         return cursor.rowcount
+
+    async def issue_keys(self, keys: Sequence[SigningKey], *, replace: bool) -> list[SigningKey]:
+        """See `devices.signing_store.issue_keys`."""
+        return await issue_keys(self._conn, keys, replace=replace)
+
+    async def revoke_keys(
+        self,
+        devices: Sequence[str],
+        *,
+        now_us: int,
+        by: str,
+        reason: str,
+        number: int | None = None,
+    ) -> int:
+        """See `devices.signing_store.revoke_keys`."""
+        reason = reason[:MAX_REASON_CHARS]
+        return await revoke_keys(
+            self._conn, devices, now_us=now_us, by=by, reason=reason, number=number
+        )
 
     async def carried(self, now_us: int) -> set[str]:
         """Devices that somebody carries at an instant."""

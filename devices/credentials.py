@@ -19,6 +19,7 @@ from typing import Literal, get_args
 import msgspec
 
 from devices.caseload import Id
+from devices.signing import NOTHING_HELD, Held, SigningKey, SigningKeyError, held_by_device
 
 PASSWORD_BYTES = 24
 SALT_BYTES = 16
@@ -184,18 +185,25 @@ def password_hash(password: str, salt: bytes) -> bytes:
 
 
 class Registry:
-    """All credentials at one version, ready to be asked.
+    """All credentials and signing keys at one version, ready to be asked.
 
     Args:
         credentials: Revoked ones too: they tell apart who was shut out from who was never known.
+        keys: With what devices sign, revoked ones too.
         version: Of the database they came from.
 
     Raises:
-        CredentialError: More than `MAX_CREDENTIALS`.
+        CredentialError: More than `MAX_CREDENTIALS`, or than `devices.signing.MAX_SIGNING_KEYS`.
     """
 
-    def __init__(self, credentials: Iterable[Credential], version: int) -> None:
+    def __init__(
+        self, credentials: Iterable[Credential], keys: Iterable[SigningKey], version: int
+    ) -> None:
         self.version = version
+        try:
+            self._held = held_by_device(keys)
+        except SigningKeyError as error:
+            raise CredentialError(str(error)) from error
         self._of_device: dict[str, list[Credential]] = {}
         self._of_owner: dict[str, list[Credential]] = {}
         self._by_fingerprint: dict[bytes, Credential] = {}
@@ -214,6 +222,10 @@ class Registry:
     def __len__(self) -> int:
         """Devices with a credential of any kind, valid or not."""
         return len(self._of_device)
+
+    def signs(self, device: str) -> Held:
+        """With what a device signs, and whether it has to."""
+        return self._held.get(device, NOTHING_HELD)
 
     def admit(self, login: Login, now_us: int) -> Admitted | Refused:
         """Whether somebody is who he says, and so may come in."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from devices.door import speakers
 from devices.health import Health
 from devices.health_changes import HEALTH_EVENTS, HealthChange
 from devices.health_state import NEVER_US
@@ -16,7 +17,8 @@ def take_reports(health: Health, batch: Batch, latest: Mapping[str, Latest]) -> 
 
     Whatever a device sends is a word of it, an answer to a command, too, and what could not be
     accepted: a device that sends nonsense is not silent. What the broker says of a device (its
-    last will) is none.
+    last will) is none, and neither is what somebody tries who has not proved to be it: else a wrong
+    password a minute would hide that a tag is silent.
 
     Args:
         health: Of all devices; changes.
@@ -44,5 +46,5 @@ def _speakers(batch: Batch, latest: Mapping[str, Latest]) -> dict[str, None]:
     """Devices that said something themselves, each once."""
     names = [*latest, *(event.device for event in batch.events)]
     names += [receipt.device for receipt in batch.receipts]
-    names += [refusal.device for refusal in batch.refusals]
+    names += speakers(batch)
     return dict.fromkeys(names)

@@ -49,11 +49,16 @@ EventType = Literal[
     "no_motion",
     "permission_off",
     "permission_on",
+    "choices",
+    "own_alarm",
 ]
 """What a device may notice. Names are part of the contract with devices."""
 
 BEACONS = ("beacon_seen", "beacon_lost")
 """Events that name the other device as their peer."""
+
+CHOOSING = "choices"
+"""Event by which a protected person's handset says what she has chosen; see `devices.choices`."""
 
 URGENT = ("panic", "strap_cut", "case_open")
 """Events that are taken in whenever their type can be read, whatever else is wrong with them."""

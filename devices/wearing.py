@@ -45,6 +45,10 @@ class Wearing:
         """Who carries it now; a stranger where it is in no caseload."""
         return self._bearers.get(device) or stranger(device)
 
+    def track(self, device: str) -> int:
+        """Index of the device's track in the plan; -1 where it has none."""
+        return self._places.get(device, _NO_PLACE)[0]
+
     def moved(self, held: Mapping[str, str | None]) -> frozenset[str]:
         """The devices that somebody else carries now than the one who `held` them."""
         present = self.persons

@@ -1,6 +1,6 @@
 """What the log covers of control over the record itself: who read, who allowed it, what was erased.
 
-Each as `evidence.covered` takes it: table, column that names the chain, column of the time, columns.
+Each as `evidence.covered_tables` takes it: table, column that names the chain, column of the time, columns.
 """
 
 from __future__ import annotations

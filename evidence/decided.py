@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from alerts.decisions import AnomalyDecision, Decision, Found
+from alerts.decisions import AnomalyDecision, Decision, Finding, Found
 from alerts.deliveries import DeliveryRecord, decode_entry
+from alerts.deliveries import Entry as AlertContent
 from alerts.model import AlertChange
+from devices.course import CourseStep
 from devices.instants import from_iso, to_datetime
 from evidence.rows import Row, Table, UnstorableError
 from evidence.text import clean, clean_optional
@@ -84,7 +86,7 @@ class AlertEntry:
 
     position: int
     time_us: int
-    content: AlertChange | DeliveryRecord
+    content: AlertContent
     document: str
 
 
@@ -127,7 +129,7 @@ def read_alert_entry(position: int, data: bytes) -> AlertEntry:
     """What an entry of the alerts stream holds.
 
     Raises:
-        EntryFormatError: Neither an alert change nor a delivery record.
+        EntryFormatError: Of no type that this version knows.
         UnstorableError: Its time is no time.
     """
     content = decode_entry(data)
@@ -187,10 +189,13 @@ def _delivery_row(entry: AlertEntry, record: DeliveryRecord) -> Row:
 
 def decided_us(entry: DecisionEntry) -> list[int]:
     """When each thing of an entry of the decisions stream was decided."""
-    return [
-        one.transition.decided_at_us if isinstance(one, Decision) else one.change.decided_at_us
-        for one in entry[1]
-    ]
+    return [_instant_of(one) for one in entry[1]]
+
+
+def _instant_of(one: Decision | Finding | CourseStep) -> int:
+    if isinstance(one, CourseStep):
+        return one.at_us
+    return one.transition.decided_at_us if isinstance(one, Decision) else one.change.decided_at_us
 
 
 def found_of(entries: Sequence[DecisionEntry], kind: type[FoundT]) -> Iterator[tuple[int, FoundT]]:

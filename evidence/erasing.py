@@ -19,7 +19,8 @@ from psycopg import sql
 
 from devices.instants import to_datetime
 from evidence import seal_reader, seal_store
-from evidence.covered import Covered, covered_tables
+from evidence.covered import covered_tables
+from evidence.covered_tables import Covered
 from evidence.erasures import Connection, digest_of, keep_erased
 from evidence.keeping import MESSAGE, Plan
 from evidence.log.headers import Header

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -73,6 +73,36 @@ async def erasures_of(connection: Connection, chains: Iterable[bytes]) -> list[E
             (list(chains),),
         )
         return await cursor.fetchall()
+
+
+async def erased_between(
+    connection: Connection, chains: Mapping[bytes, tuple[int, int]]
+) -> dict[tuple[int, int], set[UUID]]:
+    """Batches that lost leaves of these chains, with the erasures: by log and number.
+
+    Args:
+        connection: In a transaction.
+        chains: Of each the first and the last transaction between which batches are wanted.
+
+    Returns:
+        Now and then a batch too many, which lost leaves of other chains.
+    """
+    cursor = await connection.execute(
+        "SELECT DISTINCT log, number, erasure_id FROM unnest(%s::bytea[], %s::int8[], %s::int8[]) "
+        "AS c (chain, first, last) JOIN evidence.seal_erased_chain USING (chain) "
+        "JOIN evidence.seal_erased e USING (erasure_id) JOIN evidence.seal_batch b USING (log, number) "
+        "WHERE b.to_transaction > first AND b.from_transaction <= last "
+        "AND position(c.chain IN e.leaves) > 0",
+        (
+            list(chains),
+            [first for first, _ in chains.values()],
+            [last for _, last in chains.values()],
+        ),
+    )
+    found: dict[tuple[int, int], set[UUID]] = {}
+    async for log, number, erasure_id in cursor:
+        found.setdefault((log, number), set()).add(erasure_id)
+    return found
 
 
 async def gone_from(

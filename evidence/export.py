@@ -8,34 +8,49 @@ there, so that nothing can be left out unseen, and their content does not.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from devices.instants import to_datetime
 from evidence import seal_reader, seal_store
-from evidence.covered import Covered, covered_tables
-from evidence.erasures import erasures_of
-from evidence.export_folder import (
-    KINDS,
-    Asked,
-    Bundle,
-    ExportError,
-    Place,
-    erasure_text,
-    time_of,
-    write_folder,
-)
+from evidence.case_records import record_disclosure
+from evidence.covered import Span
+from evidence.erasures import erased_between
+from evidence.export_erased import erasures_for
+from evidence.export_folder import MANIFEST, Bundle, Pack, Place, erasure_text, write_folder
 from evidence.log.headers import Header
 from evidence.log.leaves import Head, Leaf, chain_of, open_rows, seal
 from evidence.log.merkle import Levels, hidden_ranges, range_hash
 from evidence.log.notes import Note, parse_note, parse_signature_line
 from evidence.log.signing import VerifierKey
+from evidence.records import read_record
 from evidence.seal_store import Connection, LogState
 from evidence.sealed_rows import Reread, reread
+from evidence.selection import TABLES, Asked, Chosen, ExportError, Selection, by_kind, select
+from evidence.sides import OF_DEVICE, Messages, hears_the_other
 
 SPAN_DAYS_LIMIT = 366
+RECORDS_LIMIT = 200_000
+"""Records of one pack, which are held in memory: about 6 kB each. More is asked for in parts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signers:
+    """Whose signatures an export comes with.
+
+    Attributes:
+        log_keys: Public keys of the log, under each name that it has had.
+        witness_keys: Public keys of its witnesses.
+        quorum: Witnesses that have to have signed.
+    """
+
+    log_keys: Sequence[VerifierKey]
+    witness_keys: Sequence[VerifierKey]
+    quorum: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,62 +72,101 @@ async def export(
     connection: Connection,
     asked: Asked,
     folder: Path,
-    log_keys: Sequence[VerifierKey],
-    witness_keys: Sequence[VerifierKey],
-    quorum: int,
+    signers: Signers,
+    clock_us: Callable[[], int],
 ) -> Exported:
-    """Write the records of a device in a window, with their proofs.
+    """Write what concerns a case in a window, with proofs, and record who was given it.
 
     Args:
         connection: In autocommit mode; what is read is one state of the database.
-        asked: What is to be shown.
+        asked: What is to be shown, and who takes it out for whom.
         folder: Made; must not exist or be empty.
-        log_keys: Public keys of the log, under each name that it has had.
-        witness_keys: Public keys of its witnesses.
-        quorum: Witnesses that have to have signed.
+        signers: Of the log.
+        clock_us: The time.
 
     Raises:
         ExportError: Nothing is there, it is not sealed or signed yet, or the folder is not empty.
         psycopg.Error: The database does not answer.
     """
-    if (
-        asked.to_us <= asked.from_us
-        or asked.to_us - asked.from_us > SPAN_DAYS_LIMIT * 86_400_000_000
-    ):
+    _check(asked)
+    opened_us = clock_us()
+    await record_disclosure(connection, asked.custody, "opened", opened_us)
+    try:
+        pack = await _read(connection, asked, signers, opened_us)
+        write_folder(folder, asked, pack)
+    except BaseException:
+        await record_disclosure(connection, asked.custody, "failed", clock_us())
+        raise
+    manifest = hashlib.sha256((folder / MANIFEST).read_bytes()).digest()
+    places = [place for bundle in pack.bundles for place in bundle.places]
+    shown = sum(place.shown for place in places)
+    counts = (shown, len(places) - shown)
+    await record_disclosure(connection, asked.custody, "written", clock_us(), counts, manifest)
+    batches = sum(len(bundle.batches) for bundle in pack.bundles)
+    witnessed = all(log["witnessed"] for log in pack.logs)
+    return Exported(*counts, batches, pack.older, witnessed)
+
+
+def _check(asked: Asked) -> None:
+    start, end = asked.window
+    if not 0 < end - start <= SPAN_DAYS_LIMIT * 86_400_000_000:
         raise ExportError("The window has to begin before it ends, and may span 366 days.")
+    if asked.device and asked.side != "court":
+        raise ExportError(
+            "What a side may see follows from the case: name the case, not a device alone."
+        )
+    for name in ("actor", "purpose", "recipient"):
+        if not getattr(asked.custody, name).strip():
+            raise ExportError(f"Who, what for and for whom is part of the record: name the {name}.")
+
+
+async def _read(connection: Connection, asked: Asked, signers: Signers, opened_us: int) -> Pack:
     async with connection.transaction():
         await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        wanted = await _transactions(connection, asked)
-        chains = [chain_of(table.name, asked.device) for table in _tables()]
-        erased = [
-            one
-            for one in await erasures_of(connection, chains)
-            if one.from_us < asked.to_us and one.to_us > asked.from_us
-        ]
+        selection = await select(connection, asked, opened_us)
+        wanted = await _transactions(connection, selection)
+        wanted.erased = await erased_between(connection, wanted)
+        erased = await erasures_for(connection, selection.chosen, wanted.erased)
         if not wanted:
-            text = f"Nothing of {asked.device} is stored for this window."
+            text = f"Nothing of {asked.device or asked.custody.case} is stored for this window."
             raise ExportError(" ".join([text, *(erasure_text(one) for one in erased)]))
+        if wanted.rows > RECORDS_LIMIT:
+            raise ExportError(
+                f"{wanted.rows} records are more than one pack holds ({RECORDS_LIMIT}). Ask for "
+                "shorter windows, one after the other: their runs of places join."
+            )
         bundles = []
         for state in await seal_reader.all_logs(connection):
-            bundle = await _bundle(connection, state, asked, wanted)
+            bundle = await _bundle(connection, state, wanted)
             if bundle.places:
                 bundles.append(bundle)
-        logs = [
-            await _log_part(connection, bundle, log_keys, witness_keys, quorum)
-            for bundle in bundles
-        ]
-    shown = sum(place.shown for bundle in bundles for place in bundle.places)
+        logs = [await _log_part(connection, bundle, signers) for bundle in bundles]
     sealed = sum(place.in_window for bundle in bundles for place in bundle.places)
     if sealed < wanted.rows:
         raise ExportError(
             f"{wanted.rows - sealed} of {wanted.rows} records are not sealed yet. Try again in a "
             "moment; `cordon evidence check` says what waits."
         )
-    write_folder(folder, asked, bundles, logs, wanted.older, erased)
-    total = sum(len(bundle.places) for bundle in bundles)
-    batches = sum(len(bundle.batches) for bundle in bundles)
-    witnessed = all(log["witnessed"] for log in logs)
-    return Exported(shown, total - shown, batches, wanted.older, witnessed)
+    _decide(bundles, asked, selection)
+    return Pack(selection, bundles, logs, wanted.older, erased, opened_us)
+
+
+def _decide(bundles: Sequence[Bundle], asked: Asked, selection: Selection) -> None:
+    """Say of each record whether its content is shown; messages last, by what was made of them."""
+    strict = asked.side != "court" or bool(asked.withheld_us)
+    messages = Messages(selection.partly_outside, strict=strict)
+    places = [place for bundle in bundles for place in bundle.places]
+    for place in places:
+        record = place.record
+        if record is None:
+            continue
+        heard = place.chosen.careful and hears_the_other(record)
+        hidden = heard or asked.hides(record.time_us)
+        place.shown = place.chosen.shows(record.time_us) and not hidden
+        messages.note(record, shown=place.shown)
+    for place in places:
+        if place.record is not None and place.chosen.kind == "message":
+            place.shown = place.shown and messages.shows(place.record)
 
 
 class _Wanted(dict[bytes, tuple[int, int]]):
@@ -121,53 +175,64 @@ class _Wanted(dict[bytes, tuple[int, int]]):
     Attributes:
         rows: How many records that is.
         older: Records that were stored before there was a log, so nothing can prove them.
+        chosen: What is wanted of each chain.
+        spans: Transactions whose batches are to be opened.
+        erased: Batches, by log and number, that lost leaves in between; and by which erasures.
     """
 
-    rows = 0
-    older = 0
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows = 0
+        self.older = 0
+        self.chosen: dict[bytes, Chosen] = {}
+        self.spans: list[Span] = []
+        self.erased: dict[tuple[int, int], set[UUID]] = {}
 
 
-async def _transactions(connection: Connection, asked: Asked) -> _Wanted:
+async def _transactions(connection: Connection, selection: Selection) -> _Wanted:
     wanted = _Wanted()
-    for table in _tables():
+    for kind, chosen in by_kind(selection.chosen).items():
+        [window] = {one.window for one in chosen}
+        by_subject = {one.subject: one for one in chosen}
+        spans: dict[str, Span] = {}
         found = await seal_reader.transactions_of(
             connection,
-            table.name,
-            table.time,
-            asked.device,
-            (to_datetime(asked.from_us), to_datetime(asked.to_us)),
+            TABLES[kind],
+            list(by_subject),
+            (to_datetime(window[0]), to_datetime(window[1])),
         )
-        first, last, rows, older = found
-        wanted.older += older
-        if first is not None and last is not None:
-            wanted[chain_of(table.name, asked.device)] = (first, last)
-            wanted.rows += rows
+        for subject, (first, last, rows, older) in found.items():
+            wanted.older += older
+            if first is not None and last is not None:
+                chain = chain_of(kind, subject)
+                wanted[chain] = (first, last)
+                wanted.chosen[chain] = by_subject[subject]
+                wanted.rows += rows
+                spans[subject] = (first, last)
+        if kind in OF_DEVICE:
+            wanted.spans += spans.values()
+        else:
+            # Few records over a long time: months between two of them are not derived anew.
+            stored = await seal_reader.transactions_between(connection, TABLES[kind], spans)
+            wanted.spans += [(transaction, transaction) for transaction in stored]
     return wanted
 
 
-def _tables() -> list[Covered]:
-    return [table for table in covered_tables() if table.name in KINDS]
-
-
-async def _bundle(connection: Connection, state: LogState, asked: Asked, wanted: _Wanted) -> Bundle:
+async def _bundle(connection: Connection, state: LogState, wanted: _Wanted) -> Bundle:
     """Open the batches that hold what is wanted; derive those before them in their segments."""
     bundle = Bundle(state)
-    first, last = min(w[0] for w in wanted.values()), max(w[1] for w in wanted.values())
-    batches = await seal_reader.batches_of_transactions(connection, state.log, first, last)
-    if batches:
-        earlier = await seal_store.batches_between(
-            connection, state.log, batches[0].segment, batches[0].number - 1
-        )
-        batches = [*earlier, *batches]
+    also = [number for log, number in wanted.erased if log == state.log]
+    batches = await seal_reader.batches_to_derive(connection, state.log, wanted.spans, also)
     segment, heads = -1, dict[bytes, Head]()
     async for one in reread(connection, batches):
         if one.damage is not None:
             raise ExportError(f"Stored rows are damaged: {one.damage}") from one.damage
         if one.batch.segment != segment:
             segment, heads = one.batch.segment, {}
-        new = {chain for chain, _, _ in one.rows} - heads.keys()
+        new = {chain for chain, _, _ in one.rows} | one.gone.commitments.keys()
+        new -= heads.keys()
         heads.update(await seal_store.heads_at(connection, state.log, segment, new))
-        await _open(connection, one, heads, asked, wanted, bundle)
+        await _open(connection, one, heads, wanted, bundle)
     bundle.places.sort(key=lambda place: (place.leaf.chain, place.leaf.place))
     return bundle
 
@@ -176,7 +241,6 @@ async def _open(
     connection: Connection,
     one: Reread,
     heads: dict[bytes, Head],
-    asked: Asked,
     wanted: _Wanted,
     bundle: Bundle,
 ) -> None:
@@ -201,7 +265,8 @@ async def _open(
     indices = [index for index, leaf in enumerate(leaves) if leaf.chain in chains]
     hidden = hidden_ranges(indices, tree.size)
     for index in indices:
-        bundle.places.append(_place(leaves[index], len(bundle.batches), index, asked))
+        chosen = wanted.chosen[leaves[index].chain]
+        bundle.places.append(_place(leaves[index], len(bundle.batches), index, chosen))
     bundle.numbers.append(batch.number)
     bundle.batches.append(
         {
@@ -218,23 +283,19 @@ async def _anchor(connection: Connection, header: Header) -> str | None:
     return await seal_reader.anchor_text(connection, header.log, header.number, header.anchor)
 
 
-def _place(leaf: Leaf, batch: int, index: int, asked: Asked) -> Place:
+def _place(leaf: Leaf, batch: int, index: int, chosen: Chosen) -> Place:
     if leaf.payload is None:  # erased: its place shows, as that of a withheld one
-        return Place(leaf, batch, index, in_window=False, shown=False)
-    time_us = time_of(leaf.payload)
-    return Place(leaf, batch, index, asked.from_us <= time_us < asked.to_us, asked.shows(time_us))
+        return Place(leaf, batch, index, chosen, None)
+    record = read_record(leaf.payload, chosen.kind, chosen.subject)
+    return Place(leaf, batch, index, chosen, record)
 
 
-async def _log_part(
-    connection: Connection,
-    bundle: Bundle,
-    log_keys: Sequence[VerifierKey],
-    witness_keys: Sequence[VerifierKey],
-    quorum: int,
-) -> dict[str, Any]:
+async def _log_part(connection: Connection, bundle: Bundle, signers: Signers) -> dict[str, Any]:
     """Head, signatures and the proof that the batches stand in the log."""
     state = bundle.state
-    found = await seal_reader.head_over(connection, state.log, bundle.numbers[-1] + 1, quorum)
+    found = await seal_reader.head_over(
+        connection, state.log, bundle.numbers[-1] + 1, signers.quorum
+    )
     if found is None:
         raise ExportError("The batches that hold these records are not signed yet: try again.")
     size, text, lines = found
@@ -244,10 +305,10 @@ async def _log_part(
     hashes = await seal_store.range_hashes(connection, state.log, ranges)
     return {
         "origin": state.origin,
-        "keys": [key.text for key in log_keys if key.name == state.origin],
-        "witness_keys": [key.text for key in witness_keys],
-        "quorum": quorum,
-        "witnessed": 0 < quorum <= len(lines),
+        "keys": [key.text for key in signers.log_keys if key.name == state.origin],
+        "witness_keys": [key.text for key in signers.witness_keys],
+        "quorum": signers.quorum,
+        "witnessed": 0 < signers.quorum <= len(lines),
         "checkpoint": Note(note.text, (*note.signatures, *signed)).encode(),
         "hashes": [node.hex() for node in hashes],
         "stamps": [

@@ -1,67 +1,58 @@
 """The folder of an export: what stands in it, and how it is written down.
 
-docs/evidence.md describes its files; `evidence.verify` reads them.
+docs/evidence.md describes its files; `verify.py` in it, which `evidence.verifier` is put together to,
+reads them. The records and their proofs are the evidence; every other file is made out of the records
+that are shown, and of nothing else.
 """
 
 from __future__ import annotations
 
-import itertools
+import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from devices.instants import to_iso
+from evidence.case_uco import PackFile, case_uco
 from evidence.erasures import Erasure
-from evidence.log.canonical import decode
-from evidence.log.leaves import FIX_PAYLOAD, Leaf, chain_of
+from evidence.export_gaps import gaps_table
+from evidence.log.leaves import Leaf
 from evidence.log.notes import parse_note
+from evidence.records import Record, columns
+from evidence.report.pdf import About, report
 from evidence.seal_store import LogState
+from evidence.selection import Asked, Chosen, ExportError, Selection
+from evidence.single_file import page_text, verifier_text
+from evidence.views.facts import Facts
+from evidence.views.folder import write_views
 
-FORMAT = "cordon evidence 1"
-KINDS = ("fix", "event", "status", "refusal", "anomaly")
-"""What is exported of a device: tables whose chains are named by the device."""
-
-SILENCE_S = 300.0
-"""Time between two fixes from which `gaps.csv` lists it."""
-
-
-class ExportError(RuntimeError):
-    """Nothing can be exported as asked. The text is for people."""
+FORMAT = "cordon evidence 2"
+MANIFEST = "manifest.sha256"
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What is to be shown.
+@dataclass(slots=True)
+class Place:
+    """A leaf and where it stands: batch (of `Bundle.batches`) and index in its tree.
 
     Attributes:
-        device: Whose records.
-        from_us, to_us: Of the record's own time: from the first to before the second.
-        withheld_us: Parts of the window whose records show their places only.
+        record: None: it was erased, and only its commitment is left.
+        shown: Whether its content is in the folder; decided when all places are known.
     """
-
-    device: str
-    from_us: int
-    to_us: int
-    withheld_us: tuple[tuple[int, int], ...] = ()
-
-    def shows(self, time_us: int) -> bool:
-        """Whether the content of a record of this time is shown."""
-        hidden = any(start <= time_us < end for start, end in self.withheld_us)
-        return self.from_us <= time_us < self.to_us and not hidden
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A leaf and where it stands: batch (of `Bundle.batches`) and index in its tree."""
 
     leaf: Leaf
     batch: int
     index: int
-    in_window: bool
-    shown: bool
+    chosen: Chosen
+    record: Record | None
+    shown: bool = False
+
+    @property
+    def in_window(self) -> bool:
+        """Whether it was asked for, and does not only stand between what was."""
+        return self.record is not None and self.chosen.holds(self.record.time_us)
 
 
 @dataclass(slots=True)
@@ -74,32 +65,37 @@ class Bundle:
     places: list[Place] = field(default_factory=list)
 
 
-def time_of(payload: bytes) -> int:
-    """The time of a record of `KINDS`, microseconds since 1970."""
-    if payload[0] == 1:
-        return int(FIX_PAYLOAD.unpack(payload)[2])
-    time_us = decode(payload)[2]  # layout, table, time
-    assert isinstance(time_us, int), "records of these kinds begin with their time"
-    return time_us
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """All that goes into a folder.
+
+    Attributes:
+        logs: The part of `proof.json` of each bundle.
+        older: Records of the window from before there was a log.
+        erased: What was erased of these chains, in the window or between the places; oldest first.
+        opened_us: When the export was opened.
+    """
+
+    selection: Selection
+    bundles: Sequence[Bundle]
+    logs: Sequence[dict[str, Any]]
+    older: int
+    erased: Sequence[Erasure]
+    opened_us: int
+
+    def shown(self) -> list[Record]:
+        """The records whose content is in the folder, by chain and place."""
+        places = (place for bundle in self.bundles for place in bundle.places if place.shown)
+        return [place.record for place in places if place.record is not None]
 
 
-def write_folder(
-    folder: Path,
-    asked: Asked,
-    bundles: Sequence[Bundle],
-    logs: Sequence[dict[str, Any]],
-    older: int,
-    erased: Sequence[Erasure] = (),
-) -> None:
+def write_folder(folder: Path, asked: Asked, pack: Pack) -> None:
     """Write all files.
 
     Args:
         folder: Made; must not exist or be empty.
         asked: What is shown.
-        bundles: What each log contributes.
-        logs: Its part of `proof.json`.
-        older: Records of the window from before there was a log.
-        erased: What was erased of this device: places without content are theirs.
+        pack: The records and their proofs.
 
     Raises:
         ExportError: The folder cannot be used.
@@ -108,29 +104,28 @@ def write_folder(
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise ExportError(f"{folder} is not empty: name another folder.")
-        names = {chain_of(kind, asked.device): kind for kind in KINDS}
         runs: list[dict[str, Any]] = []
         with (folder / "records.jsonl").open("w") as file:
-            for number, bundle in enumerate(bundles):
-                for line in _lines(number, bundle, names, asked.device, runs):
+            for number, bundle in enumerate(pack.bundles):
+                for line in _lines(number, bundle, runs):
                     file.write(line + "\n")
-        document = {
-            "format": FORMAT,
-            "device": asked.device,
-            "from": to_iso(asked.from_us),
-            "to": to_iso(asked.to_us),
-            "older_than_the_log": older,
-            "erasures": [erasure_text(one) for one in erased],
-            "runs": runs,
-            "logs": logs,
-        }
-        (folder / "proof.json").write_text(json.dumps(document, indent=1) + "\n")
-        for number, log in enumerate(logs):
+        _write_json(folder / "proof.json", _proof(asked, pack, runs))
+        for number, log in enumerate(pack.logs):
             _write_stamps(folder, number, log)
-        (folder / "gaps.csv").write_text(_gaps(bundles))
-        for name in ("verify.py", "README-export.txt"):
-            text = resources.files("evidence").joinpath(name).read_text()
-            (folder / name.replace("-export", "")).write_text(text)
+        _write_json(folder / "layout.json", columns())
+        _write_json(folder / "custody.json", _custody(asked, pack))
+        if pack.selection.unsealed:
+            _write_json(folder / "unsealed.json", pack.selection.unsealed)
+        facts = Facts.of(asked.custody.case, asked.side, asked.window, pack.shown())
+        write_views(folder / "views", facts)
+        (folder / "report.pdf").write_bytes(report(facts, _about(folder, asked, pack)))
+        (folder / "gaps.csv").write_text(gaps_table(pack.shown()))
+        (folder / "verify.py").write_text(verifier_text())
+        (folder / "verify.html").write_text(page_text())
+        text = resources.files("evidence").joinpath("README-export.txt").read_text()
+        (folder / "README.txt").write_text(text)
+        _write_json(folder / "case.jsonld", case_uco(_custody(asked, pack), _files(folder)))
+        (folder / MANIFEST).write_text("".join(_manifest(folder)))
     except OSError as error:
         raise ExportError(f"{folder} cannot be written: {error.strerror}.") from error
 
@@ -143,6 +138,79 @@ def erasure_text(one: Erasure) -> str:
     )
 
 
+def _proof(asked: Asked, pack: Pack, runs: list[dict[str, Any]]) -> dict[str, Any]:
+    selection = pack.selection
+    return {
+        "format": FORMAT,
+        "case": asked.custody.case,
+        "side": asked.side,
+        "devices": sorted(selection.devices),
+        "from": to_iso(asked.window[0]),
+        "to": to_iso(asked.window[1]),
+        "older_than_the_log": pack.older,
+        "erasures": [erasure_text(one) for one in pack.erased],
+        "absent": selection.absent,
+        "unsealed": {name: len(rows) for name, rows in selection.unsealed.items()},
+        "runs": runs,
+        "logs": pack.logs,
+    }
+
+
+def _custody(asked: Asked, pack: Pack) -> dict[str, str]:
+    custody = asked.custody
+    return {
+        "disclosure": custody.disclosure,
+        "case": custody.case,
+        "side": custody.side,
+        "from": to_iso(custody.from_us),
+        "to": to_iso(custody.to_us),
+        "exported_at": to_iso(pack.opened_us),
+        "exported_by": custody.actor,
+        "purpose": custody.purpose,
+        "recipient": custody.recipient,
+        "note": "As stated by whoever exported it. The keeper's log holds a sealed record of this "
+        f"disclosure, with the SHA-256 of {MANIFEST}; a later export of the case shows it.",
+    }
+
+
+def _about(folder: Path, asked: Asked, pack: Pack) -> About:
+    places = [place for bundle in pack.bundles for place in bundle.places]
+    shown = sum(place.shown for place in places)
+    return About(
+        custody=_custody(asked, pack),
+        digests={name: _sha256(folder / name) for name in ("records.jsonl", "proof.json")},
+        shown=shown,
+        withheld=len(places) - shown,
+        absent=pack.selection.absent,
+        older=pack.older,
+        erased=[erasure_text(one) for one in pack.erased],
+        unsealed={name: len(rows) for name, rows in pack.selection.unsealed.items()},
+    )
+
+
+def _files(folder: Path) -> list[PackFile]:
+    """The files that stand there by now."""
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    return [
+        PackFile(path.relative_to(folder).as_posix(), path.stat().st_size, _sha256(path))
+        for path in paths
+    ]
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _write_json(path: Path, document: object) -> None:
+    path.write_text(json.dumps(document, indent=1) + "\n")
+
+
+def _manifest(folder: Path) -> Iterator[str]:
+    """A line per file, as ``sha256sum --check`` reads it."""
+    for file in _files(folder):
+        yield f"{file.sha256}  {file.name}\n"
+
+
 def _write_stamps(folder: Path, number: int, log: dict[str, Any]) -> None:
     """The head's text and the stamps over it as files, as OpenSSL takes them."""
     if log["stamps"]:
@@ -152,13 +220,7 @@ def _write_stamps(folder: Path, number: int, log: dict[str, Any]) -> None:
         (folder / f"head-{number}-{index}.tsr").write_bytes(bytes.fromhex(stamp["response"]))
 
 
-def _lines(
-    log: int,
-    bundle: Bundle,
-    names: dict[bytes, str],
-    device: str,
-    runs: list[dict[str, Any]],
-) -> Iterable[str]:
+def _lines(log: int, bundle: Bundle, runs: list[dict[str, Any]]) -> Iterable[str]:
     """One line per leaf; a new run begins with each chain."""
     chain = None
     for place in bundle.places:
@@ -168,8 +230,8 @@ def _lines(
             runs.append(
                 {
                     "log": log,
-                    "kind": names[chain],
-                    "subject": device,
+                    "kind": place.chosen.kind,
+                    "subject": place.chosen.subject,
                     "first": leaf.place,
                     "before": leaf.before.hex(),
                 }
@@ -178,18 +240,3 @@ def _lines(
         if place.shown and leaf.salt is not None and leaf.payload is not None:
             content = [leaf.salt.hex(), leaf.payload.hex()]
         yield json.dumps([len(runs) - 1, leaf.place, place.batch, place.index, *content])
-
-
-def _gaps(bundles: Sequence[Bundle]) -> str:
-    """Silences between shown fixes, as a table for people."""
-    times = sorted(
-        time_of(place.leaf.payload)
-        for bundle in bundles
-        for place in bundle.places
-        if place.shown and place.leaf.payload and place.leaf.payload[0] == 1
-    )
-    lines = ["from,to,seconds"]
-    for before, after in itertools.pairwise(times):
-        if after - before >= SILENCE_S * 1_000_000:
-            lines.append(f"{to_iso(before)},{to_iso(after)},{(after - before) / 1e6:.1f}")
-    return "\n".join(lines) + "\n"

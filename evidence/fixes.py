@@ -58,10 +58,12 @@ class Fixes:
     Attributes:
         devices: Names the device column counts in, from 1.
         data: COPY's binary format: columns `FIX_COLUMNS`, rows in the order of the entries.
+        count: How many rows.
     """
 
     devices: list[str]
     data: bytes
+    count: int = 0
 
 
 def pack_fixes(entries: Sequence[JournalEntry]) -> Fixes:
@@ -72,7 +74,7 @@ def pack_fixes(entries: Sequence[JournalEntry]) -> Fixes:
         return Fixes([], b"")
     rows = np.concatenate(parts)
     rows["ordinal"] = np.arange(len(rows))
-    return Fixes([clean(name) for name in devices], _copy_format(rows))
+    return Fixes([clean(name) for name in devices], _copy_format(rows), len(rows))
 
 
 _STAGE_DTYPE = np.dtype([(name, wire) for name, wire, _ in FIX_COLUMNS])

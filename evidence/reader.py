@@ -16,7 +16,10 @@ from psycopg.rows import class_row
 
 from devices.instants import to_datetime
 from devices.reports import ORDINARY
-from evidence import refused, turned_away, unassigned
+from evidence import choices, conduct, looks, refused, turned_away, unassigned
+from evidence.choices import StoredChoice
+from evidence.conduct import KeptPattern
+from evidence.looks import StoredLook
 from evidence.refused import DeviceRefusals, RefusalCount, RefusedMessage
 from evidence.text import clean
 from evidence.turned_away import Stranger
@@ -184,6 +187,29 @@ class Reader:
         values = unassigned.values(assigned, now_us, limit)
         return await self._read(HeardDevice, unassigned.QUERY, values)
 
+    async def looks(
+        self, person: str, from_us: int, to_us: int, limit: int = 100
+    ) -> list[StoredLook]:
+        """Who read where a person is or was between two instants, the newest first.
+
+        Raises:
+            HistoryLimitError: `limit` is not within 1 and `evidence.looks.LOOKS_LIMIT`.
+        """
+        _within("readings", limit, looks.LOOKS_LIMIT)
+        return await self._read(
+            StoredLook, looks.QUERY, looks.values(person, from_us, to_us, limit)
+        )
+
+    async def choices(self, person: str, limit: int = 100) -> list[StoredChoice]:
+        """Every choice and refusal of a person, the newest first.
+
+        Raises:
+            HistoryLimitError: `limit` is not within 1 and `evidence.choices.CHOICES_LIMIT`.
+        """
+        _within("choices", limit, choices.CHOICES_LIMIT)
+        values = {"person": clean(person), "limit": limit}
+        return await self._read(StoredChoice, choices.QUERY, values)
+
     async def strangers(self, now_us: int) -> list[Stranger]:
         """Names under which somebody knocked of late and was not let in, the last one first."""
         return await self._read(Stranger, turned_away.QUERY, turned_away.values(now_us))
@@ -254,6 +280,20 @@ class Reader:
         if len(steps) > CHANGES_LIMIT:
             raise HistoryLimitError(f"more than {CHANGES_LIMIT} anomalies in this window")
         return steps
+
+    async def patterns(self, limit: int = 100) -> list[KeptPattern]:
+        """Courses of conduct in their newest version: those that go on, then the others.
+
+        Raises:
+            HistoryLimitError: `limit` is not within 1 and `conduct.PATTERNS_LIMIT`.
+        """
+        _within("courses of conduct", limit, conduct.PATTERNS_LIMIT)
+        return await self._read(KeptPattern, conduct.LISTED, {"limit": limit})
+
+    async def pattern(self, pattern_id: str) -> KeptPattern | None:
+        """A course of conduct in its newest version; None when there is none of this id."""
+        found = await self._read(KeptPattern, conduct.SHOWN, {"pattern": clean(pattern_id)})
+        return found[0] if found else None
 
     async def count_stored(self, since_received_us: int) -> StoredCounts:
         """Count what was received at or after an instant and is stored."""

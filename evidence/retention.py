@@ -15,7 +15,8 @@ from psycopg import sql
 
 from devices.instants import to_datetime, to_iso
 from evidence import holds
-from evidence.covered import Covered, covered_tables
+from evidence.covered import covered_tables
+from evidence.covered_tables import Covered
 from evidence.erasing import Erased, ErasureError, NothingToEraseError, Order, erase
 from evidence.holds import OF_DEVICES, Connection, Hold
 from evidence.keeping import MESSAGE, Interval, MessageKey, Plan, Windows, within, without

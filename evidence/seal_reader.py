@@ -6,15 +6,16 @@ Each function runs in its caller's transaction.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from psycopg import sql
 
+from evidence.covered import Span
+from evidence.covered_tables import Covered
 from evidence.log.leaves import Head
 from evidence.log.merkle import Coordinates
-from evidence.seal_store import Connection, LogState, StoredBatch, batches_between
-from evidence.text import clean
+from evidence.seal_store import Connection, LogState, StoredBatch
 
 ANCHORS_LOOKED_AT = 64
 """Signatures before a batch among which its anchor is looked for."""
@@ -67,37 +68,74 @@ async def count_unsealed(connection: Connection, table: str, start: int) -> tupl
 
 
 async def transactions_of(
-    connection: Connection, table: str, time: str, device: str, window: tuple[datetime, datetime]
-) -> tuple[int | None, int | None, int, int]:
-    """First and last transaction that stored records of a device in a window, and how many.
+    connection: Connection,
+    table: Covered,
+    subjects: list[str],
+    window: tuple[datetime, datetime],
+) -> dict[str, tuple[int | None, int | None, int, int]]:
+    """First and last transaction that stored records of chains in a window, and how many.
 
-    The last number is that of records that were stored before there was a log.
+    By subject. The last number is that of records that were stored before there was a log.
     """
+    subject, time = sql.Identifier(table.subject), sql.Identifier(table.time)
     cursor = await connection.execute(
         sql.SQL(
-            "SELECT min(stored_in), max(stored_in), count(stored_in), count(*) - count(stored_in) "
-            "FROM evidence.{} WHERE device = %s AND {} >= %s AND {} < %s"
-        ).format(sql.Identifier(table), sql.Identifier(time), sql.Identifier(time)),
-        (clean(device), *window),
+            "SELECT {}, min(stored_in), max(stored_in), count(stored_in), "
+            "count(*) - count(stored_in) FROM evidence.{} "
+            "WHERE {} = ANY(%s) AND {} >= %s AND {} < %s GROUP BY 1"
+        ).format(subject, sql.Identifier(table.name), subject, time, time),
+        (subjects, *window),
     )
-    row = await cursor.fetchone()
-    assert row is not None, "counting always answers"
-    return row[0], row[1], row[2], row[3]
+    return {row[0]: (row[1], row[2], row[3], row[4]) async for row in cursor}
 
 
-async def batches_of_transactions(
-    connection: Connection, log: int, first: int, last: int
-) -> list[StoredBatch]:
-    """The batches that took transactions from a first to a last, both included."""
+async def transactions_between(
+    connection: Connection, table: Covered, spans: Mapping[str, Span]
+) -> list[int]:
+    """Every transaction that stored records of these chains, from a first to a last by subject."""
     cursor = await connection.execute(
-        "SELECT min(number), max(number) FROM evidence.seal_batch "
-        "WHERE log = %s AND from_transaction <= %s AND to_transaction > %s",
-        (log, last, first),
+        sql.SQL(
+            "SELECT DISTINCT stored_in FROM evidence.{} t "
+            "JOIN unnest(%s::text[], %s::int8[], %s::int8[]) AS s (subject, first, last) "
+            "ON t.{} = s.subject AND t.stored_in BETWEEN s.first AND s.last"
+        ).format(sql.Identifier(table.name), sql.Identifier(table.subject)),
+        (
+            list(spans),
+            [first for first, _ in spans.values()],
+            [last for _, last in spans.values()],
+        ),
     )
-    row = await cursor.fetchone()
-    if row is None or row[0] is None:
-        return []
-    return await batches_between(connection, log, row[0], row[1])
+    return [row[0] async for row in cursor]
+
+
+async def batches_to_derive(
+    connection: Connection, log: int, spans: Sequence[Span], also: Iterable[int] = ()
+) -> list[StoredBatch]:
+    """The batches that took transactions from a first to a last, others, and what their chains need.
+
+    That is the batches before them in their segments: of a segment it is always a beginning of it.
+    In order.
+    """
+    cursor = await connection.execute(
+        "SELECT (SELECT number FROM evidence.seal_batch WHERE log = %(log)s "
+        "AND to_transaction > first ORDER BY to_transaction, number LIMIT 1), "
+        "(SELECT number FROM evidence.seal_batch WHERE log = %(log)s "
+        "AND from_transaction <= last ORDER BY from_transaction DESC, number DESC LIMIT 1) "
+        "FROM unnest(%(first)s::int8[], %(last)s::int8[]) AS s (first, last)",
+        {"log": log, "first": [span[0] for span in spans], "last": [span[1] for span in spans]},
+    )
+    numbers = set(also)
+    async for first, last in cursor:
+        if first is not None and last is not None:
+            numbers.update(range(first, last + 1))
+    cursor = await connection.execute(
+        "SELECT log, number, from_transaction, to_transaction, b.segment, layout, program, header "
+        "FROM evidence.seal_batch b JOIN (SELECT segment, max(number) AS last "
+        "FROM evidence.seal_batch WHERE log = %s AND number = ANY(%s) GROUP BY segment) s "
+        "ON b.number BETWEEN s.segment AND s.last WHERE log = %s ORDER BY number",
+        (log, list(numbers), log),
+    )
+    return [StoredBatch(r[0], r[1], (r[2], r[3]), *r[4:]) async for r in cursor]
 
 
 async def anchor_text(connection: Connection, log: int, number: int, anchor: bytes) -> str | None:

@@ -27,6 +27,7 @@ import structlog
 from devices.instants import MICROSECONDS, Clock
 from devices.migrations import MigrationError, migrate
 from evidence import seal_store
+from evidence.case_records import keep_caseload
 from evidence.covered import DamagedRowsError
 from evidence.database import MIGRATIONS, SCHEMA, SESSION, describe
 from evidence.keys import Crashpoint, Guard, no_crash
@@ -185,6 +186,7 @@ class Sealer:
     async def _turn(self, connection: Connection, fence: int) -> None:
         behind = True
         state: LogState | None = None
+        await keep_caseload(connection)
         while behind:
             sealed = await seal_batch(
                 connection, fence, self._clock(), self._program, self._crashpoint

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from psycopg import errors
 
 from evidence import seal_store
-from evidence.covered import LAYOUT, Span, rows_of, stored_per_transaction
+from evidence.covered import Span, rows_of, stored_per_transaction
+from evidence.covered_tables import LAYOUT
 from evidence.keys import Guard
 from evidence.log.headers import Header
 from evidence.log.leaves import KEY_BYTES, Row, seal

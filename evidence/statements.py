@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import psycopg
 from psycopg import sql
@@ -64,21 +65,35 @@ async def insert(connection: Connection, table: Table, rows: Sequence[Row]) -> i
         return cursor.rowcount
 
 
-async def insert_fixes(connection: Connection, fixes: Fixes) -> dict[int, int]:
+@dataclass(frozen=True, slots=True)
+class StoredFixes:
+    """What became of fixes.
+
+    Attributes:
+        added: How many have a row now, by journal position; positions with none are left out.
+        missing: Places among the fixes given of those that have none, as there was one before.
+    """
+
+    added: dict[int, int]
+    missing: frozenset[int] = frozenset()
+
+
+async def insert_fixes(connection: Connection, fixes: Fixes) -> StoredFixes:
     """Add those of the fixes that are not there yet; of equal ones the first.
 
     COPY cannot pass over duplicates, so the rows go through a temporary table.
-
-    Returns:
-        How many were added, by journal position; positions with none are left out.
     """
     if not fixes.devices:
-        return {}
+        return StoredFixes({})
     async with connection.cursor() as cursor:
         async with cursor.copy("COPY stage_fix FROM STDIN (FORMAT BINARY)") as out:
             await out.write(fixes.data)
         await cursor.execute(_FIXES_FROM_STAGE, (fixes.devices,))
-        return dict(await cursor.fetchall())
+        added: dict[int, int] = dict(await cursor.fetchall())
+        if sum(added.values()) == fixes.count:
+            return StoredFixes(added)
+        await cursor.execute(_FIXES_WITHOUT_ROW, (fixes.devices,))
+        return StoredFixes(added, frozenset(row[0] for row in await cursor.fetchall()))
 
 
 async def known_batches(
@@ -125,3 +140,17 @@ _FIXES_FROM_STAGE = sql.SQL(
     SELECT journal_position, count(*) FROM added GROUP BY journal_position
     """
 ).format(kept=_KEPT)
+
+_FIXES_WITHOUT_ROW = """
+    SELECT ordinal FROM (
+        SELECT s.*, named.name, row_number() OVER (
+            PARTITION BY s.device, s.time, s.seq ORDER BY ordinal) AS nth
+        FROM stage_fix s JOIN unnest(%s::text[]) WITH ORDINALITY AS named (name, number)
+            ON named.number = s.device) staged
+    WHERE nth > 1 OR NOT EXISTS (
+        SELECT FROM evidence.fix f
+        WHERE f.device = staged.name AND f.time = staged.time AND f.seq = staged.seq
+            AND f.journal_position = staged.journal_position
+            AND f.received_at = staged.received_at AND f.message = staged.message)
+"""
+"""Asked only where there are any: most groups have none."""

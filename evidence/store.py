@@ -17,7 +17,7 @@ from typing import Literal, Self
 import numpy as np
 
 from devices.instants import to_datetime
-from evidence import decided, device_rows, rows
+from evidence import course_rows, decided, device_rows, her_rows, looks, rest, rows
 from evidence.database import Database
 from evidence.decided import AlertEntry, DecisionEntry
 from evidence.fixes import JournalEntry, pack_fixes
@@ -65,8 +65,12 @@ class Written:
     device_health: int = 0
     sequence_steps: int = 0
     commands: int = 0
+    course_steps: int = 0
     alert_changes: int = 0
     deliveries: int = 0
+    choices: int = 0
+    digests: int = 0
+    looks: int = 0
     damaged: int = 0
 
     def __iadd__(self, other: Written) -> Self:
@@ -184,7 +188,7 @@ class Store:
             async with connection.transaction():
                 after = await claim(connection, stream, partition)
                 late = [entry for entry in entries if entry[0] > after]
-                decisions, anomalies, health, gaps, commands = [
+                decisions, anomalies, health, gaps, commands, steps = [
                     await insert(connection, table, rows_of(late)) for table, rows_of in _DECIDED
                 ]
                 written = Written(
@@ -195,6 +199,7 @@ class Store:
                     device_health=health,
                     sequence_steps=gaps,
                     commands=commands,
+                    course_steps=steps,
                 )
                 if late:
                     await set_position(connection, stream, partition, late[-1][0])
@@ -210,15 +215,17 @@ class Store:
             async with connection.transaction():
                 after = await claim(connection, stream, partition)
                 late = [entry for entry in entries if entry.position > after]
+                changes, deliveries, choices, digests, looked = [
+                    await insert(connection, table, rows_of(late)) for table, rows_of in _ALERTS
+                ]
                 written = Written(
                     entries=len(late),
                     skipped=len(entries) - len(late),
-                    alert_changes=await insert(
-                        connection, decided.ALERT_CHANGE, decided.change_rows(late)
-                    ),
-                    deliveries=await insert(
-                        connection, decided.DELIVERY, decided.delivery_rows(late)
-                    ),
+                    alert_changes=changes,
+                    deliveries=deliveries,
+                    choices=choices,
+                    digests=digests,
+                    looks=looked,
                 )
                 if late:
                     await set_position(connection, stream, partition, late[-1].position)
@@ -279,6 +286,7 @@ def _days(entries: Sequence[JournalEntry]) -> dict[str, set[int]]:
     received = {day_of(message.received_us) for batch in batches for message in batch.messages}
     return {
         "batch": {day_of(batch.received_us) for batch in batches},
+        "batch_rest": {day_of(batch.received_us) for batch in batches},
         "fix": {
             day for batch in batches for day in np.unique(batch.fixes["time_us"] // DAY_US).tolist()
         },
@@ -309,12 +317,15 @@ async def _without_known(
 async def _store_batches(
     connection: Connection, entries: Sequence[JournalEntry], partition: int
 ) -> Written:
-    added = await insert_fixes(connection, pack_fixes(entries))
+    stored = await insert_fixes(connection, pack_fixes(entries))
     written = Written(entries=len(entries))
     batch_rows = []
+    again = set()
     for position, batch in entries:
         events = await insert(connection, rows.EVENT, rows.event_rows(position, batch))
-        fixes = added.get(position, 0)
+        if events < len(batch.events):
+            again.add(position)
+        fixes = stored.added.get(position, 0)
         one = Written(
             messages=len(batch.messages),
             fixes=fixes,
@@ -329,6 +340,9 @@ async def _store_batches(
             rows.batch_row(position, batch, partition, one.duplicate_fixes, one.duplicate_events)
         )
         written += one
+    rests = rest.rest_rows(entries, rest.Missing(stored.missing), again)
+    if rests:
+        await copy(connection, rest.BATCH_REST, rests)
     for table, rows_of in _COPIED:
         new = [row for position, batch in entries for row in rows_of(position, batch)]
         if new:
@@ -344,8 +358,18 @@ _DECIDED = (
     (device_rows.DEVICE_HEALTH, device_rows.health_rows),
     (device_rows.SEQUENCE_STEP, device_rows.gap_rows),
     (device_rows.COMMAND, device_rows.command_rows),
+    (course_rows.COURSE, course_rows.course_rows),
 )
 """Tables that are filled from the decisions stream."""
+
+_ALERTS = (
+    (decided.ALERT_CHANGE, decided.change_rows),
+    (decided.DELIVERY, decided.delivery_rows),
+    (her_rows.CHOICE, her_rows.choice_rows),
+    (her_rows.DIGEST, her_rows.digest_rows),
+    (looks.ACCESS, looks.look_rows),
+)
+"""Tables that are filled from the alerts stream."""
 
 _COPIED = (
     (rows.MESSAGE, rows.message_rows),

@@ -83,7 +83,8 @@ class WriterCounts:
     Attributes:
         written: Everything stored.
         groups: Transactions that stored something.
-        database_up: Whether the last thing asked of the database was done; None before the first.
+        database_up: Whether the database does what it is asked, for every stream; None before the
+            first answer. One that answers and cannot store (its disk is full) is not up.
         error: Why it was not, in the words of the server; empty while it is up.
         lanes: By stream.
     """
@@ -164,6 +165,7 @@ class Writer:
         self._partition = partition
         self._streams = tuple(streams)
         self._pause_s = pause_s
+        self._failing: set[Stream] = set()  # whose last wish was not done
 
     async def run(self) -> None:
         """Follow the streams for ever. Ends only by being cancelled, at any moment."""
@@ -194,8 +196,8 @@ class Writer:
     async def _follow(self, stream: Stream) -> None:
         """Store the stream from where the database stands, until something goes wrong."""
         lane = self.counts.lanes[stream]
-        await self._ask(self._store.migrate())
-        lane.stored = await self._ask(self._store.position(stream, self._partition))
+        await self._ask(stream, self._store.migrate())
+        lane.stored = await self._ask(stream, self._store.position(stream, self._partition))
         source = self._open_source(stream, self._partition, lane.stored)
         try:
             while True:
@@ -213,7 +215,8 @@ class Writer:
         if entries:
             lane.seen = entries[-1].position
         else:
-            await self._ask(self._store.ping())
+            await self._ask(stream, self._store.ping())
+            self._note_up(stream)
         lane.caught_up = source.caught_up
         for group in groups(entries):
             await self._store_group(stream, group)
@@ -236,7 +239,9 @@ class Writer:
             return
         entries = [meaning for _, meaning in readable]
         try:
-            written = await self._ask(_KINDS[stream].write(self._store, entries, self._partition))
+            written = await self._ask(
+                stream, _KINDS[stream].write(self._store, entries, self._partition)
+            )
         except UnstorableError as error:
             if len(readable) == 1:
                 await self._write_damaged(stream, readable[0][0], str(error))
@@ -256,7 +261,9 @@ class Writer:
             reason=reason,
             kept_in="evidence.damaged_entry",
         )
-        written = await self._ask(self._store.write_damaged(damaged, stream, self._partition))
+        written = await self._ask(
+            stream, self._store.write_damaged(damaged, stream, self._partition)
+        )
         self._count(stream, entry, written)
 
     async def _pass_break(self, stream: Stream, gone: PositionsGoneError) -> None:
@@ -264,7 +271,7 @@ class Writer:
         found = Break(gone.kind, lane.stored, gone.resume_after, self._clock())
         if found.kind == "expired" and found.resume_after <= found.after:
             raise RuntimeError("the source reports a gap that ends before it begins")
-        if not await self._ask(self._store.write_break(found, stream, self._partition)):
+        if not await self._ask(stream, self._store.write_break(found, stream, self._partition)):
             return
         lane.gaps += 1
         lane.stored = found.resume_after
@@ -281,22 +288,29 @@ class Writer:
         self.counts.written += written
         self.counts.groups += 1
         self.counts.lanes[stream].stored = last.position
+        self._note_up(stream)
 
-    async def _ask(self, answer: Awaitable[ResultT]) -> ResultT:
-        """Await the database's answer, and note whether there was one."""
+    async def _ask(self, stream: Stream, answer: Awaitable[ResultT]) -> ResultT:
+        """Await the database's answer to a lane, and note it when there was none."""
         counts = self.counts
         try:
-            result = await answer
+            return await answer
         except _DATABASE_TROUBLE as error:
             counts.error = describe(error)
+            self._failing.add(stream)
             if counts.database_up is not False:
                 log.warning("database_away", reason=counts.error, meaning=_MEANING)
             counts.database_up = False
             raise _DatabaseAwayError from error
-        if not counts.database_up:
+
+    def _note_up(self, stream: Stream) -> None:
+        """A lane's last wish was done: what it had to store, or a question where it had nothing."""
+        self._failing.discard(stream)
+        if self._failing:
+            return
+        if not self.counts.database_up:
             log.info("database_up")
-        counts.database_up, counts.error = True, ""
-        return result
+        self.counts.database_up, self.counts.error = True, ""
 
 
 _MEANING = (

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from geofence.anomaly_changes import AnomalyChange
 from geofence.anomaly_keeper import AnomalyKeeper, Columns
+from geofence.away import Away, away
 from geofence.carry import carry
 from geofence.distance import geodesics_m, to_cartesians_m
 from geofence.fingerprint import fingerprints
@@ -262,6 +263,10 @@ class Engine:
     def picture(self) -> Picture:
         """How everything stands after the last call, as copies."""
         return take_picture(*self._arrays())
+
+    def away(self, first: int, second: int, at_us: int) -> Away | None:
+        """Which way leads from one track to another, as they stood at a decision on both just now."""
+        return away(self._tracks[first], self._tracks[second], at_us)
 
     def anomalies(self, now_us: int) -> list[AnomalyChange]:
         """The anomalies of devices that go on, as changes that began."""

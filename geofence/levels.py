@@ -71,6 +71,8 @@ class Transition(msgspec.Struct, frozen=True, kw_only=True):
         ring_m: Ring that the probability is about, NaN for none.
         closest_m, closest_us: Nearest they came on the way between two fixes, and when; NaN and
             `UNKNOWN_TIME_US` where that was not looked at.
+        away_deg, away_spread_deg: See `geofence.away.Away`; NaN where it is not known or was not
+            asked. Not part of what is decided: it is said beside it.
     """
 
     watch: str
@@ -92,3 +94,5 @@ class Transition(msgspec.Struct, frozen=True, kw_only=True):
     ring_m: float = math.nan
     closest_m: float = math.nan
     closest_us: int = UNKNOWN_TIME_US
+    away_deg: float = math.nan
+    away_spread_deg: float = math.nan

@@ -27,6 +27,9 @@ BULK_BYTES = 32 * 1024
 """A larger message is a flushed buffer (more than 200 fixes): its last fix is as old as the rest
 will be, and decoding it takes as long as decoding 200 others."""
 
+TOLD_EVERY_US = 60 * MICROSECONDS
+"""A flood that goes on is told so often: whoever hears of it knows when it is over."""
+
 MAX_DEVICES = 100_000
 """Buckets kept. Beyond it the one used longest ago is forgotten, which fills it."""
 
@@ -37,6 +40,7 @@ class Verdict(Enum):
     AT_ONCE = auto()
     LATER = auto()
     FLOOD = auto()  # later, and it is the first of a flood
+    STILL_FLOOD = auto()  # later, and the flood is to be told again
 
 
 @dataclass(slots=True)
@@ -44,6 +48,7 @@ class _Bucket:
     tokens: float
     at_us: int
     flooding: bool = False
+    told_us: int = 0
 
 
 class Allowances:
@@ -81,8 +86,10 @@ class Allowances:
             bucket.tokens -= 1.0
             return Verdict.AT_ONCE
         began = not bucket.flooding
-        bucket.flooding = True
-        return Verdict.FLOOD if began else Verdict.LATER
+        if not began and now_us - bucket.told_us < TOLD_EVERY_US:
+            return Verdict.LATER
+        bucket.flooding, bucket.told_us = True, now_us
+        return Verdict.FLOOD if began else Verdict.STILL_FLOOD
 
     def _bucket(self, device: str, now_us: int) -> _Bucket:
         """The device's bucket, filled up to now, as the one used last."""

@@ -67,16 +67,23 @@ class Decoder:
     def _message(self, draft: Draft, index: int, message: Message) -> Message:
         """Reads one message into the draft, and returns it as it is to be kept."""
         address = find(message.topic)
-        reading = Reading(draft, index, message, address.device)
+        reading = Reading(draft, index, message, address.device, self._must_sign)
         letter = opened(message.topic, message.payload, self._keys.of(address.device))
-        refusal = address.refusal or letter.refusal
-        if refusal is not None or address.adapter is None:
-            reading.refuse(refusal or _FAILED)
+        if address.refusal is not None or address.adapter is None:
+            reading.refuse(address.refusal or _FAILED)
+        elif letter.refusal is not None:
+            reading.refuse(letter.refusal)
+            reading.verified = False
+            _rescue(address.adapter, address.kind, reading, letter.body)
         else:
             reading.seq = letter.seq
             _read(address.adapter, address.kind, reading, letter.body)
         reading.close()
         return _kept(message, letter)
+
+    def _must_sign(self, device: str) -> bool:
+        keys = self._keys.of(device)
+        return keys is not None and keys.required
 
 
 def _read(adapter: Adapter, kind: str, reading: Reading, payload: bytes) -> None:

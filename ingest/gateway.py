@@ -162,15 +162,16 @@ class Gateway:
                 now.append(message)
             else:
                 later.append(message)
-            if verdict is Verdict.FLOOD:
-                self._tell_flood(device)
+            if verdict in {Verdict.FLOOD, Verdict.STILL_FLOOD}:
+                self._tell_flood(device, began=verdict is Verdict.FLOOD)
         return now, later
 
-    def _tell_flood(self, device: str) -> None:
-        """Have a flood kept as a refusal, so that staff see it beside all others."""
-        self.counts.floods += 1
+    def _tell_flood(self, device: str, *, began: bool) -> None:
+        """Have a flood kept as a refusal: staff see it beside all others, and are alerted by it."""
+        if began:
+            self.counts.floods += 1
+            log.warning("device_floods", device=device[:64])
         self._floods += 1
-        log.warning("device_floods", device=device[:64])
         task = asyncio.create_task(self._keep_flood(device, self._floods), name="flood")
         self._telling.add(task)
         task.add_done_callback(self._telling.discard)

@@ -2,13 +2,14 @@
 
 The publish that stores a batch is the same one that live subscribers hear. They hear it before it
 is stored, and again when it has to be repeated; the stream stores one copy, because a repetition
-carries the same name.
+carries the same name. Whoever decides in the same process is told by a call, before either.
 """
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from typing import Protocol
 
 import msgspec
 import nats.errors
@@ -46,6 +47,22 @@ RETRY_FIRST_S = 0.1
 RETRY_MOST_S = 2.0
 
 log = structlog.get_logger("ingest")
+
+
+class Listener(Protocol):
+    """Who is to know at once what goes into the journal, and then where it stands."""
+
+    def hear(self, name: str, batch: Batch) -> None:
+        """A batch, or a part of one, is on its way into the journal. Must not raise."""
+
+    def kept(self, name: str, position: int) -> None:
+        """The journal has it."""
+
+
+class _Nobody:
+    def hear(self, name: str, batch: Batch) -> None: ...
+
+    def kept(self, name: str, position: int) -> None: ...
 
 
 class JournalUnavailableError(RuntimeError):
@@ -86,13 +103,24 @@ class JournalWriter:
 
     It reads the stream's confirmations from an inbox of its own: nats-py leaves the future of a
     refused publish pending for ever.
+
+    Args:
+        nc: Connection to publish on.
+        listener: Told of each part before it is published, and once it is kept.
+        subject, stream: Where to.
     """
 
     def __init__(
-        self, nc: NATS, *, subject: str = journal_subject(0), stream: str = JOURNAL
+        self,
+        nc: NATS,
+        listener: Listener | None = None,
+        *,
+        subject: str = journal_subject(0),
+        stream: str = JOURNAL,
     ) -> None:
         self.counts = JournalCounts()
         self._nc = nc
+        self._listener = listener or _Nobody()
         self._subject = subject
         self._stream = stream
         self._inbox = nc.new_inbox()
@@ -130,7 +158,9 @@ class JournalWriter:
         try:
             async with asyncio.timeout(APPEND_LIMIT_S):
                 for part in parts(batch, self._max_bytes()):
+                    self._listener.hear(part.name, part.batch)
                     position = await self._append(part)
+                    self._listener.kept(part.name, position)
         except TimeoutError:
             self.counts.given_up += 1
             raise JournalUnavailableError(

@@ -17,10 +17,11 @@ RowT = TypeVar("RowT", Event, Receipt, Status, Refusal)
 
 
 class Part(NamedTuple):
-    """A batch, or a piece of one, ready for the journal."""
+    """A batch, or a piece of one, ready for the journal: its name, its bytes, and itself."""
 
     name: str
     data: bytes
+    batch: Batch
 
 
 class BatchTooLargeError(ValueError):
@@ -42,7 +43,7 @@ def parts(batch: Batch, max_bytes: int) -> list[Part]:
     """
     data = encode_batch(batch)
     if len(data) <= max_bytes:
-        return [Part(batch.name, data)]
+        return [Part(batch.name, data, batch)]
     count = len(batch.messages)
     if count < 2:
         raise BatchTooLargeError(

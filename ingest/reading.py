@@ -9,13 +9,14 @@ formality.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from devices.reports import URGENT, Event, Message, Receipt, Refusal, Status
 from ingest import native
 from ingest.refusals import Code, Explanation, Refused, explain
 from ingest.rows import believable_us, derived_seq, fix_row
+from ingest.signatures import NOT_SIGNED
 
 NO_TIME = "$.time: missing, or no instant that can be read."
 
@@ -40,18 +41,33 @@ class Reading:
         index: Of the message in its batch.
         message: As received.
         device: Whose it is, from the topic; empty where only the payload says it.
+        must_sign: By device id, whether it has to sign what it sends.
 
     Attributes:
         device, received_us: Of the message.
+        verified: False for a message that its signature, or the lack of one, says nobody has to
+            believe: of its urgent events only the type and the arrival are used.
         seq: Number of its first report where a signature carries one; the reports behind it count
             up from there.
     """
 
-    __slots__ = ("_draft", "_index", "_message", "_refused", "_reports", "device", "seq")
+    __slots__ = (
+        *("_draft", "_index", "_message", "_must_sign", "_refused", "_reports"),
+        *("device", "seq", "verified"),
+    )
 
-    def __init__(self, draft: Draft, index: int, message: Message, device: str) -> None:
+    def __init__(
+        self,
+        draft: Draft,
+        index: int,
+        message: Message,
+        device: str,
+        must_sign: Callable[[str], bool],
+    ) -> None:
         self.device = device
         self.seq: int | None = None
+        self.verified = True
+        self._must_sign = must_sign
         self._draft = draft
         self._index = index
         self._message = message
@@ -78,6 +94,17 @@ class Reading:
         """Why parts of it, or all, were refused so far."""
         return [explanation.reason for _, explanation in self._refused]
 
+    def speak_for(self, device: str) -> bool:
+        """The payload says whose it is. False: it must not speak for this device, which signs.
+
+        Urgent events are taken all the same; the refusal is written down.
+        """
+        self.device = device
+        if self._must_sign(device):
+            self.verified = False
+            self.refuse(NOT_SIGNED)
+        return self.verified
+
     def add_fix(self, fix: native.Fix, place: int = 0) -> None:
         """A position; `place` is that in its array.
 
@@ -103,7 +130,9 @@ class Reading:
         """Something the device noticed.
 
         An urgent one whose time is missing or cannot be right is taken all the same, with the
-        time of its arrival, and is marked so; what was wrong with the time is kept beside it.
+        time of its arrival, and is marked so; what was wrong with the time is kept beside it. So is
+        one of a message that is not verified, whose own time and number might be chosen so that a
+        true event looks like a repetition of it.
 
         Args:
             kind: One of `devices.reports.EventType`.
@@ -116,7 +145,11 @@ class Reading:
         Raises:
             Refused: The time cannot be right, and the event is not urgent.
         """
-        doubted = False
+        doubted = not self.verified
+        if doubted:
+            if kind not in URGENT:
+                return  # the message is refused already
+            time_us, seq, peer = self.received_us, None, None
         try:
             if time_us is None:
                 raise Refused(Code.BAD_TIME, NO_TIME)  # noqa: TRY301 -- one place decides about it

@@ -30,12 +30,13 @@ MAX_BATCH_MESSAGES = 200
 MAX_BATCH_BYTES = 64 * 1024
 """Payloads of one batch. Decoding so much takes some milliseconds, in which nothing else is done."""
 
+BATCHES_ON_THEIR_WAY = 2
 PACE_S = 0.02
 FULL_PACE_S = 0.004
-"""A batch goes when the one before is in the journal, and after this at the latest (the second, when
-more waits than one batch takes): so a batch is what has arrived meanwhile, one fix when it is quiet
-and many when it is not, and a journal that stalls delays no alert by more than this. Without any
-pace a backlog is published faster than the worker reads, until the broker closes its connection."""
+"""While so many batches are on their way into the journal the next one waits, this long at most (the
+second, when more has arrived than one batch takes): so a batch is what has arrived meanwhile, one fix
+when it is quiet and many when it is not, and a journal that stalls delays no alert by more than this.
+Without any pace a backlog is published faster than the broker stores it."""
 
 LEAVE_AFTER_S = 30.0
 """How long a session goes on with subscriptions of an earlier version: what waits in them would be
@@ -198,9 +199,13 @@ class Session:
                     while True:
                         arrived = await client.take(MAX_BATCH_MESSAGES, MAX_BATCH_BYTES)
                         pace_s = FULL_PACE_S if client.waiting else PACE_S
-                        keeping = self._start(group, connection, arrived)
-                        if keeping:
-                            await asyncio.wait(keeping, timeout=pace_s)
+                        self._start(group, connection, arrived)
+                        if len(connection.tasks) >= BATCHES_ON_THEIR_WAY:
+                            await asyncio.wait(
+                                connection.tasks,
+                                timeout=pace_s,
+                                return_when=asyncio.FIRST_COMPLETED,
+                            )
                         else:
                             await asyncio.sleep(0)  # `take` does not wait while something is there
                 except asyncio.CancelledError:

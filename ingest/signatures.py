@@ -8,7 +8,9 @@ A device that signs puts around what it would send anyway, JSON or MessagePack::
 
 ``C1`` begins neither JSON nor MessagePack. What is signed is the topic, a zero byte, and everything
 from ``C1`` to the end of the body; so a report cannot be moved to another device or another topic.
-Algorithm 1 is HMAC-SHA-256 (FIPS 198-1) with a key of the device's own: 32 bytes behind the body.
+Algorithm 1 is HMAC-SHA-256 (FIPS 198-1) with a secret of the device's own: 32 bytes behind the body.
+Algorithm 2 is Ed25519 (RFC 8032), whose private half never leaves the device: 64 bytes. The key
+decides which of them holds for its number: a message cannot choose.
 
 The sequence number counts as `seq` does: it is that of the body's first report, and the reports
 behind it in an array count up from there; where a report has a `seq` of its own, that holds. A signed
@@ -24,19 +26,78 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
 from devices.reports import Signature
 from ingest import native
 from ingest.refusals import Code, Refused
 
 MARK = b"\xc1"
 HMAC_SHA256 = 1
+ED25519 = 2
 HEAD_BYTES = 11
-HMAC_BYTES = 32
-ENVELOPE_BYTES = HEAD_BYTES + HMAC_BYTES
+SIGNATURE_BYTES = {HMAC_SHA256: 32, ED25519: 64}
+"""Length of a signature, by the number of its algorithm."""
+
 LEAST_KEY_BYTES = 16
-"""A shorter key could be guessed; 32 random bytes are as good as HMAC-SHA-256 gets."""
+"""A shorter secret could be guessed; 32 random bytes are as good as HMAC-SHA-256 gets."""
 
 LAST_SEQ = 2**63 - 1 - native.MAX_FIXES
+
+
+class VerifyingKey(Protocol):
+    """Tells whether a signature is its own.
+
+    Attributes:
+        algorithm: Which one it is for.
+    """
+
+    algorithm: int
+
+    def holds(self, signed: bytes, signature: bytes) -> bool:
+        """Whether this key made the signature over these bytes."""
+
+
+class HmacKey:
+    """A secret shared with the device.
+
+    Raises:
+        ValueError: It is so short that it can be guessed.
+    """
+
+    algorithm = HMAC_SHA256
+
+    def __init__(self, secret: bytes) -> None:
+        if len(secret) < LEAST_KEY_BYTES:
+            raise ValueError(f"a secret of fewer than {LEAST_KEY_BYTES} bytes can be guessed")
+        self._secret = secret
+
+    def holds(self, signed: bytes, signature: bytes) -> bool:
+        """See `VerifyingKey.holds`."""
+        wanted = hmac.digest(self._secret, signed, hashlib.sha256)
+        return hmac.compare_digest(wanted, signature)
+
+
+class Ed25519Key:
+    """The public half of a device's key pair: 32 bytes.
+
+    Raises:
+        ValueError: It is not so long.
+    """
+
+    algorithm = ED25519
+
+    def __init__(self, public: bytes) -> None:
+        self._public = Ed25519PublicKey.from_public_bytes(public)
+
+    def holds(self, signed: bytes, signature: bytes) -> bool:
+        """See `VerifyingKey.holds`."""
+        try:
+            self._public.verify(signature, signed)
+        except InvalidSignature:
+            return False
+        return True
 
 
 @dataclass(frozen=True)
@@ -49,12 +110,8 @@ class DeviceKeys:
         required: What is not signed with one of them is refused.
     """
 
-    by_number: Mapping[int, bytes]
+    by_number: Mapping[int, VerifyingKey]
     required: bool = False
-
-    def __post_init__(self) -> None:
-        if any(len(key) < LEAST_KEY_BYTES for key in self.by_number.values()):
-            raise ValueError(f"a key of fewer than {LEAST_KEY_BYTES} bytes can be guessed")
 
 
 class Keys(Protocol):
@@ -103,17 +160,17 @@ def opened(topic: str, payload: bytes, keys: DeviceKeys | None) -> Opened:
     """
     required = keys is not None and keys.required
     if payload[:1] != MARK:
-        return Opened(Signature.UNSIGNED, None, payload, _NOT_SIGNED if required else None)
-    if len(payload) < ENVELOPE_BYTES or payload[1] != HMAC_SHA256:
+        return Opened(Signature.UNSIGNED, None, payload, NOT_SIGNED if required else None)
+    length = SIGNATURE_BYTES.get(payload[1]) if len(payload) > HEAD_BYTES else None
+    if length is None or len(payload) < HEAD_BYTES + length:
         return Opened(Signature.INVALID, None, payload, _BROKEN)
     key = keys.by_number.get(payload[2]) if keys else None
     seq = int.from_bytes(payload[3:HEAD_BYTES])
-    body = payload[HEAD_BYTES:-HMAC_BYTES]
+    body = payload[HEAD_BYTES:-length]
     if key is None:
-        return Opened(Signature.UNKNOWN_KEY, _usable(seq), body, _NOT_SIGNED if required else None)
-    signed = b"\0".join((topic.encode(errors="surrogatepass"), payload[:-HMAC_BYTES]))
-    wanted = hmac.digest(key, signed, hashlib.sha256)
-    if not hmac.compare_digest(wanted, payload[-HMAC_BYTES:]):
+        return Opened(Signature.UNKNOWN_KEY, _usable(seq), body, NOT_SIGNED if required else None)
+    signed = b"\0".join((topic.encode(errors="surrogatepass"), payload[:-length]))
+    if key.algorithm != payload[1] or not key.holds(signed, payload[-length:]):
         return Opened(Signature.INVALID, None, body, _FORGED)
     return Opened(Signature.VALID, _usable(seq), body)
 
@@ -123,8 +180,9 @@ def _usable(seq: int) -> int | None:
     return seq if seq <= LAST_SEQ else None
 
 
-_NOT_SIGNED = Refused(
-    Code.NOT_SIGNED, "This device has to sign what it sends, with a key that is known here."
+NOT_SIGNED = Refused(
+    Code.NOT_SIGNED,
+    "This device has to sign what it sends, with a key of its own that is in force.",
 )
 _BROKEN = Refused(
     Code.BAD_SIGNATURE, "The envelope of a signature that is cut off, or of an unknown algorithm."

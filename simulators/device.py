@@ -15,6 +15,7 @@ import contextlib
 import random
 import socket
 from dataclasses import dataclass
+from typing import Any
 
 import aiomqtt
 import msgspec
@@ -24,8 +25,9 @@ from devices.commands import (
     CommandFormatError,
     FixInterval,
     HandsetCommand,
+    Locate,
     Notify,
-    Text,
+    ProtectionStatus,
     decode_command,
 )
 from devices.instants import Clock, from_iso, to_iso
@@ -33,6 +35,7 @@ from ingest.tls import explained
 from simulators import wire
 from simulators.outbox import WINDOW, Item, Outbox, Parcel
 from simulators.recording import SPEED_LIMIT_MPS
+from simulators.status_screen import Shown, StatusScreen
 
 log = structlog.get_logger("simulators")
 
@@ -83,6 +86,7 @@ class DeviceCounts:
     repeated_commands: int = 0
     expired_commands: int = 0
     unreadable_commands: int = 0
+    statuses: int = 0
 
 
 class _Finished(Exception):  # noqa: N818 - not an error: the way out of a session
@@ -100,7 +104,7 @@ class SimulatedDevice:
         interval_s: Reports a position so often, however often it is told one, until a command
             says otherwise; None: each one, whatever it is told, as a recording has to be played.
         observer: Is told of fixes and commands.
-        key: Signs with it all it sends; without one it signs nothing.
+        key: Signs with it all it sends. None: with what the broker's settings say, if anything.
 
     Attributes:
         online: Set while there is a connection that the broker has accepted.
@@ -127,7 +131,7 @@ class SimulatedDevice:
         self._broker = broker
         self._tls = broker.tls_of(name)
         self._clock = clock
-        self._key = key
+        self._key = key or broker.keys.get(name)
         self._observer = observer or Observer()
         # Numbers start at the instant in microseconds: a device that is started again later goes
         # on above all it used before, as long as it reports less than a million times a second.
@@ -139,6 +143,7 @@ class SimulatedDevice:
         self._time_is_up = asyncio.Event()
         self._commands: dict[str, int] = {}  # by id: 1 if it was shown
         self._versions: dict[str, int] = {}  # of each alert, the newest that was shown
+        self._screen = StatusScreen()
         self._chance = random.Random(name)  # noqa: S311 - spreads reconnects, keeps no secret
 
     def fix(
@@ -177,11 +182,18 @@ class SimulatedDevice:
         self._reported_us = time_us
         return True
 
-    def event(self, kind: str, time_us: int, *, peer: str | None = None) -> int:
+    def event(self, kind: str, time_us: int, *, peer: str | None = None, **detail: Any) -> int:
         """Report an event, for example ``panic``. Returns its sequence number."""
-        message = wire.EventMessage(seq=self._next_seq, time=to_iso(time_us), type=kind, peer=peer)
+        message = wire.EventMessage(
+            seq=self._next_seq, time=to_iso(time_us), type=kind, peer=peer, detail=detail
+        )
         self.counts.events += 1
         return self._post("event", message, time_us)
+
+    @property
+    def protection(self) -> Shown:
+        """What a handset shows now of how well its bearer is protected."""
+        return self._screen.at(self._clock(), asyncio.get_running_loop().time())
 
     def close(self, limit_s: float) -> None:
         """Stop as soon as everything is acknowledged, and after `limit_s` in any case."""
@@ -330,6 +342,9 @@ class SimulatedDevice:
         A repeated command is answered again, since its first answer may have been lost.
         """
         now_us = self._clock()
+        if isinstance(command, ProtectionStatus):
+            self._take_status(command, now_us)
+            return
         expired = from_iso(command.expires) < now_us
         if command.id in self._commands:
             self.counts.repeated_commands += 1
@@ -345,6 +360,15 @@ class SimulatedDevice:
         if self._commands[command.id]:
             self._receipt(command.id, "shown", now_us)
 
+    def _take_status(self, command: ProtectionStatus, now_us: int) -> None:
+        """Show it; answer only one that asks for it, as the others repeat what was answered."""
+        self.counts.statuses += 1
+        if not self.handset:
+            return
+        uptime_s = asyncio.get_running_loop().time()
+        if self._screen.take(command, uptime_s) and command.confirm:
+            self._receipt(command.id, "shown", now_us)
+
     def _set_interval(self, command: FixInterval) -> None:
         """Report so often from now on, unless a later command has come before this one."""
         if self.interval_s is not None and command.time > self._interval_of:
@@ -352,12 +376,10 @@ class SimulatedDevice:
 
     def _show(self, command: HandsetCommand) -> bool:
         """Whether the command is for the eye, and not older than what is shown of its alert."""
-        if not self.handset:
+        if not self.handset or isinstance(command, FixInterval | Locate):
             return False
-        if isinstance(command, Text):
-            return True
         if not isinstance(command, Notify):
-            return False
+            return True
         newer = command.version > self._versions.get(command.alert_id, 0)
         if newer:
             _remember(self._versions, command.alert_id, command.version)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from devices.instants import to_iso
 from ingest.tls import client_context
@@ -22,12 +23,66 @@ ROOT = "cordon/v1"
 ReceiptState = Literal["received", "shown", "answered"]
 
 
+class Key(msgspec.Struct, frozen=True, kw_only=True):
+    """What a device signs with, and the number by which the service knows it.
+
+    Attributes:
+        secret: That of HMAC, or the private half of an Ed25519 pair: 32 bytes.
+    """
+
+    secret: bytes
+    number: int = 0
+    algorithm: Literal["hmac", "ed25519"] = "hmac"
+
+    def __repr__(self) -> str:
+        """Without the secret."""
+        return f"Key({self.algorithm}, number {self.number})"
+
+    def sign(self, letter: bytes) -> bytes:
+        """The signature that stands behind the letter."""
+        if self.algorithm == "ed25519":
+            return Ed25519PrivateKey.from_private_bytes(self.secret).sign(letter)
+        return hmac.digest(self.secret, letter, "sha256")
+
+
+def seal(key: Key, topic: str, seq: int, body: bytes) -> bytes:
+    """The body in a signed envelope.
+
+    Args:
+        key: The device's own.
+        topic: What it will be published on.
+        seq: Number of the first report in the body.
+        body: JSON or MessagePack.
+    """
+    algorithm = {"hmac": 1, "ed25519": 2}[key.algorithm]
+    letter = bytes([0xC1, algorithm, key.number]) + seq.to_bytes(8) + body
+    return letter + key.sign(topic.encode() + b"\0" + letter)
+
+
+class Secrets(msgspec.Struct, frozen=True, kw_only=True):
+    """What `cordon device provision --json` prints of a device that signs; `key` in hexadecimal."""
+
+    password: str = ""
+    sign: Literal["hmac", "ed25519"]
+    key_number: int
+    key: str
+
+    def signing(self) -> Key:
+        """The key.
+
+        Raises:
+            ValueError: It is not hexadecimal.
+        """
+        return Key(secret=bytes.fromhex(self.key), number=self.key_number, algorithm=self.sign)
+
+
 class Broker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the devices connect, and with what.
 
     Attributes:
         username, password: Of all devices; without them they come as strangers.
         passwords: Each device's own, by its id, which is then its user name. Never shown.
+        keys: With what devices sign, by their ids. Never shown.
         ca_file: PEM of whom they trust; with it they speak TLS.
         certificates: Folder with ``DEVICE.crt`` and ``DEVICE.key`` of those that show one.
     """
@@ -37,11 +92,12 @@ class Broker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     username: str | None = None
     password: str | None = None
     passwords: dict[str, str] = {}
+    keys: dict[str, Key] = {}
     ca_file: str = ""
     certificates: str = ""
 
     def __repr__(self) -> str:
-        """Without the passwords."""
+        """Without what is secret."""
         return f"Broker({self.host}:{self.port})"
 
     def user_of(self, device: str) -> tuple[str | None, str | None]:
@@ -106,27 +162,6 @@ class ReceiptMessage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 encode = msgspec.json.Encoder().encode
-
-
-class Key(msgspec.Struct, frozen=True, kw_only=True):
-    """What a device signs with, and the number by which the service knows it."""
-
-    secret: bytes
-    number: int = 0
-
-
-def seal(key: Key, topic: str, seq: int, body: bytes) -> bytes:
-    """The body in a signed envelope.
-
-    Args:
-        key: The device's own.
-        topic: What it will be published on.
-        seq: Number of the first report in the body.
-        body: JSON or MessagePack.
-    """
-    letter = bytes([0xC1, 1, key.number]) + seq.to_bytes(8) + body
-    mac = hmac.new(key.secret, topic.encode() + b"\0" + letter, "sha256")
-    return letter + mac.digest()
 
 
 def topic(device: str, name: str) -> str:

@@ -24,6 +24,7 @@ SECRET_PREFIX = "whsec_"  # noqa: S105 - a prefix, not a secret
 SECRET_BYTES_MIN = 24
 
 ASKED_TYPE = "cordon.alert.asked"
+MEDIA_TYPE = "application/cloudevents+json"
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +62,20 @@ def signature(key: bytes, message_id: str, timestamp_s: int, body: bytes) -> str
     return "v1," + base64.b64encode(digest).decode()
 
 
+async def post_signed(
+    url: str, body: bytes, media_type: str, message_id: str, key: bytes, clock: Clock
+) -> None:
+    """Post once, signed as of now. Raises as `alerts.channels.http.post`."""
+    now_s = clock() // MICROSECONDS
+    headers = {
+        "content-type": media_type,
+        "webhook-id": message_id,
+        "webhook-timestamp": str(now_s),
+        "webhook-signature": signature(key, message_id, now_s, body),
+    }
+    await post(url, body, headers)
+
+
 class WebhookChannel:
     """Posts to the `webhook` of contacts.
 
@@ -90,11 +105,4 @@ class WebhookChannel:
             data=summons,
         )
         body = msgspec.json.encode(event)
-        now_s = self._clock() // MICROSECONDS
-        headers = {
-            "content-type": "application/cloudevents+json",
-            "webhook-id": delivery.id,
-            "webhook-timestamp": str(now_s),
-            "webhook-signature": signature(self._key, delivery.id, now_s, body),
-        }
-        await post(contact.webhook, body, headers)
+        await post_signed(contact.webhook, body, MEDIA_TYPE, delivery.id, self._key, self._clock)

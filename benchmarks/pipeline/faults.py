@@ -8,28 +8,21 @@ own supervisor would.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import shutil
-import signal
-import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-from benchmarks.pipeline import books, scene, stage
+from benchmarks.pipeline import books, breaking, disks, scene, stage, steps
 from benchmarks.pipeline.run import Tell
 from benchmarks.pipeline.spec import LoadResult, LoadSpec
 from benchmarks.printed import Result, shown
-from cordon.connections import connect_nats
 from cordon.embedded.broker import BrokerLimits
 from cordon.errors import CordonError
 from cordon.servers import ROOM_BYTES, Servers
-from ingest.streams import JOURNAL
 
 PAIRS = 60
 MESSAGES_PER_S = 120.0
@@ -41,124 +34,17 @@ INJECT_AT_S = 9.0
 WARM_S = 5.0
 """What a service that stands by is given to load the engine."""
 
-FROZEN_S = 4.0
-DOWN_S = 4.0
+LONG_PAIRS = 600
+LONG_RATE_PER_S = 0.9
+"""Of approaches, and of panics: each pair has one of each while the database is away."""
+
+CATCH_UP_LIMIT_S = 300.0
+"""After a long outage the history is given so long to have everything."""
+
 STORED_LIMIT_S = 60.0
 SENT_LIMIT_S = 60.0
-DISK_BYTES = 3 * ROOM_BYTES
+DISK_BYTES = 4 * ROOM_BYTES
 STORE_BYTES = 1024**3
-
-
-class Company:
-    """What a fault can lay hands on."""
-
-    def __init__(
-        self, servers: stage.Stage, service: stage.Process, standby: stage.Process | None
-    ) -> None:
-        self.servers = servers
-        self.service = service
-        self.standby = standby
-
-    def kill_service(self) -> None:
-        """Kill -9."""
-        self.service.kill()
-
-    def kill_broker(self) -> None:
-        """Kill -9."""
-        _kill(self.servers.broker.pid)
-
-    def kill_database(self) -> None:
-        """Kill -9."""
-        _kill(self.servers.postgres.pid)
-
-    async def start_service(self) -> None:
-        """Start the service again, as a supervisor does."""
-        await self.service.end()
-        self.service = await stage.start_service(self.servers)
-
-
-def _kill(pid: int | None) -> None:
-    assert pid is not None, "it runs until it is killed"
-    os.kill(pid, signal.SIGKILL)
-
-
-async def _service(company: Company) -> None:
-    company.kill_service()
-    await company.start_service()
-
-
-async def _service_for_good(company: Company) -> None:
-    company.kill_service()
-
-
-async def _broker(company: Company) -> None:
-    company.kill_broker()
-
-
-async def _database(company: Company) -> None:
-    company.kill_database()
-
-
-async def _each(company: Company) -> None:
-    company.kill_database()
-    await asyncio.sleep(2.0)
-    company.kill_broker()
-    await asyncio.sleep(3.0)
-    await _service(company)
-
-
-async def _together(company: Company) -> None:
-    company.kill_service()
-    company.kill_broker()
-    company.kill_database()
-    await company.start_service()
-
-
-async def _broker_frozen(company: Company) -> None:
-    await _frozen(company.servers.broker.pid)
-
-
-async def _service_frozen(company: Company) -> None:
-    await _frozen(company.service.pid)
-
-
-async def _frozen(pid: int | None) -> None:
-    assert pid is not None, "it runs until it is killed"
-    os.kill(pid, signal.SIGSTOP)
-    await asyncio.sleep(FROZEN_S)
-    os.kill(pid, signal.SIGCONT)
-
-
-async def _database_down(company: Company) -> None:
-    company.servers.postgres.stop()
-    await asyncio.sleep(DOWN_S)
-    company.servers.postgres.start()
-
-
-async def _journal_full(company: Company) -> None:
-    """The journal refuses for a while, as it does when it has reached its limit."""
-    nc = await connect_nats(company.servers.endpoints.nats_url, "faults")
-    try:
-        js = nc.jetstream()
-        config = (await js.stream_info(JOURNAL)).config
-        limit = config.max_bytes
-        config.max_bytes = 1
-        await js.update_stream(config)
-        await asyncio.sleep(DOWN_S)
-        config.max_bytes = limit
-        await js.update_stream(config)
-    finally:
-        await nc.close()
-
-
-async def _disk_full(company: Company) -> None:
-    """The broker's disk has no byte left; then somebody makes room."""
-    ballast = company.servers.home / "broker" / "ballast"
-    with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(bytes(1024 * 1024))
-    await asyncio.sleep(DOWN_S)
-    ballast.unlink()
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,36 +54,79 @@ class Fault:
     Attributes:
         injected: What is done, in words.
         with_standby: Another service stands by.
-        on_small_disk: The broker gets a disk of its own, of `DISK_BYTES`.
+        small_disk: The server that gets a disk of its own, of `DISK_BYTES`: its folder.
+        needs_libfiu: It is left out where that is not installed.
         quick: It belongs to the short form.
+        lasts_s: It lasts so much longer than the others, and is played only when it is named.
     """
 
     name: str
     injected: str
-    inject: Callable[[Company], Awaitable[None]]
+    inject: Callable[[breaking.Company], Awaitable[None]]
     with_standby: bool = False
-    on_small_disk: bool = False
+    small_disk: str = ""
+    needs_libfiu: bool = False
     quick: bool = False
+    lasts_s: float = 0.0
+
+    @property
+    def load_s(self) -> float:
+        """How long the load lasts."""
+        return LOAD_S + self.lasts_s
 
 
 FAULTS = (
-    Fault("service killed", "kill -9, started again at once", _service),
+    Fault("service killed", "kill -9, started again at once", breaking.service_killed),
     Fault(
         "service killed, one stands by",
         "kill -9, not started again",
-        _service_for_good,
+        breaking.service_gone,
         with_standby=True,
         quick=True,
     ),
-    Fault("broker killed", "kill -9 of nats-server", _broker),
-    Fault("database killed", "kill -9 of PostgreSQL", _database),
-    Fault("one after another", "database, broker and service, 2 and 3 s apart", _each),
-    Fault("all at once", "kill -9 of all three in one moment", _together, quick=True),
-    Fault("service stands still", f"stopped for {FROZEN_S:g} s", _service_frozen),
-    Fault("broker stands still", f"stopped for {FROZEN_S:g} s", _broker_frozen),
-    Fault("database down", f"stopped in order, away for {DOWN_S:g} s", _database_down),
-    Fault("journal full", f"refuses everything for {DOWN_S:g} s", _journal_full, quick=True),
-    Fault("disk full", f"not a byte left for {DOWN_S:g} s", _disk_full, on_small_disk=True),
+    Fault("broker killed", "kill -9 of nats-server", breaking.broker_killed),
+    Fault("database killed", "kill -9 of PostgreSQL", breaking.database_killed),
+    Fault(
+        "one after another",
+        "database, broker and service, 2 and 3 s apart",
+        breaking.one_after_another,
+    ),
+    Fault("all at once", "kill -9 of all three in one moment", breaking.all_at_once, quick=True),
+    Fault("service stands still", f"stopped for {breaking.FROZEN_S:g} s", breaking.service_frozen),
+    Fault("broker stands still", f"stopped for {breaking.FROZEN_S:g} s", breaking.broker_frozen),
+    Fault(
+        "database down", f"stopped in order, away for {breaking.DOWN_S:g} s", breaking.database_down
+    ),
+    Fault(
+        "journal full",
+        f"refuses everything for {breaking.DOWN_S:g} s",
+        breaking.journal_full,
+        quick=True,
+    ),
+    Fault(
+        "disk full",
+        f"not a byte left for {breaking.DOWN_S:g} s",
+        breaking.disk_full,
+        small_disk="broker",
+    ),
+    Fault(
+        "database's disk full",
+        f"not a byte left for {breaking.DOWN_S:g} s",
+        breaking.database_disk_full,
+        small_disk="postgres",
+    ),
+    Fault(
+        "database's disk fails",
+        f"one write in twenty gives EIO for {breaking.DOWN_S:g} s",
+        breaking.database_writes_fail,
+        needs_libfiu=True,
+    ),
+    Fault(
+        "database down for ten minutes",
+        f"stopped in order, away for {breaking.LONG_DOWN_S:g} s",
+        breaking.database_away,
+        lasts_s=breaking.LONG_DOWN_S,
+    ),
 )
 
 
@@ -207,6 +136,9 @@ class FaultRow(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         alerts_due, missing, twice: Alerts that had to be raised, as an agency's system was told.
         stall_s: From the PUBLISH that made it due to the agency: the alert that took longest.
+        steps, steps_missing: Changes of alerts and records of deliveries; those of them that the
+            history lacks.
+        sent_twice: Deliveries that were sent more than once.
     """
 
     name: str
@@ -220,6 +152,9 @@ class FaultRow(msgspec.Struct, frozen=True, kw_only=True):
     missing: int
     twice: int
     stall_s: float
+    steps: int
+    steps_missing: int
+    sent_twice: int
 
 
 class FaultReport(msgspec.Struct, frozen=True):
@@ -239,60 +174,54 @@ def run_faults(tell: Tell, *, quick: bool = False, only: Sequence[str] = ()) -> 
     Raises:
         CordonError: A name is not known.
     """
-    chosen = [f for f in FAULTS if (f.quick or not quick) and (not only or f.name in only)]
+    chosen = [f for f in FAULTS if (f.quick or not quick) and _is_meant(f, only)]
     if unknown := set(only) - {fault.name for fault in FAULTS}:
         known = ", ".join(fault.name for fault in FAULTS)
         raise CordonError(f"no such fault: {', '.join(sorted(unknown))}. There are: {known}")
     rows = []
     for fault in chosen:
-        if fault.on_small_disk and os.geteuid() != 0:
-            tell(f"Leaving out: {fault.name} (only root can make a small disk)")
+        if fault.needs_libfiu and (missing := disks.libfiu_missing()):
+            tell(f"Leaving out: {fault.name} ({missing})")
             continue
         tell(f"Breaking: {fault.name}")
-        rows.append(_run_one(fault))
+        try:
+            rows.append(_run_one(fault))
+        except disks.NoSmallDiskError as error:
+            tell(f"Leaving out: {fault.name} ({error})")
     return FaultReport(rows)
+
+
+def _is_meant(fault: Fault, only: Sequence[str]) -> bool:
+    return fault.name in only if only else not fault.lasts_s
 
 
 def _run_one(fault: Fault) -> FaultRow:
     with tempfile.TemporaryDirectory(prefix="cordon-faults-") as folder:
         home = Path(folder)
         home.chmod(0o755)  # the database runs as another user
-        with _disk(home / "broker", small=fault.on_small_disk):
+        with ExitStack() as stack:
+            if fault.small_disk:
+                stack.enter_context(disks.small_disk(home / fault.small_disk, DISK_BYTES))
             limits = BrokerLimits(store_bytes=STORE_BYTES)
             with stage.servers(home, limits) as servers:
                 return asyncio.run(_measure(fault, servers))
 
 
-@contextmanager
-def _disk(folder: Path, *, small: bool) -> Iterator[None]:
-    """A folder, on a disk of its own if that is wanted."""
-    if not small:
-        yield
-        return
-    folder.mkdir()
-    mount = shutil.which("mount") or "/bin/mount"
-    options = ["-t", "tmpfs", "-o", f"size={DISK_BYTES}", "cordon-faults", str(folder)]
-    subprocess.run([mount, *options], check=True)  # noqa: S603 - our own words
-    try:
-        yield
-    finally:
-        umount = shutil.which("umount") or "/bin/umount"
-        subprocess.run([umount, "--lazy", str(folder)], check=True)  # noqa: S603 - as above
-
-
 async def _measure(fault: Fault, servers: stage.Stage) -> FaultRow:
-    await servers.load_caseload(scene.caseload(PAIRS))
-    spec = _spec(servers)
+    spec = _spec(servers, fault)
+    await servers.load_caseload(scene.caseload(spec.pairs))
     async with _kept_alive(servers), _company(servers, fault) as company:
         load = await stage.start_load(servers, spec)
         await load.say("go")
         await asyncio.sleep(INJECT_AT_S)
         await fault.inject(company)
-        await load.wait_for(b"done", limit_s=LOAD_S + 2 * SENT_LIMIT_S)
+        await load.wait_for(b"done", limit_s=fault.load_s + 2 * SENT_LIMIT_S)
         await load.end()
         result = stage.read_result(spec)
-        found = await books.count(result, servers.endpoints, limit_s=STORED_LIMIT_S)
-    return _row(fault, result, found)
+        limit_s = CATCH_UP_LIMIT_S if fault.lasts_s else STORED_LIMIT_S
+        found = await books.count(result, servers.endpoints, limit_s=limit_s)
+        taken = await steps.count(servers.endpoints, limit_s=limit_s)
+    return _row(fault, result, found, taken)
 
 
 @asynccontextmanager
@@ -307,8 +236,8 @@ async def _kept_alive(servers: stage.Stage) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _company(servers: stage.Stage, fault: Fault) -> AsyncIterator[Company]:
-    company = Company(servers, await stage.start_service(servers), None)
+async def _company(servers: stage.Stage, fault: Fault) -> AsyncIterator[breaking.Company]:
+    company = breaking.Company(servers, await stage.start_service(servers), None)
     try:
         if fault.with_standby:
             company.standby = await stage.start_service(servers, "standby", standby=True)
@@ -320,17 +249,20 @@ async def _company(servers: stage.Stage, fault: Fault) -> AsyncIterator[Company]
             await company.standby.end()
 
 
-def _spec(servers: stage.Stage) -> LoadSpec:
+def _spec(servers: stage.Stage, fault: Fault) -> LoadSpec:
+    leaps_per_s, panics_per_s = LEAPS_PER_S, PANICS_PER_S
+    if fault.lasts_s:
+        leaps_per_s = panics_per_s = LONG_RATE_PER_S
     return LoadSpec(
         host=servers.endpoints.mqtt_host,
         port=servers.endpoints.mqtt_port,
-        pairs=PAIRS,
+        pairs=LONG_PAIRS if fault.lasts_s else PAIRS,
         messages_per_s=MESSAGES_PER_S,
         batch=1,
-        steady_s=LOAD_S,
+        steady_s=fault.load_s,
         flood_s=0.0,
-        leaps_per_s=LEAPS_PER_S,
-        panics_per_s=PANICS_PER_S,
+        leaps_per_s=leaps_per_s,
+        panics_per_s=panics_per_s,
         flushing=0,
         relayed=False,
         acknowledge_limit_s=60.0,
@@ -340,7 +272,7 @@ def _spec(servers: stage.Stage) -> LoadSpec:
     )
 
 
-def _row(fault: Fault, result: LoadResult, found: books.Books) -> FaultRow:
+def _row(fault: Fault, result: LoadResult, found: books.Books, taken: steps.Steps) -> FaultRow:
     return FaultRow(
         name=fault.name,
         injected=fault.injected,
@@ -353,6 +285,9 @@ def _row(fault: Fault, result: LoadResult, found: books.Books) -> FaultRow:
         missing=sum(name not in result.told for name in result.due),
         twice=sum(len(ids) > 1 for ids in result.told.values()),
         stall_s=round(max(result.latency_s.get("told", [0.0])), 2),
+        steps=taken.recorded,
+        steps_missing=taken.missing,
+        sent_twice=taken.sent_twice,
     )
 
 
@@ -374,7 +309,12 @@ def result_of(report: FaultReport) -> Result:
     rows = [[row.name, *(shown(getattr(row, name)) for name in COLUMNS)] for row in report.faults]
     lost = sum(row.lost for row in report.faults)
     missing = sum(row.missing + row.twice for row in report.faults)
-    line = f"{len(rows)} faults; {lost} reports lost, {missing} alerts missing or raised twice"
+    line = (
+        f"{len(rows)} faults; {lost} reports lost, {missing} alerts missing or raised twice; of "
+        f"{sum(row.steps for row in report.faults)} steps of alerts "
+        f"{sum(row.steps_missing for row in report.faults)} are not in the history, "
+        f"{sum(row.sent_twice for row in report.faults)} deliveries were sent twice"
+    )
     return Result(report, line, [(["", *COLUMNS.values()], rows)])
 
 

@@ -1,4 +1,4 @@
-"""``cordon bench pipeline``: the whole way under load, beside a bare relay over the same broker."""
+"""``cordon bench pipeline``: the whole way under load, beside bare relays over the same broker."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import statistics
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -51,8 +52,10 @@ class PipelineReport(msgspec.Struct, frozen=True, kw_only=True):
             connected handset.
         latency_halves_ms: The medians of the first and of the second half of the alerts: a backlog
             that grows shows here.
-        relay_ms: From a PUBLISH to the same handset through the relay, which carries every fix.
+        relay_ms: From a PUBLISH to the same handset through a relay that carries every fix, written
+            with the client library that the service is built on.
         latency_ratio: Of the two medians.
+        lean_relay_ms, lean_ratio: The same with a relay that writes its packets by hand.
         fixes_per_s: Fixes published until the last was in the journal, by the time that took.
         behind: Messages without PUBACK when the last one was sent.
         cpu_ms_per_1000: Processor time of service, broker and database for 1,000 fixes.
@@ -79,6 +82,8 @@ class PipelineReport(msgspec.Struct, frozen=True, kw_only=True):
     latency_halves_ms: tuple[float | None, float | None]
     relay_ms: Spread
     latency_ratio: float | None
+    lean_relay_ms: Spread
+    lean_ratio: float | None
     fixes_per_s: float
     behind: int
     cpu_ms_per_1000: float
@@ -87,6 +92,13 @@ class PipelineReport(msgspec.Struct, frozen=True, kw_only=True):
     panic_quiet_p99_ms: float | None
     malformed: int
     repeated: int
+
+
+class Relays(NamedTuple):
+    """What was measured beforehand."""
+
+    ordinary: Spread
+    lean: Spread
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,8 +122,8 @@ def run_pipeline(asked: Asked, tell: Tell) -> PipelineReport:
 
 async def _measure(asked: Asked, servers: stage.Stage, tell: Tell) -> PipelineReport:
     spec = _spec(asked, servers)
-    tell("Measuring the bare relay")
-    relayed = await _relay(spec, servers)
+    tell("Measuring the bare relays")
+    relays = Relays(await _relay(spec, servers, "aiomqtt"), await _relay(spec, servers, "lean"))
     await servers.load_caseload(scene.caseload(spec.pairs))
     tell("Starting the service")
     async with stage.service(servers) as service:
@@ -137,7 +149,7 @@ async def _measure(asked: Asked, servers: stage.Stage, tell: Tell) -> PipelineRe
         result = stage.read_result(spec)
         found = await books.count(result, servers.endpoints, limit_s=STORED_LIMIT_S)
     cores = {name: round(spent_s / took_s, 3) for name, spent_s in used.items()}
-    return _report(asked, spec, result, found, relayed, cores, used)
+    return _report(asked, spec, result, found, relays, cores, used)
 
 
 def _spec(asked: Asked, servers: stage.Stage) -> LoadSpec:
@@ -162,8 +174,8 @@ def _spec(asked: Asked, servers: stage.Stage) -> LoadSpec:
     )
 
 
-async def _relay(spec: LoadSpec, servers: stage.Stage) -> LoadResult:
-    """The same devices and the same load through the relay, before the service exists."""
+async def _relay(spec: LoadSpec, servers: stage.Stage, kind: str) -> Spread:
+    """The same devices and the same load through a relay, before the service exists."""
     alone = msgspec.structs.replace(
         spec,
         steady_s=min(RELAY_S, spec.steady_s),
@@ -172,14 +184,14 @@ async def _relay(spec: LoadSpec, servers: stage.Stage) -> LoadResult:
         leaps_per_s=0.0,
         panics_per_s=0.0,
         relayed=True,
-        result=str(servers.home / "relay.result"),
+        result=str(servers.home / f"{kind}.result"),
     )
-    async with stage.relay(servers):
+    async with stage.relay(servers, kind):
         load = await stage.start_load(servers, alone)
         await load.say("go")
         await load.wait_for(b"done", limit_s=alone.steady_s + 2 * SENT_LIMIT_S)
         await load.end()
-    return stage.read_result(alone)
+    return spread(stage.read_result(alone).latency_s.get("echo", []))
 
 
 def _report(
@@ -187,12 +199,12 @@ def _report(
     spec: LoadSpec,
     result: LoadResult,
     found: books.Books,
-    relayed: LoadResult,
+    relays: Relays,
     cores: dict[str, float],
     used: dict[str, float],
 ) -> PipelineReport:
     alerts = result.latency_s.get("alert", [])
-    latency, relay = spread(alerts), spread(relayed.latency_s.get("echo", []))
+    latency = spread(alerts)
     half = len(alerts) // 2
     fixes = found.published - sum(name.startswith("panic-") for name in result.due)
     took_s = max(found.last_us, result.ended_us) - result.began_us
@@ -213,8 +225,10 @@ def _report(
         alerts_twice=sum(len(ids) > 1 for ids in result.raised.values()),
         latency_ms=latency,
         latency_halves_ms=(spread(alerts[:half]).p50, spread(alerts[half:]).p50),
-        relay_ms=relay,
-        latency_ratio=round(latency.p50 / relay.p50, 2) if latency.p50 and relay.p50 else None,
+        relay_ms=relays.ordinary,
+        latency_ratio=_ratio(latency, relays.ordinary),
+        lean_relay_ms=relays.lean,
+        lean_ratio=_ratio(latency, relays.lean),
         fixes_per_s=round(fixes / (took_s / MICROSECONDS), 1),
         behind=result.behind,
         cpu_ms_per_1000=round(ours_s * 1e6 / max(1, fixes), 1),
@@ -224,6 +238,10 @@ def _report(
         malformed=result.malformed,
         repeated=result.repeated,
     )
+
+
+def _ratio(ours: Spread, relay: Spread) -> float | None:
+    return round(ours.p50 / relay.p50, 2) if ours.p50 and relay.p50 else None
 
 
 def spread(samples_s: list[float]) -> Spread:
@@ -246,6 +264,8 @@ def result_of(report: PipelineReport) -> Result:
         ["alert at the handset, ms", shown(report.latency_ms.p50), shown(report.latency_ms.p99)],
         ["bare relay, ms", shown(report.relay_ms.p50), shown(report.relay_ms.p99)],
         ["ratio", shown(report.latency_ratio), ""],
+        ["lean relay, ms", shown(report.lean_relay_ms.p50), shown(report.lean_relay_ms.p99)],
+        ["ratio", shown(report.lean_ratio), ""],
         ["panic, ms", "", shown(report.panic_quiet_p99_ms)],
         ["panic in the flood, ms", "", shown(report.panic_p99_ms)],
         ["fixes a second", shown(report.fixes_per_s), ""],

@@ -227,13 +227,14 @@ def read_result(spec: LoadSpec) -> LoadResult:
 
 
 @asynccontextmanager
-async def relay(stage: Stage) -> AsyncIterator[Process]:
-    """The bare relay inside the block."""
+async def relay(stage: Stage, kind: str) -> AsyncIterator[Process]:
+    """A bare relay inside the block: `aiomqtt` or `lean`."""
     ends = stage.endpoints
     process = await Process.start(
         "relay",
         (
             "benchmarks.pipeline.relay",
+            kind,
             ends.mqtt_host,
             str(ends.mqtt_port),
             ends.mqtt_user,

@@ -48,4 +48,10 @@ export const takeStep = (alert, step, body) => post(alertPath(alert.alert_id, st
 export const getProtection = () => request("/api/v1/protection");
 export const getLoad = () => request("/api/v1/load");
 export const getFailedDeliveries = () => request("/api/v1/deliveries/failed");
+export const getConduct = () => request("/api/v1/conduct");
+export const getPattern = (id) => request(`/api/v1/conduct/${encodeURIComponent(id)}`);
+const herPath = (person, what) => `/api/v1/protected/${encodeURIComponent(person)}/${what}`;
+export const getChoices = (person) => request(herPath(person, "choices"));
+export const getLooked = (person) => request(herPath(person, "looked"));
+export const choose = (person, choices, note) => post(herPath(person, "choices"), { choices, note });
 export const leave = () => post("/leave", {});

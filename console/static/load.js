@@ -49,7 +49,8 @@ const REASONS = {
   service: "the service does not work", no_handset: "she has no handset", handset_silent: "her handset is not heard",
   handset_lost: "her handset has no position", battery_critical: "her handset's battery is nearly empty",
   battery_low: "her handset's battery is low", permission_off: "her handset lacks a permission",
-  other_device: "the wearer's device is not heard or has no position", cannot_tell: "nearness cannot be excluded",
+  other_device: "the wearer's device is not heard or has no position, or there is none", cannot_tell: "nearness cannot be excluded",
+  many_silent: "very many devices are silent at once", late: "alerts are late", records: "the database is away",
 };
 
 // Those who are not fully protected, the worst first.
@@ -57,13 +58,13 @@ function protection(people) {
   const bad = people.filter((one) => one.state !== "live")
     .sort((a, b) => Number(b.state === "not_working") - Number(a.state === "not_working"));
   const rows = bad.map((one) => [
-    personName(one.person), STATES[one.state],
+    el("a", { href: `/her?person=${encodeURIComponent(one.person)}` }, personName(one.person)), STATES[one.state],
     one.reasons.map(({ code, since }) => `${REASONS[code] ?? code}${since ? ` since ${localTime(since)}` : ""}`).join("; "),
     one.what_to_do,
   ]);
   const summary = `${people.length - bad.length} of ${people.length} protected people are protected as they should be.`;
   return [
-    el("h3", {}, "Protection"), el("p", { class: "empty" }, summary),
+    el("h3", {}, "Protection"), el("p", { class: "empty" }, summary, " ", el("a", { href: "/her" }, "What she chooses, and who looked")),
     ...(rows.length > 0 ? [table(["Person", "Status", "Why", "What she is told to do"], rows)] : []),
   ];
 }

@@ -1,6 +1,7 @@
 // Wires the page: stream in, acts out, keys.
 
 import { getPicture, getSession, leave, takeStep } from "./api.js";
+import { startConduct } from "./conduct.js";
 import { askForNote, startDetail } from "./detail.js";
 import { byId, onPress, setText } from "./dom.js";
 import { startLoad } from "./load.js";
@@ -10,7 +11,7 @@ import { startQueue, step } from "./queue.js";
 import { startRefusals } from "./refusals.js";
 import { startSound } from "./sound.js";
 import {
-  applyAlert, applyPicture, applyPositions, applyService, beginPicture, changed, closable,
+  alertsRunOut, applyAlert, applyPicture, applyPositions, applyService, beginPicture, changed, closable,
   isNew, select, setFeed, state,
 } from "./state.js";
 import { startStatus } from "./status.js";
@@ -124,7 +125,10 @@ const handlers = {
   plan: refresh,
   resync: refresh,
   positions: applyPositions,
-  service: (data) => applyService(data.service),
+  service(data) {
+    applyService(data.service);
+    if (alertsRunOut()) refresh();
+  },
 };
 
 async function start() {
@@ -132,6 +136,7 @@ async function start() {
   startQueue(acts);
   startDetail(acts);
   startRefusals();
+  startConduct();
   startLoad();
   startSound();
   startLegend();

@@ -6,11 +6,13 @@
 import { byId, el, keyed, onPress, setAttribute, setText } from "./dom.js";
 import { tierMark } from "./marks.js";
 import {
-  closable, fixAgeSeconds, isNew, isShelved, isStale, lanes, onChange, personName, select, state,
+  alertsElsewhere, closable, fixAgeSeconds, isNew, isShelved, isStale, lanes, onChange, personName, select, state,
 } from "./state.js";
 import {
   TIERS, ageSeconds, anomalyText, distanceText, duration, intervalText, levelText, localTime, roughly,
 } from "./words.js";
+
+const LANE_ROWS = 200; // more than anybody reads; the rest is counted, and moves up
 
 const parts = new WeakMap(); // row -> its changing parts
 
@@ -27,12 +29,21 @@ function draw(acts) {
   drawLane("hand", inHand, acts);
   drawLane("shelf", shelf, acts);
   byId("shelf").hidden = shelf.length === 0;
+  drawMore([fresh, inHand, shelf]);
   document.title = fresh.length > 0 ? `(${fresh.length}) Cordon` : "Cordon";
+}
+
+function drawMore(shownLanes) {
+  const hidden = shownLanes.reduce((sum, lane) => sum + Math.max(0, lane.length - LANE_ROWS), alertsElsewhere());
+  const more = byId("more-alerts");
+  more.hidden = hidden === 0;
+  setText(more, `${hidden} more alerts are open, less urgent than these. They move up as these are closed.`);
 }
 
 function drawLane(name, alerts, acts) {
   const lane = byId(`lane-${name}`);
-  keyed(lane, alerts.map((alert) => alert.alert_id), (id) => makeRow(id, acts));
+  const listed = alerts.slice(0, LANE_ROWS);
+  keyed(lane, listed.map((alert) => alert.alert_id), (id) => makeRow(id, acts));
   for (const row of lane.children) drawRow(row, state.alerts.get(row.dataset.key));
   setText(byId(`${name}-count`), String(alerts.length));
   const empty = byId(`${name}-empty`);
@@ -185,7 +196,8 @@ function factsText(alert) {
 // The neighbour of the selected alert in the order on the screen.
 export function step(by) {
   const { fresh, inHand, shelf } = lanes();
-  const ids = [...fresh, ...inHand, ...shelf].map((alert) => alert.alert_id);
+  const listed = [fresh, inHand, shelf].flatMap((lane) => lane.slice(0, LANE_ROWS));
+  const ids = listed.map((alert) => alert.alert_id);
   if (ids.length === 0) return;
   const at = ids.indexOf(state.selected?.alert);
   const next = at < 0 ? 0 : Math.min(ids.length - 1, Math.max(0, at + by));

@@ -4,6 +4,11 @@ const STALE_INTERVALS = 3; // without a fix for this many of its intervals, a de
 const STALE_MIN_S = 15; // but never sooner than this
 const CLOSED_KEPT = 200; // resolved alerts remembered, so that an older change does not revive them
 
+const ALERTS_KEPT = 1000; // beyond it the less urgent half is let go of; the server has them
+const REST_TIMES = 4; // after telling, so many times as long as it took
+const REST_MOST_MS = 400;
+const ALERTS_FEW = 250; // with fewer than this here and more at the server, the picture is fetched anew
+
 export const state = {
   devices: new Map(), // by device id
   watches: new Map(), // by watch key
@@ -23,6 +28,7 @@ const listeners = new Set();
 let since = null; // other news since then, to be told again; null while no picture is on its way
 let clockOffsetMs = 0;
 const due = new Set();
+const told = { at: 0, tookMs: 0 }; // the last time that changes were told, by the page's clock
 
 export const serverNow = () => Date.now() + clockOffsetMs;
 
@@ -36,16 +42,23 @@ export function noteServerTime(iso, { fresh = true } = {}) {
 export const onChange = (listener) => listeners.add(listener);
 
 // Parts: devices, plan, alerts, service, selection, feed, second. Several changes in one turn of
-// the loop are told once.
+// the loop are told once. In a flood, when drawing takes long, they are told less often, so that
+// the page answers whoever works with it; what he selects is told at once.
 export function changed(...parts) {
-  if (due.size === 0) queueMicrotask(tell);
+  const restMs = told.at + Math.min(REST_MOST_MS, REST_TIMES * told.tookMs) - performance.now();
+  if (restMs < 1 || parts.includes("selection")) queueMicrotask(tell);
+  else if (due.size === 0) setTimeout(tell, restMs);
   for (const part of parts) due.add(part);
 }
 
 function tell() {
+  if (due.size === 0) return;
+  const startedAt = performance.now();
   const parts = new Set(due);
   due.clear();
   for (const listener of listeners) listener(parts);
+  told.at = performance.now();
+  told.tookMs = told.at - startedAt;
 }
 
 // From the stream or the answer to an act, which may cross: the newer version wins.
@@ -60,10 +73,25 @@ export function applyAlert(alert) {
     if (state.selected?.alert === alert.alert_id) select(null);
   } else {
     state.alerts.set(alert.alert_id, alert);
+    if (state.alerts.size > ALERTS_KEPT) letGo();
   }
   changed("alerts");
   return true;
 }
+
+function letGo() {
+  const { fresh, inHand, shelf } = lanes();
+  for (const { alert_id: id } of [...fresh, ...inHand, ...shelf].slice(ALERTS_KEPT / 2)) {
+    if (state.selected?.alert !== id) state.alerts.delete(id);
+  }
+}
+
+const openAlerts = () => (state.service?.alerts_open ?? []).reduce((sum, count) => sum + count, 0);
+
+// Open alerts that this page does not have: it has the most urgent.
+export const alertsElsewhere = () => Math.max(0, openAlerts() - state.alerts.size);
+
+export const alertsRunOut = () => state.alerts.size < ALERTS_FEW && openAlerts() > ALERTS_FEW;
 
 export function beginPicture() {
   touched.clear();

@@ -5,6 +5,7 @@ import { hasPlace, onChange, serverNow, state } from "./state.js";
 import { bothTimes, localTime, roughly } from "./words.js";
 
 const PARTS = { broker: "Broker", engine: "Engine", database: "Database" };
+const DEGRADED = { broker: "Broker degraded", engine: "Alerts late", database: "No history", fleet: "Many devices silent" };
 const MARKS = { up: "\u25cf", degraded: "\u25b2", down: "\u2715" };
 const QUIET_S = 120; // no message of any device for this long is worth saying
 
@@ -40,7 +41,7 @@ function bannerText() {
     const [name] = bad;
     return `${PARTS[name]} is down. ${state.service[name].detail}`.trim();
   }
-  return "";
+  return (state.service.degraded ?? []).map(({ name, detail, since }) => `${DEGRADED[name] ?? name} since ${localTime(since)}: ${detail}.`).join(" ");
 }
 
 function partTexts(service) {
@@ -50,6 +51,9 @@ function partTexts(service) {
   }));
   if (service.flood_since) {
     texts.flood = { text: `${MARKS.down} Flood since ${localTime(service.flood_since)}`, condition: "down", detail: "More alerts than can be handled: tier 1 stands in front, whatever has returned. Ask for help" };
+  }
+  if (service.fleet && service.fleet.state !== "up") {
+    texts.fleet = { text: `${MARKS.degraded} Many devices silent`, condition: "degraded", detail: service.fleet.detail };
   }
   if (service.probe) {
     const { state: condition, detail } = service.probe;

@@ -35,6 +35,11 @@ const LEVELS = {
     battery_critical: "Battery is nearly empty",
     permission_off: "Phone lacks a permission",
     fleet_silent: "Very many devices silent at once",
+    flood: "Device sends far too much",
+    beyond_rights: "Device tries what it has no right to",
+    badly_signed: "Messages not rightly signed: refused",
+    turned_away: "Not let in, over and over",
+    strangers: "Unknown devices at the door",
     frozen: "Position stands still to the centimetre",
     speed: "Moves faster than possible",
     clone: "In two places at once",
@@ -97,6 +102,21 @@ const CAUSES = {
   event: "the device says so",
   level: "by the level it reports",
   many: "a network or a server is likely the cause",
+  quiet: "nothing more was tried",
+  flood: "more than 20 messages a second; what exceeds that is taken in later",
+  not_its_topic: "it published on another's topic, which is lost",
+  not_its_commands: "it wanted to hear another's commands",
+  bad_signature: "the signature does not fit: forged, damaged, or another key",
+  not_signed: "it has to sign with a key in force, and did not",
+  wrong_password: "a wrong password was given in its name",
+  no_name: "no name was given",
+  unknown_device: "no device of this name has been provisioned",
+  unknown_certificate: "its certificate is of no device",
+  credential_revoked: "its credential was revoked",
+  credential_expired: "its credential has expired",
+  other_identity: "the name of one device, the certificate of another",
+  other_client_id: "its MQTT client id belongs to somebody else",
+  tls_failed: "the TLS handshake failed",
 };
 
 // What the level rests on, in plain words.
@@ -122,6 +142,7 @@ const HEALTH = {
   battery_low: (share) => `${Math.round(share)}${SPACE}%`,
   battery_critical: (share) => `${Math.round(share)}${SPACE}%`,
   fleet_silent: (devices) => `${Math.round(devices)} when this was raised, and maybe more since`,
+  strangers: (names) => `${Math.round(names)} names when this was raised, and maybe more since`,
 };
 
 // The numbers of an anomaly or of a device's health; empty where nothing was measured.

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from nats.aio.client import Client as NatsClient
-
 from cordon.broker_refusals import BrokerRefusals
 from cordon.connections import Endpoints
 from cordon.identity.authorizer import Authorizer
 from cordon.identity.registry_feed import RegistryCopy
 from cordon.identity.sessions import Sessions
 from cordon.identity.tokens import Issuer
-from cordon.keep import Keep
 from devices.instants import Clock
 
 AUTHORIZERS = 2
@@ -21,18 +18,18 @@ AUTHORIZERS = 2
 
 
 class Doorkeeper:
-    """The authorizers of one process, the registry they share, and the watch on open sessions.
+    """The authorizers of one process and the watch on open sessions.
 
     Args:
         endpoints: With the rights to authorize.
-        keep: Where the registry in force lies.
-        nc: Connection on which its changes are heard.
+        copy: The registry in force; somebody else keeps it running.
         refusals: Where those who are turned away are kept.
         clock: The time.
         nameless: Device that a connection without a name may speak for, in a demonstration.
 
     Attributes:
-        copy, authorizers, sessions: The parts; `sessions` is None without system rights.
+        copy: As given.
+        authorizers, sessions: The parts; `sessions` is None without system rights.
 
     Raises:
         cordon.identity.tokens.TokenError: The seed of the endpoints is none.
@@ -41,8 +38,7 @@ class Doorkeeper:
     def __init__(
         self,
         endpoints: Endpoints,
-        keep: Keep,
-        nc: NatsClient,
+        copy: RegistryCopy,
         refusals: BrokerRefusals,
         clock: Clock,
         *,
@@ -50,7 +46,7 @@ class Doorkeeper:
     ) -> None:
         issuer = Issuer.from_seed(endpoints.issuer_seed)
         url, system_url = endpoints.authorization_url, endpoints.system_url
-        self.copy = RegistryCopy(keep, nc)
+        self.copy = copy
         self.authorizers = [
             Authorizer(url, issuer, self.copy, refusals, clock, nameless=nameless)
             for _ in range(AUTHORIZERS)
@@ -75,7 +71,7 @@ class Doorkeeper:
 
     def runs(self) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
         """What is to be kept running, by name."""
-        runs: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {"registry": self.copy.run}
+        runs: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {}
         for number, authorizer in enumerate(self.authorizers):
             runs[f"authorizer-{number}"] = authorizer.run
         if self.sessions is not None:

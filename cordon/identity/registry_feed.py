@@ -21,6 +21,7 @@ from cordon.keep import Keep
 from devices.credential_store import CredentialStore, OpenCredentials
 from devices.credentials import Credential, CredentialError, Registry
 from devices.migrations import MigrationError
+from devices.signing import SigningKey
 from ingest.ending import end_if_told
 
 log = structlog.get_logger("credentials")
@@ -39,10 +40,14 @@ LOOK_S = 5.0
 
 
 class KeptRegistry(msgspec.Struct, frozen=True):
-    """The registry in force, with the version the database gave it."""
+    """The registry in force, with the version the database gave it.
+
+    `keys` is empty where a version of the service wrote it that knew of none.
+    """
 
     version: int
     credentials: list[Credential]
+    keys: list[SigningKey] = []
 
 
 class RegistryFeed:
@@ -98,8 +103,9 @@ class RegistryFeed:
                 meaning="a backup was restored: what was revoked since opens the door again",
                 what_to_do="look at `cordon device list`, and revoke it again",
             )
-        credentials, version = await database.load()
-        await self._keep.put(KEPT, msgspec.msgpack.encode(KeptRegistry(version, credentials)))
+        credentials, keys, version = await database.load()
+        kept = KeptRegistry(version, credentials, keys)
+        await self._keep.put(KEPT, msgspec.msgpack.encode(kept))
         await self._nc.publish(CHANGED, str(version).encode())
         self._version = version
         self.changes += 1
@@ -112,6 +118,8 @@ class RegistryCopy:
     Attributes:
         registry: In force; None before the first was read.
         changed: Set whenever it has changed; whoever acts on it clears it.
+        looked: Set once it is known what the keep holds, or that it holds nothing that can be
+            read: from then on there is nothing better to wait for.
     """
 
     def __init__(self, keep: Keep, nc: NatsClient) -> None:
@@ -122,6 +130,7 @@ class RegistryCopy:
         self._renewed = asyncio.Condition()
         self.registry: Registry | None = None
         self.changed = asyncio.Event()
+        self.looked = asyncio.Event()
 
     async def run(self) -> None:
         """Follow until cancelled."""
@@ -132,6 +141,7 @@ class RegistryCopy:
                 self._called.clear()
                 with contextlib.suppress(nats.errors.Error):  # the copy at hand goes on
                     await self._look()
+                    self.looked.set()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._called.wait(), LOOK_S)
         finally:
@@ -156,7 +166,7 @@ class RegistryCopy:
         if kept is None:
             return
         try:
-            registry = Registry(kept.credentials, kept.version)
+            registry = Registry(kept.credentials, kept.keys, kept.version)
         except CredentialError as error:
             log.error("kept_credentials_unusable", reason=str(error))  # noqa: TRY400
             return

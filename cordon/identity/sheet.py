@@ -19,7 +19,10 @@ class Setup:
         broker: ``host:port``.
         tls: Whether the listener speaks TLS.
         ca_fingerprint: SHA-256 of the CA that is to be trusted; empty: not known here.
-        password: Empty for a device that shows a certificate.
+        password: Empty for a device that shows a certificate, or keeps what it has.
+        sign: ``hmac`` or ``ed25519`` for a device that is given a key to sign with.
+        key_number: By which its messages name that key.
+        signing_key: HMAC secret or private half, hexadecimal; empty where the device has it.
     """
 
     device: str
@@ -27,10 +30,13 @@ class Setup:
     tls: bool
     ca_fingerprint: bytes
     password: str = ""
+    sign: str = ""
+    key_number: int = 0
+    signing_key: str = ""
 
     def scanned(self) -> str:
         """What the QR code says: JSON."""
-        document = {
+        document: dict[str, str | int] = {
             "v": 1,
             "broker": self.broker,
             "tls": self.tls,
@@ -38,6 +44,9 @@ class Setup:
             "password": self.password,
             "ca_sha256": self.ca_fingerprint.hex(),
         }
+        if self.sign:
+            document |= {"sign": self.sign, "key_number": self.key_number}
+            document |= {"signing_key": self.signing_key}
         return msgspec.json.encode({k: v for k, v in document.items() if v != ""}).decode()
 
 
@@ -68,6 +77,9 @@ out within a minute.</p>
 </section>"""
 
 
+_ALGORITHMS = {"hmac": "HMAC-SHA-256", "ed25519": "Ed25519"}
+
+
 def sheet(setups: list[Setup]) -> str:
     """An HTML page to be printed, one sheet of paper per device."""
     return _PAGE.format(
@@ -79,10 +91,15 @@ def _section(setup: Setup) -> str:
     values = {
         "Broker (MQTT 3.1.1)": setup.broker + (", TLS 1.2 or later" if setup.tls else ", no TLS"),
         "User name and client id": setup.device,
-        "Password": setup.password or "none: it shows its certificate",
+        "Password": setup.password or "none here: it shows its certificate, or keeps what it has",
         "Topics": f"cordon/v1/{setup.device}/fix, event, status, receipt; command to subscribe to",
         "SHA-256 of the CA to trust": printed(setup.ca_fingerprint) or "not known here",
     }
+    if setup.sign:
+        values |= {
+            "Signs its messages with": f"{_ALGORITHMS[setup.sign]}, key number {setup.key_number}",
+            "Key to sign with (hexadecimal)": setup.signing_key or "the one it made itself",
+        }
     rows = "\n".join(
         f"<dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd>"
         for name, value in values.items()

@@ -343,7 +343,7 @@ BEGIN
     FOR kept IN
         SELECT c.relname AS name,
             EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'stored_in') AS covered,
-            c.relname ~ '^(access_.+|break_glass.*|hold|hold_.+|erasure)$' AS control,
+            c.relname ~ '^(access_.+|break_glass.*|hold|hold_.+|erasure|caseload_entry)$' AS control,
             c.relname LIKE 'seal\_%' AS log
         FROM pg_class c
         WHERE c.relnamespace = 'evidence'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
@@ -362,11 +362,17 @@ BEGIN
     GRANT SELECT ON evidence.timeline, evidence.migration TO cordon_writer, cordon_sealer;
     GRANT SELECT, INSERT, UPDATE ON evidence.position TO cordon_writer;
     GRANT SELECT ON evidence.sequence_gap TO cordon_writer;
+    GRANT SELECT, INSERT, DELETE ON evidence.conduct_act TO cordon_writer; -- what is looked at anew is replaced
+    GRANT SELECT, INSERT ON evidence.conduct_pattern TO cordon_writer;
+    IF to_regclass('evidence.worker_state') IS NOT NULL THEN -- a later migration makes it
+        GRANT SELECT, INSERT ON evidence.worker_state TO cordon_writer;
+    END IF;
+    GRANT EXECUTE ON FUNCTION evidence.keep_caseload TO cordon_sealer;
     GRANT SELECT ON evidence.break_glass_waiting TO cordon_writer, cordon_owner, cordon_auditor;
     EXECUTE format('GRANT SELECT ON evidence.my_grants TO %s', readers);
     EXECUTE format('GRANT EXECUTE ON FUNCTION evidence.is_in, evidence.speaker, evidence.us, evidence.kinds_of TO %s', roles);
-    GRANT EXECUTE ON FUNCTION evidence.bearer_at, evidence.fixes_of, evidence.events_of, evidence.make_piece
-        TO cordon_writer;
+    GRANT EXECUTE ON FUNCTION evidence.bearer_at, evidence.fixes_of, evidence.events_of, evidence.choices_at,
+        evidence.make_piece TO cordon_writer;
     EXECUTE format('GRANT EXECUTE ON FUNCTION evidence.open_access, evidence.read_records TO %s', readers);
     GRANT EXECUTE ON FUNCTION evidence.break_glass TO cordon_operator, cordon_investigator;
     GRANT EXECUTE ON FUNCTION evidence.grant_access, evidence.revoke_access, evidence.review_break_glass

@@ -128,10 +128,11 @@ class TraccarAdapter:
                 Code.BAD_DEVICE,
                 "$.device.uniqueId: an identifier in Traccar that no device here can have.",
             )
-        reading.device = device
+        may_speak = reading.speak_for(device)
         raw = bytes(document.position)
         self._read_alarms(reading, raw)
-        self._read_position(reading, raw)
+        if may_speak:
+            self._read_position(reading, raw)
 
     def rescue(self, reading: Reading, kind: str, payload: bytes) -> None:
         """Nothing: alarms are read before anything that can be refused."""

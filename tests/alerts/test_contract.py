@@ -55,8 +55,13 @@ NOBODY_HAS_ACTED: dict[str, Any] = {
     "escalated": [],
     "escalated_at": None,
     "escalated_to": "",
+    "contacts_asked": [],
     "way": "",
     "synthetic": False,
+    "alarms": [],
+    "merged_into": "",
+    "away_deg": None,
+    "away_spread_deg": None,
 }
 """What people do stands in every alert, as empty as this at its beginning."""
 
@@ -117,6 +122,7 @@ def test_an_alert_change_is_the_cloud_event_of_the_contract() -> None:
             "repeats": 0,
             "last_event_seq": -1,
             "last_event_at": None,
+            "last_event_received_at": None,
             "cause": "position",
             "closest_m": None,
             "closest_at": None,

@@ -28,7 +28,7 @@ from alerts.model import AlertChange
 from alerts.outbox import Outbox
 from alerts.profile import EVENTS, Role
 from alerts.steps import Acknowledge
-from devices.commands import Notify, decode_command
+from devices.commands import AlarmAnswer, Notify, decode_command
 from devices.instants import from_iso
 from devices.watches import Bearer, DeviceKind, Watch
 from geofence.levels import Level
@@ -224,7 +224,7 @@ def test_nothing_is_ever_addressed_to_a_wearers_device(
         if parts[-1] == "command":
             assert len(parts) == 4
             assert parts[2] in hers
-            assert isinstance(decode_command(payload), Notify)
+            assert isinstance(decode_command(payload), Notify | AlarmAnswer)
         else:
             assert (parts[2], parts[4], len(parts)) == ("agency", "alert", 5)
             assert json.loads(payload)["data"]["agency"] == parts[3]

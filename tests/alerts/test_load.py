@@ -13,6 +13,7 @@ from hypothesis import given
 from alerts.deliveries import DeliveryRecord
 from alerts.load import Load
 from alerts.model import AlertChange
+from alerts.ranking import Ranking
 from alerts.steps import Acknowledge, Dispatch
 from devices.instants import to_iso
 from geofence.levels import Level
@@ -38,7 +39,7 @@ def test_a_flood_begins_above_ten_in_ten_minutes_and_ends_under_five() -> None:
     # Ten minutes later they fall out of the window one by one.
     assert load.flood_since_us(NOW_US + 10 * MINUTE_US + 5 * SECOND_US, 1) is not None
     assert load.flood_since_us(NOW_US + 10 * MINUTE_US + 7 * SECOND_US, 1) is None
-    figures = load.figures(NOW_US + 20 * MINUTE_US, [], 1)
+    figures = load.figures(NOW_US + 20 * MINUTE_US, Ranking(), 1)
     assert figures.flood_share == pytest.approx((9 * 60 + 57) / (20 * 60), abs=0.01)
 
 
@@ -46,7 +47,7 @@ def test_two_operators_bear_twice_as_much() -> None:
     load = Load(NOW_US)
     for second in range(15):
         load.take(raised(NOW_US + second * SECOND_US), 2)
-    figures = load.figures(NOW_US + MINUTE_US, [], 2)
+    figures = load.figures(NOW_US + MINUTE_US, Ranking(), 2)
     assert figures.flood_since is None
     assert (figures.raised_10_min, figures.per_operator_10_min) == (15, 7.5)
 
@@ -57,7 +58,7 @@ def test_what_comes_back_three_times_in_a_minute_chatters() -> None:
         load.take(raised(NOW_US + second * SECOND_US, "c1"), 1)
     for second in (0, 30, 61):
         load.take(raised(NOW_US + second * SECOND_US, "c2"), 1)
-    assert load.figures(NOW_US + 2 * MINUTE_US, [], 1).chattering == ("c1",)
+    assert load.figures(NOW_US + 2 * MINUTE_US, Ranking(), 1).chattering == ("c1",)
 
 
 def test_times_to_acknowledge_to_dispatch_and_to_deliver() -> None:
@@ -83,18 +84,19 @@ def test_times_to_acknowledge_to_dispatch_and_to_deliver() -> None:
     )
     for _ in range(2):
         load.delivered(record)
-    figures = load.figures(NOW_US + 2 * MINUTE_US, [], 1)
+    figures = load.figures(NOW_US + 2 * MINUTE_US, Ranking(), 1)
     assert (figures.to_acknowledge.count, figures.to_acknowledge.median_s) == (1, 40.0)
     assert (figures.to_dispatch.count, figures.to_dispatch.longest_s) == (1, 90.0)
     assert (figures.to_deliver.count, figures.to_deliver.p95_s) == (1, 3.0)
 
 
 def test_what_is_open_for_a_day_is_stale() -> None:
-    old = raised(NOW_US).data
+    ranking = Ranking()
+    ranking.change(None, raised(NOW_US).data)
     load = Load(NOW_US)
     day_us = 86_400 * SECOND_US
-    assert load.figures(NOW_US + day_us, [old], 1).stale == 0
-    assert load.figures(NOW_US + day_us + SECOND_US, [old], 1).stale == 1
+    assert load.figures(NOW_US + day_us, ranking, 1).stale == 0
+    assert load.figures(NOW_US + day_us + SECOND_US, ranking, 1).stale == 1
 
 
 SECONDS = st.lists(
@@ -111,7 +113,7 @@ def test_the_counts_are_those_of_a_plain_account(made: list[tuple[int, int, str]
         at_us = NOW_US + second * SECOND_US
         data = msgspec.structs.replace(template.data, tier=tier, condition_id=source)
         load.take(msgspec.structs.replace(template, time=to_iso(at_us), data=data), 1)
-    figures = load.figures(now_us, [], 1)
+    figures = load.figures(now_us, Ranking(), 1)
     day = [one for one in made if one[0] > 86_400]
     window = [one for one in made if one[0] > 2 * 86_400 - 600]
     assert (figures.raised_day, figures.raised_10_min) == (len(day), len(window))
@@ -132,7 +134,7 @@ def test_the_median_is_a_median(seconds: list[int]) -> None:
             change, type="cordon.alert.acknowledged", time=to_iso(NOW_US + second * SECOND_US)
         )
         load.take(taken, 1)
-    spread = load.figures(NOW_US, [], 1).to_acknowledge
+    spread = load.figures(NOW_US, Ranking(), 1).to_acknowledge
     assert spread.count == len(seconds)
     assert spread.median_s in seconds
     below = sum(second <= (spread.median_s or 0) for second in seconds)

@@ -174,7 +174,7 @@ def test_a_site_may_replace_the_default(tmp_path: Path) -> None:
 
 def test_events_and_conditions_are_those_of_the_contract() -> None:
     assert {"panic", "strap_cut", "permission_on"} < EVENTS
-    assert len(EVENTS) == 14
+    assert len(EVENTS) == 15
     assert set(WATCHED) == {"proximity", "exclusion", "inclusion"}
 
 
@@ -207,7 +207,8 @@ def test_no_text_blames_her() -> None:
 def test_trouble_with_a_device_has_a_tier_in_every_profile() -> None:
     default = load_profiles().by_name["default"]
     bare = msgspec.structs.replace(default, health={})
+    graver = {"fleet_silent": 2, "badly_signed": 2, "beyond_rights": 3, "turned_away": 3}
     assert {kind: default.health_tier(kind) for kind in HEALTH_KINDS} == {
-        kind: 2 if kind == "fleet_silent" else 4 for kind in HEALTH_KINDS
+        kind: graver.get(kind, 4) for kind in HEALTH_KINDS
     }
     assert bare.health_tier("silent") == bare.health_tier("fleet_silent") == 4

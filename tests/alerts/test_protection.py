@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import hypothesis.strategies as st
 import msgspec
 import pytest
 from hypothesis import given
 
-from alerts.protection import Protection, is_valid, protections
+from alerts.protection import (
+    LONGEST_US,
+    Footing,
+    Protection,
+    ReasonCode,
+    is_valid,
+    status_words,
+    statuses,
+)
 from devices.compiler import compile_caseload
 from devices.fleet import overdue_after_us
-from devices.health_state import DeviceHealth, Spell
+from devices.health_changes import HealthChange
+from devices.health_state import NEVER_US, DeviceHealth, Spell, silent_after_us
 from devices.instants import from_iso, to_iso
-from tests.alerts.builders import PROFILES, SECOND_US
+from tests.alerts.builders import PROFILES, SECOND_US, desk
 from tests.cordon.running import one_pair
 
 NOW_US = from_iso("2026-11-24T08:00:00Z")
@@ -40,11 +49,11 @@ def status(
 ) -> Protection:
     known = {"phone-1": phone, "tag-1": tag or health("tag-1")}
     given_health = {name: one for name, one in known.items() if one is not None}
-    values: dict[str, Any] = {"service_works": True, "now_us": NOW_US, "alerts": []}
+    values: dict[str, Any] = {"now_us": NOW_US, "alerts": [], "footing": Footing()}
     values |= options
-    now_us, alerts = values.pop("now_us"), values.pop("alerts")
-    [found] = protections(COMPILED, given_health, alerts, PROFILES, now_us, **values)
-    return found
+    [found] = statuses(COMPILED, given_health, **values)
+    assert [bearer.device for bearer in found.handsets] == ["phone-1"]
+    return found.in_words(PROFILES)
 
 
 def test_heard_just_now_and_nothing_wrong_is_live() -> None:
@@ -79,9 +88,11 @@ def test_his_device_makes_it_worse_without_a_word_of_him() -> None:
 
 
 def test_a_service_that_does_not_work_protects_nobody() -> None:
-    found = status(health("phone-1", NOW_US, "battery_low"), service_works=False)
+    found = status(
+        health("phone-1", NOW_US, "battery_low"), footing=Footing(NOW_US - SECOND_US, None, NOW_US)
+    )
     assert found.state == "not_working"
-    assert [reason.code for reason in found.reasons] == ["service", "battery_low"]
+    assert [reason.code for reason in found.reasons] == ["service", "battery_low", "records"]
 
 
 def test_without_a_handset_she_is_not_protected() -> None:
@@ -105,7 +116,8 @@ def test_live_only_when_all_is_well_and_heard_just_now(
 ) -> None:
     phone_health = health("phone-1", NOW_US - age_us, *sorted(phone))
     tag_health = health("tag-1", NOW_US, *sorted(tag))
-    found = status(phone_health, tag_health, service_works=works)
+    footing = Footing() if works else Footing(broken_us=NOW_US)
+    found = status(phone_health, tag_health, footing=footing)
     well = not phone and not tag & {"silent", "gnss_lost"} and works
     assert (found.state == "live") == (well and age_us <= WINDOW_US)
     assert (found.state == "live") == (not found.reasons)
@@ -130,6 +142,73 @@ def test_every_reason_has_words_in_every_language(language: str) -> None:
     ):
         known = {"phone-1": health("phone-1", NOW_US, *spells), "tag-1": health("tag-1")}
         compiled = type(COMPILED)(COMPILED.plan, COMPILED.watches, bearers, None, COMPILED.pairs)
-        [found] = protections(compiled, known, [], PROFILES, NOW_US, service_works=True)
-        texts.add(found.title)
+        [found] = statuses(compiled, known, [], NOW_US)
+        texts.add(found.in_words(PROFILES).title)
     assert len(texts) == 6
+
+
+def test_every_reason_and_the_unknown_have_words_of_their_own() -> None:
+    for language in ("en", "es", "fr"):
+        bearer = msgspec.structs.replace(COMPILED.bearers["phone-1"], language=language)
+        keys = ["live", "unknown", *get_args(ReasonCode)]
+        words = [status_words(PROFILES, [bearer], key) for key in keys]
+        assert all(words)
+        assert len({one.title for one in words if one}) == len(keys)
+
+
+def test_a_tag_that_falls_silent_together_with_many_is_not_passed_over() -> None:
+    # No trouble of its own is told of it: it belongs to the incident.
+    silent_us = silent_after_us(COMPILED.bearers["tag-1"].fix_interval_s)
+    found = status(health("phone-1"), health("tag-1", NOW_US - silent_us - 1))
+    assert (found.state, found.reasons[0].code) == ("degraded", "other_device")
+    assert found.since == to_iso(NOW_US - silent_us - 1)
+
+
+def test_a_tag_never_heard_and_no_tag_at_all_are_not_safe() -> None:
+    never = status(health("phone-1"), health("tag-1", NEVER_US))
+    assert (never.state, never.reasons[0].code, never.since) == ("degraded", "other_device", None)
+    compiled = type(COMPILED)(COMPILED.plan, {}, COMPILED.bearers, None, COMPILED.pairs)
+    [none] = statuses(compiled, {"phone-1": health("phone-1")}, [], NOW_US)
+    assert none.state == "degraded"
+
+
+def test_the_service_s_own_troubles_and_an_outage_are_told() -> None:
+    late = status(health("phone-1"), footing=Footing(None, NOW_US - 1, NOW_US - 2))
+    assert [one.code for one in late.reasons] == ["late", "records"]
+    assert late.since == to_iso(NOW_US - 1)
+    change = HealthChange(
+        device="",
+        agency="centre",
+        kind="fleet_silent",
+        began=True,
+        onset_us=NOW_US - 5,
+        decided_at_us=NOW_US,
+        cause="many",
+        quantity=12.0,
+        number=1,
+    )
+    nobody = msgspec.structs.replace(COMPILED.bearers["phone-1"], person=None, role=None)
+    [raised] = desk().on_health(change, nobody, now_us=NOW_US)
+    found = status(health("phone-1"), alerts=[raised.data])
+    assert [(one.code, one.since) for one in found.reasons] == [("many_silent", to_iso(NOW_US - 5))]
+
+
+def test_of_two_handsets_the_status_ends_with_the_one_it_rests_on() -> None:
+    second = msgspec.structs.replace(COMPILED.bearers["phone-1"], device="phone-2")
+    bearers = {**COMPILED.bearers, "phone-2": second}
+    compiled = type(COMPILED)(COMPILED.plan, COMPILED.watches, bearers, None, COMPILED.pairs)
+    well = health("phone-1", NOW_US - WINDOW_US + 5)
+    worse = health("phone-1", NOW_US, "permission_off")
+    known = {"phone-1": well, "phone-2": worse, "tag-1": health("tag-1")}
+    [found] = statuses(compiled, known, [], NOW_US)
+    assert (found.state, found.until_us) == ("live", NOW_US + 5)
+    [later] = statuses(compiled, known, [], NOW_US + 6)
+    assert later.state == "degraded"
+
+
+def test_no_status_holds_longer_than_it_is_told_for() -> None:
+    slow = msgspec.structs.replace(health("phone-1"))
+    slow.interval_s = 3_600.0
+    assert from_iso(status(slow).valid_until) == min(
+        NOW_US + LONGEST_US, NOW_US + silent_after_us(health("tag-1").interval_s)
+    )

@@ -149,3 +149,14 @@ def test_fit_says_which_file_is_missing(tmp_path: Path) -> None:
     result = run("bench", "fit", "--data", tmp_path)
     assert isinstance(result.exception, CordonError)
     assert "fixes_truth_dev.csv" in str(result.exception)
+
+
+def test_alerts_prints_one_column_for_each_number_of_open_alerts() -> None:
+    sizes = ("--open", "10", "--open", "60")
+    report = msgspec.json.decode(run("bench", "alerts", *sizes, "--json").stdout)
+    assert [row["open"] for row in report["rows"]] == [10, 60]
+    assert all(row["asked"] > row["open"] for row in report["rows"])
+    assert report["ratio"] > 0
+    lines = run("bench", "alerts", *sizes).stdout.splitlines()
+    assert lines[0].startswith("a new tier 1 takes")
+    assert lines[1].split() == ["open", "10", "60"]

@@ -32,6 +32,7 @@ def test_a_short_run_loses_nothing_and_tells_everything() -> None:
     assert (report.alerts_missing, report.alerts_twice) == (0, 0)
     assert report.latency_ms.p50 is not None
     assert report.relay_ms.p50 is not None
+    assert report.lean_relay_ms.p50 is not None
 
 
 @pytest.mark.timeout(600)

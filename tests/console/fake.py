@@ -8,15 +8,22 @@ from typing import Any
 
 import msgspec
 
+from alerts.choosing import ChoiceChange
+from alerts.conduct import Pattern
 from alerts.deliveries import DeliveryRecord
 from alerts.errors import NoSuchAlert, VersionConflict
 from alerts.load import Load, LoadFigures
+from alerts.looks import Look
 from alerts.model import Alert
 from alerts.protection import Protection
+from alerts.ranking import Ranking
+from alerts.reality import Reality
 from alerts.steps import Step
 from console.access import Access, Operator, sha256_hex
+from console.her_backend import ChoiceRefusedError, HerChoices, NoSuchPersonError, SetChoices
 from console.hub import Hub
 from console.views import (
+    ALERTS_SHOWN,
     DeviceView,
     Health,
     PartView,
@@ -27,6 +34,7 @@ from console.views import (
     WatchView,
     ZoneView,
 )
+from devices.choices import Choices
 from devices.instants import MICROSECONDS, to_iso
 
 NOW_US = 1_795_543_445_000_000
@@ -179,13 +187,15 @@ class FakeBackend:
                 key="z1/tag-1", name="School", kind="exclusion", geometry=box(51.76, -1.26, 0.001)
             )
         ]
-        self.service = service()
+        self.parts = service()
         self.rows: list[RefusalView] = []
         self.strangers: list[UnassignedView] = []
         self.protected: list[Protection] = []
         self.letters: list[DeliveryRecord] = []
+        self.conduct: list[Pattern] = []
         self.calls: list[tuple[str, ...]] = []
         self.map: bytes | None = None
+        self.her = FakeHer()
         self.state = Health(live=True, ready=True)
 
     def picture(self) -> Picture:
@@ -194,9 +204,24 @@ class FakeBackend:
             devices=self.devices,
             watches=self.watches,
             zones=self.zones,
-            alerts=list(self.alerts.values()),
-            service=self.service,
+            alerts=self.open_alerts(ALERTS_SHOWN, 0),
+            service=self.service(),
         )
+
+    def service(self) -> ServiceView:
+        return msgspec.structs.replace(self.parts, alerts_open=self.ranking().by_tier())
+
+    def ranking(self) -> Ranking:
+        found = Ranking()
+        for one in self.alerts.values():
+            found.change(None, one)
+        return found
+
+    def open_alert(self, alert_id: str) -> Alert | None:
+        return self.alerts.get(alert_id)
+
+    def open_alerts(self, limit: int, offset: int) -> list[Alert]:
+        return [self.alerts[found] for found in self.ranking().first(limit, offset)]
 
     def _changed(self, alert_id: str, version: int) -> Alert:
         found = self.alerts.get(alert_id)
@@ -232,7 +257,7 @@ class FakeBackend:
 
     def load(self) -> LoadFigures:
         burden = Load(NOW_US)
-        return burden.figures(self.time(), self.alerts.values(), 1)
+        return burden.figures(self.time(), self.ranking(), 1)
 
     def dead_letters(self) -> list[DeliveryRecord]:
         return self.letters
@@ -243,11 +268,63 @@ class FakeBackend:
     async def unassigned(self, limit: int) -> list[UnassignedView]:
         return self.strangers[:limit]
 
+    async def patterns(self, limit: int) -> list[Pattern]:
+        return [msgspec.structs.replace(one, acts=()) for one in self.conduct[:limit]]
+
+    async def pattern(self, pattern_id: str) -> Pattern | None:
+        return next((one for one in self.conduct if one.pattern_id == pattern_id), None)
+
     def basemap(self) -> bytes | None:
         return self.map
 
     def health(self) -> Health:
         return self.state
+
+
+class FakeHer:
+    """Her choices and who looked, in memory."""
+
+    def __init__(self) -> None:
+        self.chosen = Choices()
+        self.seen: list[tuple[str, ...]] = []
+        self.rows: list[Look] = []
+        self.refuses = False
+        self.answers: dict[str, Reality] = {}
+
+    async def choices(self, person: str) -> HerChoices:
+        if person != "p1":
+            raise NoSuchPersonError
+        return HerChoices(
+            person=person, version=1, by="p1", choices=self.chosen, held=0, history=[]
+        )
+
+    async def choose(self, person: str, asked: SetChoices, operator: str) -> ChoiceChange:
+        if self.refuses:
+            raise ChoiceRefusedError("This cannot be switched off. It is there for your safety")
+        self.chosen = asked.choices
+        return ChoiceChange(
+            id="c1",
+            type="cordon.choice.set",
+            time=to_iso(NOW_US),
+            person=person,
+            version=2,
+            choices=asked.choices,
+            by=operator,
+            way="console",
+            asked_at=to_iso(NOW_US),
+            note=asked.note,
+        )
+
+    def look(self, who: str, what: str, subject: str, *, role: str, purpose: str = "") -> None:
+        self.seen.append((who, role, what, subject, purpose))
+
+    async def was_real(self, alert_id: str) -> Reality:
+        if alert_id not in self.answers:
+            raise NoSuchAlert(alert_id)
+        return self.answers[alert_id]
+
+    async def looked(self, person: str, limit: int) -> list[Look]:
+        return [one for one in self.rows if one.subject in {person, "*"}][:limit]
 
 
 def make_access(time: Time, **settings: Any) -> Access:

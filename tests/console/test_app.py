@@ -15,7 +15,7 @@ from console.app import BODY_BYTES, create_app
 from console.backend import NotAvailableError
 from console.files import MAP_LIBRARY, read_static
 from console.gate import CSP
-from console.views import Health, RefusalView, UnassignedView
+from console.views import ALERTS_SHOWN, Health, RefusalView, UnassignedView
 from tests.console.application import ORIGIN, SAME_ORIGIN, World
 from tests.console.fake import OPERATOR, TOKEN, alert, grid_town, make_hub, panic
 
@@ -370,3 +370,20 @@ async def test_too_many_pages_are_told_so() -> None:
         answer = client.get("/api/v1/stream")
         assert answer.status_code == 503
         assert "Close a page" in answer.json()["what_to_do"]
+
+
+def test_very_many_alerts_are_given_page_by_page_the_most_urgent_first(inside: World) -> None:
+    for number in range(3 * ALERTS_SHOWN):
+        found = alert(f"a{number:05}", tier=1 + (number % 4 != 0))
+        inside.backend.alerts[found.alert_id] = found
+    picture = inside.client.get("/api/v1/picture").json()
+    assert len(picture["alerts"]) == ALERTS_SHOWN
+    assert picture["service"]["alerts_open"] == [375, 1125, 0, 0]
+    assert [one["tier"] for one in picture["alerts"]] == [1] * 375 + [2] * 125
+    pages = [
+        inside.client.get("/api/v1/alerts", params={"limit": 400, "offset": offset}).json()
+        for offset in range(0, 3 * ALERTS_SHOWN, 400)
+    ]
+    ids = [one["alert_id"] for page in pages for one in page]
+    assert sorted(ids) == sorted(inside.backend.alerts)
+    assert inside.client.get("/api/v1/alerts", params={"limit": 501}).status_code == 422

@@ -19,7 +19,7 @@ from cordon.connections import Endpoints, connect_nats
 from cordon.embedded.broker import BrokerAccess, EmbeddedBroker, ListenerTls
 from cordon.identity.doorkeeper import Doorkeeper
 from cordon.identity.provisioning import give_passwords
-from cordon.identity.registry_feed import RegistryFeed
+from cordon.identity.registry_feed import RegistryCopy, RegistryFeed
 from cordon.identity.violations import Violations
 from cordon.keep import Keep
 from devices.credential_store import CredentialStore
@@ -119,13 +119,15 @@ async def door(
     await ensure_streams(js, max_bytes=SMALL_BYTES)
     keep = await Keep.open(js, max_bytes=SMALL_BYTES // 4)
     refusals = BrokerRefusals(JournalWriter(nc), wall_clock_us, name="test")
-    keeper = Doorkeeper(endpoints, keep, nc, refusals, wall_clock_us, nameless=nameless)
+    registry = RegistryCopy(keep, nc)
+    keeper = Doorkeeper(endpoints, registry, refusals, wall_clock_us, nameless=nameless)
     file, _ = broker.log
     violations = Violations(file, 0, file.with_suffix(".mark"), endpoints.system_url, refusals)
     runs: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
         "feed": RegistryFeed(CredentialStore(dsn), keep, nc).run,
         "refusals": refusals.run,
         "violations": violations.run,
+        "registry": registry.run,
         **keeper.runs(),
     }
     tasks = {name: asyncio.create_task(run(), name=name) for name, run in runs.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -25,6 +25,7 @@ from cordon.outgoing import Outgoing
 from cordon.partition import Partition
 from devices.caseload import Caseload
 from devices.command_desk import Sending
+from devices.course import CourseStep
 from devices.instants import from_iso
 from devices.reports import FIX_DTYPE, MISSING, Batch, Event, Message, Receipt
 from geofence.engine import Rules
@@ -46,6 +47,7 @@ class Recorder:
     commands: list[CommandDecision] = field(default_factory=list)
     sendings: list[Sending] = field(default_factory=list)
     changes: list[AlertChange] = field(default_factory=list)
+    steps: list[CourseStep] = field(default_factory=list)
     alerts_position: int = 0
 
     def decided(self, decisions: Sequence[Decision]) -> None:
@@ -57,6 +59,9 @@ class Recorder:
         self.gaps += [one for one in found if isinstance(one, GapDecision)]
         self.commands += [one for one in found if isinstance(one, CommandDecision)]
 
+    def coursed(self, step: CourseStep) -> None:
+        self.steps.append(step)
+
     def commanded(self, sendings: Sequence[Sending]) -> None:
         self.sendings += sendings
 
@@ -67,8 +72,17 @@ class Recorder:
 
     def recall(self, recorded: object) -> None: ...
 
-    def snapshot(self) -> bytes:
+    def pieces(self) -> Iterator[bytes]:
+        return iter((b"",))
+
+    def wished(self, event: Event, bearer: object, now_us: int) -> None: ...
+
+    def advance(self, now_us: int) -> None: ...
+
+    def choices(self) -> bytes:
         return b""
+
+    def load_choices(self, data: bytes, *, choices_only: bool) -> None: ...
 
     def load(self, data: bytes) -> None: ...
 

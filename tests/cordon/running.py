@@ -33,7 +33,7 @@ from devices.caseload import (
     Person,
     Proximity,
 )
-from devices.instants import to_iso
+from devices.instants import Clock, to_iso
 from devices.store import CaseloadStore
 
 LIMIT_S = 30.0
@@ -195,11 +195,12 @@ async def world(
     *,
     headless: bool = True,
     settings: Settings | None = None,
+    clock: Clock = wall_clock_us,
 ) -> AsyncIterator[World]:
     """A service with a caseload in force, a device's connection, and ears on what it sends."""
     endpoints = dataclasses.replace(Endpoints.embedded(broker, None), dsn=dsn)
     settings = settings or settings_for_tests()
-    service = Service(endpoints, settings, wall_clock_us, headless=headless)
+    service = Service(endpoints, settings, clock, headless=headless)
     async with running(service):
         await service.wait_for_caseload(await load(dsn, caseload))
         async with aiomqtt.Client(broker.host, broker.mqtt_port, identifier="devices") as device:

@@ -60,8 +60,9 @@ def test_other_lines_are_of_no_interest(line: str) -> None:
 def test_repetitions_are_held_back_and_counted() -> None:
     repeats = Repeats()
     assert repeats.take(("tag-1", "x"), 0) == 0
-    assert [repeats.take(("tag-1", "x"), us) for us in (1, 2, 3)] == [None] * 3
-    assert repeats.take(("tag-2", "x"), 4) == 0
+    following = [repeats.take(("tag-1", "x"), us) for us in range(1, 13)]
+    assert following == [None, 1, *[None] * 6, 6, None, None, None]  # the third and the tenth
+    assert repeats.take(("tag-2", "x"), 14) == 0
     assert repeats.take(("tag-1", "x"), REPEAT_US) == 3
     assert repeats.take(("tag-1", "x"), 2 * REPEAT_US) == 0
 

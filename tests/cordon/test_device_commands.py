@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +15,9 @@ from click.testing import CliRunner, Result
 from cordon.cli import cordon
 from cordon.errors import CordonError
 from cordon.identity.sheet import Setup, sheet
+from cordon.settings import Settings
+from cordon.simulate_commands import _broker as devices_at
+from devices.credential_store import CredentialStore
 from tests.conftest import Database
 
 Give = Callable[..., Result]
@@ -87,6 +92,91 @@ def test_a_sheet_and_certificates_are_written_for_their_owner_alone(
     assert "SHA-256" in given("ca", "show").output
 
 
+@pytest.mark.parametrize("algorithm", ["hmac", "ed25519"])
+def test_a_key_to_sign_with_is_shown_once(
+    given: Give, database: Database, tmp_path: Path, algorithm: str
+) -> None:
+    said = given("device", "provision", "tag-7", "--sign", algorithm).output
+    assert "has to sign from now on" in said
+    secret = bytes.fromhex(said.split("The key, shown only now: ")[1].split()[0])
+    page = tmp_path / "tag-7.html"
+    said = given(
+        "device", "provision", "tag-7", "--sign", algorithm, "--sheet", str(page), "--key-only"
+    ).output
+    assert "shown only now" not in said
+    assert "key number 1" in page.read_text()
+    listed = given("device", "list", "--json").output
+    assert [(r["credential"], r["state"]) for r in json.loads(listed)] == [
+        ("password", "valid"),
+        (f"{algorithm} 0", "revoked"),
+        (f"{algorithm} 1", "valid"),
+    ]
+    assert secret.hex() not in listed
+    with psycopg.connect(database.dsn) as connection:
+        found = connection.execute("select key from caseload.signing_key").fetchall()
+    # Whoever checks an HMAC must be able to make it; the private half of a pair is kept nowhere.
+    assert (secret in {row[0] for row in found}) == (algorithm == "hmac")
+
+
+def test_what_is_printed_is_what_simulated_devices_take(given: Give, tmp_path: Path) -> None:
+    file = tmp_path / "passwords.json"
+    given("device", "provision", "phone-1")
+    made = {
+        **json.loads(given("device", "provision", "phone-1", "--json").output),
+        **json.loads(given("device", "provision", "tag-1", "--sign", "ed25519", "--json").output),
+    }
+    file.write_text(json.dumps(made))
+    broker = devices_at(Settings(), None, None, file, None, None)
+    assert broker.passwords == {"phone-1": made["phone-1"], "tag-1": made["tag-1"]["password"]}
+    assert broker.keys["tag-1"].secret.hex() == made["tag-1"]["key"]
+    assert made["tag-1"]["key"] not in repr(broker) + repr(broker.keys)
+
+
+def test_a_device_may_keep_the_key_it_made_itself(given: Give) -> None:
+    public = bytes(range(32))
+    for text in (public.hex(), base64.b64encode(public).decode().rstrip("=")):
+        arguments = ["tag-1", "--sign", "ed25519", "--signing-key", text, "--json"]
+        made = json.loads(given("device", "provision", *arguments).output)
+        assert made["tag-1"]["key"] == ""
+        assert made["tag-1"]["password"]
+
+
+def test_signing_is_given_up_only_when_that_is_said(given: Give, database: Database) -> None:
+    def must_sign() -> bool:
+        async def ask() -> bool:
+            async with CredentialStore(database.dsn).open() as found:
+                return (await found.registry()).signs("tag-1").must_sign
+
+        return asyncio.run(ask())
+
+    given("device", "provision", "tag-1", "--sign", "hmac")
+    given("device", "provision", "tag-1")
+    assert must_sign()
+    given("device", "revoke", "tag-1", "--reason", "lost")
+    assert must_sign()
+    said = given("device", "provision", "tag-1", "--sign", "none").output
+    assert "need not sign" in said
+    assert not must_sign()
+
+
+def test_every_change_of_keys_is_seen_by_who_follows(given: Give, database: Database) -> None:
+    def version() -> int:
+        with psycopg.connect(database.dsn) as connection:
+            row = connection.execute("select version from caseload.credential_version").fetchone()
+            assert row is not None
+            return int(row[0])
+
+    given("device", "provision", "tag-1")
+    seen = [version()]
+    for arguments in (
+        ("provision", "tag-1", "--sign", "hmac", "--key-only"),
+        ("revoke", "tag-1", "--key", "0", "--reason", "seen by somebody"),
+    ):
+        given("device", *arguments)
+        seen.append(version())
+    assert seen == sorted(set(seen))
+
+
 def test_what_cannot_be_done_is_said(given: Give) -> None:
     for arguments, said in (
         (["provision", "a.b"], "cannot be the id"),
@@ -94,6 +184,11 @@ def test_what_cannot_be_done_is_said(given: Give) -> None:
         (["provision"], "Name a device"),
         (["revoke", "tag-1", "--reason", "x"], "credential in force"),
         (["revoke", "tag-1", "--reason", " "], "Say why"),
+        (["revoke", "tag-1", "--key", "0", "--reason", "x"], "credential in force"),
+        (["provision", "tag-1", "--key-only"], "goes with --sign"),
+        (["provision", "tag-1", "--sign", "hmac", "--signing-key", "00"], "goes with --sign"),
+        (["provision", "a", "b", "--sign", "ed25519", "--signing-key", "00"], "one device"),
+        (["provision", "tag-1", "--sign", "ed25519", "--signing-key", "zz"], "32 bytes"),
         (["adopt", "tag-1"], "Say what it is"),
         (["adopt"], "history yet"),
     ):
@@ -118,6 +213,19 @@ def test_the_code_on_a_sheet_says_all_that_is_needed() -> None:
         "ca_sha256": "00" * 32,
     }
     assert "tag-<1>" not in sheet([setup])
+
+
+def test_the_code_on_a_sheet_says_with_what_to_sign() -> None:
+    setup = Setup("tag-1", "b:1", True, b"", "secret", "ed25519", 3, "ab" * 32)
+    assert (
+        json.loads(setup.scanned()).items()
+        >= {
+            "sign": "ed25519",
+            "key_number": 3,
+            "signing_key": "ab" * 32,
+        }.items()
+    )
+    assert "Ed25519, key number 3" in sheet([setup])
 
 
 def test_a_doctor_that_finds_no_broker_says_what_to_do(given: Give) -> None:

@@ -24,6 +24,8 @@ from tests.conftest import Database
 from tests.evidence.samples import NOW_US
 from tests.evidence.sealing_world import store_some
 
+CUSTODY = ("--actor", "Sgt Kim", "--purpose", "trial 26/118", "--recipient", "Crown Court")
+
 pytestmark = pytest.mark.timeout(180)
 
 
@@ -131,14 +133,14 @@ def test_sealed_witnessed_killed_and_checked(
     keys.write_text("\n".join([*logs.read_text().split(), *witnesses[1].setting["keys"]]))
     out = str(tmp_path / "out")
     window = ("--from", to_iso(NOW_US), "--to", to_iso(NOW_US + 60_000_000))
-    done = invoke(environment, "evidence", "export", "--device", "tag-1", *window, out)
+    done = invoke(environment, "evidence", "export", "--device", "tag-1", *window, *CUSTODY, out)
     assert done.exit_code == 0, done.output
-    assert "holds 8 records and the places of 0 withheld ones" in done.stdout
+    assert "holds 16 records and the places of 0 withheld ones" in done.stdout
     trusting = ("--keys", str(keys), "--json")
     assert invoke(environment, "evidence", "verify", out, *trusting).exit_code == 3
     keys.write_text(keys.read_text() + "\n" + "\n".join(witnesses[2].setting["keys"]))
     assert invoke(environment, "evidence", "verify", out, *trusting).exit_code == 0
-    again = invoke(environment, "evidence", "export", "--device", "tag-1", *window, out)
+    again = invoke(environment, "evidence", "export", "--device", "tag-1", *window, *CUSTODY, out)
     assert "is not empty" in str(again.exception)
 
     with psycopg.connect(database.dsn) as connection:

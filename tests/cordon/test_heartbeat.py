@@ -22,7 +22,8 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_deaf_connection_is_noticed_and_made_anew(broker: EmbeddedBroker) -> None:
-    first, second = [await connect_nats(broker.nats_url, name) for name in ("one", "two")]
+    first = await connect_nats(broker.nats_url, "one")
+    second = await connect_nats(broker.nats_url, "two", echo=False)
     heartbeat = Heartbeat(first, second)
     assert heartbeat.silent
     async with running(heartbeat.run()):

@@ -11,6 +11,7 @@ import msgspec
 
 from alerts.channels.webhook import WebhookChannel
 from alerts.contacts import Contact, Contacts
+from alerts.ranking import Ranking
 from alerts.self_test import WAYS
 from cordon.embedded.broker import EmbeddedBroker
 from cordon.probe import Probe
@@ -37,7 +38,7 @@ async def test_the_pair_walks_the_whole_way_and_nobody_is_bothered(
         assert judge.latency_s is not None
         desk = parts.worker.partition.desk
         assert [alert.synthetic for alert in desk.open_alerts()] == [True]
-        assert parts.outgoing.burden.figures(NOW_US, [], 1).raised_day == 0
+        assert parts.outgoing.burden.figures(NOW_US, Ranking(), 1).raised_day == 0
         assert len(parts.hub._ring) == 0 or all(b"synthetic" not in f for _, f in parts.hub._ring)
 
 
@@ -60,7 +61,7 @@ async def test_a_way_that_has_failed_is_told_by_another() -> None:
         task = asyncio.create_task(probe.run())
         try:
             now_us += 200 * SECOND_US
-            await until(lambda: receiver.requests, "a supervisor is asked")
+            await until(lambda: probe.asked, "a supervisor is asked")
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)

@@ -109,6 +109,68 @@ async def test_an_attempt_to_speak_for_another_is_evidence_and_moves_nobody(
         assert found["tls"].state == "warn"
 
 
+def told(service: Service) -> list[tuple[str, str | None, str]]:
+    """Alerts of the condition device: what, of which, in which state."""
+    alerts = service.parts.worker.partition.desk.open_alerts()
+    return sorted((a.level, a.device, a.state) for a in alerts if a.condition == "device")
+
+
+async def test_what_is_tried_at_the_door_is_an_alert_and_in_the_history(
+    asker: EmbeddedBroker, database: Database, tmp_path: Path
+) -> None:
+    async with service_at(asker, database.dsn, tmp_path) as (service, _, passwords):
+
+        def client(name: str, password: str) -> aiomqtt.Client:
+            return aiomqtt.Client(
+                asker.mqtt_host,
+                asker.mqtt_port,
+                username=name,
+                password=password,
+                identifier=name,
+            )
+
+        async with client("tag-1", passwords["tag-1"]) as tag:
+            for _ in range(5):
+                await tag.publish("cordon/v1/phone-1/fix", fix(), qos=1)
+            await asyncio.gather(
+                *(tag.publish("cordon/v1/tag-1/fix", fix(), qos=1) for _ in range(300))
+            )
+        for attempt in range(12):
+            names = ["phone-1", f"made-up-{attempt}"]
+            for name in names:
+                with contextlib.suppress(aiomqtt.MqttError):
+                    async with client(name, "guess"):
+                        raise AssertionError("it was let in")
+        wanted = [
+            ("beyond_rights", "tag-1", "active"),
+            ("flood", "tag-1", "active"),
+            ("strangers", "", "active"),
+            ("turned_away", "phone-1", "active"),
+        ]
+        await until(lambda: told(service) == wanted, "each is one alert")
+        kept = "select kind, device, cause from evidence.device_health where began order by 1"
+        await until(
+            lambda: (
+                rows(database.dsn, kept)
+                == [
+                    ("beyond_rights", "tag-1", "not_its_topic"),
+                    ("flood", "tag-1", "flood"),
+                    ("strangers", "", "unknown_device"),
+                    ("turned_away", "phone-1", "wrong_password"),
+                ]
+            ),
+            "and in the history",
+        )
+        before = {a.alert_id for a in service.parts.worker.partition.desk.open_alerts()}
+    endpoints = dataclasses.replace(Endpoints.embedded(asker, None), dsn=database.dsn)
+    settings = at_home(settings_for_tests(), tmp_path)
+    again = Service(endpoints, settings, wall_clock_us, headless=True)
+    async with running(again):  # it reads the journal from its checkpoint
+        await until(lambda: told(again) == wanted, "they go on over a restart")
+        after = {a.alert_id for a in again.parts.worker.partition.desk.open_alerts()}
+    assert after == before
+
+
 async def test_a_service_with_an_open_broker_says_so(
     broker: EmbeddedBroker, database: Database, tmp_path: Path
 ) -> None:

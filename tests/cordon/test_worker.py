@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from nats.aio.client import Client as NatsClient
 from nats.js import JetStreamContext
 
 from alerts.desk import Desk
@@ -53,22 +54,24 @@ class Site:
 
     async def panic(self, device: str) -> None:
         """A device's panic, journaled."""
+        await self.journal.append(self.report(device))
+
+    def report(self, device: str) -> Batch:
+        """A batch with a device's panic."""
         self._number += 1
         self.now_us += SECOND_US
         event = Event(0, device, self._number, self.now_us, "panic", None, {})
         message = Message(self.now_us, f"cordon/v1/{device}/event", b"{}")
-        await self.journal.append(
-            Batch(
-                gateway="gw",
-                number=self._number,
-                received_us=self.now_us,
-                messages=(message,),
-                fixes=no_fixes(),
-                events=(event,),
-            )
+        return Batch(
+            gateway="gw",
+            number=self._number,
+            received_us=self.now_us,
+            messages=(message,),
+            fixes=no_fixes(),
+            events=(event,),
         )
 
-    async def worker(self) -> Worker:
+    async def worker(self, others: NatsClient | None = None) -> Worker:
         """A worker as a start of the service makes it."""
         profiles, silent, rules = load_profiles(), _Silent(), Rules()
 
@@ -102,15 +105,16 @@ class Site:
             tick_s=0.05,
             checkpoint_s=0.05,
             journal_end=end,
+            others=others,
         )
 
     def clock(self) -> int:
         return self.now_us
 
     @contextlib.asynccontextmanager
-    async def working(self) -> AsyncIterator[Worker]:
+    async def working(self, others: NatsClient | None = None) -> AsyncIterator[Worker]:
         """A worker at work."""
-        worker = await self.worker()
+        worker = await self.worker(others)
         tasks = [
             asyncio.create_task(worker._outgoing.run()),
             asyncio.create_task(worker.run()),
@@ -130,6 +134,64 @@ async def site(broker: EmbeddedBroker) -> AsyncIterator[Site]:
     await ensure_streams(js)
     yield Site(js, await Keep.open(js), nc)
     await nc.close()
+
+
+@pytest.fixture
+async def gateway_nc(broker: EmbeddedBroker) -> AsyncIterator[NatsClient]:
+    """A connection that does not hear what it publishes itself, as the gateway's."""
+    nc = await connect_nats(broker.nats_url, "gateway", echo=False)
+    yield nc
+    await nc.close()
+
+
+async def test_what_its_own_gateway_journals_needs_no_reading(
+    site: Site, gateway_nc: NatsClient
+) -> None:
+    async with site.working(gateway_nc) as worker:
+        await until(worker.caught_up.is_set, "caught up")
+        journal = JournalWriter(gateway_nc, worker)
+        await asyncio.gather(*(journal.append(site.report(f"d{n}")) for n in range(50)))
+        assert worker.partition.position == 50, "each was confirmed, in whatever order"
+        assert len(on_the_desk(worker)) == 50
+        assert (worker.counts.batches_live, worker.counts.batches_durable) == (50, 0)
+        await journal.close()
+
+
+async def test_what_its_own_gateway_hears_is_told_before_the_journal_has_it(
+    site: Site, gateway_nc: NatsClient
+) -> None:
+    async with site.working(gateway_nc) as worker:
+        await until(worker.caught_up.is_set, "caught up")
+        config = (await site.js.stream_info(JOURNAL)).config
+        await site.js.delete_stream(JOURNAL)
+        journal = JournalWriter(gateway_nc, worker)
+        append = asyncio.create_task(journal.append(site.report("a")))
+        await until(lambda: on_the_desk(worker) == {"a"}, "the desk has it")
+        assert not append.done(), "and the journal has not"
+        await site.js.add_stream(config)
+        assert await append == 1
+        await until(lambda: worker.partition.position == 1, "its place is known")
+        assert worker.counts.batches_durable == 0
+        await journal.close()
+
+
+async def test_what_another_journals_is_heard_or_read(site: Site, gateway_nc: NatsClient) -> None:
+    async with site.working(gateway_nc) as worker:
+        await until(worker.caught_up.is_set, "caught up")
+        own, deaf = JournalWriter(gateway_nc, worker), JournalWriter(gateway_nc)
+        await own.append(site.report("own"))
+        await site.journal.append(site.report("other"))  # over a connection of its own
+        await until(lambda: worker.partition.position == 2, "it was heard and read")
+        assert worker.counts.batches_live == 2
+        await deaf.append(site.report("unheard"))  # nobody says a word of it
+        await own.append(site.report("behind it"))
+        await until(lambda: worker.partition.position == 4, "the hole was seen and read")
+        assert worker.counts.batches_durable == 1
+        assert on_the_desk(worker) == {"own", "other", "unheard", "behind it"}
+        await deaf.append(site.report("last"))
+        await until(lambda: worker.partition.position == 5, "read although nothing is behind it")
+        await own.close()
+        await deaf.close()
 
 
 def on_the_desk(worker: Worker) -> set[str]:
@@ -247,7 +309,7 @@ async def test_a_batch_that_breaks_the_worker_is_passed_over_at_last(
 async def test_a_caseload_whose_announcement_was_lost_is_put_in_force(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cordon.worker.CASELOAD_POLL_S", 0.1)
+    monkeypatch.setattr("cordon.caseload_in_force.POLL_S", 0.1)
     async with site.working() as worker:
         await until(worker.caught_up.is_set, "caught up")
         await site.keep.put_caseload(KeptCaseload("5", one_pair()))

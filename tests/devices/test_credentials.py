@@ -86,7 +86,7 @@ def credentials(draw: st.DrawFn) -> tuple[int, str, Credential]:
 def test_a_password_opens_iff_it_is_the_devices_own_and_valid_then(
     held: list[tuple[int, str, Credential]], device: str, secret: int, now_us: int
 ) -> None:
-    registry = Registry([c for _, _, c in held], 1)
+    registry = Registry([c for _, _, c in held], [], 1)
     expected = any(
         number == secret and kind == "password" and c.device == device
         and c.revoked_us is None
@@ -107,7 +107,7 @@ def test_a_password_opens_iff_it_is_the_devices_own_and_valid_then(
 def test_a_certificate_opens_iff_it_is_registered_valid_and_of_who_is_named(
     held: list[tuple[int, str, Credential]], user: str, secret: int
 ) -> None:
-    registry = Registry([c for _, _, c in held], 1)
+    registry = Registry([c for _, _, c in held], [], 1)
     own = [c for number, kind, c in held if (number, kind) == (secret, "certificate")]
     expected = bool(own) and own[0].valid(NOW_US) and user in {"", own[0].device}
     found = registry.admit(Login(user=user, fingerprint=finger(secret)), NOW_US)
@@ -118,7 +118,7 @@ def test_a_certificate_opens_iff_it_is_registered_valid_and_of_who_is_named(
 
 @given(st.text(), st.text(), st.text())
 def test_whatever_is_shown_gets_an_answer(user: str, secret: str, client_id: str) -> None:
-    registry = Registry([made("tag-1", 1, kind="password", valid=(0, None), revoked=None)], 1)
+    registry = Registry([made("tag-1", 1, kind="password", valid=(0, None), revoked=None)], [], 1)
     found = registry.admit(Login(user=user, password=secret, client_id=client_id), NOW_US)
     assert isinstance(found, Refused)
     assert found.reason
@@ -161,6 +161,7 @@ def test_the_brokers_own_users_are_no_devices(device: str) -> None:
 def test_nobody_takes_over_the_session_of_another(client_id: str) -> None:
     registry = Registry(
         [made(d, i, kind="password", valid=(0, None), revoked=None) for i, d in enumerate(DEVICES)],
+        [],
         1,
     )
     found = registry.admit(Login(user="tag-1", password=password(0), client_id=client_id), NOW_US)
@@ -170,7 +171,7 @@ def test_nobody_takes_over_the_session_of_another(client_id: str) -> None:
 
 @pytest.mark.parametrize("client_id", ["", "tag-1", "tag-1/app", "mosq-1x", "tag-11"])
 def test_a_client_id_of_nobody_is_anybodys(client_id: str) -> None:
-    registry = Registry([made("tag-1", 1, kind="password", valid=(0, None), revoked=None)], 1)
+    registry = Registry([made("tag-1", 1, kind="password", valid=(0, None), revoked=None)], [], 1)
     shown = Login(user="tag-1", password=password(1), client_id=client_id)
     assert registry.admit(shown, NOW_US) == Admitted("tag-1", None)
 
@@ -182,6 +183,7 @@ def test_a_session_ends_when_what_may_have_opened_it_is_revoked() -> None:
             made("tag-1", 2, kind="password", valid=(400, None), revoked=None),
             made("tag-2", 3, kind="password", valid=(0, NOW_US), revoked=None),
         ],
+        [],
         1,
     )
     assert not registry.may_stay("tag-1", 499, NOW_US)
@@ -201,7 +203,7 @@ def test_the_phone_of_an_owner_is_told_by_its_password() -> None:
         made("jane__old", 2, kind="password", valid=(0, None), revoked=500),
         made("janet__phone", 3, kind="password", valid=(0, None), revoked=None),
     ]
-    registry = Registry(phones, 1)
+    registry = Registry(phones, [], 1)
     for user in ("jane", "jane__phone"):
         shown = Login(user=user, password=password(1), client_id="janephone")
         assert registry.admit(shown, NOW_US) == Admitted("jane__phone", None)

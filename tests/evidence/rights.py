@@ -41,14 +41,15 @@ TABLES: dict[str, Rights] = {
         for name in (
             *("batch", "message", "fix", "event", "receipt", "status", "refusal", "decision"),
             *("anomaly", "device_health", "sequence_step", "command", "alert_change", "delivery"),
-            *("damaged_entry", "gap", "access"),
+            *("damaged_entry", "gap", "access", "choice", "digest", "disclosure"),
+            *("course", "batch_rest"),
         )
     },
     **{
         f"evidence.{name}": CONTROL
         for name in (
             *("access_grant", "access_revocation", "break_glass", "break_glass_review"),
-            *("hold", "hold_person", "hold_release", "erasure"),
+            *("hold", "hold_person", "hold_release", "erasure", "caseload_entry"),
         )
     },
     **{
@@ -58,6 +59,10 @@ TABLES: dict[str, Rights] = {
             "recovery",
         )
     },
+    "evidence.conduct_act": {"cordon_writer": frozenset({"SELECT", "INSERT", "DELETE"})},
+    "evidence.conduct_pattern": {"cordon_writer": frozenset({"SELECT", "INSERT"})},
+    "evidence.worker_state": {"cordon_writer": frozenset({"SELECT", "INSERT"})},
+    "evidence.caseload_kept": {},
     "evidence.seal_erased": CONTROL,
     "evidence.seal_erased_chain": CONTROL,
     "evidence.seal_kept_salt": CONTROL,
@@ -91,6 +96,8 @@ FUNCTIONS: dict[str, frozenset[str]] = {
     "fixes_of": WRITER,
     "events_of": WRITER,
     "make_piece": WRITER,
+    "choices_at": WRITER,
+    "keep_caseload": frozenset({"cordon_sealer"}),
     "open_access": READERS,
     "read_records": READERS,
     "break_glass": frozenset({"cordon_operator", "cordon_investigator"}),
@@ -103,6 +110,7 @@ FUNCTIONS: dict[str, frozenset[str]] = {
     **dict.fromkeys(
         (
             *("cut_by_time", "cover", "role_names", "authority_for", "used_ticket", "set_rights"),
+            "caseload_parts",
             *("pieces_before", "drop_piece", "piece_sizes"),
         ),
         NOBODY,

@@ -7,36 +7,43 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
+import msgspec
 import psycopg
 import pytest
 
 from devices.reports import Event, Message, Refusal
+from evidence import export as export_module
 from evidence import sealing
 from evidence.covered import fix_rows
 from evidence.erasing import Order
-from evidence.export import Exported, export
-from evidence.export_folder import Asked, ExportError, time_of
-from evidence.log.leaves import chain_of
+from evidence.export import Exported, Signers, export
+from evidence.log.leaves import FIX_PAYLOAD, chain_of
 from evidence.log.signing import VerifierKey
 from evidence.retention import erase_subject
+from evidence.selection import Asked, ExportError
 from evidence.store import Store
 from tests.evidence.access_world import WINDOW, fill
 from tests.evidence.conftest import Probe
+from tests.evidence.custody import of_device
 from tests.evidence.samples import NOW_US, batch_of
 from tests.evidence.sealing_world import log_keys, sealer_of, store_some, witness_here
 
-PROVEN, ALTERED, NO_EXPORT, NOT_WITNESSED = 0, 1, 2, 3
+PROVEN, ALTERED, NO_PACK, NOT_WITNESSED = 0, 1, 2, 3
 MINUTE_US = 60_000_000
 
 
 async def written(
     dsn: str, folder: Path, asked: Asked, keys: list[VerifierKey], quorum: int = 2
 ) -> Exported:
+    asked = replace(asked, custody=msgspec.structs.replace(asked.custody, disclosure=token_hex(8)))
     async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
-        return await export(connection, asked, folder, log_keys(), keys, quorum)
+        signers = Signers(log_keys(), keys, quorum)
+        return await export(connection, asked, folder, signers, lambda: NOW_US)
 
 
 def verify(folder: Path, *arguments: object) -> tuple[int, dict[str, Any]]:
@@ -75,9 +82,9 @@ async def exported(
         await sealer.turn()
         await sealer.turn()
         keys = [*one.keys, *two.keys]
-        asked = Asked("tag-1", NOW_US + 3_000_000, NOW_US + 5_000_000)
+        asked = of_device("tag-1", NOW_US + 3_000_000, NOW_US + 5_000_000)
         done = await written(probe.dsn, tmp_path / "out", asked, keys)
-    assert (done.shown, done.withheld, done.witnessed) == (12, 9, True)
+    assert (done.shown, done.withheld, done.witnessed) == (22, 20, True)
     trusted = tmp_path / "trusted"
     trusted.write_text("".join(key.text + "\n" for key in [*log_keys(), *keys]))
     return tmp_path / "out", trusted
@@ -87,9 +94,9 @@ async def test_an_export_proves_itself(exported: tuple[Path, Path], tmp_path: Pa
     folder, trusted = exported
     table = tmp_path / "table.csv"
     code, found = verify(folder, "--keys", trusted, "--table", table)
-    assert (code, found["records"], found["withheld"]) == (PROVEN, 12, 9)
+    assert (code, found["records"], found["withheld"]) == (PROVEN, 22, 20)
     runs = {run["kind"]: run for run in found["runs"]}
-    assert runs.keys() == {"fix", "event", "refusal"}
+    assert runs.keys() == {"fix", "message", "event", "refusal"}
     fixes = runs["fix"]
     assert (fixes["first"], fixes["last"], fixes["shown"]) == (9, 27, 10)
     assert fixes["withheld"] == [*range(17, 25), 27]
@@ -98,7 +105,7 @@ async def test_an_export_proves_itself(exported: tuple[Path, Path], tmp_path: Pa
     assert log["not_before"] < log["not_after"]
     rows = table.read_text().splitlines()
     assert len(rows) == 11
-    assert rows[0].startswith("place,time,time_us,seq,received_us")
+    assert rows[0].startswith("device,place,time,time_us,seq,received_us")
     assert f",{NOW_US + 3_000_009},90," in "".join(rows)
     code, found = verify(folder)
     assert code == NOT_WITNESSED  # the folder cannot vouch for its own keys
@@ -113,20 +120,22 @@ async def test_what_is_withheld_is_not_in_the_folder(
         await store_some(store, number)
         await sealer_of(probe.dsn, tmp_path).turn()
     start, end = NOW_US + 2_000_000, NOW_US + 5_000_000
-    asked = Asked("tag-1", start, end, ((NOW_US + 3_000_001, NOW_US + 3_000_003),))
+    asked = of_device("tag-1", start, end, ((NOW_US + 3_000_001, NOW_US + 3_000_003),))
     done = await written(probe.dsn, tmp_path / "out", asked, [])
-    assert (done.shown, done.withheld) == (10, 2)
+    assert (done.shown, done.withheld) == (20, 4)  # two fixes, and the messages they came in
     async with await psycopg.AsyncConnection.connect(probe.dsn, autocommit=True) as connection:
         payloads = [row[1] for _, row in await fix_rows(connection, (0, 1 << 62))]
-    whole = "".join(
-        file.read_text() for file in (tmp_path / "out").iterdir() if file.name != "verify.py"
-    )
+    files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    whole = "".join(path.read_bytes().decode("latin-1") for path in files)
     mine = [payload for payload in payloads if payload[1:33] == chain_of("fix", "tag-1")]
-    shown = [payload for payload in mine if asked.shows(time_of(payload))]
+    times = {payload: FIX_PAYLOAD.unpack(payload)[2] for payload in mine}
+    inside = [payload for payload in mine if start <= times[payload] < end]
+    shown = [payload for payload in inside if not asked.hides(times[payload])]
     assert len(shown) == 10
     assert {payload for payload in payloads if payload.hex() in whole} == set(shown)
     code, found = verify(tmp_path / "out")
-    assert (code, found["runs"][0]["withheld"]) == (NOT_WITNESSED, [10, 11])
+    runs = {run["kind"]: run for run in found["runs"]}
+    assert (code, runs["fix"]["withheld"]) == (NOT_WITNESSED, [10, 11])
 
 
 def change_records(change: Callable[[list[list[Any]]], None]) -> Callable[[Path], None]:
@@ -210,8 +219,8 @@ FORGERIES: dict[str, tuple[Callable[[Path], None], int]] = {
     "the log's size": (change_proof(other_size), ALTERED),
     "no signature of the log": (change_proof(without_signatures("cordon.test/log")), ALTERED),
     "no witness": (change_proof(without_signatures("w1.test")), NOT_WITNESSED),
-    "no proof": (lambda folder: (folder / "proof.json").unlink(), NO_EXPORT),
-    "other text": (spoil, NO_EXPORT),
+    "no proof": (lambda folder: (folder / "proof.json").unlink(), NO_PACK),
+    "other text": (spoil, NO_PACK),
 }
 
 
@@ -226,23 +235,36 @@ async def test_forgeries_are_found(exported: tuple[Path, Path], tmp_path: Path) 
         assert code == wanted, (name, found)
 
 
-async def test_what_cannot_be_exported_is_named(store: Store, probe: Probe, tmp_path: Path) -> None:
+async def test_what_cannot_be_exported_is_named(
+    store: Store, probe: Probe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await store_some(store, 1)
-    whole = Asked("tag-1", NOW_US, NOW_US + MINUTE_US)
+    whole = of_device("tag-1", NOW_US, NOW_US + MINUTE_US)
     for asked, said in [
-        (Asked("tag-9", NOW_US, NOW_US + 1), "Nothing of tag-9"),
-        (Asked("tag-1", NOW_US, NOW_US), "begin before it ends"),
+        (of_device("tag-9", NOW_US, NOW_US + 1), "Nothing of tag-9"),
+        (of_device("tag-1", NOW_US, NOW_US), "begin before it ends"),
         (whole, "not sealed yet"),
     ]:
         with pytest.raises(ExportError, match=said):
             await written(probe.dsn, tmp_path / "out", asked, [])
     await sealer_of(probe.dsn, tmp_path).turn()
+    for name in ("actor", "purpose", "recipient"):
+        nobody = msgspec.structs.replace(whole.custody, **{name: " "})
+        with pytest.raises(ExportError, match=f"name the {name}"):
+            await written(probe.dsn, tmp_path / "out", replace(whole, custody=nobody), [])
+    his = msgspec.structs.replace(whole.custody, side="wearer")
+    with pytest.raises(ExportError, match="name the case"):
+        await written(probe.dsn, tmp_path / "out", replace(whole, custody=his), [])
+    with monkeypatch.context() as patch:
+        patch.setattr(export_module, "RECORDS_LIMIT", 7)
+        with pytest.raises(ExportError, match="more than one pack holds"):
+            await written(probe.dsn, tmp_path / "out", whole, [])
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "x").touch()
     with pytest.raises(ExportError, match="not empty"):
         await written(probe.dsn, tmp_path / "full", whole, [])
     done = await written(probe.dsn, tmp_path / "out", whole, [])
-    assert (done.shown, done.witnessed) == (4, False)
+    assert (done.shown, done.witnessed) == (8, False)
     assert verify(tmp_path / "out")[0] == NOT_WITNESSED
 
 
@@ -256,12 +278,13 @@ async def test_an_export_says_what_was_erased(store: Store, probe: Probe, tmp_pa
     async with await psycopg.AsyncConnection.connect(probe.dsn, autocommit=True) as connection:
         await erase_subject(connection, "he-1", window, order, NOW_US)
     await sealer.turn()
-    done = await written(probe.dsn, tmp_path / "out", Asked("tag-1", *WINDOW), [])
-    assert (done.shown, done.withheld) == (1, 2)
+    done = await written(probe.dsn, tmp_path / "out", of_device("tag-1", *WINDOW), [])
+    assert (done.shown, done.withheld) == (2, 4)
     code, found = verify(tmp_path / "out")
-    assert (code, found["runs"][0]["withheld"]) == (NOT_WITNESSED, [1, 3])
-    [text] = json.loads((tmp_path / "out" / "proof.json").read_text())["erasures"]
+    withheld = {run["kind"]: run["withheld"] for run in found["runs"]}
+    assert (code, withheld) == (NOT_WITNESSED, {"fix": [1, 3], "message": [2, 3]})
+    [text] = found["erasures"]
     assert "2 records from 2026" in text
     assert "by chief, asked for by the court: acquitted" in text
     with pytest.raises(ExportError, match="asked for by the court"):
-        await written(probe.dsn, tmp_path / "none", Asked("tag-1", *window), [])
+        await written(probe.dsn, tmp_path / "none", of_device("tag-1", *window), [])

@@ -24,7 +24,7 @@ from evidence.rows import EARLIEST_US, LATEST_US, UnstorableError
 from evidence.sources import Stream
 from evidence.store import Break, Damaged, Store
 from ingest.decoder import Decoder
-from ingest.signatures import DeviceKeys, KeyRing
+from ingest.signatures import DeviceKeys, HmacKey, KeyRing
 from simulators.wire import Key, seal
 from tests.conftest import Database
 from tests.evidence.conftest import Probe
@@ -234,7 +234,7 @@ async def test_signatures_and_doubted_times_are_kept(store: Store, probe: Probe)
 
 async def test_a_signed_message_sent_again_is_a_duplicate(store: Store, probe: Probe) -> None:
     body = seal(Key(secret=bytes(32)), "cordon/v1/tag-1/fix", 7, payload([fix(seq=None)] * 3))
-    decoder = Decoder(KeyRing({"tag-1": DeviceKeys({0: bytes(32)}, required=True)}))
+    decoder = Decoder(KeyRing({"tag-1": DeviceKeys({0: HmacKey(bytes(32))}, required=True)}))
     batches = [
         decoder.decode(
             [Message(REPORTED_US + number, "cordon/v1/tag-1/fix", body)],
@@ -272,12 +272,9 @@ async def test_a_database_of_the_version_before_is_brought_up_to_date(
         )
     monkeypatch.undo()
     store = Store(database.dsn)
-    assert await store.migrate() == [
-        "0002_causes_and_anomalies.sql",
-        "0003_devices.sql",
-        "0004_signatures.sql",
-        "0005_seal.sql",
-    ]
+    later = [migration.name for migration in everything("evidence.sql")[1:]]
+    assert later[:2] == ["0002_causes_and_anomalies.sql", "0003_devices.sql"]
+    assert await store.migrate() == later
     [row] = probe.ask("SELECT watch, cause, sigma_m, closest_at FROM evidence.decision")
     assert row == ("w", None, None, None)
     await store.write_decisions([(1, [anomaly_of(1)])])

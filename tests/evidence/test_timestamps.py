@@ -9,14 +9,14 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from evidence.export import export
-from evidence.export_folder import Asked
+from evidence.export import Signers, export
 from evidence.keys import Guard
 from evidence.sealer import Sealer
 from evidence.store import Store
 from evidence.timestamps import Authority, Stamper, StampError
 from tests.evidence.authority import authority, openssl
 from tests.evidence.conftest import Probe
+from tests.evidence.custody import of_device
 from tests.evidence.samples import NOW_US
 from tests.evidence.sealing_world import ORIGIN, SEEDS, Ticking, log_keys, store_some
 from tests.evidence.test_export import NOT_WITNESSED, verify
@@ -64,8 +64,9 @@ async def test_heads_are_stamped_now_and_then_and_exported(
     assert (sealer.counts.stamps, sealer.counts.stamp_failures) == (1, 1)
     assert probe.ask("SELECT size, authority FROM evidence.seal_stamp") == [(1, stamps.url)]
     async with await psycopg.AsyncConnection.connect(probe.dsn, autocommit=True) as connection:
-        asked = Asked("tag-1", NOW_US + 1_000_000, NOW_US + 2_000_000)
-        await export(connection, asked, tmp_path / "out", log_keys(), [], 0)
+        asked = of_device("tag-1", NOW_US + 1_000_000, NOW_US + 2_000_000)
+        signers = Signers(log_keys(), [], 0)
+        await export(connection, asked, tmp_path / "out", signers, lambda: NOW_US)
     proof = json.loads((tmp_path / "out" / "proof.json").read_text())
     assert proof["logs"][0]["checkpoint"].startswith((tmp_path / "out" / "head-0.txt").read_text())
     files = "-in head-0-0.tsr -data head-0.txt"

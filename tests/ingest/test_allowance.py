@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.allowance import BULK_BYTES, Allowances, Verdict
+from ingest.allowance import BULK_BYTES, TOLD_EVERY_US, Allowances, Verdict
 from ingest.native import MAX_PAYLOAD_BYTES
 
 SECOND_US = 1_000_000
@@ -28,7 +28,7 @@ def twin(steps: Sequence[tuple[str, int, int]]) -> list[Verdict]:
     verdicts: list[Verdict] = []
     tokens: dict[str, float] = {}
     last: dict[str, int] = {}
-    flooding: set[str] = set()
+    flooding: dict[str, int] = {}  # when it was told last
     now_us = 0
     for device, wait_us, size_bytes in steps:
         now_us += wait_us
@@ -38,15 +38,18 @@ def twin(steps: Sequence[tuple[str, int, int]]) -> list[Verdict]:
         had = tokens.get(device, BURST) + (now_us - last.get(device, now_us)) * PER_S / SECOND_US
         if had >= BURST:
             had = BURST
-            flooding.discard(device)
+            flooding.pop(device, None)
         last[device] = now_us
         if had >= 1.0:
             tokens[device] = had - 1.0
             verdicts.append(Verdict.AT_ONCE)
         else:
             tokens[device] = had
-            verdicts.append(Verdict.LATER if device in flooding else Verdict.FLOOD)
-            flooding.add(device)
+            if device in flooding and now_us - flooding[device] < TOLD_EVERY_US:
+                verdicts.append(Verdict.LATER)
+                continue
+            verdicts.append(Verdict.STILL_FLOOD if device in flooding else Verdict.FLOOD)
+            flooding[device] = now_us
     return verdicts
 
 
@@ -77,6 +80,18 @@ def test_a_flood_is_told_once_until_it_is_over() -> None:
     assert allowances.judge("a", 100, 2 * SECOND_US) is Verdict.AT_ONCE
     assert allowances.flooding == 0
     assert allowances.judge("b", 100, 0) is Verdict.AT_ONCE
+
+
+def test_a_flood_that_goes_on_is_told_again_once_a_minute() -> None:
+    allowances, told = Allowances(per_s=PER_S, burst=BURST), []
+    for tenth in range(10 * 150):
+        now_us = tenth * SECOND_US // 10
+        verdict = allowances.judge("a", 100, now_us)
+        if verdict in {Verdict.FLOOD, Verdict.STILL_FLOOD}:
+            told.append((verdict, now_us // SECOND_US))
+    first_s = told[0][1]
+    still = [(Verdict.STILL_FLOOD, first_s + 60), (Verdict.STILL_FLOOD, first_s + 120)]
+    assert told == [(Verdict.FLOOD, first_s), *still]
 
 
 def test_a_clock_that_steps_back_gives_nothing_and_takes_nothing() -> None:

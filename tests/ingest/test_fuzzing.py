@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from devices.reports import ORDINARY, Batch, Message, decode_batch, encode_batch
+from devices.reports import ORDINARY, URGENT, Batch, Message, decode_batch, encode_batch
 from ingest import native
 from ingest.decoder import Decoder
 from ingest.formats import traccar
 from ingest.refusals import Code
-from ingest.signatures import DeviceKeys, KeyRing
+from ingest.signatures import DeviceKeys, HmacKey, KeyRing
 from simulators.wire import Key, seal
 from tests.ingest.reports import DEVICE, NOW_US, codes, decode, fix, message, payload
 from tests.ingest.test_decoder_properties import json_values, nearly_valid
@@ -34,7 +34,17 @@ TOPICS = [
 FIXES = native.topic(DEVICE, "fix")
 EVENTS = native.topic(DEVICE, "event")
 KEY = Key(secret=bytes(32))
-SIGNED = Decoder(KeyRing({DEVICE: DeviceKeys({0: bytes(32)})}))
+SIGNED = Decoder(KeyRing({DEVICE: DeviceKeys({0: HmacKey(bytes(32))})}))
+
+
+class _Everybody:
+    """Everybody has to sign, with keys that nobody has."""
+
+    def of(self, device: str) -> DeviceKeys:  # noqa: ARG002 - whoever it is
+        return DeviceKeys({}, required=True)
+
+
+STRICT = Decoder(_Everybody())
 CODES = {code.value for code in Code}
 
 LARGEST = native.MAX_PAYLOAD_BYTES
@@ -146,6 +156,16 @@ def test_whatever_stands_in_a_signed_envelope(topic: str, body: bytes, seq: int)
 @given(st.sampled_from(TOPICS), damaged(anything.map(lambda body: seal(KEY, FIXES, 1, body))))
 def test_whatever_is_wrong_with_an_envelope(topic: str, body: bytes) -> None:
     on(topic, body, SIGNED)
+
+
+@given(st.sampled_from(TOPICS), anything | anything.map(lambda body: seal(KEY, FIXES, 1, body)))
+def test_of_what_nobody_signed_only_doubted_urgent_events_are_taken(
+    topic: str, body: bytes
+) -> None:
+    batch = on(topic, body, STRICT)
+    assert not len(batch.fixes) + len(batch.receipts) + len(batch.statuses)
+    assert all(one.type in URGENT and one.time_doubted for one in batch.events)
+    assert all(one.time_us == NOW_US for one in batch.events)
 
 
 @given(st.lists(st.tuples(st.sampled_from(TOPICS), anything), max_size=8))

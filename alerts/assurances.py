@@ -1,0 +1,213 @@
+"""Telling her how well she is protected: what goes to which handset when, and what was confirmed.
+
+A status holds until an instant that it carries; the handset then shows that nothing is known. So it is
+repeated while it lasts, and nothing that stops the repetition, a dead service, a dead broker, a lost
+network, can leave an old "you are protected" standing. Pure: time is given, nothing is sent here.
+
+Changes and confirmations are kept in the alerts stream; repetitions are not.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Container
+from dataclasses import dataclass
+
+import msgspec
+
+from alerts.deliveries import RECORD_TYPE_PREFIX, DeliveryRecord, DeliveryState
+from alerts.profile import Profiles
+from alerts.protection import LONGEST_US, OF_HER_HANDSET, Status, status_words
+from devices.choices import EVERYTHING_NOW, Choices, Topic, is_quiet
+from devices.commands import ProtectionStatus, StatusReason
+from devices.instants import to_iso
+from devices.reports import Receipt
+from devices.watches import Bearer
+
+REPEAT_SHARE = 0.5
+"""A status is told again when so much of the time has passed for which it holds: one lost message
+leaves no gap."""
+
+ASK_AGAIN_US = 10_000_000
+"""Without a receipt for a change it is sent again after so long."""
+
+REASONS_SHOWN = 5
+
+STATUSES = uuid.uuid5(uuid.NAMESPACE_URL, "urn:cordon:protection-status")
+
+_SHOWN: frozenset[DeliveryState] = frozenset({"shown", "answered"})
+
+
+@dataclass(frozen=True, slots=True)
+class Assurance:
+    """One status on its way to one handset.
+
+    Attributes:
+        changed: It says something else than what this handset was told last.
+    """
+
+    device: str
+    command: ProtectionStatus
+    changed: bool
+
+
+@dataclass(slots=True)
+class _Told:
+    """What one handset was told last."""
+
+    content: tuple[object, ...]
+    command_id: str
+    made_us: int
+    until_us: int
+    confirmed: bool = False
+    lost: bool = False  # it may not have arrived
+
+
+class Assurances:
+    """What each handset was told.
+
+    Holds one entry for each handset that `keep` names.
+
+    Args:
+        profiles: Have the words.
+        choices_of: What a person has chosen.
+    """
+
+    def __init__(
+        self, profiles: Profiles, choices_of: Callable[[str], Choices] = lambda _: EVERYTHING_NOW
+    ) -> None:
+        self._profiles = profiles
+        self._choices_of = choices_of
+        self._told: dict[str, _Told] = {}
+
+    def __len__(self) -> int:
+        return len(self._told)
+
+    def due(self, status: Status, now_us: int) -> list[Assurance]:
+        """What has to be sent now to the handsets of one person; it counts as sent."""
+        found = []
+        until_us = min(status.until_us, now_us + LONGEST_US)
+        for bearer in status.handsets:
+            content = (status.person, bearer.language, status.reasons)
+            told = self._told.get(bearer.device)
+            changed = told is None or told.content != content
+            if told is not None and not changed and not _is_due(told, until_us, now_us):
+                continue
+            confirm = told is None or changed or not told.confirmed
+            command = self._command(status, bearer, until_us, now_us)
+            command = msgspec.structs.replace(
+                command, confirm=confirm, aloud=changed and self._is_aloud(status, now_us)
+            )
+            self._told[bearer.device] = _Told(
+                content, command.id, now_us, until_us, confirmed=not confirm
+            )
+            found.append(Assurance(bearer.device, command, changed))
+        return found
+
+    def _is_aloud(self, status: Status, now_us: int) -> bool:
+        """Whether a change is announced. That she is not protected always is."""
+        if status.state == "not_working":
+            return True
+        choices = self._choices_of(status.person)
+        own = bool(status.reasons) and status.reasons[0][0] in OF_HER_HANDSET
+        topic: Topic = "device" if own else "outage"
+        return choices.how(topic) == "now" and not is_quiet(choices, now_us)
+
+    def _command(
+        self, status: Status, bearer: Bearer, until_us: int, now_us: int
+    ) -> ProtectionStatus:
+        shown = status._replace(handsets=[bearer]).in_words(self._profiles)
+        after = status_words(self._profiles, [bearer], "unknown")
+        reasons = []
+        for one in shown.reasons[:REASONS_SHOWN]:
+            words = status_words(self._profiles, [bearer], one.code)
+            if words is not None:
+                reasons.append(StatusReason(one.code, one.since, words.title, words.text))
+        return ProtectionStatus(
+            id=str(uuid.uuid5(STATUSES, f"{bearer.device}>{now_us}")),
+            time=to_iso(now_us),
+            expires=to_iso(until_us),
+            state=shown.state,
+            since=shown.since,
+            verified_at=shown.verified_at,
+            title=shown.title,
+            text=shown.what_to_do,
+            reasons=tuple(reasons),
+            after_title="" if after is None else after.title,
+            after_text="" if after is None else after.text,
+        )
+
+    def keep(self, devices: Container[str]) -> None:
+        """Forget all handsets but these."""
+        for device in [one for one in self._told if one not in devices]:
+            del self._told[device]
+
+    def unsent(self, assurance: Assurance) -> None:
+        """It could not be sent; what it says anew is new still."""
+        if assurance.changed:
+            self._told.pop(assurance.device, None)
+        else:
+            self.lost(assurance.device)
+
+    def lost(self, device: str) -> None:
+        """The handset may not have what it was told: it has connected anew."""
+        if device in self._told:
+            self._told[device].lost = True
+
+    def answered(self, receipt: Receipt, now_us: int) -> DeliveryRecord | None:
+        """Take in a receipt. The record to be kept; None when it is for nothing sent last."""
+        told = self._told.get(receipt.device)
+        if told is None or receipt.command_id != told.command_id or told.confirmed:
+            return None
+        if receipt.state not in _SHOWN:
+            return None
+        told.confirmed = True
+        return _record(receipt.device, told.command_id, "shown", now_us, device_us=receipt.time_us)
+
+    def is_own(self, receipt: Receipt) -> bool:
+        """Whether a receipt is for the status sent last to its device."""
+        told = self._told.get(receipt.device)
+        return told is not None and receipt.command_id == told.command_id
+
+
+def sent_record(assurance: Assurance, now_us: int) -> DeliveryRecord:
+    """That a handset was told something else than before. It names reasons, and no place."""
+    command = assurance.command
+    codes = ", ".join(reason.code for reason in command.reasons)
+    reason = f"protection {command.state}" + (f": {codes}" if codes else "")
+    return _record(assurance.device, command.id, "sent", now_us, reason=reason)
+
+
+def _record(
+    device: str,
+    command_id: str,
+    state: DeliveryState,
+    now_us: int,
+    *,
+    reason: str = "",
+    device_us: int | None = None,
+) -> DeliveryRecord:
+    """A status belongs to no alert: its record has an empty `alert_id`."""
+    return DeliveryRecord(
+        id=f"{command_id}/{state}",
+        type=RECORD_TYPE_PREFIX + state,
+        time=to_iso(now_us),
+        delivery_id=command_id,
+        alert_id="",
+        change_id="protection",
+        channel="handset",
+        recipient=device,
+        state=state,
+        device_time=None if device_us is None else to_iso(device_us),
+        reason=reason,
+    )
+
+
+def _is_due(told: _Told, until_us: int, now_us: int) -> bool:
+    """Whether the same is to be told again: it runs out, was lost, or was not answered."""
+    if told.lost:
+        return True
+    if not told.confirmed and now_us - told.made_us >= ASK_AGAIN_US:
+        return True
+    holds_us = told.until_us - told.made_us
+    return until_us > told.until_us and now_us - told.made_us >= REPEAT_SHARE * holds_us

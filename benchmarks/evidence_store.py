@@ -1,0 +1,348 @@
+"""What the history costs on a real server: storing, sealing, reading a device's day, replaying.
+
+A day of fixes, ten seconds apart, of as many devices as make the rows asked for. It goes through the
+service's own store, sealer and replay. The server is an embedded one, or the one named.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from statistics import median
+from typing import cast
+
+import msgspec
+import psycopg
+from psycopg import conninfo, sql
+
+from alerts.desk import Desk
+from benchmarks.evidence_day import (
+    DAY,
+    FIXES_A_DAY,
+    START_US,
+    again,
+    caseload_of,
+    entries_of,
+)
+from cordon.embedded.postgres import EmbeddedPostgres
+from cordon.keep import KeptCaseload
+from cordon.outgoing import Outgoing
+from cordon.partition import Partition
+from cordon.replaying.collected import Collected, NoDesk, NoObserver
+from cordon.replaying.comparing import compare
+from cordon.replaying.replay import earliest_us, read_told, reading, replay
+from devices.course import CourseStep
+from devices.reports import Batch
+from devices.store import CaseloadStore
+from evidence.closing import close_days
+from evidence.keys import Guard, load_seeds
+from evidence.sealer import Sealer
+from evidence.store import Store
+from evidence.transitions import read_device_fixes
+from geofence.engine import Rules
+
+GROUP_FIXES = 2_000
+GROUP_BATCHES = 256
+"""In a transaction, at most: as the service's writer has them when there is much."""
+
+DAYS_READ = 20
+
+Tell = Callable[[str], None]
+
+
+class StoreReport(msgspec.Struct, frozen=True, kw_only=True):
+    """Figures of one run.
+
+    Attributes:
+        server: What it ran on.
+        rows_per_s: Fixes stored, each with its message as received, duplicates sought, journal
+            position moved, and sealed: by the time that all of it took.
+        store_rows_per_s: The same without sealing.
+        seal_store_us_per_row: Processor time of this process for sealing a row (a fix or a message)
+            out of the database; the server's is not in it.
+        again_rows_per_s: The same batches once more: what is stored is found and left out.
+        bytes_per_row, bytes_per_row_closed: Of a decoded fix with its indexes, before and after its
+            day is closed.
+        bytes_per_row_compressed: The latter on TimescaleDB; null elsewhere.
+        payload_bytes_per_row: Of the message as received, beside it.
+        device_day_ms: Reading a day of one device, warm, the day closed; `device_day_open_ms`: not.
+        device_day_cold_ms: The first after a restart of the server; null where that is not ours.
+        replay_fixes_per_s: `cordon replay` over the day, reading included, by the clock.
+        replay_equal: Decisions and findings that came out equal, of those stored.
+    """
+
+    server: str
+    rows: int
+    devices: int
+    rows_per_s: float
+    store_rows_per_s: float
+    seal_store_us_per_row: float
+    again_rows_per_s: float
+    bytes_per_row: float
+    bytes_per_row_closed: float
+    bytes_per_row_compressed: float | None
+    payload_bytes_per_row: float
+    device_day_ms: float
+    device_day_open_ms: float
+    device_day_cold_ms: float | None
+    replay_fixes_per_s: float
+    replay_equal: str
+
+
+def run_store(rows: int, dsn: str, tell: Tell) -> StoreReport:
+    """Measure on a server.
+
+    Args:
+        rows: Fixes; at least two devices' day.
+        dsn: Of a server on which a database may be made; empty: an embedded one.
+        tell: Where progress goes.
+    """
+    with tempfile.TemporaryDirectory(prefix="cordon-bench-") as folder:
+        if dsn:
+            return asyncio.run(_run(_Server(dsn), rows, Path(folder), tell))
+        embedded = EmbeddedPostgres(Path(folder) / "postgres")
+        embedded.start()
+        try:
+            return asyncio.run(_run(_Server(embedded.dsn, embedded), rows, Path(folder), tell))
+        finally:
+            embedded.stop()
+
+
+@dataclass
+class _Server:
+    """A server, and a database of our own on it."""
+
+    admin_dsn: str
+    embedded: EmbeddedPostgres | None = None
+    name: str = field(default_factory=lambda: f"cordon_bench_{secrets.token_hex(4)}")
+
+    @property
+    def dsn(self) -> str:
+        return conninfo.make_conninfo(self.admin_dsn, dbname=self.name)
+
+    def create(self) -> None:
+        with psycopg.connect(self.admin_dsn, autocommit=True) as connection:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(self.name)))
+
+    def drop(self) -> None:
+        with psycopg.connect(self.admin_dsn, autocommit=True) as connection:
+            connection.execute(
+                sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(self.name))
+            )
+
+    def restart(self) -> bool:
+        """Where it is ours. Here, as it ends with the thread that started it."""
+        if self.embedded is not None:
+            self.embedded.stop()
+            self.embedded.start()
+        return self.embedded is not None
+
+    def describe(self) -> str:
+        [version] = self.ask("SELECT current_setting('server_version')")[0]
+        found = self.ask("SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'")
+        return f"PostgreSQL {version}" + (f", TimescaleDB {found[0][0]}" if found else "")
+
+    def ask(self, query: str) -> list[tuple[object, ...]]:
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            cursor = connection.execute(query.encode())
+            return cursor.fetchall() if cursor.description else []
+
+
+async def _run(server: _Server, rows: int, folder: Path, tell: Tell) -> StoreReport:
+    server.create()
+    try:
+        return await _measure(server, max(2, rows // FIXES_A_DAY // 2 * 2), folder, tell)
+    finally:
+        server.drop()
+
+
+async def _measure(server: _Server, devices: int, folder: Path, tell: Tell) -> StoreReport:
+    rows = devices * FIXES_A_DAY
+    store = Store(server.dsn)
+    await store.migrate()
+    tell("Deciding, for something to replay")
+    worker = await _decided(server.dsn, devices)
+    await _seal(server.dsn, folder)  # the log begins; what is stored before is not in it
+    tell(f"Storing {rows} fixes")
+    store_s = await _store(store, enumerate(entries_of(devices), 1))
+    tell("Sealing")
+    seal_s, seal_cpu_s = await _seal(server.dsn, folder)
+    await _keep_decisions(store, worker)
+    server.ask("VACUUM ANALYZE evidence.fix")
+    bytes_open = _bytes(server, "fix") / rows
+    tell("Reading days of devices")
+    open_ms = await _days_ms(server.dsn, devices)
+    tell("Replaying")
+    replay_s, equal = await _replayed(server.dsn)
+    tell("Storing the same again")
+    few = again(entries_of(devices), 50)
+    doubles = [(FIXES_A_DAY + position, batch) for position, batch in enumerate(few, 1)]
+    again_s = await _store(store, doubles)
+    await store.close()
+    tell("Closing the day")
+    await _close(server.dsn)
+    bytes_closed = _bytes(server, "fix") / rows
+    closed_ms = await _days_ms(server.dsn, devices)
+    described = server.describe()
+    return StoreReport(
+        server=described,
+        rows=rows,
+        devices=devices,
+        rows_per_s=rows / (store_s + seal_s),
+        store_rows_per_s=rows / store_s,
+        seal_store_us_per_row=seal_cpu_s / (2 * rows) * 1e6,
+        again_rows_per_s=sum(len(batch.fixes) for _, batch in doubles) / again_s,
+        bytes_per_row=bytes_open,
+        bytes_per_row_closed=bytes_closed,
+        bytes_per_row_compressed=bytes_closed if "TimescaleDB" in described else None,
+        payload_bytes_per_row=_bytes(server, "message") / rows,
+        device_day_ms=closed_ms,
+        device_day_open_ms=open_ms,
+        device_day_cold_ms=await _cold_ms(server, devices),
+        replay_fixes_per_s=rows / replay_s,
+        replay_equal=equal,
+    )
+
+
+# -- what is decided -----------------------------------------------------------------------
+
+
+@dataclass
+class _Recording(Collected):
+    """Keeps what the worker is told, too."""
+
+    steps: list[CourseStep] = field(default_factory=list)
+
+    def coursed(self, step: CourseStep) -> None:
+        self.steps.append(step)
+
+
+async def _decided(dsn: str, devices: int) -> _Recording:
+    """The day as the service decides it."""
+    caseloads = CaseloadStore(dsn)
+    await caseloads.migrate()
+    await caseloads.save(caseload_of(devices))
+    stored = await caseloads.load()
+    await caseloads.close()
+    out = _Recording(0, 2**62)
+    partition = Partition(
+        lambda: cast("Desk", NoDesk()),
+        cast("Outgoing", out),
+        NoObserver(),
+        START_US,
+        tick_s=1.0,
+        build="bench",
+        rules=Rules(),
+    )
+    partition.load(KeptCaseload(str(stored.version), stored.caseload), None, START_US)
+    partition.go_live(START_US)
+    for batch in entries_of(devices):
+        partition.apply(batch)
+    return out
+
+
+async def _keep_decisions(store: Store, worker: _Recording) -> None:
+    await store.write_decisions([(1, worker.steps), (2, worker.decisions)])
+
+
+# -- what is measured -----------------------------------------------------------------------
+
+
+async def _store(store: Store, entries: Iterable[tuple[int, Batch]]) -> float:
+    """Seconds that the store took, making the batches up left out."""
+    taken_s, group, fixes = 0.0, [], 0
+    for entry in entries:
+        group.append(entry)
+        fixes += len(entry[1].fixes)
+        if fixes >= GROUP_FIXES or len(group) == GROUP_BATCHES:
+            began_s = time.perf_counter()
+            await store.write_journal(group)
+            taken_s += time.perf_counter() - began_s
+            group, fixes = [], 0
+    began_s = time.perf_counter()
+    if group:
+        await store.write_journal(group)
+    return taken_s + time.perf_counter() - began_s
+
+
+async def _seal(dsn: str, folder: Path) -> tuple[float, float]:
+    sealer = Sealer(
+        dsn,
+        Guard(folder / "log.keys.signed", load_seeds(folder / "log.keys")),
+        (),
+        lambda: START_US + 2 * 86_400_000_000,
+        origin="bench.invalid",
+        quorum=0,
+        interval_s=1.0,
+        program="bench",
+    )
+    began_s, began_cpu_s = time.perf_counter(), time.process_time()
+    await sealer.turn()
+    return time.perf_counter() - began_s, time.process_time() - began_cpu_s
+
+
+async def _days_ms(dsn: str, devices: int) -> float:
+    """Median of some devices' days, each read a second time."""
+    names = [f"tag-{i}" for i in range(min(DAYS_READ, devices // 2))]
+    taken = []
+    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
+        for name in names:
+            await _day(connection, name)
+            taken.append(await _day(connection, name))
+    return median(taken)
+
+
+async def _day(connection: psycopg.AsyncConnection, name: str) -> float:
+    began_s = time.perf_counter()
+    read = await read_device_fixes(connection, [name], START_US, START_US + 86_400_000_000 - 1)
+    assert len(read[name]) == FIXES_A_DAY, "a day is whole"
+    return (time.perf_counter() - began_s) * 1000
+
+
+async def _cold_ms(server: _Server, devices: int) -> float | None:
+    if not server.restart():
+        return None
+    async with await psycopg.AsyncConnection.connect(server.dsn, autocommit=True) as connection:
+        return await _day(connection, f"tag-{devices // 4}")
+
+
+async def _replayed(dsn: str) -> tuple[float, str]:
+    began_s = time.perf_counter()
+    async with (
+        await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection,
+        reading(connection),
+    ):
+        known = await read_told(connection, await earliest_us(connection), 2**62)
+        done = await replay(connection, known, lambda _: None)
+        taken_s = time.perf_counter() - began_s
+        orders = {"order_id": {order.id for c in known.caseloads.values() for order in c.orders}}
+        found = await compare(connection, done.made, [orders])
+    return taken_s, f"{found.equal} of {found.stored}, {len(found.differences)} different"
+
+
+async def _close(dsn: str) -> None:
+    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
+        await close_days(connection, DAY + timedelta(days=1), lambda _: None)
+        await connection.execute("VACUUM ANALYZE evidence.fix")
+
+
+def _bytes(server: _Server, table: str) -> float:
+    """Of a table with all its pieces and indexes."""
+    if server.ask("SELECT 1 FROM pg_extension WHERE extname = 'timescaledb'"):
+        query = f"SELECT hypertable_size('evidence.{table}')"
+    else:
+        query = _PIECES_SIZE.replace("TABLE", table)
+    [size] = server.ask(query)[0]
+    return float(cast("float", size))
+
+
+_PIECES_SIZE = """
+    SELECT sum(pg_total_relation_size(inhrelid)) FROM pg_inherits
+    WHERE inhparent = 'evidence.TABLE'::regclass
+"""

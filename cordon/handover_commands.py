@@ -1,0 +1,76 @@
+"""``cordon evidence hand-over`` and ``take-over``: everything that is stored, to another keeper."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import click
+import psycopg
+
+from cordon.database_access import dsn_of, run_on_database
+from cordon.errors import CordonError
+from cordon.settings import Settings
+from devices.migrations import migrate
+from devices.store import MIGRATIONS as CASELOAD_MIGRATIONS
+from devices.store import SCHEMA as CASELOAD_SCHEMA
+from evidence.handover_export import hand_over
+from evidence.handover_import import take_over
+from evidence.handover_tables import HandoverError, Manifest
+from evidence.store import Store
+
+Connection = psycopg.AsyncConnection
+
+
+@click.command("hand-over")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.pass_obj
+def hand_over_command(settings: Settings, folder: Path) -> None:
+    """Write everything that is stored into FOLDER, for another keeper.
+
+    Fixes, messages as received, decisions, alerts, the log with its salts, the caseload with its
+    history: plain tables, described in docs/handover.md. Stop the service first. If it is
+    interrupted, give the command again: it goes on.
+
+    What the log's key has signed is not in it: hand the key's files over by another way.
+    """
+    manifest = _act(settings, lambda connection: hand_over(connection, folder, _tell))
+    click.echo(f"{folder} holds {sum(file.rows for file in manifest.files)} rows.")
+
+
+@click.command("import")
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.pass_obj
+def import_command(settings: Settings, folder: Path) -> None:
+    """Take over everything in FOLDER, which `cordon evidence hand-over` wrote, into an empty database.
+
+    Every file is checked first; if one is damaged, nothing is imported. If it is interrupted, give
+    the command again: it goes on. Afterwards `cordon evidence check` derives the whole log anew.
+    """
+
+    async def act(connection: Connection) -> Manifest:
+        store = Store(dsn_of(settings))
+        await store.migrate()
+        await store.close()
+        await migrate(connection, CASELOAD_SCHEMA, CASELOAD_MIGRATIONS)
+        return await take_over(connection, folder, _tell)
+
+    manifest = _act(settings, act)
+    click.echo(f"{sum(file.rows for file in manifest.files)} rows are here, as they were there.")
+
+
+def _act(settings: Settings, act: Callable[[Connection], Awaitable[Manifest]]) -> Manifest:
+    async def run() -> Manifest:
+        async with await psycopg.AsyncConnection.connect(
+            dsn_of(settings), autocommit=True, options="-c timezone=UTC"
+        ) as connection:
+            return await act(connection)
+
+    try:
+        return run_on_database(settings, run())
+    except HandoverError as error:
+        raise CordonError(str(error)) from error
+
+
+def _tell(step: str) -> None:
+    click.echo(step, err=True)

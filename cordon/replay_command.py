@@ -1,0 +1,325 @@
+"""``cordon replay``: decide again, from the database, what was decided."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+import psycopg
+
+from cordon.database_access import dsn_of, run_on_database
+from cordon.errors import CordonError
+from cordon.settings import Settings
+from devices.caseload import Caseload, Proximity
+from devices.instants import from_iso, to_iso
+
+if TYPE_CHECKING:  # the engine takes a second to load: only when asked for
+    from cordon.replaying.replay import Told
+    from cordon.replaying.way import Change
+
+SHOWN = 20
+"""Lines of each kind for people; --json has all."""
+
+TELL_EVERY_S = 1.0
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a replay.
+
+    Attributes:
+        exact: Everything stored was decided again, to the bit, and nothing else.
+        replayed_from: From when on it was replayed, to have the state at the beginning.
+        runs, builds, rules: Of the service, in this time.
+        stored, equal, unrecorded: See `cordon.replaying.comparing.Comparison`.
+        differences: In order of time; the first is the one to look at.
+        gaps: What is missing of what the service was told.
+        findings: Of the evidential timeline.
+        changes: What other parameters would have changed.
+    """
+
+    timeline: str
+    window: tuple[str, str]
+    replayed_from: str
+    runs: int
+    builds: list[str]
+    rules: list[str]
+    batches: int = 0
+    fixes: int = 0
+    seconds: float = 0.0
+    exact: bool | None = None
+    stored: int = 0
+    equal: int = 0
+    unrecorded: int = 0
+    differences: list[Any] = []
+    gaps: list[str] = []
+    findings: list[Any] = []
+    changes: list[Any] | None = None
+
+
+@click.command()
+@click.option("--case", "order", metavar="ORDER", help="One order alone; without it: all.")
+@click.option("--from", "from_text", metavar="INSTANT", help="First instant.")
+@click.option("--to", "to_text", metavar="INSTANT", help="Instant behind the last.")
+@click.option(
+    "--rules",
+    metavar="FILE|VERSION",
+    help='Other parameters: a TOML file with [rules] and [sensitivity.PROFILE] ("*": every '
+    "profile), or a version that was in force once.",
+)
+@click.option(
+    "--timeline",
+    type=click.Choice(["live", "evidential"]),
+    default="live",
+    show_default=True,
+    help="As it was decided then, or as it can be decided now that everything has come.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def replay(
+    settings: Settings,
+    order: str | None,
+    from_text: str | None,
+    to_text: str | None,
+    rules: str | None,
+    timeline: str,
+    *,
+    as_json: bool,
+) -> None:
+    """Decide again what was decided in a time that is past, from what is stored of it.
+
+    Live: the engine takes in what was stored, in the order in which the service took it in, with its
+    restarts and its caseloads of then. Every decision has to come out as it is stored, to the bit;
+    what does not is named, and the command ends with 1. With --rules it says which decisions would
+    have come, gone, or come at another time.
+
+    Evidential: in order of fix time, late fixes in their places. Alarms that nobody could be told
+    of then are named.
+
+    \b
+    Examples:
+      cordon replay --from 2026-11-23T18:00:00Z --to 2026-11-24T00:00:00Z
+      cordon replay --case order-1 --timeline evidential
+      cordon replay --case order-1 --rules stricter.toml --json
+    """  # noqa: D301
+    asked = (order, _instant(from_text), _instant(to_text), rules, timeline)
+    report = run_on_database(settings, _report(dsn_of(settings), *asked, _progress()))
+    click.echo(msgspec.json.encode(report).decode() if as_json else _text(report))
+    sys.exit(report.exact is False)
+
+
+async def _report(
+    dsn: str,
+    order: str | None,
+    from_us: int | None,
+    to_us: int | None,
+    rules: str | None,
+    timeline: str,
+    tell: Callable[[str], None],
+) -> Report:
+    from cordon.replaying.replay import (  # noqa: PLC0415 - see above
+        ReplayError,
+        earliest_us,
+        read_told,
+        reading,
+    )
+    from cordon.replaying.way import WayError  # noqa: PLC0415
+    from evidence.batches import TornBatchError  # noqa: PLC0415
+
+    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
+        try:
+            async with reading(connection):
+                first_us = await earliest_us(connection) if from_us is None else from_us
+                known = await read_told(connection, first_us, to_us or 2**62)
+                if order is not None:
+                    _see_known(order, known)
+                change = await _change_of(connection, rules)
+                act = _live if timeline == "live" else _evidential
+                began_s = time.monotonic()
+                report = await act(connection, known, order, change, tell)
+                seconds = time.monotonic() - began_s
+                return msgspec.structs.replace(report, seconds=seconds)
+        except (ReplayError, WayError, TornBatchError) as error:
+            raise CordonError(str(error)) from error
+        except psycopg.errors.UndefinedTable as error:
+            raise CordonError(
+                "The database is of an older version: start the service of this version once."
+            ) from error
+
+
+def _base_report(known: Told, timeline: str) -> Report:
+    return Report(
+        timeline=timeline,
+        window=(to_iso(known.from_us), to_iso(known.to_us)),
+        replayed_from=to_iso(known.base.at_us),
+        runs=len(known.runs),
+        builds=known.builds,
+        rules=known.versions,
+        gaps=known.gaps,
+    )
+
+
+async def _live(
+    connection: psycopg.AsyncConnection,
+    known: Told,
+    order: str | None,
+    change: Change | None,
+    tell: Callable[[str], None],
+) -> Report:
+    from cordon.replaying.comparing import compare  # noqa: PLC0415
+    from cordon.replaying.replay import replay as run_replay  # noqa: PLC0415
+    from cordon.replaying.way import unchanged  # noqa: PLC0415
+    from cordon.replaying.whatif import changes  # noqa: PLC0415
+    from evidence.transitions import read_transitions  # noqa: PLC0415
+
+    done = await run_replay(connection, known, tell, change or unchanged)
+    report = msgspec.structs.replace(
+        _base_report(known, "live"), batches=done.batches, fixes=done.fixes
+    )
+    if change is not None:
+        orders = [order] if order else []
+        stored = await read_transitions(connection, known.from_us, known.to_us, orders)
+        made = [d.transition for d in done.made.decisions if not order or d.order_id == order]
+        return msgspec.structs.replace(report, changes=changes(stored, made))
+    found = await compare(connection, done.made, _of_case(order, known) if order else ())
+    return msgspec.structs.replace(
+        report,
+        exact=not found.differences and not known.gaps,
+        stored=found.stored,
+        equal=found.equal,
+        unrecorded=found.unrecorded,
+        differences=found.differences,
+    )
+
+
+async def _evidential(
+    connection: psycopg.AsyncConnection,
+    known: Told,
+    order: str | None,
+    change: Change | None,
+    tell: Callable[[str], None],
+) -> Report:
+    from cordon.replaying.hindsight import hindsight  # noqa: PLC0415
+    from cordon.replaying.way import unchanged  # noqa: PLC0415
+
+    orders = [order] if order else []
+    findings = await hindsight(connection, known, orders, change or unchanged, tell)
+    return msgspec.structs.replace(_base_report(known, "evidential"), findings=findings)
+
+
+# -- what is asked --------------------------------------------------------------------------
+
+
+async def _change_of(connection: psycopg.AsyncConnection, rules: str | None) -> Change | None:
+    """Other parameters, from a file or from what was in force once."""
+    from cordon.replaying.way import with_parameters  # noqa: PLC0415
+    from evidence.told import rules_of  # noqa: PLC0415
+    from geofence.rules import Rules  # noqa: PLC0415
+
+    if rules is None:
+        return None
+    text = await asyncio.to_thread(_file_text, Path(rules))
+    if text is None:
+        for told in await rules_of(connection):
+            parameters = msgspec.convert(told, Rules)
+            if parameters.version == rules:
+                return lambda _, sensitivities: (parameters, sensitivities)
+        raise CordonError(f"{rules} is no file, and no version of the rules that is stored.")
+    try:
+        document = tomllib.loads(text)
+        change = with_parameters(document.get("rules", {}), document.get("sensitivity", {}))
+        change(Rules(), {})
+    except (TypeError, ValueError) as error:
+        raise CordonError(f"{rules} is no file of parameters: {error}") from error
+    return change
+
+
+def _file_text(path: Path) -> str | None:
+    try:
+        return path.read_text() if path.exists() else None
+    except (OSError, UnicodeDecodeError) as error:
+        raise CordonError(f"{path} cannot be read: {error}") from error
+
+
+def _see_known(order: str, known: Told) -> None:
+    names = {one.id for caseload in known.caseloads.values() for one in caseload.orders}
+    if order not in names:
+        raise CordonError(f"There was no order {order} in force in this time.")
+
+
+def _of_case(order: str, known: Told) -> list[dict[str, set[str]]]:
+    """Which rows concern an order: its decisions, and what was found of the devices in it."""
+    devices: set[str] = set()
+    for caseload in known.caseloads.values():
+        people = _people(caseload, order)
+        devices |= {one.device for one in caseload.assignments if one.person in people}
+    return [{"order_id": {order}}, {"device": devices}]
+
+
+def _people(caseload: Caseload, order: str) -> set[str]:
+    return {
+        person
+        for one in caseload.orders
+        if one.id == order
+        for person in (
+            one.wearer,
+            *(c.protected for c in one.conditions if isinstance(c, Proximity)),
+        )
+    }
+
+
+def _instant(text: str | None) -> int | None:
+    try:
+        return None if text is None else from_iso(text)
+    except ValueError as error:
+        raise CordonError(
+            f"{text!r} is not an instant. Write it with its offset: 2026-11-23T18:00:00Z"
+        ) from error
+
+
+# -- what is told ---------------------------------------------------------------------------
+
+
+def _progress() -> Callable[[str], None]:
+    """A line that is written over, for a person at a terminal."""
+    told_s = [0.0]
+
+    def tell(step: str) -> None:
+        now_s = time.monotonic()
+        if sys.stderr.isatty() and now_s - told_s[0] >= TELL_EVERY_S:
+            told_s[0] = now_s
+            click.echo(f"\r\x1b[K  {step}", nl=False, err=True)
+
+    return tell
+
+
+def _text(report: Report) -> str:
+    start, end = report.window
+    lines = [f"{start} to {end}, {report.runs} runs of {', '.join(report.builds)}"]
+    if report.timeline == "evidential":
+        lines += [f"{len(report.findings)} alarms that nobody could be told of then"]
+        lines += _some(report.findings)
+    elif report.changes is not None:
+        kinds = [change.kind for change in report.changes]
+        lines += [", ".join(f"{kinds.count(kind)} {kind}" for kind in ("added", "gone", "moved"))]
+        lines += _some(report.changes)
+    else:
+        lines += [f"{report.equal} of {report.stored} stored decisions and findings come out equal"]
+        if report.unrecorded:
+            lines += [f"{report.unrecorded} more may have been made just before the service ended"]
+        lines += [f"MISSING: {gap}" for gap in report.gaps]
+        lines += [f"DIFFERENT: {line}" for line in _some(report.differences)]
+    if report.fixes:
+        lines += [f"{report.fixes} fixes in {report.batches} batches, {report.seconds:.1f} s"]
+    return "\n".join(lines)
+
+
+def _some(found: list[Any]) -> list[str]:
+    more = [f"and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
+    return [str(one) for one in found[:SHOWN]] + more

@@ -1,0 +1,1 @@
+"""Deciding again what was decided, from what is stored: the engine over a time that is past."""

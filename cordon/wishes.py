@@ -1,0 +1,121 @@
+"""What protected people choose: by their handsets, or by the staff when they ask for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import msgspec
+
+from alerts.choosing import ChoiceChange
+from alerts.outbox import Outbox
+from alerts.personal import answer_delivery
+from alerts.profile import Profiles
+from devices.choices import CHOICES_BYTES, Choices
+from devices.commands import HandsetAddress, address_of
+from devices.reports import Event
+from devices.watches import Bearer
+
+
+@dataclass(slots=True)
+class WishCounts:
+    """Counted since the start of the process.
+
+    Attributes:
+        taken: Choices that came into force.
+        refused: Choices refused, with a reason that she was told.
+        older: Choices older than those in force.
+        not_hers: Choices sent by a device that no protected person carries.
+    """
+
+    taken: int = 0
+    refused: int = 0
+    older: int = 0
+    not_hers: int = 0
+
+
+class Wishes:
+    """Takes choices in and answers them.
+
+    Args:
+        outbox: Holds what is in force; answers go there.
+        profiles: Say what cannot be chosen, and have the words.
+    """
+
+    def __init__(self, outbox: Outbox, profiles: Profiles) -> None:
+        self.counts = WishCounts()
+        self._outbox = outbox
+        self._profiles = profiles
+
+    def of_event(self, event: Event, bearer: Bearer, now_us: int) -> ChoiceChange | None:
+        """Her handset says what she has chosen. What has to be kept; None where there is nothing."""
+        if not isinstance(address_of(bearer), HandsetAddress) or bearer.person is None:
+            self.counts.not_hers += 1
+            return None
+        change = self._outbox.choosing.choose(
+            bearer.person,
+            _read(event),
+            name=f"{event.device}/{event.seq}",
+            by=bearer.person,
+            way="handset",
+            asked_us=event.time_us,
+            now_us=now_us,
+            locked=frozenset(self._profiles.find(bearer.profile).locked),
+            device=event.device,
+        )
+        return self._answered(change, [bearer], now_us)
+
+    def of_staff(
+        self, person: str, asked: Choices, operator: str, note: str, own: list[Bearer], now_us: int
+    ) -> ChoiceChange:
+        """The staff set what she asked them for. Her handsets are told.
+
+        Args:
+            person: Who asked.
+            asked: The whole document.
+            operator: Who sets it.
+            note: How she asked.
+            own: Her handsets.
+            now_us: The present instant.
+        """
+        locked = {topic for one in own for topic in self._profiles.find(one.profile).locked}
+        # A handset whose clock is ahead must not keep the staff from setting what she asks for.
+        asked_us = max(now_us, self._outbox.choosing.asked_us(person) + 1)
+        change = self._outbox.choosing.choose(
+            person,
+            asked,
+            name=f"{operator}/{asked_us}",
+            by=operator,
+            way="console",
+            asked_us=asked_us,
+            now_us=now_us,
+            locked=frozenset(locked),
+            note=note,
+        )
+        assert change is not None, "it is newer than all there is"
+        self._answered(change, own if change.accepted else [], now_us)
+        return change
+
+    def _answered(
+        self, change: ChoiceChange | None, own: Iterable[Bearer], now_us: int
+    ) -> ChoiceChange | None:
+        if change is None:
+            self.counts.older += 1
+            return None
+        self.counts.taken += change.accepted
+        self.counts.refused += not change.accepted
+        choosing = self._outbox.choosing
+        in_force, by = choosing.of(change.person), choosing.by(change.person)
+        for bearer in own:
+            self._outbox.post(answer_delivery(change, in_force, by, bearer, self._profiles), now_us)
+        return change
+
+
+def _read(event: Event) -> Choices | None:
+    """What the event says; None when it cannot be read."""
+    if len(msgspec.json.encode(event.detail)) > CHOICES_BYTES:
+        return None
+    try:
+        return msgspec.convert(event.detail, Choices)
+    except msgspec.ValidationError:
+        return None

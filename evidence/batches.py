@@ -1,0 +1,303 @@
+"""Batches put together again from their rows, to the bit, in the order in which they are taken in.
+
+Payloads stay where they are: a replay works on decoded rows, as the engine did. Read in slices of
+bounded size, so that years can be gone through.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+from psycopg import sql
+
+from devices.course import Order, order_of
+from devices.instants import to_datetime
+from devices.reports import FIX_DTYPE, Batch, Event, FixArray, Receipt, Refusal, Status, no_fixes
+from evidence.fixes import POSTGRES_EPOCH_US
+from evidence.rest import Rest, event_order, whole
+
+SLICE_FIXES = 200_000
+SLICE_BATCHES = 20_000
+"""The most that is in memory at once (but always one batch)."""
+
+Connection = psycopg.AsyncConnection
+
+
+class TornBatchError(RuntimeError):
+    """The rows of a batch are not those it was stored with: some are gone, or were added."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A row of `evidence.batch`."""
+
+    received_us: int
+    gateway: str
+    number: int
+    position: int
+    fixes: int
+    events: int
+    receipts: int
+    statuses: int
+    refusals: int
+
+    @property
+    def name(self) -> str:
+        """As `Batch.name`."""
+        return f"{self.gateway}/{self.number}"
+
+    @property
+    def order(self) -> Order:
+        """Its place among others."""
+        return order_of(self.gateway, self.number, self.received_us)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBatch:
+    """A batch, and where it stands in the journal. Its messages are left out."""
+
+    position: int
+    batch: Batch
+
+
+async def read_batches(
+    connection: Connection, from_us: int, to_us: int
+) -> AsyncIterator[list[StoredBatch]]:
+    """All batches received from an instant to before another, in slices, in order.
+
+    Args:
+        connection: In a transaction that sees one state.
+        from_us: The first instant.
+        to_us: The instant behind the last.
+
+    Raises:
+        TornBatchError: Naming the batch.
+    """
+    async with connection.cursor(name="heads") as cursor:
+        await cursor.execute(_HEADS, (to_datetime(from_us), to_datetime(to_us)))
+        part: list[Head] = []
+        fixes = 0
+        while found := await cursor.fetchmany(SLICE_BATCHES):
+            for row in found:
+                head = Head(*row)
+                if part and (fixes + head.fixes > SLICE_FIXES or len(part) >= SLICE_BATCHES):
+                    yield await _slice(connection, part)
+                    part, fixes = [], 0
+                part.append(head)
+                fixes += head.fixes
+        if part:
+            yield await _slice(connection, part)
+
+
+async def _slice(connection: Connection, heads: Sequence[Head]) -> list[StoredBatch]:
+    span = {
+        "first": min(head.position for head in heads),
+        "last": max(head.position for head in heads),
+        "until": to_datetime(max(head.received_us for head in heads)),
+    }
+    rests = await _rests(connection, span)
+    fixes = await _fixes(connection, span) if any(head.fixes for head in heads) else {}
+    small: dict[str, dict[int, list[Any]]] = {
+        kind: await _small(connection, kind, span) if any(counts) else {}
+        for kind, counts in (
+            ("event", [head.events for head in heads]),
+            ("receipt", [head.receipts for head in heads]),
+            ("status", [head.statuses for head in heads]),
+            ("refusal", [head.refusals for head in heads]),
+        )
+    }
+    return [
+        StoredBatch(head.position, _whole(head, fixes.get(head.position), small, rests))
+        for head in heads
+    ]
+
+
+def _whole(
+    head: Head,
+    fixes: tuple[tuple[str, ...], FixArray] | None,
+    small: Mapping[str, Mapping[int, list[Any]]],
+    rests: Mapping[tuple[int, str], Rest],
+) -> Batch:
+    devices, table = fixes or ((), no_fixes())
+    events = small["event"].get(head.position, [])
+    rest = rests.get((head.position, head.name))
+    if rest is not None:
+        devices, table = whole(devices, table, rest)
+        events = events if rest.events is None else list(rest.events)
+    parts = {
+        "receipts": small["receipt"].get(head.position, []),
+        "statuses": small["status"].get(head.position, []),
+        "refusals": small["refusal"].get(head.position, []),
+    }
+    stored = {"fixes": len(table), "events": len(events), **{k: len(v) for k, v in parts.items()}}
+    for kind, count in stored.items():
+        if count != (had := getattr(head, kind)):
+            raise TornBatchError(
+                f"batch {head.name} (journal position {head.position}) was stored with {had} "
+                f"{kind}; {count} are there"
+            )
+    return Batch(
+        gateway=head.gateway,
+        number=head.number,
+        received_us=head.received_us,
+        messages=(),
+        devices=devices,
+        fixes=table,
+        events=tuple(events),
+        receipts=tuple(parts["receipts"]),
+        statuses=tuple(parts["statuses"]),
+        refusals=tuple(parts["refusals"]),
+    )
+
+
+async def _rests(connection: Connection, span: Mapping[str, Any]) -> dict[tuple[int, str], Rest]:
+    cursor = await connection.execute(_RESTS, span)
+    return {
+        (position, f"{gateway}/{number}"): msgspec.msgpack.decode(content, type=Rest)
+        for position, gateway, number, content in await cursor.fetchall()
+    }
+
+
+async def _small(
+    connection: Connection, kind: str, span: Mapping[str, Any]
+) -> dict[int, list[Any]]:
+    """Rows of a small table, by position, in their order."""
+    cursor = await connection.execute(_SMALL[kind], span)
+    found: dict[int, list[Any]] = defaultdict(list)
+    for position, *values in await cursor.fetchall():
+        found[position].append(_MAKE[kind](*values))
+    if kind == "event":
+        for events in found.values():
+            events.sort(key=event_order)
+    return found
+
+
+# -- fixes ----------------------------------------------------------------------------------
+
+_SAME = tuple(
+    (name, wire)
+    for name, wire in (
+        ("seq", ">i8"),
+        ("lat_e7", ">i4"),
+        ("lon_e7", ">i4"),
+        ("accuracy_cm", ">i4"),
+        ("speed_cms", ">i4"),
+        ("course_cdeg", ">i4"),
+        ("altitude_dm", ">i4"),
+        ("satellites", ">i2"),
+        ("hdop_c", ">i2"),
+        ("kind", ">i2"),
+        ("battery_pct", ">i2"),
+        ("charging", ">i2"),
+        ("buffered", "u1"),
+    )
+)
+_WIRE = (("journal_position", ">i8"), ("message", ">i4"), ("time", ">i8"), *_SAME)
+_COPY = np.dtype(
+    [("fields", ">i2"), ("device_size", ">i4"), ("device", ">i8")]
+    + [pair for name, wire in _WIRE for pair in ((f"{name}_size", ">i4"), (name, wire))]
+)
+_HEADER_BYTES, _TRAILER_BYTES = 19, 2
+
+
+async def _fixes(
+    connection: Connection, span: Mapping[str, Any]
+) -> dict[int, tuple[tuple[str, ...], FixArray]]:
+    """Devices and fixes by position, in the order of `evidence.rest.BY_ROWS`."""
+    async with connection.cursor() as cursor, cursor.copy(_FIXES, span) as out:
+        body = b"".join([bytes(part) async for part in out])[_HEADER_BYTES:-_TRAILER_BYTES]
+    copied = np.frombuffer(body, _COPY)
+    if not len(copied):
+        return {}
+    hashes, index = np.unique(copied["device"], return_inverse=True)
+    names = await _names(connection, span, hashes)
+    ranks = np.argsort(np.argsort(np.array(names)))
+    order = np.lexsort(
+        (
+            ranks[index],
+            copied["seq"],
+            copied["time"],
+            copied["message"],
+            copied["journal_position"],
+        )
+    )
+    copied, index = copied[order], index[order]
+    table = np.zeros(len(copied), FIX_DTYPE)
+    table["message"] = copied["message"]
+    table["time_us"] = copied["time"] + POSTGRES_EPOCH_US
+    for name, _ in _SAME:
+        table[name] = copied[name]
+    positions = copied["journal_position"].astype(np.int64)
+    starts = np.flatnonzero(np.diff(positions, prepend=-1))
+    ends = np.append(starts[1:], len(positions))
+    return {
+        int(positions[start]): _of_batch(names, index[start:end], table[start:end])
+        for start, end in zip(starts.tolist(), ends.tolist(), strict=True)
+    }
+
+
+def _of_batch(
+    names: Sequence[str], index: NDArray[np.intp], table: FixArray
+) -> tuple[tuple[str, ...], FixArray]:
+    present, places = np.unique(index, return_inverse=True)
+    table["device"] = places
+    return tuple(names[i] for i in present.tolist()), table
+
+
+async def _names(
+    connection: Connection, span: Mapping[str, Any], hashes: NDArray[Any]
+) -> list[str]:
+    """The names with these hashes: a name has no fixed width, and would slow every row down."""
+    cursor = await connection.execute(_DEVICES, span)
+    found: dict[int, str] = dict(await cursor.fetchall())
+    if len(found) != len(set(found.values())) or set(found) != set(hashes.tolist()):
+        raise TornBatchError("two device names have one hash: these fixes cannot be told apart")
+    return [found[one] for one in hashes.tolist()]
+
+
+_SPAN = sql.SQL("journal_position BETWEEN %(first)s AND %(last)s AND received_at <= %(until)s")
+_HEADS = """
+    SELECT evidence.us(received_at), gateway, number, journal_position, fixes, events, receipts,
+        statuses, refusals
+    FROM evidence.batch WHERE received_at >= %s AND received_at < %s
+    ORDER BY received_at, gateway COLLATE "C", number
+"""
+_RESTS = sql.SQL(
+    "SELECT journal_position, gateway, number, content FROM evidence.batch_rest WHERE {}"
+).format(_SPAN)
+_FIXES = sql.SQL(
+    "COPY (SELECT hashtextextended(device, 0), {} FROM evidence.fix WHERE {}) "
+    "TO STDOUT (FORMAT BINARY)"
+).format(sql.SQL(", ").join(sql.Identifier(name) for name, _ in _WIRE), _SPAN)
+_DEVICES = sql.SQL(
+    "SELECT DISTINCT hashtextextended(device, 0), device FROM evidence.fix WHERE {}"
+).format(_SPAN)
+_SMALL = {
+    kind: sql.SQL(
+        "SELECT journal_position, {columns} FROM evidence.{table} WHERE {span} {order}"
+    ).format(
+        columns=sql.SQL(columns),
+        table=sql.Identifier(kind),
+        span=_SPAN,
+        order=sql.SQL("" if kind == "event" else "ORDER BY journal_position, item"),
+    )
+    for kind, columns in {
+        "event": "message, device, seq, evidence.us(time), type, peer, '{}'::json, time_doubted",
+        "receipt": "message, device, command_id, state, evidence.us(time), answer",
+        "status": "message, device, online, evidence.us(time)",
+        "refusal": "message, device, code, reason, array_item::int4, size_bytes, sha256",
+    }.items()
+}
+_MAKE: Mapping[str, Any] = {
+    "event": Event,
+    "receipt": Receipt,
+    "status": Status,
+    "refusal": Refusal,
+}

@@ -1,0 +1,157 @@
+"""Writes everything that is stored into a folder, for another installation or another program.
+
+docs/handover.md describes it for whoever reads it without this program. A second call goes on where
+the first was interrupted, as long as nothing was stored in between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import psycopg
+from psycopg import sql
+
+from evidence.handover_tables import (
+    FORMAT,
+    MANIFEST,
+    File,
+    HandoverError,
+    Manifest,
+    Table,
+    days_of,
+    midnight,
+    read_migrations,
+    read_state,
+    read_tables,
+)
+
+Connection = psycopg.AsyncConnection
+Tell = Callable[[str], None]
+
+PROGRESS = "progress.jsonl"
+"""While it is being written: the state on the first line, then a `File` a line."""
+
+GZIP_LEVEL = 6
+
+
+async def hand_over(connection: Connection, folder: Path, tell: Tell) -> Manifest:
+    """Write a hand-over.
+
+    Args:
+        connection: In autocommit mode, with the time zone UTC. Its role reads every table.
+        folder: Empty, or one that was begun.
+        tell: Where progress goes.
+
+    Raises:
+        HandoverError: The folder holds something else, or things were stored meanwhile.
+    """
+    state = await read_state(connection)
+    done = await asyncio.to_thread(_begin, folder, state)
+    tables = await read_tables(connection)
+    wanted = [piece for table in tables for piece in await _pieces(connection, table)]
+    files = []
+    for number, (table, from_day, to_day) in enumerate(wanted, 1):
+        name = f"data/{table.name}{f'.{from_day}' if from_day else ''}.csv.gz"
+        file = done.get(name)
+        if file is None:
+            tell(f"{number} of {len(wanted)}: {name}")
+            file = await _write(connection, folder, name, table, from_day, to_day)
+            await asyncio.to_thread(_note, folder, file)
+        files.append(file)
+    if await read_state(connection) != state:
+        raise HandoverError(
+            "Things were stored meanwhile, so the files are not of one state. Stop the service, and "
+            "write into an empty folder."
+        )
+    manifest = Manifest(FORMAT, state, await read_migrations(connection), tuple(files))
+    await asyncio.to_thread(_finish, folder, manifest)
+    return manifest
+
+
+async def _pieces(connection: Connection, table: Table) -> list[tuple[Table, str, str]]:
+    if not table.time_column:
+        return [(table, "", "")]
+    days = await days_of(connection, table)
+    return [(table, first.isoformat(), behind.isoformat()) for first, behind in days]
+
+
+async def _write(
+    connection: Connection, folder: Path, name: str, table: Table, from_day: str, to_day: str
+) -> File:
+    where: sql.Composable = sql.SQL("")
+    if from_day:
+        where = sql.SQL("WHERE {time} >= {first} AND {time} < {behind}").format(
+            time=sql.Identifier(table.time_column),
+            first=sql.Literal(midnight(from_day)),
+            behind=sql.Literal(midnight(to_day)),
+        )
+    query = sql.SQL("COPY (SELECT {} FROM {} {}) TO STDOUT (FORMAT CSV, HEADER)").format(
+        table.column_names, table.identifier, where
+    )
+    part = folder / f"{name}.part"
+    async with connection.cursor() as cursor:
+        with part.open("wb") as raw, gzip.GzipFile("", "wb", GZIP_LEVEL, raw, mtime=0) as packed:
+            async with cursor.copy(query) as out:
+                async for piece in out:
+                    packed.write(piece)
+        rows = cursor.rowcount
+    digest, size = await asyncio.to_thread(_settle, part, folder / name)
+    return File(name, table.name, table.columns, from_day, to_day, rows, size, digest)
+
+
+def _begin(folder: Path, state: str) -> dict[str, File]:
+    """The files that are done."""
+    progress = folder / PROGRESS
+    if (folder / MANIFEST).exists():
+        raise HandoverError(f"{folder} holds a hand-over that is complete. Name an empty folder.")
+    if not progress.exists():
+        if folder.exists() and any(folder.iterdir()):
+            raise HandoverError(f"{folder} is not empty. Name an empty folder.")
+        (folder / "data").mkdir(parents=True)
+        progress.write_text(f"{state}\n")
+        return {}
+    first, *lines = progress.read_text().splitlines()
+    if first != state:
+        raise HandoverError(
+            f"Since {folder} was begun, things were stored. Stop the service, and write into an "
+            "empty folder."
+        )
+    files = []
+    for line in lines:
+        try:
+            files.append(msgspec.json.decode(line, type=File))
+        except msgspec.DecodeError:  # cut short: that file is written again
+            break
+    kept = b"".join(msgspec.json.encode(file) + b"\n" for file in files)
+    part = folder / f"{PROGRESS}.part"
+    part.write_bytes(f"{state}\n".encode() + kept)
+    part.rename(progress)
+    return {file.name: file for file in files}
+
+
+def _note(folder: Path, file: File) -> None:
+    with (folder / PROGRESS).open("ab") as out:
+        out.write(msgspec.json.encode(file) + b"\n")
+        out.flush()
+        os.fsync(out.fileno())
+
+
+def _settle(part: Path, target: Path) -> tuple[str, int]:
+    with part.open("rb") as file:
+        os.fsync(file.fileno())
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    part.rename(target)
+    return digest, target.stat().st_size
+
+
+def _finish(folder: Path, manifest: Manifest) -> None:
+    part = folder / f"{MANIFEST}.part"
+    part.write_bytes(msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
+    part.rename(folder / MANIFEST)
+    (folder / PROGRESS).unlink()

@@ -1,0 +1,42 @@
+"""The page for her choices and who looked, in a real browser."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.async_api import expect
+
+from alerts.looks import Look
+from tests.console.desk import Desk
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def test_staff_set_for_her_what_she_asked_for_and_read_who_looked(desk: Desk) -> None:
+    look = Look(
+        id="l1", time="2026-11-24T08:00:00Z", who="Ada", role="operator", subject="*", what="map"
+    )
+    desk.backend.her.rows = [look]
+    page = await desk.open()
+    await page.goto(f"{desk.origin}/her?person=p1")
+    await expect(page.get_by_label("Who looked")).to_contain_text("Ada (operator) read the map")
+    await page.get_by_label("He is in the outer ring").select_option("digest")
+    await page.get_by_label("Quiet from").fill("22:00")
+    await page.get_by_label("Quiet to").fill("07:00")
+    await page.get_by_label("Once a day at").fill("08:00")
+    await page.get_by_label("Her time zone").fill("Europe/Madrid")
+    await page.get_by_label("How she asked for it").fill("on the phone")
+    await page.get_by_role("button", name="Set").click()
+    await expect(page.get_by_label("Quiet from")).to_have_value("22:00")
+    chosen = desk.backend.her.chosen
+    assert chosen.topics == {"outer_ring": "digest"}
+    assert chosen.quiet is not None
+    assert (chosen.quiet.from_, chosen.zone, chosen.digest_at) == (
+        "22:00",
+        "Europe/Madrid",
+        "08:00",
+    )
+
+    desk.backend.her.refuses = True
+    await page.get_by_label("How she asked for it").fill("again")
+    await page.get_by_role("button", name="Set").click()
+    await expect(page.get_by_role("alert")).to_contain_text("for your safety")

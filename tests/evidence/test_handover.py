@@ -1,0 +1,197 @@
+"""Everything that is stored comes through a hand-over as it was; what is damaged is not let in."""
+
+from __future__ import annotations
+
+import gzip
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import psycopg
+import pytest
+from psycopg import conninfo, sql
+
+from devices.migrations import migrate
+from devices.reports import Event, Message, Receipt, Refusal, Status
+from devices.store import MIGRATIONS, SCHEMA, CaseloadStore
+from evidence.handover_export import PROGRESS, hand_over
+from evidence.handover_import import take_over
+from evidence.handover_tables import MANIFEST, HandoverError, Manifest, read_tables
+from evidence.store import Store
+from tests.conftest import Database
+from tests.cordon.running import one_pair
+from tests.evidence.conftest import Probe
+from tests.evidence.samples import DAY_US, NOW_US, anomaly_of, batch_of, change_of, decision_of
+from tests.evidence.sealing_world import sealer_of
+from tests.evidence.test_sealer import check
+from tests.evidence.test_store import alert_entries
+
+pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.fixture
+def other(database: Database) -> Iterator[Probe]:
+    """A new database on the same server."""
+    name = f"cordon_other_{secrets.token_hex(4)}"
+    with psycopg.connect(database.dsn, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    yield Probe(conninfo.make_conninfo(database.dsn, dbname=name))
+    with psycopg.connect(database.dsn, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+async def fill(store: Store, dsn: str, folder: Path) -> None:
+    """Something in most tables, odd values among it, and a log over it."""
+    caseloads = CaseloadStore(dsn)
+    await caseloads.migrate()
+    await caseloads.save(one_pair())
+    await caseloads.save(one_pair(alert_m=333.3))
+    await caseloads.close()
+    await sealer_of(dsn, folder).turn()
+    odd = batch_of(
+        1,
+        [("tag-1", i, NOW_US - i % 3 * DAY_US) for i in range(30)],
+        messages=tuple(Message(NOW_US, 't",\n', bytes(range(i, 256))) for i in range(34)),
+        events=(Event(1, "tag-1", 5, -1, "panic", None, {"why": '\0 "quoted", \n'}),),
+        receipts=(Receipt(2, "h-1", "c1", "shown", NOW_US, None),),
+        statuses=(Status(3, "tag-1", True, NOW_US),),
+        refusals=(Refusal(4, "tag-2", "bad_json", "no JSON", 3, 1, bytes(32)),),
+    )
+    await store.write_journal([(1, odd)])
+    await store.write_journal([(2, batch_of(2, [("tag-1", 1, NOW_US - DAY_US)]))])
+    await store.write_decisions([(1, [decision_of(1)]), (2, [anomaly_of(1)])])
+    await store.write_alerts(alert_entries((1, msgspec.json.encode(change_of(1)))))
+    await sealer_of(dsn, folder).turn()
+
+
+async def connect(dsn: str) -> psycopg.AsyncConnection:
+    return await psycopg.AsyncConnection.connect(dsn, autocommit=True, options="-c timezone=UTC")
+
+
+async def exported(dsn: str, folder: Path) -> Manifest:
+    async with await connect(dsn) as connection:
+        return await hand_over(connection, folder, lambda _: None)
+
+
+async def imported(dsn: str, folder: Path) -> Manifest:
+    store = Store(dsn)
+    await store.migrate()
+    await store.close()
+    async with await connect(dsn) as connection:
+        await migrate(connection, SCHEMA, MIGRATIONS)
+        return await take_over(connection, folder, lambda _: None)
+
+
+async def contents(probe: Probe) -> dict[str, list[tuple[object, ...]]]:
+    async with await connect(probe.dsn) as connection:
+        tables = await read_tables(connection)
+    return {
+        table.name: sorted(probe.ask(f"SELECT x::text FROM {table.name} x")) for table in tables
+    }
+
+
+async def test_a_hand_over_brings_everything_and_the_log_goes_on(
+    store: Store, probe: Probe, other: Probe, tmp_path: Path
+) -> None:
+    await fill(store, probe.dsn, tmp_path)
+    manifest = await exported(probe.dsn, tmp_path / "out")
+    assert await imported(other.dsn, tmp_path / "out") == manifest
+    before = await contents(probe)
+    assert await contents(other) == before
+    assert sum(file.rows for file in manifest.files) == sum(map(len, before.values()))
+    assert len(before["evidence.fix"]) == 30
+
+    found, there = await check(other.dsn), await check(probe.dsn)
+    assert (found.findings, found.rows, found.batches) == ([], there.rows, there.batches)
+    following = Store(other.dsn)
+    await following.write_journal([(3, batch_of(3, [("tag-1", 99, NOW_US)]))])
+    await following.close()
+    await sealer_of(other.dsn, tmp_path).turn()  # the same key: it continues what was signed
+    assert (await check(other.dsn)).findings == []
+    with pytest.raises(HandoverError, match="not empty"):
+        await imported(other.dsn, tmp_path / "out")
+
+
+async def test_a_damaged_file_lets_nothing_in(
+    store: Store, probe: Probe, other: Probe, tmp_path: Path
+) -> None:
+    await fill(store, probe.dsn, tmp_path)
+    manifest = await exported(probe.dsn, tmp_path / "out")
+    path = tmp_path / "out" / manifest.files[-1].name
+    whole = path.read_bytes()
+    text = gzip.decompress(whole)
+    for damaged in (whole[:-1], b"", gzip.compress(text + text[-10:]), None):
+        path.unlink()
+        if damaged is not None:
+            path.write_bytes(damaged)
+        with pytest.raises(HandoverError, match="Nothing was imported") as refusal:
+            await imported(other.dsn, tmp_path / "out")
+        assert manifest.files[-1].name in str(refusal.value)
+        assert not any(
+            rows
+            for name, rows in (await contents(other)).items()
+            if name != "caseload.credential_version"
+        )
+        path.touch()
+    path.write_bytes(whole)
+    await imported(other.dsn, tmp_path / "out")
+    (tmp_path / "out" / MANIFEST).unlink()
+    with pytest.raises(HandoverError, match="not finished"):
+        await imported(other.dsn, tmp_path / "out")
+
+
+async def test_what_was_interrupted_goes_on_and_what_changed_is_noticed(
+    store: Store, probe: Probe, other: Probe, tmp_path: Path
+) -> None:
+    await fill(store, probe.dsn, tmp_path)
+    out = tmp_path / "out"
+    told: list[str] = []
+
+    def stop_after(count: int) -> None:
+        if len(told) == count:
+            raise KeyboardInterrupt
+
+    async def until(count: int, folder: Path = out) -> None:
+        def tell(step: str) -> None:
+            told.append(step)
+            stop_after(count)
+
+        async with await connect(probe.dsn) as connection:
+            await hand_over(connection, folder, tell)
+
+    with pytest.raises(KeyboardInterrupt):
+        await until(9)
+    noted = (out / PROGRESS).read_text()
+    (out / PROGRESS).write_text(f'{noted}{{"name":"cut sho')
+    told.clear()
+    manifest = await exported(probe.dsn, out)
+
+    async def import_until(count: int) -> None:
+        def tell(step: str) -> None:
+            if step.startswith("Importing"):
+                told.append(step)
+                stop_after(count)
+
+        async with await connect(other.dsn) as connection:
+            await take_over(connection, out, tell)
+
+    fresh = Store(other.dsn)
+    await fresh.migrate()
+    await fresh.close()
+    async with await connect(other.dsn) as connection:
+        await migrate(connection, SCHEMA, MIGRATIONS)
+    with pytest.raises(KeyboardInterrupt):
+        await import_until(len(manifest.files) // 2)
+    told.clear()
+    await import_until(-1)
+    assert len(told) == len(manifest.files) - len(manifest.files) // 2 + 1
+    assert await contents(other) == await contents(probe)
+
+    again = tmp_path / "again"
+    told.clear()
+    with pytest.raises(KeyboardInterrupt):
+        await until(1, again)
+    await store.write_journal([(3, batch_of(3, [("tag-1", 99, NOW_US)]))])
+    with pytest.raises(HandoverError, match="Stop the service"):
+        await exported(probe.dsn, again)

@@ -1,0 +1,68 @@
+"""A case as one record: in order of what happened, with when it was known, and of this case alone."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+
+from cordon.cli import cordon
+from devices.instants import from_iso, to_iso
+from devices.reports import Event
+from devices.store import CaseloadStore
+from evidence.store import Store
+from tests.conftest import Database
+from tests.cordon.running import one_pair
+from tests.evidence.samples import (
+    NOW_US,
+    anomaly_of,
+    batch_of,
+    change_of,
+    decision_of,
+    health_of,
+)
+from tests.evidence.test_store import alert_entries
+
+MINUTE_US = 60_000_000
+
+
+@pytest.mark.timeout(120)
+async def test_a_case_is_one_record(store: Store, database: Database) -> None:
+    caseloads = CaseloadStore(database.dsn)
+    await caseloads.migrate()
+    await caseloads.save(one_pair())
+    await caseloads.close()
+    decision = msgspec.structs.replace(decision_of(1), order_id="order-1")
+    other = msgspec.structs.replace(decision_of(2), order_id="order-2")
+    await store.write_decisions([(1, [decision, other]), (2, [anomaly_of(1)]), (3, [health_of(1)])])
+    change = change_of(1)
+    data = msgspec.structs.replace(change.data, order_id="order-1")
+    mine = msgspec.structs.replace(change, data=data)
+    await store.write_alerts(alert_entries((1, msgspec.json.encode(mine))))
+    early = Event(0, "tag-1", 7, NOW_US - 30 * MINUTE_US, "strap_cut", None, {})
+    strange = Event(0, "tag-9", 8, NOW_US, "strap_cut", None, {})
+    batch = batch_of(1, [("tag-1", 1, NOW_US)], events=(early, strange))
+    await store.write_journal([(1, batch)])
+
+    def run() -> list[dict[str, str]]:
+        span = ["--from", to_iso(NOW_US - 86_400_000_000), "--to", to_iso(NOW_US + 86_400_000_000)]
+        who = ["--actor", "DC Roe", "--purpose", "hearing", "--case", "26/1", "--json"]
+        done = CliRunner().invoke(
+            cordon,
+            ["evidence", "timeline", "--order", "order-1", *span, *who],
+            env={"CORDON_DATABASE_URL": database.dsn},
+        )
+        assert done.exit_code == 0, done.output
+        return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+
+    lines = await asyncio.to_thread(run)
+    happened = [from_iso(line["happened"]) for line in lines]
+    assert happened == sorted(happened)
+    kinds = [line["kind"] for line in lines]
+    assert kinds.count("decision") == kinds.count("alert_change") == kinds.count("event") == 1
+    [event] = [line for line in lines if line["kind"] == "event"]
+    assert (event["subject"], event["what"]) == ("tag-1", "strap_cut")
+    assert from_iso(event["known"]) - from_iso(event["happened"]) >= 30 * MINUTE_US
