@@ -153,7 +153,7 @@ def retain_command(settings: Settings, by: str, *, dry_run: bool, as_json: bool)
 
     async def act(connection: Connection) -> Retained:
         done = await retain(connection, policy, by, wall_clock_us(), dry_run=dry_run)
-        if done.days and not dry_run:
+        if (done.days or done.made) and not dry_run:
             await scrub(connection)
         return done
 
@@ -163,9 +163,11 @@ def retain_command(settings: Settings, by: str, *, dry_run: bool, as_json: bool)
         return
     for day in done.days:
         click.echo(text_of(day))
+    for table, count in done.made.items():
+        click.echo(f"{count} of {table}, which was made from the record.")
     for piece in done.dropped:
         click.echo(f"{piece} was empty and is dropped.")
-    if not done.days:
+    if not done.days and not done.made:
         click.echo("Nothing is older than the settings say.")
 
 

@@ -162,7 +162,7 @@ async def held(
 
 
 async def _told(connection: Connection, hold: Hold) -> Mapping[str, list[str]]:
-    """Watches of the case or its people, and alerts about them."""
+    """Watches of the case or its people, alerts about them, and what was told them at once a day."""
     values = {"case": hold.case, "people": hold.people}
     watches = await connection.execute(
         "SELECT DISTINCT watch FROM evidence.decision "
@@ -180,6 +180,7 @@ async def _told(connection: Connection, hold: Hold) -> Mapping[str, list[str]]:
         "decision": [row[0] for row in await watches.fetchall()],
         "alert_change": alert_ids,
         "delivery": alert_ids,
+        "digest": hold.people,
     }
 
 

@@ -21,10 +21,15 @@ from evidence.erasing import Erased, ErasureError, NothingToEraseError, Order, e
 from evidence.holds import OF_DEVICES, Connection, Hold
 from evidence.keeping import MESSAGE, Interval, MessageKey, Plan, Windows, within, without
 from evidence.partitions import DAY_US
+from evidence.selection import FOREVER_US
+from evidence.traces import REST, ByDevice, drop_old, drop_states, rests_about
 
-POSITIONS = ("fix", "event", "status", "receipt", "refusal", "message", "sequence_step", "batch")
+POSITIONS = (
+    *("fix", "event", "status", "receipt", "refusal", "message", "sequence_step", "batch"),
+    REST,
+)
 DECISIONS = ("decision", "anomaly", "device_health", "command")
-ALERTS = ("alert_change", "delivery")
+ALERTS = ("alert_change", "delivery", "digest")
 
 DROP_LOCK_LIMIT = "2s"
 """A piece whose table is busy for longer is dropped at the next run."""
@@ -70,10 +75,12 @@ class Retained:
 
     Attributes:
         dropped: Pieces of tables that were empty.
+        made: Rows of what was made from the record and is not covered by the log, by table.
     """
 
     days: list[Day] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
+    made: dict[str, int] = field(default_factory=dict)
 
 
 async def retain(
@@ -109,6 +116,7 @@ async def retain(
                 report.rows = (await erase(connection, found.plan, order, now_us)).rows
             except NothingToEraseError:
                 report.rows = {}  # it has just come in and is not sealed yet: the next run has it
+    done.made = await drop_old(connection, cutoffs, dry_run=dry_run)
     if not dry_run:
         for table, cutoff in cutoffs.items():
             done.dropped += await _drop_empty(connection, table, cutoff)
@@ -124,10 +132,11 @@ async def erase_subject(
         ErasureError: Something of it is under hold, nothing is there, or the log does not fit.
     """
     carried = await holds.carried(connection, [subject], window)
-    windows: Windows = dict.fromkeys(OF_DEVICES, carried)
+    windows = dict.fromkeys(OF_DEVICES, carried)
     in_force = await holds.in_force(connection)
     kept = await holds.held(connection, in_force)
     _refuse_held(windows, kept, in_force)
+    windows[REST] = await _rests_to_erase(connection, carried, kept, window[0])
     extra = await holds.messages_of(connection, windows)
     kept_messages = await holds.messages_of(connection, kept)
     plan = Plan(
@@ -135,7 +144,21 @@ async def erase_subject(
         {device: frozenset(keys) for device, keys in extra.items()},
         frozenset(key for keys in kept_messages.values() for key in keys),
     )
-    return await erase(connection, plan, order, now_us)
+    async with connection.transaction():
+        done = await erase(connection, plan, order, now_us)
+        if states := await drop_states(connection, carried):
+            done.rows["worker_state"] = states
+    return done
+
+
+async def _rests_to_erase(
+    connection: Connection, carried: ByDevice, kept: Windows, from_us: int
+) -> dict[str, tuple[Interval, ...]]:
+    """Parts of batches that hold what is to be erased, but nothing that is under hold."""
+    since = (from_us, FOREVER_US)
+    going = await rests_about(connection, carried, carried, since)
+    held = await rests_about(connection, kept.get("fix", {}), kept.get("event", {}), since)
+    return {gateway: without(some, held.get(gateway, ())) for gateway, some in going.items()}
 
 
 async def scrub(connection: Connection) -> None:
@@ -143,7 +166,7 @@ async def scrub(connection: Connection) -> None:
 
     To be called after an erasure, in autocommit mode.
     """
-    for table in ("seal_key", *OF_DEVICES):
+    for table in ("seal_key", REST, "worker_state", *OF_DEVICES):
         await connection.execute(sql.SQL("VACUUM evidence.{}").format(sql.Identifier(table)))
 
 
@@ -191,6 +214,8 @@ async def _day_plan(
     connection: Connection, tables: Iterable[str], day: int, kept: Windows
 ) -> _Found:
     window = (day * DAY_US, (day + 1) * DAY_US)
+    rests = await rests_about(connection, kept.get("fix", {}), kept.get("event", {}), window)
+    kept = {**kept, REST: rests}
     everything: dict[str, dict[str, tuple[Interval, ...]]] = {}
     going: dict[str, dict[str, tuple[Interval, ...]]] = {}
     for table in _tables(tables):

@@ -107,7 +107,9 @@ RETURNS TABLE (piece text, hypertable boolean) LANGUAGE plpgsql STABLE AS $$
 DECLARE
     width interval := (SELECT make_interval(days => width_days) FROM evidence.timeline t WHERE t.name = of_table);
 BEGIN
-    IF EXISTS (SELECT FROM pg_class c WHERE c.oid = format('evidence.%I', of_table)::regclass
+    IF width IS NULL THEN
+        RETURN; -- not cut
+    ELSIF EXISTS (SELECT FROM pg_class c WHERE c.oid = format('evidence.%I', of_table)::regclass
             AND c.relkind = 'p') THEN
         RETURN QUERY SELECT c.oid::regclass::text, false FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
             WHERE i.inhparent = format('evidence.%I', of_table)::regclass
