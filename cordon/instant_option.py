@@ -17,3 +17,11 @@ def instant(_context: click.Context, _option: click.Parameter, text: str | None)
         raise click.BadParameter(
             f"{text!r} is not an instant. Write it with its offset: 2026-11-23T18:00:00Z"
         ) from error
+
+
+def intervals(
+    context: click.Context, option: click.Parameter, texts: tuple[str, ...]
+) -> tuple[tuple[int, int], ...]:
+    """Callback of an option that may come often: instants ``FROM/TO``."""
+    ends = [[instant(context, option, end) for end in text.partition("/")[::2]] for text in texts]
+    return tuple((start or 0, end or 0) for start, end in ends)
