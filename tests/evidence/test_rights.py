@@ -5,16 +5,25 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import psycopg
 import pytest
 from psycopg import conninfo, errors, sql
 
+from devices.choices import Choices
+from devices.course import CourseStep, Mark
 from devices.store import CaseloadStore
+from evidence.conduct import KeptAct, lock, replace_acts, subjects
 from evidence.store import Store
+from evidence.told import add_state
+from tests.alerts.conduct_stories import SUBJECT, act
 from tests.conftest import Database
+from tests.evidence.access_world import caseload
+from tests.evidence.her_samples import choice, digest, look
 from tests.evidence.rights import APPENDED, CASELOAD, FUNCTIONS, ROLES, TABLES, Rights
 from tests.evidence.samples import NOW_US, batch_of
 from tests.evidence.sealing_world import sealer_of
+from tests.evidence.test_store import alert_entries
 
 REFUSED = (
     errors.InsufficientPrivilege,
@@ -201,14 +210,32 @@ async def test_a_service_that_owns_nothing_can_write_and_seal(
     database: Database, tmp_path: Path
 ) -> None:
     """Also into a day that has no partition yet, and through the staging table."""
-    store = Store(conninfo.make_conninfo(database.dsn, options="-c role=cordon_writer"))
+    as_writer = conninfo.make_conninfo(database.dsn, options="-c role=cordon_writer")
+    store = Store(as_writer)
     assert await store.migrate() == []
     far = NOW_US + 40 * 86_400_000_000
     written = await store.write_journal([(9, batch_of(9, [("tag-2", 1, far), ("tag-2", 2, far)]))])
     assert written.fixes == 2
+    await store.write_journal([(10, batch_of(10, [("tag-2", 1, far)]))])  # again: its rest is kept
+    hers = (choice(1, Choices()), digest(), look(1, "she"))
+    documents = [msgspec.json.encode(entry) for entry in hers]
+    await store.write_alerts(alert_entries(*enumerate(documents, 1)))
+    await store.write_decisions([(1, [CourseStep(run_us=far, number=1, kind="live", at_us=far)])])
     await store.close()
+    orders = CaseloadStore(as_writer)
+    await orders.save(caseload())
+    await orders.close()
+    async with await psycopg.AsyncConnection.connect(as_writer, autocommit=True) as connection:
+        await add_state(connection, Mark(run_us=far, steps=1, after="", ticked_us=far), "b", b"x")
+        await replace_acts(
+            connection, SUBJECT, (), [KeptAct(act("approach", 1), from_tracks=False)]
+        )
+        await replace_acts(connection, SUBJECT, [act("approach", 1)], ())
+        assert await subjects(connection, 0, far)
+        await lock(connection)
     sealer = sealer_of(
         conninfo.make_conninfo(database.dsn, options="-c role=cordon_sealer"), tmp_path
     )
     await sealer.turn()
-    assert sealer.counts.rows == 3 * 3 + 5
+    entries = 2 * 2 + 3  # orders, conditions and devices of the caseload
+    assert sealer.counts.rows == 3 * 3 + 5 + 2 + 1 + 3 + 1 + entries
