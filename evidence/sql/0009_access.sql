@@ -115,7 +115,7 @@ RETURN CASE role
         'anomaly', 'device_health', 'sequence_step', 'decision', 'alert_change', 'delivery']
     WHEN 'agency' THEN ARRAY['decision', 'alert_change', 'delivery', 'device_health']
     WHEN 'auditor' THEN ARRAY['access', 'access_grant', 'access_revocation', 'break_glass',
-        'break_glass_review', 'hold', 'hold_person', 'hold_release', 'erasure']
+        'break_glass_review', 'hold', 'hold_person', 'hold_release', 'erasure', 'disclosure']
     ELSE ARRAY[]::text[] END;
 COMMENT ON FUNCTION evidence.kinds_of IS 'Tables whose records a role may read with a grant.';
 

@@ -11,10 +11,12 @@ import pytest
 
 from evidence import access
 from evidence.access import AccessDeniedError, Asking, Connection, NewGrant
+from evidence.case_records import record_disclosure
 from evidence.store import Store
 from tests.conftest import Database
 from tests.evidence.access_world import CASE, OTHER_CASE, WINDOW, Login, asking, fill, login
 from tests.evidence.conftest import Probe
+from tests.evidence.custody import custody
 from tests.evidence.samples import DAY_US, NOW_US
 
 
@@ -215,6 +217,7 @@ async def test_an_auditor_reads_who_read_and_that_is_recorded_too(
     await access.grant(owner, grant_to(ana.name, probe))
     async with ana.connected() as connection:
         await access.open_access(connection, asking())
+    await record_disclosure(owner, custody(CASE, *WINDOW), "opened", now_us(probe))
     async with login(database.dsn, "cordon_auditor") as auditor:
         new = grant_to(
             auditor.name, probe, role="auditor", case="audit-1", subject="*", purpose="audit"
@@ -223,7 +226,7 @@ async def test_an_auditor_reads_who_read_and_that_is_recorded_too(
         window = {"from_us": now_us(probe) - DAY_US, "to_us": now_us(probe) + DAY_US}
         wanted = asking(
             role="auditor", case="audit-1", subject="*", purpose="audit",
-            kinds=("access", "access_grant"), **window,
+            kinds=("access", "access_grant", "disclosure"), **window,
         )  # fmt: skip
         async with auditor.connected() as connection:
             ticket = await access.open_access(connection, wanted)
@@ -233,6 +236,8 @@ async def test_an_auditor_reads_who_read_and_that_is_recorded_too(
                 row async for _, row in access.read_records(connection, ticket, "access_grant")
             ]
             assert {row["grantee"] for row in given} == {ana.name, auditor.name}
+            out = [row async for _, row in access.read_records(connection, ticket, "disclosure")]
+            assert [row["recipient"] for row in out] == ["the court"]
 
 
 async def test_breaking_the_glass_opens_at_once_and_has_to_be_reviewed(
