@@ -54,8 +54,6 @@ class Database:
             await self._offer_timescale()
             async with await self._open() as connection:
                 applied = await migrate(connection, SCHEMA, MIGRATIONS)
-                if applied:
-                    await connection.execute("SELECT evidence.set_rights()")
             if applied:
                 await self._close()  # it may hold an older view of the tables
             return applied

@@ -122,6 +122,17 @@ def granted(owner: psycopg.Connection, role: str, schema: str, table: str, kind:
     return {row[0] for row in owner.execute(query.encode(), (list(wanted), role, relation))}
 
 
+@pytest.mark.usefixtures("store")
+def test_the_newest_migration_has_set_the_rights(database: Database) -> None:
+    with psycopg.connect(database.dsn) as connection:
+        row = connection.execute(
+            "SELECT count(*) FROM unnest(%s::text[]) t WHERE NOT "
+            "has_table_privilege('cordon_writer', t, 'SELECT')",
+            ([name for name, rights in TABLES.items() if "cordon_writer" in rights],),
+        ).fetchone()
+    assert row == (0,)
+
+
 def test_trying_it_is_refused(owner: psycopg.Connection) -> None:
     """Privileges say so; the server itself has to, too: by every name that a piece has."""
     tried = 0
