@@ -1,7 +1,7 @@
 """The back room: a process of its own for work that nobody waits for.
 
-It stores the history, seals it, looks for courses of conduct in it, and takes in what the slow lane
-keeps. All of these take much of a processor when much has come in at once, and on the event loop that
+It stores the history, seals it, looks for courses of conduct in it and at how full the database is,
+and takes in what the slow lane keeps. All of these take much of a processor when much has come in at once, and on the event loop that
 decides and alerts, each piece of such work is a time in which no panic is heard. A process apart, of
 lower priority, costs an alert nothing.
 
@@ -31,10 +31,12 @@ from cordon.identity.registry_feed import RegistryCopy
 from cordon.identity.signing_keys import RegisteredKeys
 from cordon.keep import Keep
 from cordon.logs import configure_logs
+from cordon.record_watch import RecordWatch
 from cordon.seal import BUILD, sealer_of
 from cordon.settings import Settings
 from cordon.state_keeper import StateKeeper
 from cordon.streams_source import source_factory
+from evidence.capacity import Capacity, Waiting
 from evidence.sealer import Sealer, SealerCounts, SealerProgress
 from evidence.sources import Stream
 from evidence.store import Store
@@ -75,6 +77,13 @@ class Sealed(msgspec.Struct, frozen=True):
     progress: SealerProgress
 
 
+class Recorded(msgspec.Struct, frozen=True):
+    """What is known of the record; fields as of a `cordon.record_watch.RecordWatch`."""
+
+    capacity: Capacity | None
+    waiting: Waiting | None
+
+
 class Figures(msgspec.Struct, frozen=True):
     """What the process says about itself; `sealed` is None where no sealer runs in it."""
 
@@ -82,6 +91,7 @@ class Figures(msgspec.Struct, frozen=True):
     slow: SlowCounts
     waiting: int
     conduct: ConductCounts
+    recorded: Recorded
     sealed: Sealed | None = None
 
 
@@ -93,6 +103,7 @@ class BackroomProcess:
         settings: Of the service.
         stream_ends: See `Orders`.
         slow_lane: The gateway's end of the slow lane; gets the figures of the other end.
+        record: Stands for the one that runs there, and gets its figures.
         sealer: Stands for the one that runs there, and gets its figures; None: none does.
         gateway: See `Orders`.
 
@@ -108,6 +119,7 @@ class BackroomProcess:
         settings: Settings,
         stream_ends: Mapping[Stream, int],
         slow_lane: SlowLane,
+        record: RecordWatch,
         sealer: Sealer | None,
         gateway: str,
     ) -> None:
@@ -115,6 +127,7 @@ class BackroomProcess:
         self.conduct = ConductCounts()
         self.pid: int | None = None
         self._slow_lane = slow_lane
+        self._record = record
         self._sealer = sealer
         self._orders = Orders(
             endpoints.nats_url,
@@ -148,6 +161,7 @@ class BackroomProcess:
         finally:
             self.pid = None
             self.counts.database_up = None  # nobody knows
+            self._record.capacity = self._record.waiting = None
             await _end(child)
 
     def _note(self, line: bytes) -> None:
@@ -157,6 +171,8 @@ class BackroomProcess:
         lane.counts.taken_in, lane.counts.damaged = figures.slow.taken_in, figures.slow.damaged
         lane.counts.refusals = figures.slow.refusals
         lane.waiting = figures.waiting
+        self._record.capacity = figures.recorded.capacity
+        self._record.waiting = figures.recorded.waiting
         if self._sealer is not None and figures.sealed is not None:
             self._sealer.counts = figures.sealed.counts
             self._sealer.progress = figures.sealed.progress
@@ -199,13 +215,15 @@ async def work(orders: Orders) -> None:
         sealer = sealer_of(orders.settings, orders.dsn, wall_clock_us) if orders.seals else None
         profiles = orders.settings.alerts.profiles
         conduct = ConductWatch(orders.dsn, Path(profiles) if profiles else None, wall_clock_us)
+        record = RecordWatch(orders.dsn, orders.settings, wall_clock_us)
         runs = {
             "evidence": writer.run(),
             "registry": registry.run(),
             "states": StateKeeper(orders.dsn, keep, build=BUILD).run(),
             "slow-lane": _take_in(lane, registry),
             "conduct": conduct.run(),
-            "figures": _report(writer, lane, conduct, sealer),
+            "record": record.run(),
+            "figures": _report(writer, lane, conduct, record, sealer),
         }
         if sealer is not None:
             runs["sealer"] = sealer.run()
@@ -224,11 +242,22 @@ async def _take_in(lane: SlowLane, registry: RegistryCopy) -> None:
 
 
 async def _report(
-    writer: Writer, lane: SlowLane, conduct: ConductWatch, sealer: Sealer | None
+    writer: Writer,
+    lane: SlowLane,
+    conduct: ConductWatch,
+    record: RecordWatch,
+    sealer: Sealer | None,
 ) -> None:
     while True:
         sealed = None if sealer is None else Sealed(sealer.counts, sealer.progress)
-        figures = Figures(writer.counts, lane.counts, lane.waiting, conduct.counts, sealed)
+        figures = Figures(
+            writer.counts,
+            lane.counts,
+            lane.waiting,
+            conduct.counts,
+            Recorded(record.capacity, record.waiting),
+            sealed,
+        )
         sys.stdout.buffer.write(msgspec.json.encode(figures) + b"\n")
         sys.stdout.buffer.flush()
         await asyncio.sleep(REPORT_EVERY_S)

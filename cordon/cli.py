@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from cordon import __version__
+from cordon.access_commands import COMMANDS as ACCESS_COMMANDS
 from cordon.added_commands import GroupWithAdded
 from cordon.authorize_commands import authorize
 from cordon.ca_commands import ca
@@ -25,6 +26,7 @@ from cordon.near_command import near_command
 from cordon.profile_commands import profile
 from cordon.replay_command import replay
 from cordon.report_commands import report
+from cordon.retention_commands import COMMANDS as RETENTION_COMMANDS
 from cordon.settings import Settings, describe, load_settings
 from cordon.simulate_commands import simulate
 from cordon.timeline_command import timeline_command
@@ -200,6 +202,8 @@ def operator(name: str) -> None:
 
 
 device.add_command(health)
+for command in (*ACCESS_COMMANDS, *RETENTION_COMMANDS):
+    evidence.add_command(command)
 evidence.add_command(close_command)
 evidence.add_command(hand_over_command)
 evidence.add_command(import_command)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -44,3 +44,26 @@ def run_on_database(settings: Settings, work: Coroutine[Any, Any, ResultT]) -> R
     except psycopg.OperationalError as error:
         what_to_do = "Check database.url in the settings." if settings.database.url else START_FIRST
         raise CordonError(f"The database cannot be reached: {error} {what_to_do}") from error
+
+
+def run_on_connection(
+    settings: Settings, act: Callable[[psycopg.AsyncConnection], Awaitable[ResultT]]
+) -> ResultT:
+    """Do something with one connection, in autocommit mode and UTC.
+
+    Raises:
+        CordonError: The database does not answer, or is of an older version.
+    """
+
+    async def run() -> ResultT:
+        async with await psycopg.AsyncConnection.connect(
+            dsn_of(settings), autocommit=True, options="-c timezone=UTC"
+        ) as connection:
+            return await act(connection)
+
+    try:
+        return run_on_database(settings, run())
+    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedFunction) as error:
+        raise CordonError(
+            "The database is of an older version: start the service of this version once."
+        ) from error

@@ -12,7 +12,7 @@ import msgspec
 import nats.errors
 from nats.aio.client import Client as NatsClient
 
-from cordon.checks import broker, broker_settings, identity, storage
+from cordon.checks import broker, broker_settings, identity, record, storage
 from cordon.checks.findings import Check, Finding, Patient
 from cordon.clock import wall_clock_us
 from cordon.connections import Endpoints
@@ -24,6 +24,7 @@ CHECKS: tuple[Check, ...] = (
     *broker_settings.CHECKS,
     *identity.CHECKS,
     *storage.CHECKS,
+    *record.CHECKS,
 )
 CHECK_LIMIT_S = 30.0
 CONNECT_S = 5

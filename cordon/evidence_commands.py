@@ -6,21 +6,21 @@ import asyncio
 import subprocess
 import sys
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, get_args
 
 import click
 import msgspec
 import psycopg
 
 from cordon.clock import wall_clock_us
-from cordon.embedded.postgres import EmbeddedPostgres
+from cordon.database_access import dsn_of, run_on_connection
 from cordon.errors import CordonError
+from cordon.instant_option import instant, intervals
 from cordon.logs import configure_logs
 from cordon.seal import guard_of, sealer_of, witnesses_of
 from cordon.settings import Settings
-from devices.instants import from_iso
 from evidence import seal_reader
 from evidence.audit import Audit, audit
 from evidence.case_records import Custody
@@ -37,7 +37,6 @@ from evidence.sides import Side
 from evidence.single_file import verifier_text
 from evidence.witness_client import WitnessError
 
-ResultT = TypeVar("ResultT")
 _AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
@@ -57,7 +56,7 @@ def key_command(settings: Settings) -> None:
     async def names(connection: Connection) -> list[str]:
         return [state.origin for state in await seal_reader.all_logs(connection)]
 
-    origins = _with_database(settings, names)
+    origins = run_on_connection(settings, names)
     if not origins:
         raise CordonError("There is no log yet: it begins with the first batch that is sealed.")
     guard = guard_of(settings)
@@ -76,7 +75,7 @@ def seal_command(settings: Settings, *, once: bool) -> None:
     system, or on another machine, it can hold keys that the service cannot read.
     """
     configure_logs(settings.logs)
-    sealer = sealer_of(settings, _dsn(settings), wall_clock_us)
+    sealer = sealer_of(settings, dsn_of(settings), wall_clock_us)
 
     async def turn() -> None:
         try:
@@ -115,7 +114,7 @@ def recover_command(settings: Settings, actor: str, reason: str) -> None:
         return state.origin
 
     try:
-        click.echo(f"The log {_with_database(settings, act)} has begun.")
+        click.echo(f"The log {run_on_connection(settings, act)} has begun.")
     except RestoredError as error:
         raise CordonError(str(error)) from error
 
@@ -146,7 +145,7 @@ def check_command(settings: Settings, *, as_json: bool) -> None:
         return await audit(connection, keys, heads)
 
     try:
-        found = _with_database(settings, check)
+        found = run_on_connection(settings, check)
     except WitnessError as error:
         raise CordonError(f"A witness does not answer, so nothing is proven: {error}") from error
     if as_json:
@@ -164,8 +163,8 @@ def check_command(settings: Settings, *, as_json: bool) -> None:
 @evidence.command("export")
 @click.option("--case", help="Order whose case it is: everything that concerns it.")
 @click.option("--device", help="Instead of a case: the records of one device.")
-@click.option("--from", "from_text", required=True, metavar="INSTANT", help="First instant.")
-@click.option("--to", "to_text", required=True, metavar="INSTANT", help="Instant behind the last.")
+@click.option("--from", "from_us", required=True, callback=instant, help="First instant.")
+@click.option("--to", "to_us", required=True, callback=instant, help="Instant behind the last.")
 @click.option("--actor", required=True, help="Who takes it out.")
 @click.option("--purpose", required=True, help="What for, and under what authority.")
 @click.option("--recipient", required=True, help="Who is given it.")
@@ -180,6 +179,7 @@ def check_command(settings: Settings, *, as_json: bool) -> None:
     "--withhold",
     multiple=True,
     metavar="FROM/TO",
+    callback=intervals,
     help="Show only the places of records between these instants, not their content.",
 )
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
@@ -209,7 +209,7 @@ def export_command(settings: Settings, /, folder: Path, **given: Any) -> None:
         return await export(connection, asked, folder, signers, wall_clock_us)
 
     try:
-        done = _with_database(settings, act)
+        done = run_on_connection(settings, act)
     except ExportError as error:
         raise CordonError(str(error)) from error
     click.echo(
@@ -234,7 +234,6 @@ def _asked(given: Mapping[str, Any]) -> Asked:
     case, device = given["case"], given["device"]
     if bool(case) == bool(device):
         raise CordonError("Name a case with --case, or one device with --device.")
-    parts = (part.partition("/") for part in given["withhold"])
     custody = Custody(
         disclosure=str(uuid.uuid4()),
         case=case or f"device/{device}",
@@ -242,13 +241,13 @@ def _asked(given: Mapping[str, Any]) -> Asked:
         purpose=given["purpose"],
         recipient=given["recipient"],
         side=given["side"],
-        from_us=_instant(given["from_text"]),
-        to_us=_instant(given["to_text"]),
+        from_us=given["from_us"],
+        to_us=given["to_us"],
     )
     return Asked(
         custody,
         device or "",
-        tuple((_instant(start), _instant(end)) for start, _, end in parts),
+        given["withhold"],
         frozenset(given["charged"]),
     )
 
@@ -288,41 +287,3 @@ def vectors_command(file: Path) -> None:
 def describe_refusal(error: Exception) -> str:
     """Why a step of the sealer was not taken, for people."""
     return describe(error) if isinstance(error, psycopg.Error) else str(error)
-
-
-def _instant(text: str) -> int:
-    try:
-        return from_iso(text)
-    except ValueError as error:
-        raise CordonError(
-            f"{text!r} is not an instant. Write it with its offset: 2026-11-23T18:00:00Z"
-        ) from error
-
-
-def _dsn(settings: Settings) -> str:
-    directory = Path(settings.state_directory).resolve() / "postgres"
-    if not settings.database.url and not directory.exists():
-        raise CordonError(
-            f"There is no database in {directory}. Start the service first, or name a database "
-            "with CORDON_DATABASE_URL, or a state directory with --state."
-        )
-    return settings.database.url or EmbeddedPostgres(directory).dsn
-
-
-def _with_database(settings: Settings, act: Callable[[Connection], Awaitable[ResultT]]) -> ResultT:
-    """Do something with the database that the settings name, or with the embedded one."""
-
-    async def run() -> ResultT:
-        async with await psycopg.AsyncConnection.connect(
-            _dsn(settings), autocommit=True, options="-c timezone=UTC"
-        ) as connection:
-            return await act(connection)
-
-    try:
-        return asyncio.run(run())
-    except psycopg.errors.UndefinedTable as error:
-        raise CordonError(
-            "The database has no log: start the service of this version once."
-        ) from error
-    except psycopg.OperationalError as error:
-        raise CordonError(f"The database cannot be reached: {error}") from error

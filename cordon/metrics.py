@@ -18,6 +18,7 @@ from cordon.backroom import BackroomProcess
 from cordon.clock import wall_clock_us
 from cordon.parts import Parts
 from cordon.probe import Probe
+from cordon.record_metrics import of_record
 from evidence.sealer import Sealer
 
 if TYPE_CHECKING:  # a type stub; there is no such module at run time
@@ -104,6 +105,7 @@ class _PartsCollector(Collector):
             parts.supervisor.restarts,
         )
         yield from self._gauges()
+        yield from of_record(parts.record)
         if parts.sealer is not None:
             yield from _of_sealer(parts.sealer)
 

@@ -9,13 +9,15 @@ import click
 import msgspec
 import psycopg
 
+from alerts.looks import EVERYBODY
+from cordon.clock import wall_clock_us
 from cordon.database_access import dsn_of, run_on_database
 from cordon.errors import CordonError
 from cordon.settings import Settings
 from devices.caseload import Assignment, Caseload
 from devices.instants import MICROSECONDS, from_datetime, from_iso, to_iso
 from devices.store import CaseloadStore
-from evidence.inquiries import Inquiry, InquiryError, note_inquiry
+from evidence.inquiries import About, Inquiry, InquiryError, note_inquiry
 
 if TYPE_CHECKING:
     from evidence.transitions import DeviceFixes
@@ -92,7 +94,8 @@ async def _ask(dsn: str, inquiry: Inquiry, question: object, as_json: bool) -> l
         await store.close()
     async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
         try:
-            await note_inquiry(connection, inquiry, "near")
+            about = About("near", [EVERYBODY], question.from_us, question.to_us)
+            await note_inquiry(connection, inquiry, about, wall_clock_us())
         except InquiryError as error:
             raise CordonError(str(error)) from error
         look_us = LOOK_S * MICROSECONDS

@@ -14,6 +14,7 @@ from cordon.nearness import Nearness
 from cordon.outgoing import Outgoing
 from cordon.policy import Policy
 from cordon.probe import Probe
+from cordon.record_watch import RecordWatch
 from cordon.state_keeper import StateKeeper
 from cordon.strangers import Strangers
 from cordon.supervision import Supervisor
@@ -48,6 +49,7 @@ class Parts:
     publisher: Publisher
     writer: Writer | BackroomProcess
     history: Reader
+    record: RecordWatch
     feed: CaseloadFeed
     states: StateKeeper
     hub: Hub

@@ -107,6 +107,10 @@ class Database(Section, frozen=True):
     url: Annotated[
         str, Meta(description="postgresql://user:password@host/name. Empty: an embedded server.")
     ] = ""
+    disk_bytes: Annotated[
+        int,
+        Meta(ge=0, description="How large it may grow, to be warned in time; 0: not known."),
+    ] = 0
 
 
 class Engine(Section, frozen=True):
@@ -170,6 +174,20 @@ class Evidence(Section, frozen=True):
     timestamp_interval_s: Annotated[
         float, Meta(ge=10, le=86_400, description="Time between two stamps of each.")
     ] = 600.0
+    retain_positions_days: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="What devices sent is kept so long; 0: for ever. `cordon evidence retain`.",
+        ),
+    ] = 0
+    retain_decisions_days: Annotated[
+        int,
+        Meta(ge=0, description="Decisions, anomalies, health of devices, commands; 0: for ever."),
+    ] = 0
+    retain_alerts_days: Annotated[
+        int, Meta(ge=0, description="Alerts and who was told; 0: for ever.")
+    ] = 0
 
 
 class Alerts(Section, frozen=True):

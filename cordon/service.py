@@ -41,6 +41,7 @@ from cordon.partition import Partition
 from cordon.parts import Parts
 from cordon.picture import Heard, read_basemap
 from cordon.recent import Recent
+from cordon.record_watch import RecordWatch
 from cordon.seal import sealer_in_service
 from cordon.settings import Settings
 from cordon.state_keeper import StateKeeper
@@ -52,6 +53,7 @@ from devices.instants import Clock
 from devices.store import CaseloadStore
 from devices.watches import Bearer
 from evidence.reader import Reader
+from evidence.sealer import Sealer
 from evidence.sources import Stream
 from evidence.store import Store
 from evidence.writer import Writer
@@ -261,6 +263,7 @@ class Service:
         gateway = Gateway(broker, journal, clock, defer=slow_lane.keep, name=name, decoder=decoder)
         refusals = BrokerRefusals(journal, clock, name=f"{name}.watch")
         sealer = sealer_in_service(settings, ends.dsn, clock)
+        record = RecordWatch(ends.dsn, settings, clock)
         return Parts(
             gateway=gateway,
             journal=journal,
@@ -269,10 +272,9 @@ class Service:
             worker=worker,
             outgoing=outgoing,
             publisher=alerting.publisher,
-            writer=BackroomProcess(ends, settings, stream_ends, slow_lane, sealer, name)
-            if self._backroom
-            else Writer(Store(ends.dsn), source_factory(js, stream_ends), clock),
+            writer=self._writer(nc, stream_ends, slow_lane, record, sealer, name),
             history=Reader(ends.dsn),
+            record=record,
             feed=CaseloadFeed(CaseloadStore(ends.dsn), keep, nc),
             states=StateKeeper(ends.dsn, keep, build=BUILD),
             hub=hub,
@@ -289,6 +291,22 @@ class Service:
             sealer=sealer,
         )
 
+    def _writer(
+        self,
+        nc: NatsClient,
+        stream_ends: Mapping[Stream, int],
+        slow_lane: SlowLane,
+        record: RecordWatch,
+        sealer: Sealer | None,
+        gateway: str,
+    ) -> Writer | BackroomProcess:
+        ends = self._endpoints
+        if self._backroom:
+            return BackroomProcess(
+                ends, self._settings, stream_ends, slow_lane, record, sealer, gateway
+            )
+        return Writer(Store(ends.dsn), source_factory(nc.jetstream(), stream_ends), self._clock)
+
     def _worker(
         self,
         nc: NatsClient,
@@ -299,15 +317,14 @@ class Service:
         stream_ends: Mapping[Stream, int],
         decoder: Decoder,
     ) -> Worker:
-        engine = self._settings.engine
         return Worker(
             nc,
             keep,
             partition,
             outgoing,
             self._clock,
-            tick_s=engine.sweep_interval_s,
-            checkpoint_s=engine.checkpoint_interval_s,
+            tick_s=self._settings.engine.sweep_interval_s,
+            checkpoint_s=self._settings.engine.checkpoint_interval_s,
             journal_end=stream_ends[Stream.JOURNAL],
             others=gateway_nc,
             decoder=decoder,
@@ -335,6 +352,7 @@ class Service:
         if parts.forwarder is not None:
             runs["forwarding"] = parts.forwarder.run
         if not self._backroom:
+            runs["record"] = parts.record.run
             runs["states"] = parts.states.run
             runs["slow-lane"] = parts.identity.knowing_keys(parts.slow_lane.run)
             if parts.sealer is not None:

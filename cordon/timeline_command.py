@@ -6,13 +6,14 @@ import click
 import msgspec
 import psycopg
 
+from cordon.clock import wall_clock_us
 from cordon.database_access import dsn_of, run_on_database
 from cordon.errors import CordonError
 from cordon.settings import Settings
 from devices.caseload import Caseload, Inclusion
 from devices.instants import from_datetime, from_iso
 from devices.store import CaseloadStore
-from evidence.inquiries import Inquiry, InquiryError, note_inquiry
+from evidence.inquiries import About, Inquiry, InquiryError, note_inquiry
 from evidence.timeline import Line, TooMuchError, read_timeline
 
 
@@ -54,27 +55,34 @@ def timeline_command(
 async def _ask(dsn: str, inquiry: Inquiry, order: str, from_us: int, to_us: int) -> list[Line]:
     store = CaseloadStore(dsn)
     try:
-        devices = _devices((await store.load()).caseload, order, from_us, to_us)
+        caseload = (await store.load()).caseload
     finally:
         await store.close()
+    people = _people(caseload, order)
+    devices = _devices(caseload, people, from_us, to_us)
     async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
         try:
-            await note_inquiry(connection, inquiry, "timeline")
+            about = About("timeline", sorted(people), from_us, to_us)
+            await note_inquiry(connection, inquiry, about, wall_clock_us())
             return await read_timeline(connection, order, devices, from_us, to_us)
         except (InquiryError, TooMuchError) as error:
             raise CordonError(str(error)) from error
 
 
-def _devices(caseload: Caseload, order: str, from_us: int, to_us: int) -> set[str]:
-    """What the people of an order carried in a time."""
+def _people(caseload: Caseload, order: str) -> set[str]:
+    """Whom an order is about."""
     found = next((one for one in caseload.orders if one.id == order), None)
     if found is None:
         raise CordonError(f"There is no order {order} in the caseload.")
-    people = {found.wearer} | {
+    return {found.wearer} | {
         one.protected
         for one in found.conditions
         if not isinstance(one, Inclusion) and one.protected is not None
     }
+
+
+def _devices(caseload: Caseload, people: set[str], from_us: int, to_us: int) -> set[str]:
+    """What people carried in a time."""
     return {
         one.device
         for one in caseload.assignments

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from evidence import seal_reader, seal_store
 from evidence.covered import DamagedRowsError, covered_tables
+from evidence.erasures import check_erasures
 from evidence.log.headers import Header, HeaderFormatError
 from evidence.log.leaves import Head, KeyDestroyedError, seal
 from evidence.log.merkle import Levels, leaf_hash, range_hash, root_of
@@ -30,6 +31,7 @@ class Audit:
 
     Attributes:
         batches, rows: Found to be as they were sealed.
+        erased: Of these rows those that were erased, by records that the log covers.
         waiting: Rows that are stored and not sealed yet.
         uncovered: Rows that were stored before there was a log.
         findings: What is wrong, one sentence each.
@@ -37,6 +39,7 @@ class Audit:
 
     batches: int = 0
     rows: int = 0
+    erased: int = 0
     waiting: int = 0
     uncovered: int = 0
     findings: list[str] = field(default_factory=list)
@@ -78,6 +81,8 @@ async def audit(
             await _check_tree(connection, log, tuple(keys), found)
             logs.append(log)
         await _check_chains(connection, chains, found)
+        found.erased, wrong = await check_erasures(connection)
+        found.findings += wrong
         _check_order(logs, found)
         await _count_others(connection, logs, found)
     for holder, head in heads:
@@ -138,7 +143,7 @@ async def _check_rows(
     try:
         if one.damage is not None:
             raise one.damage
-        leaves = await asyncio.to_thread(seal, one.rows, chains, one.keys)
+        leaves = await asyncio.to_thread(seal, one.rows, chains, one.keys, one.gone)
     except (DamagedRowsError, KeyDestroyedError) as error:
         found.findings.append(f"{where}: {error}")
         return

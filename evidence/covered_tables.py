@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from evidence.control_records import CONTROL_RECORDS
+
 LAYOUT = 2
 """The newest layout: what new batches are sealed by."""
 
@@ -160,12 +162,6 @@ _HERS = (
         "time",
         "time:time stream_position number items id person document:text",
     ),
-    _covered(
-        "access",
-        "subject",
-        "at",
-        "id at_us who role purpose subject case what from_us to_us at:time",
-    ),
 )
 _CASE = (
     _covered(
@@ -197,8 +193,9 @@ _COURSE = (
         "received_at:time number journal_position gateway content",
     ),
 )
+_CONTROL = tuple(_covered(*record) for record in CONTROL_RECORDS)
 RECORDS: Mapping[int, tuple[Covered, ...]] = MappingProxyType(
-    {1: _FIRST, 2: (*_FIRST, *_HERS, *_CASE, *_COURSE)}
+    {1: _FIRST, 2: (*_FIRST, *_HERS, *_CASE, *_COURSE, *_CONTROL)}
 )
 """All covered tables but the fixes, by layout."""
 

@@ -13,12 +13,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from devices.instants import to_datetime
 from evidence import seal_reader, seal_store
 from evidence.case_records import record_disclosure
 from evidence.covered import Span
-from evidence.export_folder import MANIFEST, Bundle, Pack, Place, write_folder
+from evidence.erasures import erased_between
+from evidence.export_erased import erasures_for
+from evidence.export_folder import MANIFEST, Bundle, Pack, Place, erasure_text, write_folder
 from evidence.log.headers import Header
 from evidence.log.leaves import Head, Leaf, chain_of, open_rows, seal
 from evidence.log.merkle import Levels, hidden_ranges, range_hash
@@ -122,10 +125,11 @@ async def _read(connection: Connection, asked: Asked, signers: Signers, opened_u
         await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         selection = await select(connection, asked, opened_us)
         wanted = await _transactions(connection, selection)
+        wanted.erased = await erased_between(connection, wanted)
+        erased = await erasures_for(connection, selection.chosen, wanted.erased)
         if not wanted:
-            raise ExportError(
-                f"Nothing of {asked.device or asked.custody.case} is stored for this window."
-            )
+            text = f"Nothing of {asked.device or asked.custody.case} is stored for this window."
+            raise ExportError(" ".join([text, *(erasure_text(one) for one in erased)]))
         if wanted.rows > RECORDS_LIMIT:
             raise ExportError(
                 f"{wanted.rows} records are more than one pack holds ({RECORDS_LIMIT}). Ask for "
@@ -144,7 +148,7 @@ async def _read(connection: Connection, asked: Asked, signers: Signers, opened_u
             "moment; `cordon evidence check` says what waits."
         )
     _decide(bundles, asked, selection)
-    return Pack(selection, bundles, logs, wanted.older, opened_us)
+    return Pack(selection, bundles, logs, wanted.older, erased, opened_us)
 
 
 def _decide(bundles: Sequence[Bundle], asked: Asked, selection: Selection) -> None:
@@ -154,12 +158,14 @@ def _decide(bundles: Sequence[Bundle], asked: Asked, selection: Selection) -> No
     places = [place for bundle in bundles for place in bundle.places]
     for place in places:
         record = place.record
+        if record is None:
+            continue
         heard = place.chosen.careful and hears_the_other(record)
         hidden = heard or asked.hides(record.time_us)
         place.shown = place.chosen.shows(record.time_us) and not hidden
         messages.note(record, shown=place.shown)
     for place in places:
-        if place.chosen.kind == "message":
+        if place.record is not None and place.chosen.kind == "message":
             place.shown = place.shown and messages.shows(place.record)
 
 
@@ -171,6 +177,7 @@ class _Wanted(dict[bytes, tuple[int, int]]):
         older: Records that were stored before there was a log, so nothing can prove them.
         chosen: What is wanted of each chain.
         spans: Transactions whose batches are to be opened.
+        erased: Batches, by log and number, that lost leaves in between; and by which erasures.
     """
 
     def __init__(self) -> None:
@@ -179,6 +186,7 @@ class _Wanted(dict[bytes, tuple[int, int]]):
         self.older = 0
         self.chosen: dict[bytes, Chosen] = {}
         self.spans: list[Span] = []
+        self.erased: dict[tuple[int, int], set[UUID]] = {}
 
 
 async def _transactions(connection: Connection, selection: Selection) -> _Wanted:
@@ -213,14 +221,16 @@ async def _transactions(connection: Connection, selection: Selection) -> _Wanted
 async def _bundle(connection: Connection, state: LogState, wanted: _Wanted) -> Bundle:
     """Open the batches that hold what is wanted; derive those before them in their segments."""
     bundle = Bundle(state)
-    batches = await seal_reader.batches_to_derive(connection, state.log, wanted.spans)
+    also = [number for log, number in wanted.erased if log == state.log]
+    batches = await seal_reader.batches_to_derive(connection, state.log, wanted.spans, also)
     segment, heads = -1, dict[bytes, Head]()
     async for one in reread(connection, batches):
         if one.damage is not None:
             raise ExportError(f"Stored rows are damaged: {one.damage}") from one.damage
         if one.batch.segment != segment:
             segment, heads = one.batch.segment, {}
-        new = {chain for chain, _, _ in one.rows} - heads.keys()
+        new = {chain for chain, _, _ in one.rows} | one.gone.commitments.keys()
+        new -= heads.keys()
         heads.update(await seal_store.heads_at(connection, state.log, segment, new))
         await _open(connection, one, heads, wanted, bundle)
     bundle.places.sort(key=lambda place: (place.leaf.chain, place.leaf.place))
@@ -235,16 +245,16 @@ async def _open(
     bundle: Bundle,
 ) -> None:
     """Follow the chains through a batch; if it holds what is wanted, add it to the bundle."""
-    batch, rows, keys = one.batch, one.rows, one.keys
+    batch, rows, keys, gone = one.batch, one.rows, one.keys, one.gone
     chains = {
         chain
         for chain, (first, last) in wanted.items()
         if batch.span[0] <= last and first < batch.span[1]
     }
-    if not any(row[0] in chains for row in rows):
-        seal(rows, heads, keys)
+    if not any(row[0] in chains for row in rows) and not chains & gone.commitments.keys():
+        seal(rows, heads, keys, gone)
         return
-    leaves = open_rows(rows, heads, keys)
+    leaves = open_rows(rows, heads, keys, gone)
     tree = Levels([leaf.hash for leaf in leaves])
     header = Header.decode(batch.header)
     if tree.root != header.root:
@@ -274,7 +284,8 @@ async def _anchor(connection: Connection, header: Header) -> str | None:
 
 
 def _place(leaf: Leaf, batch: int, index: int, chosen: Chosen) -> Place:
-    assert leaf.payload is not None, "it was just opened"
+    if leaf.payload is None:  # erased: its place shows, as that of a withheld one
+        return Place(leaf, batch, index, chosen, None)
     record = read_record(leaf.payload, chosen.kind, chosen.subject)
     return Place(leaf, batch, index, chosen, record)
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from devices.instants import to_iso
 from evidence.case_uco import PackFile, case_uco
+from evidence.erasures import Erasure
 from evidence.export_gaps import gaps_table
 from evidence.log.leaves import Leaf
 from evidence.log.notes import parse_note
@@ -37,6 +38,7 @@ class Place:
     """A leaf and where it stands: batch (of `Bundle.batches`) and index in its tree.
 
     Attributes:
+        record: None: it was erased, and only its commitment is left.
         shown: Whether its content is in the folder; decided when all places are known.
     """
 
@@ -44,13 +46,13 @@ class Place:
     batch: int
     index: int
     chosen: Chosen
-    record: Record
+    record: Record | None
     shown: bool = False
 
     @property
     def in_window(self) -> bool:
         """Whether it was asked for, and does not only stand between what was."""
-        return self.chosen.holds(self.record.time_us)
+        return self.record is not None and self.chosen.holds(self.record.time_us)
 
 
 @dataclass(slots=True)
@@ -70,6 +72,7 @@ class Pack:
     Attributes:
         logs: The part of `proof.json` of each bundle.
         older: Records of the window from before there was a log.
+        erased: What was erased of these chains, in the window or between the places; oldest first.
         opened_us: When the export was opened.
     """
 
@@ -77,11 +80,13 @@ class Pack:
     bundles: Sequence[Bundle]
     logs: Sequence[dict[str, Any]]
     older: int
+    erased: Sequence[Erasure]
     opened_us: int
 
     def shown(self) -> list[Record]:
         """The records whose content is in the folder, by chain and place."""
-        return [place.record for bundle in self.bundles for place in bundle.places if place.shown]
+        places = (place for bundle in self.bundles for place in bundle.places if place.shown)
+        return [place.record for place in places if place.record is not None]
 
 
 def write_folder(folder: Path, asked: Asked, pack: Pack) -> None:
@@ -125,6 +130,14 @@ def write_folder(folder: Path, asked: Asked, pack: Pack) -> None:
         raise ExportError(f"{folder} cannot be written: {error.strerror}.") from error
 
 
+def erasure_text(one: Erasure) -> str:
+    """An erasure, for people."""
+    return (
+        f"{one.leaves} records from {to_iso(one.from_us)} to {to_iso(one.to_us)} were erased on "
+        f"{to_iso(one.erased_us)} by {one.approved_by}, asked for by {one.asked_by}: {one.reason}"
+    )
+
+
 def _proof(asked: Asked, pack: Pack, runs: list[dict[str, Any]]) -> dict[str, Any]:
     selection = pack.selection
     return {
@@ -135,6 +148,7 @@ def _proof(asked: Asked, pack: Pack, runs: list[dict[str, Any]]) -> dict[str, An
         "from": to_iso(asked.window[0]),
         "to": to_iso(asked.window[1]),
         "older_than_the_log": pack.older,
+        "erasures": [erasure_text(one) for one in pack.erased],
         "absent": selection.absent,
         "unsealed": {name: len(rows) for name, rows in selection.unsealed.items()},
         "runs": runs,
@@ -169,6 +183,7 @@ def _about(folder: Path, asked: Asked, pack: Pack) -> About:
         withheld=len(places) - shown,
         absent=pack.selection.absent,
         older=pack.older,
+        erased=[erasure_text(one) for one in pack.erased],
         unsealed={name: len(rows) for name, rows in pack.selection.unsealed.items()},
     )
 
@@ -221,7 +236,7 @@ def _lines(log: int, bundle: Bundle, runs: list[dict[str, Any]]) -> Iterable[str
                     "before": leaf.before.hex(),
                 }
             )
-        assert leaf.salt is not None
-        assert leaf.payload is not None
-        content = [leaf.salt.hex(), leaf.payload.hex()] if place.shown else [leaf.commitment.hex()]
+        content = [leaf.commitment.hex()]
+        if place.shown and leaf.salt is not None and leaf.payload is not None:
+            content = [leaf.salt.hex(), leaf.payload.hex()]
         yield json.dumps([len(runs) - 1, leaf.place, place.batch, place.index, *content])

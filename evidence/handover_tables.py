@@ -142,7 +142,7 @@ async def read_migrations(connection: Connection) -> dict[str, tuple[str, ...]]:
 
 
 async def read_state(connection: Connection) -> str:
-    """A digest of where the streams, the log and the caseload stand."""
+    """A digest of where the streams, the log, the caseload and the control records stand."""
     parts: list[Any] = []
     for query in _STATE:
         cursor = await connection.execute(query)
@@ -198,4 +198,10 @@ _STATE = (
     "SELECT log, size, next_transaction FROM evidence.seal_log ORDER BY 1",
     "SELECT max(version) FROM caseload.caseload_version",
     "SELECT version FROM caseload.credential_version",
+    (
+        "SELECT (SELECT count(*) FROM evidence.access), (SELECT count(*) FROM evidence.access_grant), "
+        "(SELECT count(*) FROM evidence.access_revocation), (SELECT count(*) FROM evidence.break_glass), "
+        "(SELECT count(*) FROM evidence.break_glass_review), (SELECT count(*) FROM evidence.hold), "
+        "(SELECT count(*) FROM evidence.hold_release), (SELECT count(*) FROM evidence.erasure)"
+    ),
 )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import psycopg
-import structlog
 
-log = structlog.get_logger("inquiries")
+from evidence.text import clean
 
 
 class InquiryError(ValueError):
@@ -28,18 +28,44 @@ class Inquiry:
     case: str
 
 
-async def note_inquiry(_connection: psycopg.AsyncConnection, inquiry: Inquiry, kind: str) -> None:
-    """Record that something is asked. The one place that does; called before anything is read.
+@dataclass(frozen=True, slots=True)
+class About:
+    """What is asked.
+
+    Attributes:
+        what: `near` or `timeline`; without places.
+        subjects: Ids of the people whom it is about; `alerts.looks.EVERYBODY` for all.
+        from_us, to_us: The time that it is about.
+    """
+
+    what: str
+    subjects: Iterable[str]
+    from_us: int
+    to_us: int
+
+
+async def note_inquiry(
+    connection: psycopg.AsyncConnection, inquiry: Inquiry, about: About, now_us: int
+) -> None:
+    """Record that something is asked, as a reading (`evidence.access`), before anything is read.
 
     Args:
-        _connection: Where a record of access is kept.
+        connection: In autocommit mode: the record is committed before anything is read.
         inquiry: Who asks, and why.
-        kind: What is asked; without places.
+        about: What is asked, of whom.
+        now_us: The time.
 
     Raises:
         InquiryError: Something of it is empty.
+        psycopg.Error: It cannot be recorded, so it must not be answered.
     """
     for name in ("actor", "purpose", "case"):
         if not getattr(inquiry, name).strip():
             raise InquiryError(f"An inquiry has to name its {name}.")
-    log.info("inquiry", kind=kind, actor=inquiry.actor, purpose=inquiry.purpose, case=inquiry.case)
+    who = (clean(inquiry.actor), "command line", clean(inquiry.purpose), clean(inquiry.case))
+    for subject in about.subjects:
+        await connection.execute(
+            'INSERT INTO evidence.access (at_us, who, role, purpose, "case", what, subject, from_us, '
+            "to_us) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            (now_us, *who, about.what, clean(subject), about.from_us, about.to_us),
+        )

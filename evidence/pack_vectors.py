@@ -158,6 +158,7 @@ def _pack(signed: Callable[[str], Note]) -> tuple[list[list[Any]], dict[str, Any
         "from": "2026-11-18T00:00:00Z",
         "to": "2026-11-19T00:00:00Z",
         "older_than_the_log": 0,
+        "erasures": [],
         "absent": {},
         "unsealed": {},
         "runs": runs,
@@ -348,6 +349,7 @@ FORGERIES: dict[str, tuple[int, Forge]] = {
         lambda _r, p: _keep_lines(p, lambda line: not line.startswith("— one.example")),
     ),
     "a format that is not known": (2, _set("format", "cordon evidence 9")),
+    "no word about erasures": (2, lambda _r, p: p.pop("erasures")),
     "no runs": (2, lambda _r, p: p.pop("runs")),
     "no JSON": (2, lambda r, _p: r.insert(0, "hello")),  # type: ignore[arg-type] # on purpose
 }

@@ -6,7 +6,7 @@ Each function runs in its caller's transaction.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from psycopg import sql
@@ -109,9 +109,9 @@ async def transactions_between(
 
 
 async def batches_to_derive(
-    connection: Connection, log: int, spans: Sequence[Span]
+    connection: Connection, log: int, spans: Sequence[Span], also: Iterable[int] = ()
 ) -> list[StoredBatch]:
-    """The batches that took transactions from a first to a last, and what their chains need.
+    """The batches that took transactions from a first to a last, others, and what their chains need.
 
     That is the batches before them in their segments: of a segment it is always a beginning of it.
     In order.
@@ -124,7 +124,7 @@ async def batches_to_derive(
         "FROM unnest(%(first)s::int8[], %(last)s::int8[]) AS s (first, last)",
         {"log": log, "first": [span[0] for span in spans], "last": [span[1] for span in spans]},
     )
-    numbers: set[int] = set()
+    numbers = set(also)
     async for first, last in cursor:
         if first is not None and last is not None:
             numbers.update(range(first, last + 1))

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from evidence import seal_store
 from evidence.covered import DamagedRowsError, stored_rows
+from evidence.erasures import gone_from
 from evidence.log.headers import Header, HeaderFormatError
-from evidence.log.leaves import Row
+from evidence.log.leaves import NOTHING_GONE, Gone, Row
 from evidence.seal_store import Connection, StoredBatch
 
 GROUP_ROWS = 50_000
@@ -24,12 +25,14 @@ class Reread:
     """A batch with its rows as they are stored now.
 
     Attributes:
+        gone: What erasures left of it.
         damage: Why they cannot be read; then there are none.
     """
 
     batch: StoredBatch
     rows: list[Row]
     keys: Mapping[tuple[bytes, int], bytes]
+    gone: Gone = NOTHING_GONE
     damage: DamagedRowsError | None = None
 
 
@@ -83,7 +86,11 @@ async def _read(connection: Connection, group: Sequence[StoredBatch]) -> list[Re
         rows[bisect_right(starts, transaction) - 1].append(row)
     wanted = {(chain, day) for part in rows for chain, _, day in part}
     keys = await seal_store.keys_of(connection, wanted)
-    return [Reread(batch, part, keys) for batch, part in zip(group, rows, strict=True)]
+    numbers = [batch.number for batch in group]
+    gone = await gone_from(connection, group[0].log, numbers, {chain for chain, _ in wanted})
+    return [
+        Reread(batch, part, keys, left) for batch, part, left in zip(group, rows, gone, strict=True)
+    ]
 
 
 async def _one_by_one(
@@ -91,11 +98,11 @@ async def _one_by_one(
 ) -> list[Reread]:
     """Find out which of the batches it is that cannot be read."""
     if len(group) == 1:
-        return [Reread(group[0], [], {}, error)]
+        return [Reread(group[0], [], {}, damage=error)]
     found: list[Reread] = []
     for batch in group:
         try:
             found += await _read(connection, [batch])
         except DamagedRowsError as own:
-            found.append(Reread(batch, [], {}, own))
+            found.append(Reread(batch, [], {}, damage=own))
     return found

@@ -75,6 +75,26 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True)
+class Gone:
+    """What erasures left of a batch's leaves.
+
+    Attributes:
+        commitments: By chain and place: of records that are not there any more.
+        salts: By chain and place: of records that stay, whose key was destroyed for others.
+    """
+
+    commitments: Mapping[bytes, Mapping[int, bytes]] = field(default_factory=dict)
+    salts: Mapping[bytes, Mapping[int, bytes]] = field(default_factory=dict)
+
+    def touches(self, chain: bytes) -> bool:
+        """Whether a chain has to be derived with regard to it."""
+        return chain in self.commitments or chain in self.salts
+
+
+NOTHING_GONE = Gone()
+
+
+@dataclass(frozen=True, slots=True)
 class Leaf:
     """One leaf, with all that a proof of its payload takes.
 
@@ -112,9 +132,16 @@ def commitment_of(salt: bytes, payload: bytes) -> bytes:
     return hashlib.sha256(b"\x02" + salt + payload).digest()
 
 
-def in_order(rows: Iterable[Row]) -> list[tuple[bytes, list[tuple[bytes, int]]]]:
-    """Rows as a batch has them: by chain, then by payload; each chain with payloads and days."""
-    chains: dict[bytes, list[tuple[bytes, int]]] = {}
+def in_order(
+    rows: Iterable[Row], others: Iterable[bytes] = ()
+) -> list[tuple[bytes, list[tuple[bytes, int]]]]:
+    """Rows as a batch has them: by chain, then by payload; each chain with payloads and days.
+
+    Args:
+        rows: In any order.
+        others: Chains that are in the batch even if they have no rows any more.
+    """
+    chains: dict[bytes, list[tuple[bytes, int]]] = {chain: [] for chain in others}
     for chain, payload, day in rows:
         found = chains.get(chain)
         if found is None:
@@ -127,7 +154,10 @@ def in_order(rows: Iterable[Row]) -> list[tuple[bytes, list[tuple[bytes, int]]]]
 
 
 def seal(
-    rows: Iterable[Row], heads: dict[bytes, Head], keys: Mapping[tuple[bytes, int], bytes]
+    rows: Iterable[Row],
+    heads: dict[bytes, Head],
+    keys: Mapping[tuple[bytes, int], bytes],
+    gone: Gone = NOTHING_GONE,
 ) -> list[bytes]:
     """The leaf hashes of a batch, in order. Each chain is followed on in `heads`.
 
@@ -135,14 +165,20 @@ def seal(
         rows: In any order.
         heads: Where each chain stands; chains that are not in it begin now. Changed.
         keys: K by chain and day.
+        gone: What erasures left of the batch.
 
     Raises:
         KeyDestroyedError: A key is missing.
     """
     sha256, blake2b, pack = hashlib.sha256, hashlib.blake2b, _PLACE.pack
     leaves: list[bytes] = []
-    for chain, payloads in in_order(rows):
+    for chain, payloads in in_order(rows, gone.commitments):
         head = heads.get(chain) or Head.of_new(chain)
+        if gone.touches(chain):
+            opened = _open_chain(chain, payloads, head, keys, gone)
+            leaves += [one.hash for one in opened]
+            heads[chain] = Head(head.length + len(opened), leaves[-1])
+            continue
         place, leaf, key, key_day = head.length, head.leaf, b"", None
         for payload, day in payloads:
             if day != key_day:
@@ -158,7 +194,10 @@ def seal(
 
 
 def open_rows(
-    rows: Iterable[Row], heads: dict[bytes, Head], keys: Mapping[tuple[bytes, int], bytes]
+    rows: Iterable[Row],
+    heads: dict[bytes, Head],
+    keys: Mapping[tuple[bytes, int], bytes],
+    gone: Gone = NOTHING_GONE,
 ) -> list[Leaf]:
     """The same leaves as `seal`, each with what its proof takes: slower, for exports.
 
@@ -166,15 +205,37 @@ def open_rows(
         KeyDestroyedError: A key is missing.
     """
     leaves = []
-    for chain, payloads in in_order(rows):
+    for chain, payloads in in_order(rows, gone.commitments):
         head = heads.get(chain) or Head.of_new(chain)
-        for payload, day in payloads:
-            place = head.length + 1
-            salt = salt_of(_key(keys, chain, day), place)
-            leaf = Leaf(chain, head.leaf, place, commitment_of(salt, payload), salt, payload)
-            head = Head(place, leaf.hash)
-            leaves.append(leaf)
-        heads[chain] = head
+        opened = _open_chain(chain, payloads, head, keys, gone)
+        heads[chain] = Head(head.length + len(opened), opened[-1].hash)
+        leaves += opened
+    return leaves
+
+
+def _open_chain(
+    chain: bytes,
+    payloads: list[tuple[bytes, int]],
+    head: Head,
+    keys: Mapping[tuple[bytes, int], bytes],
+    gone: Gone,
+) -> list[Leaf]:
+    """The leaves of one chain in a batch; those that were erased have no payload."""
+    erased, salts = gone.commitments.get(chain, {}), gone.salts.get(chain, {})
+    last = head.length + len(payloads) + len(erased)
+    if any(not head.length < place <= last for place in erased):
+        raise KeyDestroyedError(f"chain {chain.hex()[:16]} never had the places said to be erased")
+    leaves: list[Leaf] = []
+    before, rest = head.leaf, iter(payloads)
+    for place in range(head.length + 1, last + 1):
+        if place in erased:
+            leaf = Leaf(chain, before, place, erased[place], None, None)
+        else:
+            payload, day = next(rest)
+            salt = salts.get(place) or salt_of(_key(keys, chain, day), place)
+            leaf = Leaf(chain, before, place, commitment_of(salt, payload), salt, payload)
+        leaves.append(leaf)
+        before = leaf.hash
     return leaves
 
 

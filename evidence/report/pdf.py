@@ -69,6 +69,7 @@ class About:
         digests: SHA-256 of the files that hold the evidence, by name.
         absent: Kinds that this side is not shown, and why.
         older: Records from before there was a log.
+        erased: What was erased, by whom and why, one sentence each.
         unsealed: Counts of records that no log covers.
     """
 
@@ -78,6 +79,7 @@ class About:
     withheld: int
     absent: Mapping[str, str]
     older: int
+    erased: Sequence[str]
     unsealed: Mapping[str, int]
 
 
@@ -341,6 +343,7 @@ def _withheld(about: About) -> list[Flowable]:
         lines.append(f"Not in this pack at all: {why} ({kinds}).")
     if about.older:
         lines.append(f"{about.older} records are from before there was a log; nothing proves them.")
+    lines += about.erased
     lines += [
         f"{count} records of {name} are not covered by the log (unsealed.json)."
         for name, count in about.unsealed.items()

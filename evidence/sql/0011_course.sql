@@ -50,3 +50,4 @@ CREATE INDEX fix_journal_position ON evidence.fix USING brin (journal_position);
 CREATE INDEX event_journal_position ON evidence.event USING brin (journal_position);
 
 SELECT evidence.cover(name) FROM unnest(ARRAY['course', 'batch_rest']) AS covered (name);
+SELECT evidence.set_rights();

@@ -71,6 +71,7 @@ def verify(folder, trusted):
         "logs": logs,
         "missing": missing(shown),
         "absent": proof["absent"],
+        "erasures": proof["erasures"],
         "unsealed": proof["unsealed"],
         "older_than_the_log": proof["older_than_the_log"],
         "other_files": check_files(folder),
@@ -157,6 +158,8 @@ def tell_the_rest(result):
     for why in sorted(set(result["absent"].values())):
         kinds = ", ".join(sorted(kind for kind, said in result["absent"].items() if said == why))
         print(f"  Not in this pack at all: {why} ({kinds})")
+    for text in result["erasures"]:
+        print(f"ERASED, as its keeper says: {text}")
     print("NOT PROVEN: that a position was true when the device sent it.")
     if result["older_than_the_log"]:
         print(f"  {result['older_than_the_log']} more records are from before there was a log.")

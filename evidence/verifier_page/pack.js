@@ -171,6 +171,7 @@ const verifyPack = (records, proofText, keysText, needed) => {
     const logs = need(proof, "logs");
     const batches = logs.map((log) => log.batches.map(openBatch));
     const runs = readRuns(records.split("\n").filter((line) => line), need(proof, "runs"), batches);
+    need(proof, "erasures");
     const trusted = keysText.split(/\s+/).filter((text) => text);
     const found = logs.map((log, n) => checkLog(log, batches[n], trusted));
     const enough = found.every((log) => log.witnesses.size >= needed) && trusted.length > 0;

@@ -56,6 +56,7 @@ async def test_history_and_slow_lane_go_on_when_the_process_is_killed(
             await until(lambda: room.counts.written.fixes >= 1, "and the figures say so")
             assert room.counts.database_up
             await until(lambda: room.conduct.looks >= 1, "and looks at the conduct of the wearer")
+            await until(lambda: service.parts.record.capacity, "and at the room there is")
 
             first = room.pid
             assert first is not None

@@ -14,6 +14,7 @@ from devices.instants import to_iso
 from evidence.decided import read_alert_entry
 from evidence.store import Store
 from tests.conftest import Database
+from tests.cordon.running import load, one_pair
 from tests.evidence.samples import NOW_US
 
 
@@ -43,3 +44,24 @@ def test_she_can_be_told_who_looked(database: Database) -> None:
     assert "Kim (operator) read the map with everybody's position for 'duty'" in told.output
     answer = CliRunner().invoke(cordon, ["who-looked", "she", "--json"], env=environment)
     assert [row["who"] for row in json.loads(answer.output)] == ["Kim"]
+
+
+async def in_force(dsn: str) -> None:
+    await stored(dsn)
+    await load(dsn, one_pair())
+
+
+def test_questions_on_the_command_line_are_readings_too(database: Database) -> None:
+    asyncio.run(in_force(database.dsn))
+    environment = {"CORDON_DATABASE_URL": database.dsn}
+    [order] = one_pair().orders
+    said = ["--actor", "DC Roe", "--purpose", "burglary", "--case", "26/4711"]
+    when = to_iso(NOW_US)
+    near = ["near", "--lat", "54.0", "--lon", "4.0", "--within", "100", "--at", when]
+    timeline = ["timeline", "--order", order.id, "--from", when, "--to", to_iso(NOW_US + 1)]
+    for question in (near, timeline):
+        asked = CliRunner().invoke(cordon, ["evidence", *question, *said], env=environment)
+        assert asked.exit_code == 0, asked.output
+    for person, whats in ((order.wearer, ["map", "near", "timeline"]), ("other", ["map", "near"])):
+        answer = CliRunner().invoke(cordon, ["who-looked", person, "--json"], env=environment)
+        assert sorted(row["what"] for row in json.loads(answer.output)) == whats

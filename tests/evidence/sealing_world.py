@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+
+import psycopg
 
 from evidence.keys import Crashpoint, Guard, Seeds, load_seeds, no_crash
 from evidence.log.signing import COSIGNATURE_ED25519, KeyPair, VerifierKey
@@ -82,3 +85,19 @@ async def store_some(store: Store, number: int, devices: int = 3, fixes: int = 4
         for fix in range(fixes)
     ]
     await store.write_journal([(number, batch_of(number, rows))])
+
+
+async def seal_all(sealer: Sealer, dsn: str) -> None:
+    """Seal until all is sealed: transactions of others on the same server can make it wait."""
+    async with asyncio.timeout(60):
+        while True:
+            await sealer.turn()
+            with psycopg.connect(dsn) as connection:
+                waits = connection.execute(
+                    "SELECT EXISTS (SELECT FROM evidence.message WHERE stored_in >= l.next_transaction)"
+                    " OR EXISTS (SELECT FROM evidence.erasure WHERE stored_in >= l.next_transaction)"
+                    " FROM evidence.seal_log l ORDER BY log DESC LIMIT 1"
+                ).fetchone()
+            if waits == (False,):
+                return
+            await asyncio.sleep(0.1)

@@ -8,16 +8,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psycopg
 import pytest
 
+from devices.instants import to_iso
+from evidence import sealing
+from evidence.erasing import Order, erase
+from evidence.keeping import Plan
 from evidence.selection import ExportError
 from evidence.store import Store
 from tests.evidence.case_world import CENTRE, HERS, HIS, SECOND_US, build, pack
 from tests.evidence.conftest import Probe
-from tests.evidence.samples import NOW_US
+from tests.evidence.samples import NOW_US, change_of
 from tests.evidence.sealing_world import log_keys, sealer_of, witness_here
 from tests.evidence.test_export import NOT_WITNESSED, PROVEN, verify
+from tests.evidence.test_store import alert_entries
 
 EVERYTHING = {
     "fix", "message", "event", "receipt", "decision", "anomaly", "device_health", "sequence_step",
@@ -68,6 +74,40 @@ async def test_the_court_gets_everything_that_concerns_the_case(
     assert found["missing"] == [{"device": "tag-1", "first": 4712, "last": 4719, "reports": 8}]
     said = json.loads((tmp_path / "out" / "custody.json").read_text())
     assert (said["exported_by"], said["recipient"]) == ("Sgt Kim", "the court")
+
+
+@pytest.mark.parametrize("side", ["court", "wearer"])
+async def test_a_record_erased_between_others_shows_its_place_and_whose_decision_it_was(
+    store: Store, probe: Probe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, side: str
+) -> None:
+    """Each in a segment of its own: that of what was erased holds nothing else of the case."""
+    monkeypatch.setattr(sealing, "SEGMENT_BATCHES", 1)
+    await build(store, probe.dsn, tmp_path)
+    sealer = sealer_of(probe.dsn, tmp_path)
+    for number in (5, 6, 7):
+        change = change_of(number)
+        change = msgspec.structs.replace(change, time=to_iso(NOW_US + number * SECOND_US))
+        await store.write_alerts(alert_entries((10 + number, msgspec.json.encode(change))))
+        await sealer.turn()
+    alert = change_of(6).data.alert_id
+    window = (NOW_US + 6 * SECOND_US, NOW_US + 6 * SECOND_US + 1)
+    order = Order("retention", "job", "the night's run", "*", *window, "over")
+    async with await psycopg.AsyncConnection.connect(probe.dsn, autocommit=True) as connection:
+        await erase(connection, Plan({"alert_change": {alert: (window,)}}), order, NOW_US)
+    await sealer.turn()
+    await pack(probe.dsn, tmp_path / "out", side)
+    code, found = verify(tmp_path / "out")
+    assert code == NOT_WITNESSED, found
+    withheld = {run["kind"]: run["withheld"] for run in found["runs"]}
+    report = (tmp_path / "out" / "report.pdf").read_bytes()
+    if side == "court":
+        assert withheld["alert_change"] == [6]
+        assert "by the night's run, asked for by job: over" in found["erasures"][0]
+        assert b"night" in report
+    else:  # he is not told of alerts, so not of what became of them
+        assert "alert_change" not in withheld
+        assert found["erasures"] == []
+        assert b"night" not in report
 
 
 async def test_custody_is_sealed_and_the_next_pack_shows_it(

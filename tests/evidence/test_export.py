@@ -20,11 +20,14 @@ from devices.reports import Event, Message, Refusal
 from evidence import export as export_module
 from evidence import sealing
 from evidence.covered import fix_rows
+from evidence.erasing import Order
 from evidence.export import Exported, Signers, export
 from evidence.log.leaves import FIX_PAYLOAD, chain_of
 from evidence.log.signing import VerifierKey
+from evidence.retention import erase_subject
 from evidence.selection import Asked, ExportError
 from evidence.store import Store
+from tests.evidence.access_world import WINDOW, fill
 from tests.evidence.conftest import Probe
 from tests.evidence.custody import of_device
 from tests.evidence.samples import NOW_US, batch_of
@@ -263,3 +266,25 @@ async def test_what_cannot_be_exported_is_named(
     done = await written(probe.dsn, tmp_path / "out", whole, [])
     assert (done.shown, done.witnessed) == (8, False)
     assert verify(tmp_path / "out")[0] == NOT_WITNESSED
+
+
+async def test_an_export_says_what_was_erased(store: Store, probe: Probe, tmp_path: Path) -> None:
+    """Its places stand there like those of what is withheld; the rest is as provable as before."""
+    await fill(probe.dsn, store)
+    sealer = sealer_of(probe.dsn, tmp_path)
+    await sealer.turn()
+    window = (NOW_US + 2, NOW_US + 3)
+    order = Order("erasure", "the court", "chief", "he-1", *window, "acquitted")
+    async with await psycopg.AsyncConnection.connect(probe.dsn, autocommit=True) as connection:
+        await erase_subject(connection, "he-1", window, order, NOW_US)
+    await sealer.turn()
+    done = await written(probe.dsn, tmp_path / "out", of_device("tag-1", *WINDOW), [])
+    assert (done.shown, done.withheld) == (2, 4)
+    code, found = verify(tmp_path / "out")
+    withheld = {run["kind"]: run["withheld"] for run in found["runs"]}
+    assert (code, withheld) == (NOT_WITNESSED, {"fix": [1, 3], "message": [2, 3]})
+    [text] = found["erasures"]
+    assert "2 records from 2026" in text
+    assert "by chief, asked for by the court: acquitted" in text
+    with pytest.raises(ExportError, match="asked for by the court"):
+        await written(probe.dsn, tmp_path / "none", of_device("tag-1", *window), [])

@@ -15,12 +15,15 @@ from psycopg import conninfo, sql
 from devices.migrations import migrate
 from devices.reports import Event, Message, Receipt, Refusal, Status
 from devices.store import MIGRATIONS, SCHEMA, CaseloadStore
+from evidence.erasing import Order, erase
 from evidence.handover_export import PROGRESS, hand_over
 from evidence.handover_import import take_over
 from evidence.handover_tables import MANIFEST, HandoverError, Manifest, read_tables
+from evidence.keeping import Plan
 from evidence.store import Store
 from tests.conftest import Database
 from tests.cordon.running import one_pair
+from tests.evidence.access_world import control_rows
 from tests.evidence.conftest import Probe
 from tests.evidence.samples import DAY_US, NOW_US, anomaly_of, batch_of, change_of, decision_of
 from tests.evidence.sealing_world import sealer_of
@@ -62,7 +65,14 @@ async def fill(store: Store, dsn: str, folder: Path) -> None:
     await store.write_journal([(2, batch_of(2, [("tag-1", 1, NOW_US - DAY_US)]))])
     await store.write_decisions([(1, [decision_of(1)]), (2, [anomaly_of(1)])])
     await store.write_alerts(alert_entries((1, msgspec.json.encode(change_of(1)))))
-    await sealer_of(dsn, folder).turn()
+    control_rows(dsn)
+    sealer = sealer_of(dsn, folder)
+    await sealer.turn()
+    erased = Order("retention", "job", "job", "*", NOW_US - DAY_US, NOW_US - DAY_US + 1, "old")
+    plan = Plan({"fix": {"tag-1": ((NOW_US - DAY_US, NOW_US - DAY_US + 1),)}})
+    async with await connect(dsn) as connection:
+        await erase(connection, plan, erased, NOW_US)
+    await sealer.turn()
 
 
 async def connect(dsn: str) -> psycopg.AsyncConnection:
@@ -100,7 +110,8 @@ async def test_a_hand_over_brings_everything_and_the_log_goes_on(
     before = await contents(probe)
     assert await contents(other) == before
     assert sum(file.rows for file in manifest.files) == sum(map(len, before.values()))
-    assert len(before["evidence.fix"]) == 30
+    assert len(before["evidence.fix"]) == 20, "and ten that were erased"
+    assert before["evidence.seal_erased"]
 
     found, there = await check(other.dsn), await check(probe.dsn)
     assert (found.findings, found.rows, found.batches) == ([], there.rows, there.batches)
@@ -131,7 +142,7 @@ async def test_a_damaged_file_lets_nothing_in(
         assert not any(
             rows
             for name, rows in (await contents(other)).items()
-            if name != "caseload.credential_version"
+            if name not in {"caseload.credential_version", "evidence.caseload_kept"}
         )
         path.touch()
     path.write_bytes(whole)

@@ -38,6 +38,7 @@ ABOUT = About(
     withheld=1,
     absent={"decision": "why"},
     older=2,
+    erased=["2 records were erased by the keeper"],
     unsealed={"access": 4},
 )
 

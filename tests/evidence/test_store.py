@@ -258,17 +258,21 @@ async def test_a_database_of_the_version_before_is_brought_up_to_date(
     monkeypatch.setattr(migrations, "migrations_of", lambda package: everything(package)[:1])
     before = Store(database.dsn)
     assert await before.migrate() == ["0001_history.sql"]
-    await before.write_alerts(alert_entries((1, msgspec.json.encode(change_of(1)))))
     await before.close()
     with psycopg.connect(database.dsn) as connection:
         if not database.has_timescale:
-            connection.execute(
-                "CREATE TABLE evidence.decision_2001 PARTITION OF evidence.decision"
-                " FOR VALUES FROM ('2001-01-01') TO ('2002-01-01')"
-            )
+            for table in ("decision", "alert_change"):
+                connection.execute(
+                    f"CREATE TABLE evidence.{table}_2001 PARTITION OF evidence.{table}"
+                    " FOR VALUES FROM ('2001-01-01') TO ('2002-01-01')".encode()
+                )
         connection.execute(
             "INSERT INTO evidence.decision VALUES ('2001-06-01', 1, 1, now(), null, null, 1, 1, 1, 1, 1,"
             " 0, 0, 2, false, 'w', 'c', 'o', 'a', 'w1', null, 't', null, 'r', 'b', 'v')"
+        )
+        connection.execute(
+            "INSERT INTO evidence.alert_change VALUES"
+            " ('2001-06-01', 1, 1, 1, 'a1', 'a1/1', 'cordon.alert.raised', 'a', 'system', '{}')"
         )
     monkeypatch.undo()
     store = Store(database.dsn)

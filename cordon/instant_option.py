@@ -1,0 +1,27 @@
+"""An instant as an option of a command."""
+
+from __future__ import annotations
+
+import click
+
+from devices.instants import from_iso
+
+
+def instant(_context: click.Context, _option: click.Parameter, text: str | None) -> int | None:
+    """Callback of an option: microseconds since 1970, UTC, of a text in ISO 8601."""
+    if text is None:
+        return None
+    try:
+        return from_iso(text)
+    except ValueError as error:
+        raise click.BadParameter(
+            f"{text!r} is not an instant. Write it with its offset: 2026-11-23T18:00:00Z"
+        ) from error
+
+
+def intervals(
+    context: click.Context, option: click.Parameter, texts: tuple[str, ...]
+) -> tuple[tuple[int, int], ...]:
+    """Callback of an option that may come often: instants ``FROM/TO``."""
+    ends = [[instant(context, option, end) for end in text.partition("/")[::2]] for text in texts]
+    return tuple((start or 0, end or 0) for start, end in ends)

@@ -1,0 +1,103 @@
+"""Looks at the record once a minute: how full the database is, and what waits for people."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import psycopg
+import structlog
+
+from cordon.embedded.postgres import EmbeddedPostgres
+from cordon.settings import Settings
+from devices.instants import Clock
+from evidence.capacity import Capacity, Connection, Waiting, read_capacity, read_waiting
+
+EVERY_S = 60.0
+READ_LIMIT_S = 20
+CONNECT_LIMIT_S = 5
+
+ResultT = TypeVar("ResultT")
+
+log = structlog.get_logger("record")
+
+
+def disk_free_bytes(settings: Settings) -> int | None:
+    """Free on the disk of the embedded database; None: the database is another one."""
+    directory = Path(settings.state_directory).resolve() / "postgres"
+    if settings.database.url or not directory.exists():
+        return None
+    return shutil.disk_usage(EmbeddedPostgres(directory).directory).free
+
+
+class RecordWatch:
+    """Keeps the newest figures.
+
+    Args:
+        dsn: Of the database.
+        settings: Of the installation.
+        clock: The time.
+
+    Attributes:
+        capacity, waiting: None before the first look, and while the database is away.
+    """
+
+    def __init__(self, dsn: str, settings: Settings, clock: Clock) -> None:
+        self.capacity: Capacity | None = None
+        self.waiting: Waiting | None = None
+        self._dsn = dsn
+        self._settings = settings
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        while True:
+            await self.look()
+            await asyncio.sleep(EVERY_S)
+
+    async def look(self) -> None:
+        """Look once, and say when somebody has broken the glass."""
+        seen = self.waiting.glass if self.waiting else 0
+        try:
+            self.capacity, self.waiting = await self._read()
+        except (psycopg.Error, TimeoutError):
+            self.capacity = self.waiting = None
+            return  # that it is away is told elsewhere
+        if self.waiting.glass > seen:
+            log.warning(
+                "break_glass_waits_for_review",
+                waiting=self.waiting.glass,
+                overdue=self.waiting.glass_overdue,
+                what_to_do="somebody else reviews it: cordon evidence review",
+            )
+
+    async def _read(self) -> tuple[Capacity, Waiting]:
+        now_us, limit = self._clock(), self._settings.database.disk_bytes
+
+        async def act(connection: Connection) -> tuple[Capacity, Waiting]:
+            free = disk_free_bytes(self._settings)
+            capacity = await read_capacity(connection, now_us, free, limit)
+            return capacity, await read_waiting(connection, now_us)
+
+        return await on_a_short_connection(self._dsn, act)
+
+
+async def on_a_short_connection(
+    dsn: str, act: Callable[[Connection], Awaitable[ResultT]]
+) -> ResultT:
+    """Do something on a connection of its own that nobody waits for long.
+
+    Raises:
+        psycopg.Error, TimeoutError: The database does not answer in time.
+    """
+    async with (
+        asyncio.timeout(READ_LIMIT_S + CONNECT_LIMIT_S),
+        await psycopg.AsyncConnection.connect(
+            dsn, autocommit=True, connect_timeout=CONNECT_LIMIT_S
+        ) as connection,
+    ):
+        await connection.execute(f"SET statement_timeout = '{READ_LIMIT_S}s'".encode())
+        return await act(connection)

@@ -1,0 +1,366 @@
+"""Erases records so that the log still verifies: what goes leaves its commitment and nothing else.
+
+In one transaction: the batches that hold the records are derived anew, the commitments of what goes
+are kept, the rows are deleted, the keys of their days are destroyed, and a record says who wanted it.
+Records of the same days that stay keep their salts. Without key and row a commitment can neither be
+opened nor guessed.
+
+The sealer waits meanwhile: it must not seal with a key that is being destroyed.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID, uuid4
+
+from psycopg import sql
+
+from devices.instants import to_datetime
+from evidence import seal_reader, seal_store
+from evidence.covered import covered_tables
+from evidence.covered_tables import Covered
+from evidence.erasures import Connection, digest_of, keep_erased
+from evidence.keeping import MESSAGE, Plan
+from evidence.log.headers import Header
+from evidence.log.leaves import Head, Leaf, open_rows, seal
+from evidence.log.merkle import root_of
+from evidence.partitions import DAY_US
+from evidence.seal_store import StoredBatch
+from evidence.sealed_rows import Reread, reread
+from evidence.text import clean
+
+
+class ErasureError(RuntimeError):
+    """Nothing was erased. The text is for people."""
+
+
+class NothingToEraseError(ErasureError):
+    """There is nothing of it that is sealed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Who wants what gone, and why: as `evidence.erasures.Erasure`."""
+
+    kind: str
+    asked_by: str
+    approved_by: str
+    subject: str
+    from_us: int
+    to_us: int
+    reason: str
+
+
+@dataclass(slots=True)
+class Erased:
+    """What one erasure did.
+
+    Attributes:
+        rows: Deleted, by table.
+        leaves: Of these, how many the log holds a place for.
+        kept: Records of the same days that stay.
+        keys: Destroyed.
+    """
+
+    erasure_id: UUID
+    rows: dict[str, int] = field(default_factory=dict)
+    leaves: int = 0
+    kept: int = 0
+    keys: int = 0
+
+
+async def erase(connection: Connection, plan: Plan, order: Order, now_us: int) -> Erased:
+    """Carry out a plan, in one transaction.
+
+    Raises:
+        ErasureError: The log does not fit what is stored, there is none yet, or nothing is there.
+        psycopg.Error: The database does not answer; nothing is erased.
+    """
+    done = Erased(uuid4())
+    async with connection.transaction():
+        next_transaction = await _stop_the_sealer(connection)
+        chains = plan.chains()
+        tables = {table.name: table for table in covered_tables()}
+        stored = await _transactions(connection, plan, chains, tables, next_transaction)
+        for state in await seal_reader.all_logs(connection):
+            batches = await _batches(connection, state.log, stored)
+            await _derive(connection, batches, plan, chains, done)
+        older = await _delete(connection, plan, tables, next_transaction, done)
+        if sum(done.rows.values()) - older != done.leaves:
+            raise ErasureError(
+                f"{sum(done.rows.values()) - older} rows would go and the log has {done.leaves} of "
+                "them: they are not as they were sealed. Nothing was erased. See `cordon evidence "
+                "check`."
+            )
+        if not done.rows:
+            raise NothingToEraseError("Nothing of this is stored and sealed: nothing was erased.")
+        done.keys = await _destroy_keys(connection, plan, chains)
+        await _record(connection, done, order, older, now_us)
+    return done
+
+
+async def _stop_the_sealer(connection: Connection) -> int:
+    """Let no batch be sealed before this transaction ends. Returns the first transaction unsealed."""
+    cursor = await connection.execute(
+        "UPDATE evidence.seal_log SET fence = fence "
+        "WHERE log = (SELECT max(log) FROM evidence.seal_log) RETURNING next_transaction"
+    )
+    row = await cursor.fetchone()
+    if row is None:
+        raise ErasureError(
+            "There is no log yet: start the service, or `cordon evidence seal --once`."
+        )
+    return int(row[0])
+
+
+async def _transactions(
+    connection: Connection,
+    plan: Plan,
+    chains: Mapping[bytes, tuple[str, str]],
+    tables: Mapping[str, Covered],
+    before: int,
+) -> list[int]:
+    """Transactions that stored records of the touched chains and days and that are sealed."""
+    wanted: dict[str, tuple[list[str], list[int]]] = {}
+    for name, subject in chains.values():
+        subjects, days = wanted.setdefault(name, ([], []))
+        for day in plan.days(name, subject):
+            subjects.append(subject)
+            days.append(day)
+    found: set[int] = set()
+    for name, (subjects, days) in wanted.items():
+        table = tables[name]
+        cursor = await connection.execute(
+            sql.SQL(
+                "SELECT DISTINCT stored_in FROM evidence.{table} t JOIN unnest(%s::text[], %s::timestamptz[]) "
+                "AS w (subject, day) ON {subject} = w.subject AND {time} >= w.day "
+                "AND {time} < w.day + interval '24 hours' WHERE stored_in < %s"
+            ).format(
+                table=sql.Identifier(name),
+                subject=_subject(table),
+                time=sql.Identifier(table.time),
+            ),
+            (subjects, [to_datetime(day * DAY_US) for day in days], before),
+        )
+        found.update(row[0] for row in await cursor.fetchall())
+    return sorted(found)
+
+
+def _subject(table: Covered) -> sql.Composable:
+    column = sql.Identifier(table.subject)
+    if table.name == MESSAGE:
+        return sql.SQL("coalesce({}, '')").format(column)
+    return column  # not empty, and the index is by it
+
+
+async def _batches(connection: Connection, log: int, stored: Sequence[int]) -> list[StoredBatch]:
+    """The batches of these transactions, and those before them in their segments, in order."""
+    if not stored:
+        return []
+    cursor = await connection.execute(
+        "SELECT segment, number, from_transaction, to_transaction FROM evidence.seal_batch "
+        "WHERE log = %s AND to_transaction > %s AND from_transaction <= %s ORDER BY number",
+        (log, stored[0], stored[-1]),
+    )
+    ends: dict[int, int] = {}
+    async for segment, number, start, end in cursor:
+        at = bisect_left(stored, start)
+        if at < len(stored) and stored[at] < end:
+            ends[segment] = number
+    found: list[StoredBatch] = []
+    for segment, last in ends.items():
+        found += await seal_store.batches_between(connection, log, segment, last)
+    return found
+
+
+async def _derive(
+    connection: Connection,
+    batches: Sequence[StoredBatch],
+    plan: Plan,
+    chains: Mapping[bytes, tuple[str, str]],
+    done: Erased,
+) -> None:
+    """Find the leaves that go, and keep what is left of them."""
+    segment, heads = -1, dict[bytes, Head]()
+    async for one in reread(connection, batches):
+        if one.damage is not None:
+            raise ErasureError(f"Stored rows are damaged, nothing was erased: {one.damage}")
+        if one.batch.segment != segment:
+            segment, heads = one.batch.segment, {}
+        present = {chain for chain, _, _ in one.rows} | one.gone.commitments.keys()
+        heads.update(
+            await seal_store.heads_at(connection, one.batch.log, segment, present - heads.keys())
+        )
+        if chains.keys() & {chain for chain, _, _ in one.rows}:
+            await _take(connection, one, heads, plan, chains, done)
+        else:
+            seal(one.rows, heads, one.keys, one.gone)
+
+
+async def _take(
+    connection: Connection,
+    one: Reread,
+    heads: dict[bytes, Head],
+    plan: Plan,
+    chains: Mapping[bytes, tuple[str, str]],
+    done: Erased,
+) -> None:
+    leaves = open_rows(one.rows, heads, one.keys, one.gone)
+    if root_of([leaf.hash for leaf in leaves]) != Header.decode(one.batch.header).root:
+        raise ErasureError(
+            f"Batch {one.batch.number} holds other rows than were sealed: nothing was erased. "
+            "`cordon evidence check` says more."
+        )
+    days = {(chain, payload): day for chain, payload, day in one.rows if chain in chains}
+    gone: list[Leaf] = []
+    kept: list[Leaf] = []
+    for leaf in leaves:
+        if leaf.payload is None or leaf.chain not in chains:
+            continue
+        table, subject = chains[leaf.chain]
+        day = days[leaf.chain, leaf.payload]
+        if plan.takes(table, subject, leaf.payload, day):
+            gone.append(leaf)
+        elif day in plan.days(table, subject):
+            kept.append(leaf)
+    await _keep(connection, one.batch, gone, kept, done)
+
+
+async def _keep(
+    connection: Connection,
+    batch: StoredBatch,
+    gone: Sequence[Leaf],
+    kept: Sequence[Leaf],
+    done: Erased,
+) -> None:
+    if gone:
+        await keep_erased(connection, batch.log, batch.number, done.erasure_id, gone)
+    if kept:
+        async with connection.cursor() as cursor:
+            await cursor.executemany(
+                "INSERT INTO evidence.seal_kept_salt VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
+                [(leaf.chain, leaf.place, leaf.salt) for leaf in kept],
+            )
+    done.leaves += len(gone)
+    done.kept += len(kept)
+
+
+async def _delete(
+    connection: Connection,
+    plan: Plan,
+    tables: Mapping[str, Covered],
+    before: int,
+    done: Erased,
+) -> int:
+    """Delete the rows of the plan that are sealed, or older than the log: how many those are."""
+    # Compressed chunks are opened where rows of theirs go; without this, at most 100,000 rows.
+    await connection.execute(
+        "SET LOCAL timescaledb.max_tuples_decompressed_per_dml_transaction = 0"
+    )
+    await connection.execute(
+        "CREATE TEMP TABLE IF NOT EXISTS kept_message (received_at timestamptz, journal_position bigint, "
+        "item integer, PRIMARY KEY (received_at, journal_position, item)) ON COMMIT DELETE ROWS"
+    )
+    await _fill(connection, plan.kept)
+    older = 0
+    for name, by_subject in plan.windows.items():
+        table = tables[name]
+        windows = [(subject, *part) for subject, parts in by_subject.items() for part in parts]
+        query = sql.SQL(
+            "WITH gone AS (DELETE FROM evidence.{table} t USING unnest(%s::text[], %s::timestamptz[], "
+            "%s::timestamptz[]) AS w (subject, begins, ends) WHERE {subject} = w.subject "
+            "AND {time} >= w.begins AND {time} < w.ends AND (stored_in < %s OR stored_in IS NULL) {kept} "
+            "RETURNING stored_in) SELECT count(*), count(*) - count(stored_in) FROM gone"
+        ).format(
+            table=sql.Identifier(name),
+            subject=_subject(table),
+            time=sql.Identifier(table.time),
+            kept=_NOT_KEPT if name == MESSAGE else sql.SQL(""),
+        )
+        values = (
+            [window[0] for window in windows],
+            [to_datetime(window[1]) for window in windows],
+            [to_datetime(window[2]) for window in windows],
+            before,
+        )
+        older += await _count(connection, query, values, name, done)
+    await connection.execute("DELETE FROM kept_message")
+    await _fill(connection, {key for keys in plan.extra.values() for key in keys} - plan.kept)
+    return older + await _count(connection, _EXTRA, (before,), MESSAGE, done)
+
+
+async def _fill(connection: Connection, keys: Iterable[tuple[int, int, int]]) -> None:
+    async with connection.cursor() as cursor:
+        await cursor.executemany(
+            "INSERT INTO kept_message VALUES (%s, %s, %s)",
+            [(to_datetime(received), position, item) for received, position, item in keys],
+        )
+
+
+async def _count(
+    connection: Connection,
+    query: sql.Composed | sql.SQL,
+    values: tuple[object, ...],
+    name: str,
+    done: Erased,
+) -> int:
+    cursor = await connection.execute(query, values)
+    row = await cursor.fetchone()
+    assert row is not None, "counting always answers"
+    if row[0]:
+        done.rows[name] = done.rows.get(name, 0) + int(row[0])
+    return int(row[1])
+
+
+_NOT_KEPT = sql.SQL(
+    "AND NOT EXISTS (SELECT FROM kept_message k WHERE (k.received_at, k.journal_position, k.item) "
+    "= (t.received_at, t.journal_position, t.item))"
+)
+_EXTRA = sql.SQL(
+    "WITH gone AS (DELETE FROM evidence.message t USING kept_message k "
+    "WHERE (k.received_at, k.journal_position, k.item) = (t.received_at, t.journal_position, t.item) "
+    "AND (stored_in < %s OR stored_in IS NULL) "
+    "RETURNING stored_in) SELECT count(*), count(*) - count(stored_in) FROM gone"
+)
+
+
+async def _destroy_keys(
+    connection: Connection, plan: Plan, chains: Mapping[bytes, tuple[str, str]]
+) -> int:
+    named = [
+        (chain, day)
+        for chain, (table, subject) in chains.items()
+        for day in plan.days(table, subject)
+    ]
+    cursor = await connection.execute(
+        "DELETE FROM evidence.seal_key k USING unnest(%s::bytea[], %s::int4[]) AS w (chain, day) "
+        "WHERE (k.chain, k.day) = (w.chain, w.day)",
+        ([chain for chain, _ in named], [day for _, day in named]),
+    )
+    return cursor.rowcount
+
+
+async def _record(
+    connection: Connection, done: Erased, order: Order, older: int, now_us: int
+) -> None:
+    leaves, digest = await digest_of(connection, done.erasure_id)
+    assert leaves == done.leaves, "as many as were kept"
+    await connection.execute(
+        "INSERT INTO evidence.erasure VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        (
+            done.erasure_id,
+            to_datetime(now_us),
+            order.kind,
+            clean(order.asked_by),
+            clean(order.approved_by),
+            clean(order.subject),
+            to_datetime(order.from_us),
+            to_datetime(order.to_us),
+            clean(order.reason),
+            leaves,
+            older,
+            digest,
+        ),
+    )

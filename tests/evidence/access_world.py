@@ -1,0 +1,145 @@
+"""A case with a wearer and a protected person, what both sent, and logins in each role."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import conninfo, sql
+
+from devices.caseload import Agency, Assignment, Caseload, Device, Order, Person, Proximity
+from devices.instants import to_datetime
+from devices.store import CaseloadStore
+from evidence.access import Asking, Connection
+from evidence.store import Store
+from tests.evidence.samples import DAY_US, NOW_US, batch_of
+
+CASE = "order-1"
+OTHER_CASE = "order-2"
+WINDOW = (NOW_US - DAY_US, NOW_US + DAY_US)
+SINCE_US = NOW_US - 20 * DAY_US
+
+
+def caseload() -> Caseload:
+    people = {"he-1": "tag-1", "he-2": "tag-2", "she-1": "handset-1"}
+    return Caseload(
+        agencies=(Agency(id="centre", name="Centre"),),
+        people=tuple(
+            Person(id=person, role="protected" if person == "she-1" else "wearer")
+            for person in people
+        ),
+        devices=tuple(
+            Device(id=device, kind="handset" if device == "handset-1" else "tag")
+            for device in people.values()
+        ),
+        assignments=tuple(
+            Assignment(device=device, person=person, from_=to_datetime(SINCE_US), to=None)
+            for person, device in people.items()
+        ),
+        orders=tuple(
+            Order(
+                id=case,
+                agency="centre",
+                wearer=wearer,
+                valid_from=to_datetime(SINCE_US),
+                conditions=(Proximity(id=f"near-{wearer}", protected="she-1", alert_m=200),),
+            )
+            for case, wearer in ((CASE, "he-1"), (OTHER_CASE, "he-2"))
+        ),
+    )
+
+
+async def fill(dsn: str, store: Store) -> None:
+    """The caseload, and two fixes of each device on two days."""
+    caseloads = CaseloadStore(dsn)
+    await caseloads.migrate()
+    await caseloads.save(caseload())
+    await caseloads.close()
+    fixes = [
+        (device, seq, NOW_US + seq) for device in ("tag-1", "tag-2", "handset-1") for seq in (1, 2)
+    ]
+    early = [(device, 0, NOW_US - 5 * DAY_US) for device in ("tag-1", "handset-1")]
+    await store.write_journal([(1, batch_of(1, fixes)), (2, batch_of(2, early))])
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("SELECT evidence.set_rights()")
+
+
+def asking(**changes: object) -> Asking:
+    values: dict[str, object] = {
+        "role": "investigator",
+        "case": CASE,
+        "subject": "he-1",
+        "purpose": "investigation",
+        "kinds": ("fix",),
+        "from_us": WINDOW[0],
+        "to_us": WINDOW[1],
+    }
+    return Asking(**{**values, **changes})  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A login of its own, in a group."""
+
+    name: str
+    dsn: str
+
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator[Connection]:
+        """A session whose session_user is this login."""
+        async with await psycopg.AsyncConnection.connect(
+            self.dsn, autocommit=True, options="-c timezone=UTC"
+        ) as connection:
+            await connection.execute(
+                sql.SQL("SET SESSION AUTHORIZATION {}").format(sql.Identifier(self.name))
+            )
+            yield connection
+
+
+@asynccontextmanager
+async def login(dsn: str, *groups: str) -> AsyncIterator[Login]:
+    """A login in these groups; gone afterwards. The server lets it in by the superuser's way."""
+    name = f"person_{secrets.token_hex(4)}"
+    plain = conninfo.make_conninfo(dsn)
+    with psycopg.connect(plain, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(name)))
+        for group in groups:
+            connection.execute(
+                sql.SQL("GRANT {} TO {}").format(sql.Identifier(group), sql.Identifier(name))
+            )
+    try:
+        yield Login(name, plain)
+    finally:
+        with psycopg.connect(plain, autocommit=True) as connection:
+            connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
+
+
+def control_rows(dsn: str) -> None:
+    """One record of everything that is kept about access, holds and erasures."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        for statement in _CONTROL:
+            connection.execute(statement.encode())
+
+
+_CONTROL = (
+    "SELECT evidence.open_access('ana', '', 'investigator', 'c', 's', 'audit', '{fix}', now(), now(), '')",
+    (
+        "SELECT evidence.revoke_access(evidence.grant_access('chief', 'person', 'ana', 'investigator', 'c',"
+        " 's', 'audit', now(), now() + interval '1 day', 'r'), 'chief', 'r')"
+    ),
+    (
+        "SELECT evidence.review_break_glass(evidence.break_glass('ana', 'c', 's', 'an emergency', 1),"
+        " 'chief', true, 'n')"
+    ),
+    (
+        "SELECT evidence.release_hold(evidence.place_hold('chief', 'c', '{p}', now(),"
+        " now() + interval '1 day', 'r', now()), 'chief', 'r')"
+    ),
+    (
+        "INSERT INTO evidence.erasure VALUES (gen_random_uuid(), now(), 'retention', 'a', 'a', '*', now(),"
+        " now(), 'r', 0, 0, sha256(''))"
+    ),
+)

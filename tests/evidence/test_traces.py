@@ -1,0 +1,116 @@
+"""Erasing and retention also find what batches, states and findings hold of people."""
+
+from __future__ import annotations
+
+import msgspec
+import psycopg
+import pytest
+
+from devices.course import Mark
+from devices.instants import to_datetime
+from devices.reports import Event, Message
+from evidence import holds
+from evidence.erasures import Connection
+from evidence.holds import NewHold
+from evidence.retention import Policy, erase_subject, retain
+from evidence.sealer import Sealer
+from evidence.store import Store
+from evidence.told import add_state
+from tests.evidence.access_world import CASE, WINDOW
+from tests.evidence.conftest import Probe
+from tests.evidence.her_samples import digest
+from tests.evidence.samples import DAY_US, NOW_US, batch_of
+from tests.evidence.sealing_world import seal_all
+from tests.evidence.test_erasing import order, owner, sealer, sound
+from tests.evidence.test_store import alert_entries
+
+__all__ = ["owner", "sealer"]  # fixtures
+
+RESTS = "SELECT number FROM evidence.batch_rest ORDER BY number"
+MONTH_US = 30 * DAY_US
+
+
+@pytest.fixture
+async def rests(store: Store, owner: Connection, sealer: Sealer, probe: Probe) -> Connection:
+    """Three batches that bring nothing new: of him, of another, and a repeated event of his."""
+    panic = Event(0, "tag-1", 7, NOW_US + 3, "panic", None, {})
+    sent = (Message(NOW_US, "t", b"x"),)
+    await store.write_journal([(10, batch_of(10, [("tag-1", 1, NOW_US + 1)]))])
+    await store.write_journal([(11, batch_of(11, [("tag-2", 1, NOW_US + 1)]))])
+    await store.write_journal([(12, batch_of(12, [], events=(panic,), messages=sent))])
+    await store.write_journal([(13, batch_of(13, [], events=(panic,), messages=sent))])
+    await seal_all(sealer, probe.dsn)
+    assert [row[0] for row in probe.ask(RESTS)] == [10, 11, 13]
+    return owner
+
+
+async def test_what_was_sent_again_is_erased_as_well(
+    rests: Connection, sealer: Sealer, probe: Probe
+) -> None:
+    done = await erase_subject(rests, "he-1", WINDOW, order(), NOW_US)
+    assert done.rows["batch_rest"] == 2
+    assert [row[0] for row in probe.ask(RESTS)] == [11]
+    await seal_all(sealer, probe.dsn)
+    await sound(rests)
+
+
+async def test_states_that_know_where_he_was_go_until_he_was_elsewhere(
+    rests: Connection, store: Store, probe: Probe
+) -> None:
+    moved_us = WINDOW[1] + 3 * DAY_US
+    await store.write_journal([(20, batch_of(20, [("tag-1", 9, moved_us)]))])
+    instants = (WINDOW[0] - 1, WINDOW[0], moved_us, moved_us + 2 * DAY_US)
+    for ticked_us in instants:
+        mark = Mark(run_us=NOW_US, steps=1, after="", ticked_us=ticked_us)
+        await add_state(rests, mark, "b", b"x")
+    done = await erase_subject(rests, "he-1", WINDOW, order(), NOW_US)
+    assert done.rows["worker_state"] == 2
+    left = probe.ask("SELECT evidence.us(ticked_at)::int8 FROM evidence.worker_state ORDER BY 1")
+    assert [row[0] for row in left] == [instants[0], instants[3]]
+
+
+async def test_a_hold_keeps_what_was_sent_again(
+    rests: Connection, sealer: Sealer, probe: Probe
+) -> None:
+    await holds.place(rests, NewHold("chief", CASE, ("he-1",), *WINDOW, "appeal", NOW_US))
+    await retain(rests, Policy(positions_days=2), "job", NOW_US + MONTH_US, dry_run=False)
+    assert [row[0] for row in probe.ask(RESTS)] == [10, 13]
+    await seal_all(sealer, probe.dsn)
+    await sound(rests)
+
+
+@pytest.mark.parametrize("held", [False, True])
+async def test_findings_and_digests_go_by_the_policy_unless_they_are_held(
+    owner: Connection, store: Store, sealer: Sealer, probe: Probe, *, held: bool
+) -> None:
+    await store.write_alerts(alert_entries((1, msgspec.json.encode(digest()))))
+    await seal_all(sealer, probe.dsn)
+    for wearer in ("he-1", "he-2"):
+        finding(probe.dsn, wearer)
+    if held:
+        hold = NewHold("chief", CASE, ("he-1", "she"), *WINDOW, "appeal", NOW_US)
+        await holds.place(owner, hold)
+    policy = Policy(decisions_days=2, alerts_days=2)
+    shown = await retain(owner, policy, "job", NOW_US + MONTH_US, dry_run=True)
+    assert (probe.count("conduct_act"), probe.count("digest")) == (2, 1)
+    done = await retain(owner, policy, "job", NOW_US + MONTH_US, dry_run=False)
+    assert shown.made == done.made == dict.fromkeys(("conduct_act", "conduct_pattern"), 2 - held)
+    for table in ("conduct_act", "conduct_pattern", "digest"):
+        assert probe.count(table) == int(held), table
+    await seal_all(sealer, probe.dsn)
+    await sound(owner)
+
+
+def finding(dsn: str, wearer: str) -> None:
+    """An act, and the pattern that it is part of."""
+    at = to_datetime(NOW_US)
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO evidence.conduct_act VALUES (%s, 'she-1', %s, 'a', 'approach', false, '{}')",
+            (wearer, at),
+        )
+        connection.execute(
+            "INSERT INTO evidence.conduct_pattern VALUES (%s, 1, %s, %s, 'she-1', 'centre', 'over', "
+            "%s, %s, '{}')",
+            (f"p-{wearer}", at, wearer, at, at),
+        )
