@@ -39,7 +39,7 @@ unit: $(STAMPS)/test  ## The tests alone
 	@echo "Compiling the engine (a minute, where nothing is kept from before)"
 	@NUMBA_CACHE_DIR="$${NUMBA_CACHE_DIR:-$(CURDIR)/.cordon/compiled}" \
 		$(BIN)/python -c 'from geofence.engine import warm_up; print(f"  {warm_up():.0f} s")'
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile
 
 faults: $(STAMPS)/test libfiu  ## Break one thing after another under load; writes docs/reliability.md
 	$(BIN)/cordon bench faults --write docs/reliability.md
