@@ -33,7 +33,7 @@ types: $(STAMPS)/test  ## Strict types
 rooms: $(STAMPS)/test  ## What each room may import
 	$(BIN)/lint-imports
 
-# Compiled once beforehand, so that no test has to wait for it. Two at a time: most of them wait for
+# Compiled once beforehand, so that no test has to wait for it. Three at a time: most of them wait for
 # servers, and a file's tests share what they have started.
 unit: $(STAMPS)/test  ## The tests alone
 	@echo "Compiling the engine (a minute, where nothing is kept from before)"
