@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 
 import msgspec
 
-from devices.instants import MICROSECONDS
+from devices.instants import LATEST_US, MICROSECONDS
 from devices.reports import Batch
 from devices.sequence_changes import GapChange
 from devices.sequence_state import DeviceSequence, change_of, take, take_run
@@ -144,6 +144,11 @@ class Sequences:
                 self.counts.gaps_opened += 1
                 changes.append(change_of(name, gap, "opened", at_us))
         return changes
+
+    @property
+    def due_us(self) -> int:
+        """Before this instant `advance` finds nothing, if nothing happens meanwhile."""
+        return self._untold[0][0] if self._untold else LATEST_US
 
     def _told(self, changes: list[GapChange]) -> list[GapChange]:
         self.counts.gaps_closed += sum(change.state != "opened" for change in changes)
