@@ -100,6 +100,12 @@ class DeviceCare:
         troubles = in_order(self.health.advance(now_us), self.door.advance(now_us))
         return Noticed(troubles, self.sequences.advance(now_us), commands, sendings)
 
+    @property
+    def due_us(self) -> int:
+        """Before this instant `advance` finds nothing, if nothing is heard meanwhile."""
+        parts = (self.commands, self.health, self.door, self.sequences)
+        return min(part.due_us for part in parts)
+
     def going_on(self, now_us: int) -> list[HealthChange]:
         """Everything that is wrong now, as changes that began."""
         return self.health.going_on(now_us) + self.door.going_on(now_us)

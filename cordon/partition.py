@@ -32,7 +32,7 @@ from cordon.records import (
     gap_record,
     health_record,
 )
-from cordon.ticks import ticks_due
+from cordon.ticks import stretch, ticks_due
 from devices.caseload import Caseload, Condition
 from devices.compiler import NO_SENSITIVITIES, compile_caseload
 from devices.course import Start
@@ -84,6 +84,7 @@ class Partition:
         sensitivities: Mapping[str, Sensitivity] = NO_SENSITIVITIES,
         synthetic: bool = False,
     ) -> None:
+        self._secret = secret
         self.counts = PartitionCounts()
         self.desk = new_desk()
         self.kept = KeptCaseload("", Caseload())
@@ -93,7 +94,7 @@ class Partition:
         self._compiled_us = now_us
         self.compiled = self._compile(self.kept, now_us)
         self.engine = Engine(self.compiled.plan, now_us=now_us, rules=rules)
-        self.care = DeviceCare(secret, now_us)
+        self.care = self._new_care(now_us)
         self.ticked_us = 0
         self.position = 0
         self._gateway, self._live = "", False
@@ -104,7 +105,6 @@ class Partition:
         self._build = build
         self._rules = rules
         self._rules_version = rules.version  # a digest of all parameters: not for every decision
-        self._secret = secret
 
     @property
     def compiled(self) -> Compiled:
@@ -138,7 +138,7 @@ class Partition:
         at_us = min(checkpoint.ticked_us or now_us, now_us) if checkpoint else now_us
         self.compiled = self._compile(self.kept, at_us)
         self.engine = Engine(self.compiled.plan, now_us=now_us, rules=self._rules)
-        self.care = DeviceCare(self._secret, at_us)
+        self.care = self._new_care(at_us)
         self.desk = self._new_desk()
         self.position, self.ticked_us, self._gateway, self._live = 0, 0, "", False
         refused = self._load_parts(checkpoint, now_us) if checkpoint else []
@@ -147,9 +147,13 @@ class Partition:
         # The caseload may have changed while nobody looked.
         self.engine.forget(self.wearing.moved(self.care.persons), now_us=now_us)
         self.care.plan(self.compiled.bearers, at_us)
-        loaded = checkpoint is not None and self._load_alerts(checkpoint)
+        unread = load_alerts(checkpoint, self.desk, self._outgoing) if checkpoint else []
+        self._refuse(unread)
         self._observer.replanned()
-        return loaded
+        return checkpoint is not None and not unread
+
+    def _new_care(self, now_us: int) -> DeviceCare:
+        return DeviceCare(self._secret, now_us)
 
     def _load_parts(self, checkpoint: Checkpoint, now_us: int) -> list[str]:
         """Take over all but the alerts. Returns what cannot be read: it stays empty."""
@@ -163,19 +167,13 @@ class Partition:
             self.position, self.ticked_us = checkpoint.journal_position, checkpoint.ticked_us
             self._gateway = checkpoint.gateway
         refused += self.care.load(checkpoint)
-        for part, reason in refused:
-            self._refuse(part, reason)
+        self._refuse(refused)
         return [part for part, _ in refused]
 
-    def _load_alerts(self, checkpoint: Checkpoint) -> bool:
-        refused = load_alerts(checkpoint, self.desk, self._outgoing)
-        for part, reason in refused:
-            self._refuse(part, reason)
-        return not refused
-
-    def _refuse(self, part: str, error: Exception) -> None:
-        self.counts.unreadable_parts += 1
-        log.error("checkpoint_unreadable", part=part, reason=str(error))
+    def _refuse(self, refused: Sequence[tuple[str, Exception]]) -> None:
+        self.counts.unreadable_parts += len(refused)
+        for part, error in refused:
+            log.error("checkpoint_unreadable", part=part, reason=str(error))
 
     def recall(self, recorded: Recorded) -> None:
         """Take in what was recorded of the alerts after the checkpoint."""
@@ -194,9 +192,9 @@ class Partition:
         self._listen_from(now_us)
         anomalies = [anomaly.key for anomaly in self.engine.anomalies(now_us)]
         troubles = [trouble.key for trouble in self.care.going_on(now_us)]
-        watches = self.compiled.watches.keys()
         self.care.keep_near(self._not_clear())
-        self._outgoing.changed(self.desk.retire(watches, anomalies, troubles, now_us=now_us))
+        going_on = (self.compiled.watches.keys(), anomalies, troubles)
+        self._outgoing.changed(self.desk.retire(*going_on, now_us=now_us))
 
     def _listen_from(self, now_us: int) -> None:
         self.engine.listen_from(now_us)
@@ -232,7 +230,7 @@ class Partition:
     def apply(self, batch: Batch) -> None:
         """Take in a batch: first the time that has passed, then its fixes, then the rest."""
         if not self.ticked_us:  # a journal read from its start: begin with the plan of then
-            self.care = DeviceCare(self._secret, batch.received_us)
+            self.care = self._new_care(batch.received_us)
             self._replan(self.kept, batch.received_us)
         self._note_start(batch)
         self.tick_until(batch.received_us)
@@ -256,10 +254,8 @@ class Partition:
         fixes = positions(batch.fixes)
         if not len(fixes):
             return
-        columns = (
-            fixes[column].astype(np.int64)
-            for column in ("time_us", "lat_e7", "lon_e7", "accuracy_cm")
-        )
+        names = ("time_us", "lat_e7", "lon_e7", "accuracy_cm")
+        columns = (fixes[name].astype(np.int64) for name in names)
         update = self.engine.update(
             self.wearing.tracks_of(batch.devices, fixes), *columns, now_us=batch.received_us
         )
@@ -323,8 +319,8 @@ class Partition:
 
     @property
     def _made(self) -> MadeWith:
-        version = self.compiled.plan.version
-        return MadeWith(self._rules_version, self._build, version, self.position)
+        plan = self.compiled.plan
+        return MadeWith(self._rules_version, self._build, plan.version, self.position)
 
     # -- time and plans ---------------------------------------------------------------------
 
@@ -333,16 +329,25 @@ class Partition:
         due = ticks_due(self.ticked_us, now_us, self._tick_us)
         if due.start > self.ticked_us + self._tick_us:
             self.course.note("skipped", now_us, upto=due.start - self._tick_us)
-        for tick_us in due:
-            valid_until_us = self.compiled.valid_until_us
-            if valid_until_us is not None and tick_us >= valid_until_us:
-                self._replan(self.kept, tick_us)
-            self.decide(self.engine.sweep(tick_us), tick_us)
+        while due:
+            plan_us = self.compiled.valid_until_us
+            if plan_us is not None and due.start >= plan_us:
+                self._replan(self.kept, due.start)
+            busy_us = due.start if self._is_told else self.care.due_us
+            some = stretch(due, busy_us, self.compiled.valid_until_us)
+            tick_us, transitions = self.engine.sweep_through(some)
+            self.decide(transitions, tick_us)
             self._note_devices(self.care.advance(tick_us), tick_us)
-            if self._live:  # nobody could act on what is only read again
+            if self._is_told:
                 self._outgoing.changed(self.desk.advance(tick_us))
                 self._outgoing.advance(tick_us)
             self.ticked_us = tick_us
+            due = range(tick_us + due.step, due.stop, due.step)
+
+    @property
+    def _is_told(self) -> bool:
+        """Whether alerts are looked at by each sweep: nobody could act on what is read again."""
+        return self._live
 
     def look_further(self) -> bool:
         """Ask of some more alerts for which it is time by the last tick. Whether there were any."""

@@ -21,7 +21,7 @@ from devices.command_changes import CommandChange, CommandState, Reason
 from devices.command_timing import Timing, cell_of
 from devices.commands import FixInterval
 from devices.health_state import NEVER_US
-from devices.instants import MICROSECONDS, to_iso
+from devices.instants import LATEST_US, MICROSECONDS, to_iso
 from devices.reports import Receipt
 from devices.watches import Bearer
 
@@ -225,6 +225,11 @@ class CommandDesk:
                 self._take_turn(name, device, at_us, sendings, changes)
         self._advanced_us = max(self._advanced_us, now_us)
         return sendings, changes
+
+    @property
+    def due_us(self) -> int:
+        """Before this instant `advance` finds nothing, if nothing happens meanwhile."""
+        return self._due[0][0] if self._due else LATEST_US
 
     def _look(self, name: str, device: Commanded, now_us: int) -> None:
         """Look at a device at its next turn."""

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from devices.health_changes import DoorCause, DoorKind, HealthCause, HealthChange
-from devices.instants import MICROSECONDS
+from devices.instants import LATEST_US, MICROSECONDS
 from devices.reports import Batch
 from devices.watches import Bearer
 
@@ -140,6 +140,11 @@ class Door:
             changes += self._end(key, ends_us, "quiet")
         self._now_us = max(self._now_us, now_us)
         return changes
+
+    @property
+    def due_us(self) -> int:
+        """Before this instant `advance` finds nothing, if nothing happens meanwhile."""
+        return next((one.last_us + QUIET_US for one in self._open.values()), LATEST_US)
 
     def _attempt(self, code: DoorCause, name: str) -> list[HealthChange]:
         now_us, kind = self._now_us, KINDS[code]

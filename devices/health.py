@@ -31,7 +31,7 @@ from devices.health_state import (
     take_position,
     take_status,
 )
-from devices.instants import MICROSECONDS
+from devices.instants import LATEST_US, MICROSECONDS
 from devices.watches import Bearer
 
 _OVERDUE, _SILENT, _NO_FIX = range(3)
@@ -192,6 +192,11 @@ class Health:
                 changes += self._lose_position(name, device, at_us)
         self._advanced_us = max(self._advanced_us, now_us)
         return changes
+
+    @property
+    def due_us(self) -> int:
+        """Before this instant `advance` finds nothing, if nothing happens meanwhile."""
+        return self._due[0][0] if self._due else LATEST_US
 
     def _deadline_us(self, device: DeviceHealth, what: int) -> int:
         since_us = max(device.since_us, self._listening_us)

@@ -12,6 +12,10 @@ Clock = Callable[[], int]
 """Gives the present instant in microseconds, UTC."""
 
 MICROSECONDS = 1_000_000
+
+LATEST_US = 2**62
+"""After every instant: when nothing is awaited."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 

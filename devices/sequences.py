@@ -7,13 +7,13 @@ when it has stayed open for a minute, and its end is reported when late reports 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Collection
 from dataclasses import dataclass, fields
 
 import msgspec
 
-from devices.instants import MICROSECONDS
+from devices.instants import LATEST_US, MICROSECONDS
 from devices.reports import Batch
 from devices.sequence_changes import GapChange
 from devices.sequence_state import DeviceSequence, change_of, take, take_run
@@ -114,11 +114,11 @@ class Sequences:
                 one for seq, at_us in reports for one in take(name, device, seq, at_us, now_us)
             ]
         self._count(name, device, before, now_us)
-        for time_us in times_us:
-            late_us = now_us - time_us
-            counted = _LATENESS[bisect_left(_LATENESS_US, late_us)]
-            setattr(self.counts, counted, getattr(self.counts, counted) + 1)
-            device.late += late_us > LATE_US
+        late_us = [now_us - time_us for time_us in times_us]
+        device.late += sum(one > LATE_US for one in late_us)
+        for counted, count in Counter(bisect_left(_LATENESS_US, one) for one in late_us).items():
+            name = _LATENESS[counted]
+            setattr(self.counts, name, getattr(self.counts, name) + count)
         device.latest_late_us = max(device.latest_late_us, now_us - min(times_us))
         return changes
 
@@ -144,6 +144,11 @@ class Sequences:
                 self.counts.gaps_opened += 1
                 changes.append(change_of(name, gap, "opened", at_us))
         return changes
+
+    @property
+    def due_us(self) -> int:
+        """Before this instant `advance` finds nothing, if nothing happens meanwhile."""
+        return self._untold[0][0] if self._untold else LATEST_US
 
     def _told(self, changes: list[GapChange]) -> list[GapChange]:
         self.counts.gaps_closed += sum(change.state != "opened" for change in changes)

@@ -20,6 +20,7 @@ from psycopg import sql
 from devices.course import Order, order_of
 from devices.instants import to_datetime
 from devices.reports import FIX_DTYPE, Batch, Event, FixArray, Receipt, Refusal, Status, no_fixes
+from evidence.columns import aggregates, read_columns
 from evidence.fixes import POSTGRES_EPOCH_US
 from evidence.rest import Rest, event_order, whole
 
@@ -199,42 +200,32 @@ _SAME = tuple(
         ("buffered", "u1"),
     )
 )
-_WIRE = (("journal_position", ">i8"), ("message", ">i4"), ("time", ">i8"), *_SAME)
-_COPY = np.dtype(
-    [("fields", ">i2"), ("device_size", ">i4"), ("device", ">i8")]
-    + [pair for name, wire in _WIRE for pair in ((f"{name}_size", ">i4"), (name, wire))]
-)
-_HEADER_BYTES, _TRAILER_BYTES = 19, 2
+_WIRE = {"journal_position": ">i8", "message": ">i4", "time": ">i8", **dict(_SAME)}
 
 
 async def _fixes(
     connection: Connection, span: Mapping[str, Any]
 ) -> dict[int, tuple[tuple[str, ...], FixArray]]:
     """Devices and fixes by position, in the order of `evidence.rest.BY_ROWS`."""
-    async with connection.cursor() as cursor, cursor.copy(_FIXES, span) as out:
-        body = b"".join([bytes(part) async for part in out])[_HEADER_BYTES:-_TRAILER_BYTES]
-    copied = np.frombuffer(body, _COPY)
-    if not len(copied):
+    async with connection.cursor(binary=True) as cursor:
+        await cursor.execute(_FIXES, span)
+        by_device = [(name, read_columns(_WIRE, row)) for name, *row in await cursor.fetchall()]
+    if not by_device:
         return {}
-    hashes, index = np.unique(copied["device"], return_inverse=True)
-    names = await _names(connection, span, hashes)
-    ranks = np.argsort(np.argsort(np.array(names)))
-    order = np.lexsort(
-        (
-            ranks[index],
-            copied["seq"],
-            copied["time"],
-            copied["message"],
-            copied["journal_position"],
-        )
-    )
-    copied, index = copied[order], index[order]
-    table = np.zeros(len(copied), FIX_DTYPE)
-    table["message"] = copied["message"]
-    table["time_us"] = copied["time"] + POSTGRES_EPOCH_US
+    by_device.sort(key=lambda one: one[0])
+    names = [name for name, _ in by_device]
+    sizes = [len(columns["time"]) for _, columns in by_device]
+    index = np.repeat(np.arange(len(names)), sizes)
+    copied = {name: np.concatenate([columns[name] for _, columns in by_device]) for name in _WIRE}
+    places = ("seq", "time", "message", "journal_position")
+    order = np.lexsort((index, *(copied[name] for name in places)))
+    index = index[order]
+    table = np.zeros(len(index), FIX_DTYPE)
+    table["message"] = copied["message"][order]
+    table["time_us"] = copied["time"][order] + POSTGRES_EPOCH_US
     for name, _ in _SAME:
-        table[name] = copied[name]
-    positions = copied["journal_position"].astype(np.int64)
+        table[name] = copied[name][order]
+    positions = copied["journal_position"][order].astype(np.int64)
     starts = np.flatnonzero(np.diff(positions, prepend=-1))
     ends = np.append(starts[1:], len(positions))
     return {
@@ -251,17 +242,6 @@ def _of_batch(
     return tuple(names[i] for i in present.tolist()), table
 
 
-async def _names(
-    connection: Connection, span: Mapping[str, Any], hashes: NDArray[Any]
-) -> list[str]:
-    """The names with these hashes: a name has no fixed width, and would slow every row down."""
-    cursor = await connection.execute(_DEVICES, span)
-    found: dict[int, str] = dict(await cursor.fetchall())
-    if len(found) != len(set(found.values())) or set(found) != set(hashes.tolist()):
-        raise TornBatchError("two device names have one hash: these fixes cannot be told apart")
-    return [found[one] for one in hashes.tolist()]
-
-
 _SPAN = sql.SQL("journal_position BETWEEN %(first)s AND %(last)s AND received_at <= %(until)s")
 _HEADS = """
     SELECT evidence.us(received_at), gateway, number, journal_position, fixes, events, receipts,
@@ -272,13 +252,9 @@ _HEADS = """
 _RESTS = sql.SQL(
     "SELECT journal_position, gateway, number, content FROM evidence.batch_rest WHERE {}"
 ).format(_SPAN)
-_FIXES = sql.SQL(
-    "COPY (SELECT hashtextextended(device, 0), {} FROM evidence.fix WHERE {}) "
-    "TO STDOUT (FORMAT BINARY)"
-).format(sql.SQL(", ").join(sql.Identifier(name) for name, _ in _WIRE), _SPAN)
-_DEVICES = sql.SQL(
-    "SELECT DISTINCT hashtextextended(device, 0), device FROM evidence.fix WHERE {}"
-).format(_SPAN)
+_FIXES = sql.SQL("SELECT device, {} FROM evidence.fix WHERE {} GROUP BY device").format(
+    aggregates(_WIRE), _SPAN
+)
 _SMALL = {
     kind: sql.SQL(
         "SELECT journal_position, {columns} FROM evidence.{table} WHERE {span} {order}"

@@ -13,6 +13,7 @@ from psycopg import sql
 
 from devices.instants import to_datetime
 from devices.reports import FixKind
+from evidence.columns import aggregates, read_columns
 from evidence.fixes import POSTGRES_EPOCH_US
 from geofence.levels import UNKNOWN_TIME_US, Cause, Level, Transition
 
@@ -76,39 +77,32 @@ async def read_device_fixes(
     found = {}
     for device in devices:
         values = {"device": device, "from": to_datetime(from_us), "to": to_datetime(to_us)}
-        async with connection.cursor() as cursor, cursor.copy(_FIXES, values) as out:
-            body = b"".join([bytes(part) async for part in out])[_HEADER_BYTES:-_TRAILER_BYTES]
-        copied = np.frombuffer(body, _COPY)
-        table = np.zeros(len(copied), FIXES_DTYPE)
-        for name in ("lat_e7", "lon_e7", "accuracy_cm"):
-            table[name] = copied[name]
-        table["time_us"] = copied["time_us"] + POSTGRES_EPOCH_US
-        found[device] = table
+        async with connection.cursor(binary=True) as cursor:
+            await cursor.execute(_FIXES, values)
+            found[device] = _by_time(await cursor.fetchone())
     return found
+
+
+def _by_time(row: tuple[bytes, ...] | None) -> DeviceFixes:
+    if row is None or row[0] is None:
+        return np.zeros(0, FIXES_DTYPE)
+    columns = read_columns(_WIRE, row)
+    order = np.lexsort((columns["seq"], columns["time"]))
+    table = np.zeros(len(order), FIXES_DTYPE)
+    table["time_us"] = columns["time"][order] + POSTGRES_EPOCH_US
+    for name in ("lat_e7", "lon_e7", "accuracy_cm"):
+        table[name] = columns[name][order]
+    return table
 
 
 FIXES_DTYPE = np.dtype(
     [("time_us", np.int64), ("lat_e7", np.int64), ("lon_e7", np.int64), ("accuracy_cm", np.int64)]
 )
-_COPY = np.dtype(
-    [("fields", ">i2")]
-    + [
-        pair
-        for name, wire in (
-            ("time_us", ">i8"),
-            ("lat_e7", ">i4"),
-            ("lon_e7", ">i4"),
-            ("accuracy_cm", ">i4"),
-        )
-        for pair in ((f"{name}_size", ">i4"), (name, wire))
-    ]
-)
-_HEADER_BYTES, _TRAILER_BYTES = 19, 2
+_WIRE = {"time": ">i8", "seq": ">i8", "lat_e7": ">i4", "lon_e7": ">i4", "accuracy_cm": ">i4"}
 _FIXES = sql.SQL(
-    "COPY (SELECT time, lat_e7, lon_e7, accuracy_cm FROM evidence.fix WHERE device = %(device)s "
-    "AND time >= %(from)s AND time <= %(to)s AND kind <> {} ORDER BY time, seq) "
-    "TO STDOUT (FORMAT BINARY)"
-).format(sql.Literal(int(FixKind.LAST_KNOWN)))
+    "SELECT {} FROM evidence.fix WHERE device = %(device)s AND time >= %(from)s "
+    "AND time <= %(to)s AND kind <> {}"
+).format(aggregates(_WIRE), sql.Literal(int(FixKind.LAST_KNOWN)))
 _DECISIONS = """
     SELECT watch, number, previous, level, evidence.us(onset_at), evidence.us(decided_at),
         distance_m, distance_low_m, distance_high_m, probability, time_to_contact_s,

@@ -36,12 +36,12 @@ from geofence.passes import (
     take_fixes,
     take_plan,
     take_sighting,
-    take_time,
 )
 from geofence.picture import Picture, take_picture
 from geofence.plan import Companions, IntArray, Pairs, Plan, ZoneKind, Zones
 from geofence.rules import DEFAULT_RULES, Rules
 from geofence.snapshot import Retired, Snapshot, decode_snapshot, encode_snapshot
+from geofence.sweeps import take_times
 from geofence.track import Mark, MarkArray, TrackArray, new_scratch, new_tracks
 from geofence.watch import WatchArray, new_watches
 
@@ -147,11 +147,18 @@ class Engine:
 
     def sweep(self, now_us: int) -> list[Transition]:
         """Let time pass: what has grown too old to be sure of, and what has been calm for long."""
+        return self.sweep_through(range(now_us, now_us + 1))[1]
 
-        def step(start: int) -> tuple[int, int]:
-            return take_time(*self._arrays(), now_us, start, self._changes)
-
-        return self._run(step, self._watches.size, now_us, swept=True)
+    def sweep_through(self, instants: range) -> tuple[int, list[Transition]]:
+        """Sweep at each instant until one changes something. Returns the last, and what changed."""
+        size, found = self._watches.size, list[Transition]()
+        at_us, start = instants[0 if size else -1], 0
+        while start < size:
+            at_us, start, count = take_times(
+                *self._arrays(), at_us, start, instants[-1], instants.step, self._changes
+            )
+            found += self._named(count, at_us, swept=True)
+        return at_us, found
 
     def due_count(self, now_us: int) -> int:
         """How many watches a sweep at that instant will look at; it passes the others by."""
@@ -340,9 +347,12 @@ class Engine:
         start = 0
         while start < size:
             start, count = step(start)
-            rows = self._changes[:count].tolist()
-            transitions += [named_transition(row, self._keys, now_us, swept=swept) for row in rows]
+            transitions += self._named(count, now_us, swept=swept)
         return transitions
+
+    def _named(self, count: int, now_us: int, *, swept: bool) -> list[Transition]:
+        rows = self._changes[:count].tolist()
+        return [named_transition(row, self._keys, now_us, swept=swept) for row in rows]
 
 
 def warm_up() -> float:

@@ -18,8 +18,10 @@ from alerts.decisions import (
 )
 from alerts.model import AlertChange
 from cordon.checkpoint import Recorded
-from devices.command_desk import Sending
+from devices.command_changes import CommandChange
+from devices.command_desk import CommandCounts, CommandDesk, Sending
 from devices.course import CourseStep
+from devices.instants import LATEST_US
 from devices.reports import Batch, Event, Receipt
 from devices.watches import Bearer
 from evidence.decided import ANOMALY, DECISION, DecisionEntry, anomaly_rows, decision_rows
@@ -196,6 +198,32 @@ class NoDesk:
     def pieces(self) -> Iterator[bytes]:
         """See `Desk.pieces`."""
         return iter(())
+
+
+class NoCommands:
+    """Takes the place of `devices.command_desk.CommandDesk`: no decision depends on commands."""
+
+    due_us = LATEST_US
+    counts = CommandCounts()
+
+    def nothing(self, *_args: object, **_more: object) -> None:
+        """Whatever happens."""
+
+    plan = near = keep_near = at = online = nothing
+
+    def answered(self, receipt: Receipt, now_us: int) -> tuple[()]:
+        """See `CommandDesk.answered`."""
+        del receipt, now_us
+        return ()
+
+    def advance(self, now_us: int) -> tuple[list[Sending], list[CommandChange]]:
+        """See `CommandDesk.advance`."""
+        del now_us
+        return [], []
+
+    def snapshot(self) -> bytes:
+        """See `CommandDesk.snapshot`: of one that commands nothing."""
+        return CommandDesk(b"", 0).snapshot()
 
 
 class NoObserver:

@@ -14,12 +14,14 @@ import msgspec
 
 from alerts.desk import Desk
 from cordon.checkpoint import Checkpoint
+from cordon.device_care import DeviceCare
 from cordon.keep import KeptCaseload
 from cordon.outgoing import Outgoing
 from cordon.partition import Partition
-from cordon.replaying.collected import Collected, NoDesk, NoObserver
+from cordon.replaying.collected import Collected, NoCommands, NoDesk, NoObserver
 from cordon.replaying.runs import Run, Turn
 from devices.caseload import Caseload
+from devices.command_desk import CommandDesk
 from devices.course import CourseStep, Mark, Order, Start, order_of
 from devices.instants import MICROSECONDS
 from devices.reports import Batch
@@ -45,7 +47,24 @@ class WayError(RuntimeError):
 
 
 class Replayed(Partition):
-    """A partition that can be put into a state in the middle of a run."""
+    """A partition of which nobody is told, and nothing commanded.
+
+    It can be put into a state in the middle of a run.
+    """
+
+    @property
+    def _is_told(self) -> bool:
+        return False
+
+    def _new_care(self, now_us: int) -> DeviceCare:
+        care = super()._new_care(now_us)
+        care.commands = cast("CommandDesk", NoCommands())
+        return care
+
+    def _load_parts(self, checkpoint: Checkpoint, now_us: int) -> list[str]:
+        refused = super()._load_parts(checkpoint, now_us)
+        self.care.commands = cast("CommandDesk", NoCommands())
+        return refused
 
     def resume(self, kept: KeptCaseload, checkpoint: Checkpoint) -> None:
         """Stand where a checkpoint was taken, as if the run had never been interrupted.

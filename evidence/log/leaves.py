@@ -122,6 +122,10 @@ class Leaf:
         return hashlib.sha256(b"\x00" + self.entry).digest()
 
 
+def _keyed(key: bytes) -> hashlib.blake2b:
+    return hashlib.blake2b(key=key, digest_size=SALT_BYTES)
+
+
 def salt_of(key: bytes, place: int) -> bytes:
     """The salt of a payload."""
     return hashlib.blake2b(_PLACE.pack(place), key=key, digest_size=SALT_BYTES).digest()
@@ -170,7 +174,7 @@ def seal(
     Raises:
         KeyDestroyedError: A key is missing.
     """
-    sha256, blake2b, pack = hashlib.sha256, hashlib.blake2b, _PLACE.pack
+    sha256, pack = hashlib.sha256, _PLACE.pack
     leaves: list[bytes] = []
     for chain, payloads in in_order(rows, gone.commitments):
         head = heads.get(chain) or Head.of_new(chain)
@@ -179,14 +183,15 @@ def seal(
             leaves += [one.hash for one in opened]
             heads[chain] = Head(head.length + len(opened), leaves[-1])
             continue
-        place, leaf, key, key_day = head.length, head.leaf, b"", None
+        place, leaf, keyed, keyed_day = head.length, head.leaf, None, None
         for payload, day in payloads:
-            if day != key_day:
-                key, key_day = _key(keys, chain, day), day
+            if keyed is None or day != keyed_day:  # as `salt_of`; a key is taken in once a day
+                keyed, keyed_day = _keyed(_key(keys, chain, day)), day
             place += 1
             number = pack(place)
-            salt = blake2b(number, key=key, digest_size=SALT_BYTES).digest()
-            commitment = sha256(b"\x02" + salt + payload).digest()
+            salting = keyed.copy()
+            salting.update(number)
+            commitment = sha256(b"\x02" + salting.digest() + payload).digest()
             leaf = sha256(b"\x00" + leaf + number + commitment).digest()
             leaves.append(leaf)
         heads[chain] = Head(place, leaf)

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import msgspec
 import numpy as np
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from alerts.desk import Desk
@@ -22,6 +22,7 @@ from cordon.replaying.collected import TABLES, Collected, NoObserver
 from cordon.replaying.comparing import Comparison, judge
 from cordon.replaying.runs import runs_of
 from cordon.replaying.way import Way, unchanged
+from cordon.ticks import ticks_due
 from devices.course import Mark, order_of
 from devices.reports import FIX_DTYPE, MISSING, Batch, Event, Status
 from evidence.batches import StoredBatch
@@ -221,6 +222,52 @@ def test_every_life_of_a_worker_can_be_gone_through_again(steps: list[Any]) -> N
     found = compared(one, again(one))
     assert [str(difference) for difference in found.differences] == []
     assert found.stored == found.equal
+
+
+SENDINGS = st.tuples(
+    st.sampled_from([50, 1_000, 20_000, 50_000]),
+    st.sampled_from([0, 150, 201, 450, 3_000]),
+    st.sampled_from([0, 0, 25]),
+    st.booleans(),
+    st.sampled_from([0, 1, 2, 2]),
+)
+
+
+def sweep_singly(one: Reference) -> None:
+    """Sweep by sweep; what is found was awaited."""
+    out = one.out
+    for at_us in ticks_due(one.partition.ticked_us, one.now_us, SECOND_US // 2):
+        due_us, before = one.partition.care.due_us, [len(out.health), len(out.gaps)]
+        before += [len(out.commands), len(out.sendings)]
+        one.partition.tick_until(at_us)
+        after = [len(out.health), len(out.gaps), len(out.commands), len(out.sendings)]
+        assert due_us <= at_us or after == before
+
+
+MISSED = (50_000, 3_000, 0, False, 0)
+HIS = (50_000, 3_000, 0, False, 1)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(SENDINGS, min_size=4, max_size=30))
+@example([HIS, MISSED, *[HIS] * 12])  # a gap, and she falls silent
+def test_who_catches_up_in_long_stretches_finds_what_single_sweeps_find(sent: list[Any]) -> None:
+    singly, together = Reference(), Reference()
+    for one in (singly, together):
+        one.out.__init__()  # type: ignore[misc]
+        one.partition.load(KeptCaseload("1", CASELOADS["1"]), None, one.now_us)
+    for after_ms, tag, older_s, again, speakers in sent:
+        for one in (singly, together):
+            one.now_us += after_ms * 1_000
+            batch = one.batch(tag, 0, older_s, again=again, gateway="gw")
+            if not again:
+                batch = msgspec.structs.replace(batch, fixes=batch.fixes[:speakers])
+            if one is singly and one.partition.ticked_us:
+                sweep_singly(one)
+            one.partition.apply(batch)
+    assert repr(together.out) == repr(singly.out)  # a float that is not a number is not itself
+    states = [one.partition.checkpoint() for one in (singly, together)]
+    assert states[0] == states[1]
 
 
 def test_what_was_decided_otherwise_is_named() -> None:
