@@ -17,6 +17,7 @@ from devices.instants import Clock
 from evidence.capacity import Capacity, Connection, Waiting, read_capacity, read_waiting
 
 EVERY_S = 60.0
+RETRY_S = 5.0
 READ_LIMIT_S = 20
 CONNECT_LIMIT_S = 5
 
@@ -56,7 +57,7 @@ class RecordWatch:
         """Look until cancelled."""
         while True:
             await self.look()
-            await asyncio.sleep(EVERY_S)
+            await asyncio.sleep(EVERY_S if self.capacity else RETRY_S)
 
     async def look(self) -> None:
         """Look once, and say when somebody has broken the glass."""

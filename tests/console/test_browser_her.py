@@ -26,6 +26,7 @@ async def test_staff_set_for_her_what_she_asked_for_and_read_who_looked(desk: De
     await page.get_by_label("Her time zone").fill("Europe/Madrid")
     await page.get_by_label("How she asked for it").fill("on the phone")
     await page.get_by_role("button", name="Set").click()
+    await expect(page.get_by_label("How she asked for it")).to_have_value("")  # it is shown anew
     await expect(page.get_by_label("Quiet from")).to_have_value("22:00")
     chosen = desk.backend.her.chosen
     assert chosen.topics == {"outer_ring": "digest"}
