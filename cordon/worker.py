@@ -319,6 +319,7 @@ class Worker:
     async def _pass_gap(self, gap: JournalGap) -> None:
         """What is gone is gone: go on with what is there, and say so. Alerts must not stop."""
         self.counts.gaps += 1
+        self._confirmed.clear()  # the stream has what is behind the gap
         after, upto = self.partition.position, max(gap.found - 1, 0)
         self.partition.course.note("gap", self._clock(), position=after, upto=upto)
         log.error("journal_gap", wanted=gap.wanted, found=gap.found)
