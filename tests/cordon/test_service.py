@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -240,7 +241,7 @@ async def test_no_position_in_logs(broker: EmbeddedBroker, database: Database) -
             await until(lambda: seen.notices("raised"), "an alert was raised")
     finally:
         structlog.reset_defaults()
-    log = written.getvalue()
+    log = re.sub(r"T\d\d:\d\d:\d\d\.\d+Z", "", written.getvalue())  # 54.0 s is no latitude
     assert "caseload_in_force" in log, "nothing was logged: the test would prove nothing"
     for canary in ("54.0", "54.1", "4.65", "67.891", "540001", "541234"):
         assert canary not in log

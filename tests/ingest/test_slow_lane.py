@@ -49,13 +49,15 @@ async def test_what_exceeds_the_allowance_is_kept_and_taken_in_later(
         assert gateway.flooding == 1
         async with running(lane.run()):
             await until(lambda: lane.counts.taken_in == 30, "what waited is taken in")
+            async with asyncio.timeout(10):
+                while await left(js):  # noqa: ASYNC110 - what is taken in is let go a moment later
+                    await asyncio.sleep(0.02)
         await until(lambda: gateway.counts.refusals[FLOOD_CODE] == 1, "the flood is told, once")
     batches = await journaled(js, lambda got: sum(len(b.fixes) for b in got) > FLOOD)
     assert seqs(batches) == Counter(range(FLOOD)) + Counter([0])
     assert {batch.gateway.partition(".")[0] for batch in batches} == {"g-1"}
     told = [refusal for batch in batches for refusal in batch.refusals]
     assert [(refusal.device, refusal.code) for refusal in told] == [("tag-1", FLOOD_CODE)]
-    assert await left(js) == 0
 
 
 async def test_a_flushed_buffer_waits_behind_single_fixes(
