@@ -215,8 +215,10 @@ class Load:
     def _on_command(self, index: int, payload: bytes) -> None:
         heard_s = self._heard_s = time.monotonic()
         document = msgspec.json.decode(payload)
-        if not isinstance(document, dict) or "alert_id" not in document:
+        if isinstance(document, list) or "lat" in document:
             self._on_echo(index, document, heard_s)
+            return
+        if "alert_id" not in document:  # how well she is protected, or how often to report
             return
         member = self._crowd.members[index]
         for state in ("received", "shown"):
