@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 
 from alerts.conduct import MINUTE_US, Act, Rest, act_id
 from alerts.conduct_rules import ConductRules
+from geofence.distance import to_cartesians_m
 
 FloatArray = NDArray[np.float64]
 
-METRES_PER_DEGREE = 111_320.0
 HOLD_MIN = 3
 """A position stands for so many minutes; then nothing is known until the next."""
 
@@ -45,13 +45,12 @@ class MinuteTrack:
     Attributes:
         person: Whose.
         start_us: Instant of the first entry.
-        lat, lon: Degrees, one entry a minute; NaN where nothing is known.
+        place_m: (3, n) earth-centred x, y, z, one entry a minute; NaN where nothing is known.
     """
 
     person: str
     start_us: int
-    lat: FloatArray
-    lon: FloatArray
+    place_m: FloatArray
 
     def at_us(self, minute: int) -> int:
         """Instant of an entry."""
@@ -60,13 +59,12 @@ class MinuteTrack:
 
 @dataclass(frozen=True, slots=True)
 class Stay:
-    """A stay: first and last minute, of how many a position is known, and its middle in degrees."""
+    """A stay: first and last minute, of how many a position is known, and its middle, (3,) metres."""
 
     first: int
     last: int
     known: int
-    lat: float
-    lon: float
+    middle_m: FloatArray
 
     @property
     def minutes(self) -> int:
@@ -78,16 +76,22 @@ def minute_track(
     person: str, start_us: int, minutes: int, fixes: Iterable[tuple[int, float, float]]
 ) -> MinuteTrack:
     """A track from (time_us, lat, lon), in order of time; the last fix of a minute stands for it."""
-    lat, lon = np.full(minutes, np.nan), np.full(minutes, np.nan)
-    for time_us, lat_deg, lon_deg in fixes:
-        minute = (time_us - start_us) // MINUTE_US
-        if 0 <= minute < minutes:
-            lat[minute], lon[minute] = lat_deg, lon_deg
+    told = {
+        minute: (lat, lon)
+        for time_us, lat, lon in fixes
+        if 0 <= (minute := (time_us - start_us) // MINUTE_US) < minutes
+    }
+    place_m = np.full((3, minutes), np.nan)
+    known = np.fromiter(told, np.int64, len(told))
+    if known.size:
+        lat_e7, lon_e7 = np.rint(np.array(list(told.values())).T * 1e7).astype(np.int64)
+        found_m = np.empty((3, known.size))
+        to_cartesians_m(lat_e7.copy(), lon_e7.copy(), found_m)
+        place_m[:, known] = found_m
     for _ in range(HOLD_MIN - 1):
-        empty = np.flatnonzero(np.isnan(lat[1:])) + 1
-        before_lat, before_lon = lat[empty - 1].copy(), lon[empty - 1].copy()
-        lat[empty], lon[empty] = before_lat, before_lon
-    return MinuteTrack(person, start_us, lat, lon)
+        empty = np.flatnonzero(np.isnan(place_m[0, 1:])) + 1
+        place_m[:, empty] = place_m[:, empty - 1]
+    return MinuteTrack(person, start_us, place_m)
 
 
 def acts_of_tracks(
@@ -112,16 +116,13 @@ def lags(his: MinuteTrack, hers: MinuteTrack, most: int) -> tuple[FloatArray, ND
     A lag of 3: he is where she was three minutes before; below 0 she is where he was. Of equal
     ones the smallest counts.
     """
-    minutes = len(his.lat)
+    minutes = his.place_m.shape[1]
     best, lag_of = np.full(minutes, np.inf), np.zeros(minutes, np.int64)
     for lag in sorted(range(-most, most + 1), key=lambda one: (abs(one), -one)):
         first, last = max(0, lag), minutes + min(0, lag)
         distance = np.full(minutes, np.inf)
         distance[first:last] = _distance_m(
-            his.lat[first:last],
-            his.lon[first:last],
-            hers.lat[first - lag : last - lag],
-            hers.lon[first - lag : last - lag],
+            his.place_m[:, first:last], hers.place_m[:, first - lag : last - lag]
         )
         better = distance < best
         best[better], lag_of[better] = distance[better], lag
@@ -134,7 +135,7 @@ def _followings(his: MinuteTrack, hers: MinuteTrack, rules: ConductRules) -> Ite
         on_way = slice(first, last + 1)
         matched = best[on_way] <= rules.follow_m
         lag = float(np.median(lag_of[on_way][matched]))
-        way_m = _distance_m(his.lat[first], his.lon[first], his.lat[on_way], his.lon[on_way])
+        way_m = _distance_m(his.place_m[:, first : first + 1], his.place_m[:, on_way])
         moved_m = float(way_m[np.isfinite(way_m)].max())
         long_enough = last - first + 1 >= rules.follow_min
         if not long_enough or lag < 0 or moved_m < rules.follow_moved_m:
@@ -194,34 +195,31 @@ def stays(track: MinuteTrack) -> list[Stay]:
 
     Minutes of which nothing is known end no stay, and are in none at its end.
     """
-    known = np.flatnonzero(~np.isnan(track.lat))
-    lat, lon = track.lat[known], track.lon[known]
+    known = np.flatnonzero(~np.isnan(track.place_m[0]))
+    place_m = track.place_m[:, known]
     found, index = [], 0
     while index < known.size:
-        count = _count_near(lat[index:], lon[index:])
-        middle = slice(index, index + count)
+        count = _count_near(place_m[:, index:])
         found.append(
             Stay(
                 first=int(known[index]),
                 last=int(known[index + count - 1]),
                 known=count,
-                lat=float(lat[middle].mean()),
-                lon=float(lon[middle].mean()),
+                middle_m=place_m[:, index : index + count].mean(axis=1),
             )
         )
         index += count
     return found
 
 
-def _count_near(lat: FloatArray, lon: FloatArray) -> int:
+def _count_near(place_m: FloatArray) -> int:
     """How many of the first positions lie within `STAY_M` of the very first."""
-    piece = 64
-    for start in range(0, len(lat), piece):
-        part = slice(start, start + piece)
-        away = _distance_m(lat[0], lon[0], lat[part], lon[part]) > STAY_M
+    piece, count = 64, int(place_m.shape[1])
+    for start in range(0, count, piece):
+        away = _distance_m(place_m[:, :1], place_m[:, start : start + piece]) > STAY_M
         if away.any():
             return start + int(np.argmax(away))
-    return len(lat)
+    return count
 
 
 def _nearest_m(stay: Stay, places: Iterable[Stay]) -> float:
@@ -229,20 +227,12 @@ def _nearest_m(stay: Stay, places: Iterable[Stay]) -> float:
 
 
 def _between_m(one: Stay, other: Stay) -> float:
-    return float(_distance_m(one.lat, one.lon, other.lat, other.lon))
+    return float(_distance_m(one.middle_m[:, None], other.middle_m[:, None])[0])
 
 
-def _distance_m(
-    lat: FloatArray | float,
-    lon: FloatArray | float,
-    other_lat: FloatArray | float,
-    other_lon: FloatArray | float,
-) -> FloatArray:
-    """Distance on a sphere taken as flat: to within 1 % up to 20 km; infinite where unknown."""
-    mean = np.radians((np.asarray(lat) + np.asarray(other_lat)) / 2)
-    east = (np.asarray(lon) - np.asarray(other_lon) + 180) % 360 - 180
-    metres = np.hypot(
-        (np.asarray(lat) - np.asarray(other_lat)) * METRES_PER_DEGREE,
-        east * np.cos(mean) * METRES_PER_DEGREE,
-    )
-    return np.where(np.isnan(metres), np.inf, metres)
+def _distance_m(one_m: FloatArray, other_m: FloatArray) -> FloatArray:
+    """(n,) straight distances of (3, n) places: short by 8 mm at 20 km; infinite where unknown."""
+    x_m, y_m, z_m = one_m - other_m
+    metres: FloatArray = np.sqrt(x_m * x_m + y_m * y_m + z_m * z_m)
+    metres[np.isnan(metres)] = np.inf
+    return metres

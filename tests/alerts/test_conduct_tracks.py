@@ -16,7 +16,6 @@ from alerts.conduct_rules import ConductRules
 from alerts.conduct_tracks import (
     BREAK_MIN,
     HOLD_MIN,
-    METRES_PER_DEGREE,
     MinuteTrack,
     acts_of_tracks,
     minute_track,
@@ -25,7 +24,9 @@ from tests.alerts.builders import START_US
 from tests.alerts.conduct_stories import RULES
 
 LAT_DEG, LON_DEG = 54.0, 4.0
-EAST_M = METRES_PER_DEGREE * math.cos(math.radians(LAT_DEG))
+NORTH_M, EAST_M = 111_309.0, 65_578.0
+"""Of a degree there, on the ellipsoid."""
+
 Way = list[Any]
 """Metres east and north, one a minute; None where nothing is known."""
 
@@ -34,7 +35,7 @@ def track(person: str, way: Way) -> MinuteTrack:
     fixes = [
         (
             START_US + minute * MINUTE_US + 7,
-            LAT_DEG + place[1] / METRES_PER_DEGREE,
+            LAT_DEG + place[1] / NORTH_M,
             LON_DEG + place[0] / EAST_M,
         )
         for minute, place in enumerate(way)
@@ -205,5 +206,6 @@ def test_followings_are_those_of_the_twin(
 def test_the_last_fix_of_a_minute_stands_for_it_and_no_longer_than_it_may() -> None:
     fixes = [(START_US + 1, 1.0, 1.0), (START_US + 59_000_000, 2.0, 2.0), (START_US - 1, 9.0, 9.0)]
     made = minute_track("x", START_US, 6, fixes)
-    assert made.lat[:HOLD_MIN].tolist() == [2.0] * HOLD_MIN
-    assert np.isnan(made.lat[HOLD_MIN:]).all()
+    alone = minute_track("x", START_US, 1, fixes[1:2])
+    assert (made.place_m[:, :HOLD_MIN] == alone.place_m).all()
+    assert np.isnan(made.place_m[:, HOLD_MIN:]).all()

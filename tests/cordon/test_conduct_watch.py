@@ -15,7 +15,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 from alerts.conduct import DAY_US, MINUTE_US, Pattern
-from alerts.conduct_tracks import METRES_PER_DEGREE
 from alerts.deliveries import encode_entry
 from alerts.model import AlertChange
 from cordon.cli import cordon
@@ -30,7 +29,7 @@ from geofence.levels import Level
 from tests.alerts.builders import START_US
 from tests.alerts.conduct_stories import Told
 from tests.conftest import Database
-from tests.cordon.running import load
+from tests.cordon.running import METRE_DEG, load
 
 ROOT = Path(__file__).parents[2]
 SINCE = datetime(2026, 1, 1, tzinfo=UTC)
@@ -94,8 +93,8 @@ class History:
         for index, (east, north) in enumerate(way):
             table[index]["seq"] = number * 10_000 + index
             table[index]["time_us"] = start_us + index * MINUTE_US
-            table[index]["lat_e7"] = int(1e7 * (54 + north / METRES_PER_DEGREE))
-            scale = METRES_PER_DEGREE * math.cos(math.radians(54))
+            table[index]["lat_e7"] = int(1e7 * (54 + north * METRE_DEG))
+            scale = math.cos(math.radians(54)) / METRE_DEG
             table[index]["lon_e7"] = int(1e7 * (4 + east / scale))
             table[index]["accuracy_cm"] = 800
         at_us = start_us + len(way) * MINUTE_US
