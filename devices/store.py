@@ -149,16 +149,19 @@ class CaseloadStore:
 
     async def _listening(self) -> psycopg.AsyncConnection:
         if self._listener is None or self._listener.closed:
-            conn = await self._connect()
-            await conn.execute(f"listen {CHANNEL}".encode())
-            self._listener = conn
+            self._listener = await self._connect()
+            await self._listener.execute(f"listen {CHANNEL}".encode())
         return self._listener
 
     async def _connect(self) -> psycopg.AsyncConnection:
         conn = await psycopg.AsyncConnection.connect(
             self._dsn, autocommit=True, connect_timeout=CONNECT_LIMIT_S
         )
-        await conn.execute(_SESSION.encode())
+        try:
+            await conn.execute(_SESSION.encode())
+        except BaseException:  # cancelled too: nobody else knows this connection yet
+            await conn.close()
+            raise
         return conn
 
     @asynccontextmanager

@@ -98,7 +98,11 @@ class Database:
             keepalives_interval=5,
             keepalives_count=3,
         )
-        await connection.execute(SESSION)
+        try:
+            await connection.execute(SESSION)
+        except BaseException:  # cancelled too: nobody else knows this connection yet
+            await connection.close()
+            raise
         return connection
 
     async def _close(self) -> None:

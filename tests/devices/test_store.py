@@ -17,6 +17,7 @@ from devices.problems import CaseloadError
 from devices.rules import check
 from devices.store import CaseloadStore
 from tests.conftest import Database
+from tests.database_faults import never_answered
 from tests.devices.samples import caseloads, sample, tree
 
 
@@ -240,3 +241,15 @@ async def test_a_server_that_is_away_and_back(postgres: EmbeddedPostgres) -> Non
     await store.save(Caseload(people=tuple(msgspec.convert(people, list[Person]))))
     assert await store.wait_for_change(10) is True
     await store.close()
+
+
+async def test_a_wait_given_up_while_it_connects_leaves_no_connection_open(
+    store: CaseloadStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with never_answered(monkeypatch) as asked:
+        wait = asyncio.create_task(store.wait_for_change(60.0))
+        connection = await asked
+        wait.cancel()
+        await asyncio.wait([wait])
+        assert wait.cancelled()
+        assert connection.closed

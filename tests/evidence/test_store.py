@@ -27,6 +27,7 @@ from ingest.decoder import Decoder
 from ingest.signatures import DeviceKeys, HmacKey, KeyRing
 from simulators.wire import Key, seal
 from tests.conftest import Database
+from tests.database_faults import never_answered
 from tests.evidence.conftest import Probe
 from tests.evidence.samples import (
     DAY_US,
@@ -47,6 +48,18 @@ async def test_migrate_twice_changes_nothing(store: Store, probe: Probe) -> None
     before = probe.ask("SELECT name, checksum FROM evidence.migration")
     assert await store.migrate() == []
     assert probe.ask("SELECT name, checksum FROM evidence.migration") == before
+
+
+async def test_a_store_given_up_while_it_connects_leaves_no_connection_open(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with never_answered(monkeypatch) as asked:
+        connect = asyncio.create_task(Store(database.dsn).connect())
+        connection = await asked
+        connect.cancel()
+        await asyncio.wait([connect])
+        assert connect.cancelled()
+        assert connection.closed
 
 
 async def test_tables_are_cut_by_time(database: Database, store: Store, probe: Probe) -> None:
