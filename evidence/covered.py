@@ -1,70 +1,32 @@
-"""How the rows that the log covers (`evidence.covered_tables`) become payloads.
-
-Fixes are many: PostgreSQL hands them over as fixed-width binary, and NumPy lays out the payloads.
-Everything else is a CBOR array: layout, table, then the columns in the order below, instants in
-microseconds since 1970, documents as the text they were stored as.
-"""
+"""Reads the rows that the log covers (`evidence.covered_tables`), as payloads."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Sequence
-from typing import Any
+from collections.abc import Collection
 
-import numpy as np
 import psycopg
-from numpy.typing import NDArray
 from psycopg import sql
 
+from evidence.columns import aggregates
+from evidence.covered_payloads import (
+    FIX_WIRE,
+    DamagedRowsError,
+    Stored,
+    fix_payloads,
+    record_payloads,
+)
 from evidence.covered_tables import FIX, LAYOUT, RECORDS, Covered
-from evidence.fixes import POSTGRES_EPOCH_US
-from evidence.log.canonical import encode
-from evidence.log.leaves import FIX_PAYLOAD, FIX_VERSION, Row, chain_of
-from evidence.partitions import DAY_US
+from evidence.log.leaves import Row
+
+__all__ = ["DamagedRowsError", "Span", "covered_tables", "fix_rows", "rows_of", "stored_rows"]
 
 FETCHED_AT_ONCE = 1_000
 """Rows of a table made into payloads in one go."""
 
 
-class DamagedRowsError(RuntimeError):
-    """Stored rows that no writer of ours can have written, such as a fix without a position."""
-
-
 Span = tuple[int, int]
 """Transactions from the first to before the second."""
-
-Stored = tuple[int, Row]
-"""A row, and the transaction that stored it."""
-
-_WIRE = (
-    ("chain", "S32"),
-    ("time", ">i8"),
-    ("seq", ">i8"),
-    ("received_at", ">i8"),
-    ("journal_position", ">i8"),
-    ("message", ">i4"),
-    ("lat_e7", ">i4"),
-    ("lon_e7", ">i4"),
-    ("accuracy_cm", ">i4"),
-    ("speed_cms", ">i4"),
-    ("course_cdeg", ">i4"),
-    ("altitude_dm", ">i4"),
-    ("satellites", ">i2"),
-    ("hdop_c", ">i2"),
-    ("kind", ">i2"),
-    ("battery_pct", ">i2"),
-    ("charging", ">i2"),
-    ("buffered", "u1"),
-)
-_COPIED = (*_WIRE, ("stored_in", ">i8"))
-_FIX_COPY = np.dtype(
-    [("fields", ">i2")]
-    + [pair for name, wire in _COPIED for pair in ((f"{name}_size", ">i4"), (name, wire))]
-)
-_FIX_BYTES = np.dtype([("version", "u1")] + [(name, wire) for name, wire in _WIRE])
-_COPY_HEADER_BYTES = 19
-_COPY_TRAILER = b"\xff\xff"
-assert _FIX_BYTES.itemsize == FIX_PAYLOAD.size, "one layout, said twice"
 
 
 async def fix_rows(connection: psycopg.AsyncConnection, span: Span) -> list[Stored]:
@@ -73,60 +35,23 @@ async def fix_rows(connection: psycopg.AsyncConnection, span: Span) -> list[Stor
     Raises:
         DamagedRowsError: They are not as the schema wants them.
     """
-    async with connection.cursor() as cursor, cursor.copy(_FIXES, span) as out:
-        parts = [bytes(part) async for part in out]
-    body = b"".join(parts)[_COPY_HEADER_BYTES : -len(_COPY_TRAILER)]
-    if len(body) % _FIX_COPY.itemsize:
-        raise DamagedRowsError("stored fixes have empty columns, which no writer leaves empty")
-    copied = np.frombuffer(body, _FIX_COPY)
-    for name, wire in _COPIED:
-        if (copied[f"{name}_size"] != np.dtype(wire).itemsize).any():
-            raise DamagedRowsError("stored fixes have empty columns, which no writer leaves empty")
+    async with connection.cursor(binary=True) as cursor:
+        await cursor.execute(_FIXES, span)
+        found = await cursor.fetchall()
     # In a thread, as below: other work on the event loop must not wait for a large batch.
-    return await asyncio.to_thread(_fix_payloads, copied)
-
-
-def _fix_payloads(copied: NDArray[np.void]) -> list[Stored]:
-    packed = np.empty(len(copied), _FIX_BYTES)
-    packed["version"] = FIX_VERSION
-    for name, _ in _WIRE:
-        packed[name] = copied[name]
-    for name in ("time", "received_at"):
-        packed[name] += POSTGRES_EPOCH_US
-    days = (packed["time"] // DAY_US).tolist()
-    stored = copied["stored_in"].tolist()
-    data, width = packed.tobytes(), _FIX_BYTES.itemsize
-    starts = range(0, len(data), width)
-    return [
-        (transaction, (data[at + 1 : at + 33], data[at : at + width], day))
-        for at, day, transaction in zip(starts, days, stored, strict=True)
-    ]
+    return await asyncio.to_thread(fix_payloads, found) if found else []
 
 
 async def record_rows(
     connection: psycopg.AsyncConnection, table: Covered, span: Span, layout: int
-) -> AsyncIterator[Stored]:
+) -> list[Stored]:
     """The rows of another table that these transactions stored."""
+    rows: list[Stored] = []
     async with connection.cursor(binary=True) as cursor:
         await cursor.execute(_query_of(table), span)
         while found := await cursor.fetchmany(FETCHED_AT_ONCE):
-            for row in await asyncio.to_thread(_record_rows, table, found, layout):
-                yield row
-
-
-def _record_rows(table: Covered, found: Sequence[Sequence[Any]], layout: int) -> list[Stored]:
-    return [
-        (
-            transaction,
-            (chain_of(table.name, subject), record_payload(table, values, layout), day),
-        )
-        for transaction, subject, day, *values in found
-    ]
-
-
-def record_payload(table: Covered, values: Sequence[Any], layout: int) -> bytes:
-    """The payload of a row whose columns have these values."""
-    return encode([layout, table.name, *values])
+            rows += await asyncio.to_thread(record_payloads, table, found, layout)
+    return rows
 
 
 async def stored_rows(
@@ -151,7 +76,7 @@ async def stored_rows(
     rows = await fix_rows(connection, span) if among is None or FIX.name in among else []
     for table in RECORDS[layout]:
         if among is None or table.name in among:
-            rows += [row async for row in record_rows(connection, table, span, layout)]
+            rows += await record_rows(connection, table, span, layout)
     return rows
 
 
@@ -180,28 +105,27 @@ def _query_of(table: Covered) -> sql.Composed:
     if table.subject:
         subject = sql.SQL("coalesce({}, '')").format(sql.Identifier(table.subject))
     return sql.SQL(
-        "SELECT stored_in, {subject}, (floor(evidence.us({time}) / {day}::numeric))::int4, {columns} "
-        "FROM evidence.{table} WHERE stored_in >= %s AND stored_in < %s"
+        "SELECT stored_in, {subject}, timestamptz_send({time}), {columns} FROM evidence.{table} "
+        "WHERE stored_in >= %s AND stored_in < %s"
     ).format(
         subject=subject,
         time=sql.Identifier(table.time),
-        day=sql.Literal(DAY_US),
         columns=sql.SQL(", ").join(_column(*column) for column in table.columns),
         table=sql.Identifier(table.name),
     )
 
 
 def _column(name: str, kind: str) -> sql.Composable:
+    """Instants raw: as numbers the server would have to reckon with decimals."""
     column = sql.Identifier(name)
     if kind == "time":
-        return sql.SQL("evidence.us({})").format(column)
+        return sql.SQL("timestamptz_send({})").format(column)
     return sql.SQL("{}::text").format(column) if kind == "text" else column
 
 
 _FIXES = sql.SQL(
-    "COPY (SELECT sha256('\\x66697800'::bytea || convert_to(device, 'UTF8')), {columns} "
-    "FROM evidence.fix WHERE stored_in >= %s AND stored_in < %s) TO STDOUT (FORMAT BINARY)"
-).format(columns=sql.SQL(", ").join(sql.Identifier(name) for name, _ in _COPIED[1:]))
+    "SELECT device, {} FROM evidence.fix WHERE stored_in >= %s AND stored_in < %s GROUP BY device"
+).format(aggregates(FIX_WIRE))
 
 _COUNTS = sql.SQL(
     "SELECT stored_in, sum(n)::int8, array_agg(name) FROM ({}) AS every GROUP BY stored_in ORDER BY stored_in"

@@ -37,6 +37,7 @@ from evidence.seal_store import Connection, LogState
 from evidence.sealing import (
     FencedError,
     RestoredError,
+    Waiting,
     check_continues,
     consistency,
     open_first_log,
@@ -184,12 +185,12 @@ class Sealer:
             await asyncio.sleep(due_s - loop.time())
 
     async def _turn(self, connection: Connection, fence: int) -> None:
-        behind = True
+        behind, waiting = True, Waiting()
         state: LogState | None = None
         await keep_caseload(connection)
         while behind:
             sealed = await seal_batch(
-                connection, fence, self._clock(), self._program, self._crashpoint
+                connection, fence, self._clock(), self._program, self._crashpoint, waiting
             )
             state, behind = sealed.state, sealed.behind
             self.counts.batches += 1

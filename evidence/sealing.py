@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from psycopg import errors
@@ -98,14 +98,55 @@ async def open_first_log(connection: Connection, origin: str, now_us: int) -> Lo
     return state
 
 
+@dataclass
+class Waiting:
+    """Ended transactions that were looked through for rows, and not all of them sealed yet.
+
+    Nothing is added to what they stored, so that looking once is enough for many batches.
+
+    Attributes:
+        looked: From the first to before the second.
+        counts: Of those that stored rows: how many, in which tables.
+        more: There were others behind them that had ended.
+    """
+
+    looked: Span = (0, 0)
+    more: bool = False
+    counts: Sequence[tuple[int, int, list[str]]] = ()
+
+    async def look(self, connection: Connection, start: int, horizon: int) -> None:
+        """Look from `start` on, before `horizon`, until there are rows; or know them already."""
+        first, end = self.looked
+        self.counts = [one for one in self.counts if one[0] >= start]
+        if self.counts and first <= start < end:
+            return
+        width = TRANSACTIONS_FIRST
+        end = min(horizon, start + width)
+        while not (counts := await stored_per_transaction(connection, (start, end))):
+            if end == horizon:
+                break
+            width *= 2
+            end = min(horizon, start + width)
+        self.looked, self.counts, self.more = (start, end), counts, bool(counts) and end < horizon
+
+
 async def seal_batch(
     connection: Connection,
     fence: int,
     now_us: int,
     program: str,
     crashpoint: Callable[[str], None],
+    waiting: Waiting | None = None,
 ) -> SealedBatch:
     """Seal what was stored since the batch before; an empty batch if nothing was.
+
+    Args:
+        connection: Outside a transaction.
+        fence: Number to write with.
+        now_us: The time.
+        program: See `Header`.
+        crashpoint: See `evidence.keys.Crashpoint`.
+        waiting: What is known of what waits; goes on from batch to batch.
 
     Raises:
         FencedError: Another sealer has taken over.
@@ -118,7 +159,7 @@ async def seal_batch(
             state = await seal_store.newest_log(connection)
             if state is None or state.fence != fence:
                 raise FencedError("another sealer has taken over")
-            span, tables, behind = await _next_span(connection, state)
+            span, tables, behind = await _next_span(connection, state, waiting or Waiting())
             rows = await rows_of(connection, span, tables)
             state = await _append(
                 connection, state, span, rows, max(now_us, state.closed_us), program
@@ -130,7 +171,9 @@ async def seal_batch(
     return SealedBatch(state, len(rows), behind)
 
 
-async def _next_span(connection: Connection, state: LogState) -> tuple[Span, set[str], bool]:
+async def _next_span(
+    connection: Connection, state: LogState, waiting: Waiting
+) -> tuple[Span, set[str], bool]:
     """The transactions of the next batch, the tables they stored rows in, and whether more wait."""
     horizon = await seal_store.ended_transactions(connection)
     start = state.next_transaction
@@ -140,20 +183,14 @@ async def _next_span(connection: Connection, state: LogState) -> tuple[Span, set
             "It was brought into a new server from a dump. Stop it, raise its counter with "
             f"`pg_resetwal --next-transaction-id` above {start}, and start again."
         )
-    width = TRANSACTIONS_FIRST
-    end = min(horizon, start + width)
-    while not (counts := await stored_per_transaction(connection, (start, end))):
-        if end == horizon:
-            return (start, end), set(), False
-        width *= 2
-        end = min(horizon, start + width)
+    await waiting.look(connection, start, horizon)
     total, tables = 0, set[str]()
-    for transaction, rows, names in counts:
+    for transaction, rows, names in waiting.counts:
         if total and total + rows > ROWS_LIMIT:
             return (start, transaction), tables, True
         total += rows
         tables.update(names)
-    return (start, end), tables, end < horizon
+    return (start, waiting.looked[1]), tables, waiting.more
 
 
 async def _append(
