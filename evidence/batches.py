@@ -22,7 +22,7 @@ from devices.course import Order, order_of
 from devices.instants import to_datetime
 from devices.reports import FIX_DTYPE, Batch, Event, FixArray, Receipt, Refusal, Status, no_fixes
 from evidence.columns import aggregates, read_groups
-from evidence.fixes import POSTGRES_EPOCH_US
+from evidence.copying import POSTGRES_EPOCH_US
 from evidence.rest import Rest, event_order, whole
 
 SLICE_FIXES = 200_000

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from itertools import zip_longest
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -21,12 +23,12 @@ from evidence.log.leaves import Row
 
 __all__ = ["DamagedRowsError", "Span", "covered_tables", "fix_rows", "rows_of", "stored_rows"]
 
-FETCHED_AT_ONCE = 1_000
-"""Rows of a table made into payloads in one go."""
-
-
 Span = tuple[int, int]
 """Transactions from the first to before the second."""
+
+
+Found = Sequence[Sequence[Any]]
+"""Rows as PostgreSQL gave them."""
 
 
 async def fix_rows(connection: psycopg.AsyncConnection, span: Span) -> list[Stored]:
@@ -35,23 +37,17 @@ async def fix_rows(connection: psycopg.AsyncConnection, span: Span) -> list[Stor
     Raises:
         DamagedRowsError: They are not as the schema wants them.
     """
-    async with connection.cursor(binary=True) as cursor:
-        await cursor.execute(_FIXES, span)
-        found = await cursor.fetchall()
-    # In a thread, as below: other work on the event loop must not wait for a large batch.
-    return await asyncio.to_thread(fix_payloads, found) if found else []
+    return _payloads(FIX, await _found(connection, FIX, span), LAYOUT)
 
 
-async def record_rows(
-    connection: psycopg.AsyncConnection, table: Covered, span: Span, layout: int
-) -> list[Stored]:
-    """The rows of another table that these transactions stored."""
-    rows: list[Stored] = []
+async def _found(connection: psycopg.AsyncConnection, table: Covered, span: Span) -> Found:
     async with connection.cursor(binary=True) as cursor:
-        await cursor.execute(_query_of(table), span)
-        while found := await cursor.fetchmany(FETCHED_AT_ONCE):
-            rows += await asyncio.to_thread(record_payloads, table, found, layout)
-    return rows
+        await cursor.execute(_FIXES if table is FIX else _query_of(table), span)
+        return await cursor.fetchall()
+
+
+def _payloads(table: Covered, found: Found, layout: int) -> list[Stored]:
+    return fix_payloads(found) if table is FIX else record_payloads(table, found, layout)
 
 
 async def stored_rows(
@@ -73,10 +69,17 @@ async def stored_rows(
     """
     if layout not in RECORDS:
         raise DamagedRowsError(f"layout {layout} is not known to this version")
-    rows = await fix_rows(connection, span) if among is None or FIX.name in among else []
-    for table in RECORDS[layout]:
-        if among is None or table.name in among:
-            rows += await record_rows(connection, table, span, layout)
+    tables = [one for one in (*RECORDS[layout], FIX) if among is None or one.name in among]
+    rows: list[Stored] = []
+    found: Found = await _found(connection, tables[0], span) if tables else []
+    for table, following in zip_longest(tables, tables[1:]):
+        # The server looks for the rows of the next table meanwhile. In a thread: other work on the
+        # event loop must not wait for a large batch.
+        finding = asyncio.create_task(_found(connection, following, span)) if following else None
+        try:
+            rows += await asyncio.to_thread(_payloads, table, found, layout) if found else []
+        finally:
+            found = await finding if finding else []
     return rows
 
 

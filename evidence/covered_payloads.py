@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from evidence.columns import NullError, read_groups
+from evidence.copying import POSTGRES_EPOCH_US
 from evidence.covered_tables import FIX, Covered
-from evidence.fixes import POSTGRES_EPOCH_US
 from evidence.log.canonical import bytes_start, encode, encode_start
 from evidence.log.leaves import FIX_PAYLOAD, FIX_VERSION, Row, chain_of
 from evidence.partitions import DAY_US

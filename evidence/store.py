@@ -28,6 +28,7 @@ from evidence.statements import (
     Connection,
     claim,
     copy,
+    copy_bytes,
     insert,
     insert_fixes,
     known_batches,
@@ -343,6 +344,8 @@ async def _store_batches(
     rests = rest.rest_rows(entries, rest.Missing(stored.missing), again)
     if rests:
         await copy(connection, rest.BATCH_REST, rests)
+    if written.messages:
+        await copy_bytes(connection, rows.MESSAGE, rows.message_copy(entries))
     for table, rows_of in _COPIED:
         new = [row for position, batch in entries for row in rows_of(position, batch)]
         if new:
@@ -372,7 +375,6 @@ _ALERTS = (
 """Tables that are filled from the alerts stream."""
 
 _COPIED = (
-    (rows.MESSAGE, rows.message_rows),
     (rows.RECEIPT, rows.receipt_rows),
     (rows.STATUS, rows.status_rows),
     (rows.REFUSAL, rows.refusal_rows),

@@ -14,7 +14,7 @@ from psycopg import sql
 from devices.instants import to_datetime
 from devices.reports import FixKind
 from evidence.columns import aggregates, read_groups
-from evidence.fixes import POSTGRES_EPOCH_US
+from evidence.copying import POSTGRES_EPOCH_US
 from geofence.levels import UNKNOWN_TIME_US, Cause, Level, Transition
 
 Connection = psycopg.AsyncConnection

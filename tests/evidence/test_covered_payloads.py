@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evidence.copying import POSTGRES_EPOCH_US
 from evidence.covered_payloads import DamagedRowsError, record_payloads
 from evidence.covered_tables import Covered
-from evidence.fixes import POSTGRES_EPOCH_US
 from evidence.log.canonical import encode
 from evidence.log.leaves import chain_of
 
