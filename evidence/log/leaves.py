@@ -45,7 +45,7 @@ sealed in this order: by chain, then by payload."""
 Chains = list[tuple[bytes, list[tuple[bytes, int]]]]
 """Rows in order: chains, each with payloads and days."""
 
-MANY = 2_000
+MANY = 5_000
 """From so many rows on they are hashed many at once: for fewer it is not worth loading the kernels."""
 
 

@@ -15,7 +15,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 HASH_BYTES = 32
-MANY = 2_000
+MANY = 5_000
 """From so many leaves on they are hashed many at once: see `evidence.log.many`."""
 
 EMPTY_ROOT = hashlib.sha256(b"").digest()
