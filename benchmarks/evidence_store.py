@@ -69,7 +69,8 @@ class StoreReport(msgspec.Struct, frozen=True, kw_only=True):
         payload_bytes_per_row: Of the message as received, beside it.
         device_day_ms: Reading a day of one device, warm, the day closed; `device_day_open_ms`: not.
         device_day_cold_ms: The first after a restart of the server; null where that is not ours.
-        replay_fixes_per_s: `cordon replay` over the day, reading included, by the clock.
+        replay_fixes_per_s: `cordon replay` over the day, reading included, by the clock; null where it
+            was left out.
         replay_equal: Decisions and findings that came out equal, of those stored.
     """
 
@@ -88,25 +89,27 @@ class StoreReport(msgspec.Struct, frozen=True, kw_only=True):
     device_day_ms: float
     device_day_open_ms: float
     device_day_cold_ms: float | None
-    replay_fixes_per_s: float
+    replay_fixes_per_s: float | None
     replay_equal: str
 
 
-def run_store(rows: int, dsn: str, tell: Tell) -> StoreReport:
+def run_store(rows: int, dsn: str, tell: Tell, *, replayed: bool = True) -> StoreReport:
     """Measure on a server.
 
     Args:
         rows: Fixes; at least two devices' day.
         dsn: Of a server on which a database may be made; empty: an embedded one.
         tell: Where progress goes.
+        replayed: Decide the day, and replay it: at millions of fixes that takes the longest.
     """
+    asked = (rows, replayed)
     with tempfile.TemporaryDirectory(prefix="cordon-bench-") as folder:
         if dsn:
-            return asyncio.run(_run(_Server(dsn), rows, Path(folder), tell))
+            return asyncio.run(_run(_Server(dsn), asked, Path(folder), tell))
         embedded = EmbeddedPostgres(Path(folder) / "postgres")
         embedded.start()
         try:
-            return asyncio.run(_run(_Server(embedded.dsn, embedded), rows, Path(folder), tell))
+            return asyncio.run(_run(_Server(embedded.dsn, embedded), asked, Path(folder), tell))
         finally:
             embedded.stop()
 
@@ -151,29 +154,35 @@ class _Server:
             return cursor.fetchall() if cursor.description else []
 
 
-async def _run(server: _Server, rows: int, folder: Path, tell: Tell) -> StoreReport:
+async def _run(server: _Server, asked: tuple[int, bool], folder: Path, tell: Tell) -> StoreReport:
+    rows, replayed = asked
+    devices = max(2, rows // FIXES_A_DAY // 2 * 2)
     server.create()
     try:
-        return await _measure(server, max(2, rows // FIXES_A_DAY // 2 * 2), folder, tell)
+        return await _measure(server, devices, folder, tell, replayed=replayed)
     finally:
         server.drop()
 
 
-async def _measure(server: _Server, devices: int, folder: Path, tell: Tell) -> StoreReport:
+async def _measure(
+    server: _Server, devices: int, folder: Path, tell: Tell, *, replayed: bool
+) -> StoreReport:
     rows = devices * FIXES_A_DAY
     store = Store(server.dsn)
     await store.migrate()
-    tell("Deciding, for something to replay")
-    worker = await _decided(server.dsn, devices)
+    if replayed:
+        tell("Deciding, for something to replay")
+        await _keep_decisions(store, await _decided(server.dsn, devices))
     await sealer_of(server.dsn, folder).turn()  # the log begins; what is before is not in it
     filled = await fill(store, server.dsn, entries_of(devices), devices, folder, tell)
-    await _keep_decisions(store, worker)
     server.ask("VACUUM ANALYZE evidence.fix")
     bytes_open = _bytes(server, "fix") / rows
     tell("Reading days of devices")
     open_ms = await _days_ms(server.dsn, devices)
-    tell("Replaying")
-    replay_s, equal = await _replayed(server.dsn)
+    replay_s, equal = None, "not replayed"
+    if replayed:
+        tell("Replaying")
+        replay_s, equal = await _replayed(server.dsn)
     tell("Storing the same again")
     few = again(entries_of(devices), 50)
     doubles = [(FIXES_A_DAY + position, batch) for position, batch in enumerate(few, 1)]
@@ -200,7 +209,7 @@ async def _measure(server: _Server, devices: int, folder: Path, tell: Tell) -> S
         device_day_ms=closed_ms,
         device_day_open_ms=open_ms,
         device_day_cold_ms=await _cold_ms(server, devices),
-        replay_fixes_per_s=rows / replay_s,
+        replay_fixes_per_s=rows / replay_s if replay_s else None,
         replay_equal=equal,
     )
 
