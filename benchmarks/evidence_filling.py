@@ -15,6 +15,7 @@ import psycopg
 from benchmarks.evidence_day import FIXES_A_DAY, START_US
 from devices.reports import Batch
 from evidence.keys import Guard, load_seeds
+from evidence.log.many import warm_up
 from evidence.sealer import Sealer
 from evidence.store import Store
 
@@ -66,6 +67,7 @@ async def fill(
         alone_s += await store_all(store, chunk)
         alone_rows += _fixes(chunk)
         tell(f"Stored {alone_rows} of {rows} fixes")
+    warm_up()
     began_s, began_cpu_s = time.perf_counter(), time.process_time()
     await sealer_of(dsn, folder).turn()
     seal_s, seal_cpu_s = time.perf_counter() - began_s, time.process_time() - began_cpu_s
@@ -150,6 +152,7 @@ def _sealer_apart(dsn: str, folder: Path) -> Iterator[None]:
 
 
 def _seal_on(dsn: str, folder: Path) -> None:
+    warm_up()
     asyncio.run(sealer_of(dsn, folder).run())
 
 
