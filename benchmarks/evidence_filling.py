@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -135,25 +136,28 @@ def sealer_of(dsn: str, folder: Path) -> Sealer:
 @contextmanager
 def _sealer_apart(dsn: str, folder: Path) -> Iterator[None]:
     """`cordon evidence seal`, in a process of its own, at work when the body begins."""
-    context = multiprocessing.get_context("spawn")
-    process = context.Process(target=_seal_on, args=(dsn, folder), daemon=True)
     before = _size(dsn)
-    process.start()
+    command = (sys.executable, "-c", _SEAL_ON, dsn, str(folder))
+    process = subprocess.Popen(command)  # noqa: S603 - the command is ours
     try:
         limit_s = time.monotonic() + START_LIMIT_S
         while _size(dsn) == before:
-            if time.monotonic() > limit_s:
+            if process.poll() is not None or time.monotonic() > limit_s:
                 raise TimeoutError("the sealer does not come to work")
             time.sleep(POLL_S)
         yield
     finally:
         process.terminate()
-        process.join()
+        process.wait()
 
 
-def _seal_on(dsn: str, folder: Path) -> None:
-    warm_up()
-    asyncio.run(sealer_of(dsn, folder).run())
+_SEAL_ON = """
+import asyncio, pathlib, sys
+from benchmarks.evidence_filling import sealer_of
+from evidence.log.many import warm_up
+warm_up()
+asyncio.run(sealer_of(sys.argv[1], pathlib.Path(sys.argv[2])).run())
+"""
 
 
 def _size(dsn: str) -> int:

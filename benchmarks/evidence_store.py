@@ -139,6 +139,7 @@ class _Server:
     def restart(self) -> bool:
         """Where it is ours. Here, as it ends with the thread that started it."""
         if self.embedded is not None:
+            self.ask("CHECKPOINT")  # what is left to write would take longer than a stop may
             self.embedded.stop()
             self.embedded.start()
         return self.embedded is not None
