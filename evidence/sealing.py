@@ -31,7 +31,7 @@ from evidence.log.notes import Checkpoint
 from evidence.log.witnessing import InconsistentError, Seen
 from evidence.seal_store import Connection, LogState, StoredBatch
 
-ROWS_LIMIT = 20_000
+ROWS_LIMIT = 50_000
 """Rows of one batch, but always one transaction: what is behind is caught up batch by batch."""
 
 BATCHES_AT_ONCE = 8
