@@ -276,9 +276,8 @@ class Store:
     async def _make_room(
         self, connection: Connection, days_by_table: Mapping[str, set[int]]
     ) -> None:
-        for name, days in days_by_table.items():
-            if days:
-                await ensure(connection, self._database.timelines[name], days)
+        timelines = self._database.timelines
+        await ensure(connection, [(timelines[name], days) for name, days in days_by_table.items()])
 
 
 def _days(entries: Sequence[JournalEntry]) -> dict[str, set[int]]:
