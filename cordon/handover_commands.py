@@ -11,9 +11,7 @@ import psycopg
 from cordon.database_access import dsn_of, run_on_database
 from cordon.errors import CordonError
 from cordon.settings import Settings
-from devices.migrations import migrate
-from devices.store import MIGRATIONS as CASELOAD_MIGRATIONS
-from devices.store import SCHEMA as CASELOAD_SCHEMA
+from devices.store import update_tables
 from evidence.handover_export import hand_over
 from evidence.handover_import import take_over
 from evidence.handover_tables import HandoverError, Manifest
@@ -52,7 +50,7 @@ def import_command(settings: Settings, folder: Path) -> None:
         store = Store(dsn_of(settings))
         await store.migrate()
         await store.close()
-        await migrate(connection, CASELOAD_SCHEMA, CASELOAD_MIGRATIONS)
+        await update_tables(connection)
         return await take_over(connection, folder, _tell)
 
     manifest = _act(settings, act)

@@ -63,8 +63,6 @@ async def fill(dsn: str, store: Store) -> None:
     ]
     early = [(device, 0, NOW_US - 5 * DAY_US) for device in ("tag-1", "handset-1")]
     await store.write_journal([(1, batch_of(1, fixes)), (2, batch_of(2, early))])
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute("SELECT evidence.set_rights()")
 
 
 def asking(**changes: object) -> Asking:

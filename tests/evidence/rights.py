@@ -33,7 +33,8 @@ LOOKED_UP: Rights = {
     "cordon_writer": frozenset({"SELECT"}),
     "cordon_sealer": frozenset({"SELECT"}),
 }
-CASELOAD: Rights = {"cordon_writer": frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"})}
+CASELOAD: Rights = {"cordon_writer": frozenset({"SELECT", "INSERT", "UPDATE"})}
+CONDITIONS: Rights = {"cordon_writer": frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"})}
 
 TABLES: dict[str, Rights] = {
     **{

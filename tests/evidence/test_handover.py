@@ -12,9 +12,8 @@ import psycopg
 import pytest
 from psycopg import conninfo, sql
 
-from devices.migrations import migrate
 from devices.reports import Event, Message, Receipt, Refusal, Status
-from devices.store import MIGRATIONS, SCHEMA, CaseloadStore
+from devices.store import CaseloadStore, update_tables
 from evidence.erasing import Order, erase
 from evidence.handover_export import PROGRESS, hand_over
 from evidence.handover_import import take_over
@@ -89,7 +88,7 @@ async def imported(dsn: str, folder: Path) -> Manifest:
     await store.migrate()
     await store.close()
     async with await connect(dsn) as connection:
-        await migrate(connection, SCHEMA, MIGRATIONS)
+        await update_tables(connection)
         return await take_over(connection, folder, lambda _: None)
 
 
@@ -191,7 +190,7 @@ async def test_what_was_interrupted_goes_on_and_what_changed_is_noticed(
     await fresh.migrate()
     await fresh.close()
     async with await connect(other.dsn) as connection:
-        await migrate(connection, SCHEMA, MIGRATIONS)
+        await update_tables(connection)
     with pytest.raises(KeyboardInterrupt):
         await import_until(len(manifest.files) // 2)
     told.clear()
