@@ -14,6 +14,7 @@ from psycopg import conninfo, sql
 
 from devices.reports import Event, Message, Receipt, Refusal, Status
 from devices.store import CaseloadStore, update_tables
+from evidence.access import NewGrant, grant
 from evidence.erasing import Order, erase
 from evidence.handover_export import PROGRESS, hand_over
 from evidence.handover_import import take_over
@@ -149,6 +150,27 @@ async def test_a_damaged_file_lets_nothing_in(
     (tmp_path / "out" / MANIFEST).unlink()
     with pytest.raises(HandoverError, match="not finished"):
         await imported(other.dsn, tmp_path / "out")
+
+
+async def test_one_grant_in_the_database_is_not_lost_to_an_import(
+    store: Store, probe: Probe, other: Probe, tmp_path: Path
+) -> None:
+    await store.write_journal([(1, batch_of(1, [("tag-1", 1, NOW_US)]))])
+    async with await connect(probe.dsn) as connection:
+        await update_tables(connection)
+    await exported(probe.dsn, tmp_path / "out")
+    there = Store(other.dsn)
+    await there.migrate()
+    await there.close()
+    granted = NewGrant(
+        "chief", "person", "ana", "investigator", "c", "s", "audit", NOW_US, NOW_US + DAY_US, "r"
+    )
+    async with await connect(other.dsn) as connection:
+        await grant(connection, granted)
+    with pytest.raises(HandoverError, match=r"access_grant holds rows"):
+        await imported(other.dsn, tmp_path / "out")
+    assert other.count("access_grant") == 1
+    assert other.count("batch") == 0
 
 
 async def test_what_was_interrupted_goes_on_and_what_changed_is_noticed(
