@@ -30,6 +30,7 @@ from evidence.handover_tables import (
     read_state,
     read_tables,
 )
+from evidence.private_folder import make_private
 
 Connection = psycopg.AsyncConnection
 Tell = Callable[[str], None]
@@ -45,7 +46,7 @@ async def hand_over(connection: Connection, folder: Path, tell: Tell) -> Manifes
 
     Args:
         connection: In autocommit mode, with the time zone UTC. Its role reads every table.
-        folder: Empty, or one that was begun.
+        folder: Empty, or one that was begun. Only its owner reads it: salts and keys are in it.
         tell: Where progress goes.
 
     Raises:
@@ -111,9 +112,13 @@ def _begin(folder: Path, state: str) -> dict[str, File]:
     if (folder / MANIFEST).exists():
         raise HandoverError(f"{folder} holds a hand-over that is complete. Name an empty folder.")
     if not progress.exists():
-        if folder.exists() and any(folder.iterdir()):
-            raise HandoverError(f"{folder} is not empty. Name an empty folder.")
-        (folder / "data").mkdir(parents=True)
+        try:
+            make_private(folder)
+        except FileExistsError as error:
+            raise HandoverError(f"{error}. Name an empty folder.") from error
+        except OSError as error:
+            raise HandoverError(f"{folder} cannot be written: {error.strerror}.") from error
+        (folder / "data").mkdir()
         progress.write_text(f"{state}\n")
         return {}
     first, *lines = progress.read_text().splitlines()

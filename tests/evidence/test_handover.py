@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import secrets
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -105,7 +106,9 @@ async def test_a_hand_over_brings_everything_and_the_log_goes_on(
     store: Store, probe: Probe, other: Probe, tmp_path: Path
 ) -> None:
     await fill(store, probe.dsn, tmp_path)
+    (tmp_path / "out").mkdir(mode=0o755)
     manifest = await exported(probe.dsn, tmp_path / "out")
+    assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == 0o700, "salts and keys are in it"
     assert await imported(other.dsn, tmp_path / "out") == manifest
     before = await contents(probe)
     assert await contents(other) == before
