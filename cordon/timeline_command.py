@@ -64,7 +64,7 @@ async def _ask(dsn: str, inquiry: Inquiry, order: str, from_us: int, to_us: int)
         try:
             about = About("timeline", sorted(people), from_us, to_us)
             await note_inquiry(connection, inquiry, about, wall_clock_us())
-            return await read_timeline(connection, order, devices, from_us, to_us)
+            return await read_timeline(connection, order, people, devices, from_us, to_us)
         except (InquiryError, TooMuchError) as error:
             raise CordonError(str(error)) from error
 

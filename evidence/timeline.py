@@ -48,14 +48,20 @@ class TooMuchError(ValueError):
 
 
 async def read_timeline(
-    connection: Connection, order: str, devices: Collection[str], from_us: int, to_us: int
+    connection: Connection,
+    order: str,
+    people: Collection[str],
+    devices: Collection[str],
+    from_us: int,
+    to_us: int,
 ) -> list[Line]:
     """Lines of a case, those known from an instant to before another.
 
     Args:
         connection: To the history.
         order: The case: an order.
-        devices: Those that people in it carried.
+        people: Ids of those it is about.
+        devices: Those that they carried.
         from_us: The first instant.
         to_us: The instant behind the last.
 
@@ -64,6 +70,7 @@ async def read_timeline(
     """
     values = {
         "order": order,
+        "people": list(people),
         "devices": list(devices),
         "from": to_datetime(from_us),
         "to": to_datetime(to_us),
@@ -80,6 +87,10 @@ _LINES = """
     WITH of_case AS (
         SELECT DISTINCT alert_id FROM evidence.alert_change
         WHERE document->'data'->>'order_id' = %(order)s
+            -- Those of events, anomalies and troubles of devices name no order.
+            OR (document->'data'->>'device' = ANY(%(devices)s)
+                AND ARRAY[document->'data'->>'wearer', document->'data'->>'protected']
+                    && %(people)s::text[])
     ), found AS (
         SELECT coalesce(greatest(fix_time_a, fix_time_b), decided_at) AS happened,
             decided_at AS known, 'decision' AS kind, watch AS subject,

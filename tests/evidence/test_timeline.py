@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
+from alerts.model import AlertChange
 from cordon.cli import cordon
 from devices.instants import from_iso, to_iso
 from devices.reports import Event
@@ -29,6 +30,13 @@ from tests.evidence.test_store import alert_entries
 MINUTE_US = 60_000_000
 
 
+def of_event(alert_id: str, wearer: str) -> AlertChange:
+    """An alert that names no order, of what his tag reported."""
+    change = change_of(1, alert_id=alert_id)
+    data = msgspec.structs.replace(change.data, device="tag-1", wearer=wearer, protected=None)
+    return msgspec.structs.replace(change, data=data)
+
+
 @pytest.mark.timeout(120)
 async def test_a_case_is_one_record(store: Store, database: Database) -> None:
     caseloads = CaseloadStore(database.dsn)
@@ -41,7 +49,13 @@ async def test_a_case_is_one_record(store: Store, database: Database) -> None:
     change = change_of(1)
     data = msgspec.structs.replace(change.data, order_id="order-1")
     mine = msgspec.structs.replace(change, data=data)
-    await store.write_alerts(alert_entries((1, msgspec.json.encode(mine))))
+    await store.write_alerts(
+        alert_entries(
+            (1, msgspec.json.encode(mine)),
+            (2, msgspec.json.encode(of_event("cut", "he"))),
+            (3, msgspec.json.encode(of_event("anothers", "somebody else"))),
+        )
+    )
     early = Event(0, "tag-1", 7, NOW_US - 30 * MINUTE_US, "strap_cut", None, {})
     strange = Event(0, "tag-9", 8, NOW_US, "strap_cut", None, {})
     batch = batch_of(1, [("tag-1", 1, NOW_US)], events=(early, strange))
@@ -62,7 +76,9 @@ async def test_a_case_is_one_record(store: Store, database: Database) -> None:
     happened = [from_iso(line["happened"]) for line in lines]
     assert happened == sorted(happened)
     kinds = [line["kind"] for line in lines]
-    assert kinds.count("decision") == kinds.count("alert_change") == kinds.count("event") == 1
+    assert kinds.count("decision") == kinds.count("event") == 1
+    alerts = [line["subject"] for line in lines if line["kind"] == "alert_change"]
+    assert sorted(alerts) == ["a1", "cut"]
     [event] = [line for line in lines if line["kind"] == "event"]
     assert (event["subject"], event["what"]) == ("tag-1", "strap_cut")
     assert from_iso(event["known"]) - from_iso(event["happened"]) >= 30 * MINUTE_US
