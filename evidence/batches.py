@@ -32,7 +32,15 @@ Connection = psycopg.AsyncConnection
 
 
 class TornBatchError(RuntimeError):
-    """The rows of a batch are not those it was stored with: some are gone, or were added."""
+    """The rows of a batch are not those it was stored with: some are gone, or were added.
+
+    Attributes:
+        received_us: When the batch came: its records are of a time before.
+    """
+
+    def __init__(self, text: str, received_us: int) -> None:
+        super().__init__(text)
+        self.received_us = received_us
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +150,8 @@ def _whole(
         if count != (had := getattr(head, kind)):
             raise TornBatchError(
                 f"batch {head.name} (journal position {head.position}) was stored with {had} "
-                f"{kind}; {count} are there"
+                f"{kind}; {count} are there",
+                head.received_us,
             )
     return Batch(
         gateway=head.gateway,

@@ -17,7 +17,7 @@ from typing import Any
 
 from devices.instants import to_iso
 from evidence.case_uco import PackFile, case_uco
-from evidence.erasures import Erasure
+from evidence.erasures import Erasure, erasure_text
 from evidence.export_gaps import gaps_table
 from evidence.log.leaves import Leaf
 from evidence.log.notes import parse_note
@@ -129,14 +129,6 @@ def write_folder(folder: Path, asked: Asked, pack: Pack) -> None:
         raise ExportError(f"{error}: name another folder.") from error
     except OSError as error:
         raise ExportError(f"{folder} cannot be written: {error.strerror}.") from error
-
-
-def erasure_text(one: Erasure) -> str:
-    """An erasure, for people."""
-    return (
-        f"{one.leaves} records from {to_iso(one.from_us)} to {to_iso(one.to_us)} were erased on "
-        f"{to_iso(one.erased_us)} by {one.approved_by}, asked for by {one.asked_by}: {one.reason}"
-    )
 
 
 def _proof(asked: Asked, pack: Pack, runs: list[dict[str, Any]]) -> dict[str, Any]:
