@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import re
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -26,7 +25,7 @@ ROLES = click.Choice(["investigator", "prosecutor", "agency", "auditor"])
 PURPOSES = [
     *("investigation", "prosecution", "safeguarding", "disclosure", "subject_access", "audit"),
 ]
-BY = click.option("--by", default=getpass.getuser, help="Who does it. Default: you.")
+BY = click.option("--by", default="", help="Who does it. Default: the login of the database.")
 _PERIOD = re.compile(r"([0-9]{1,4})([hd])")
 _AS_JSON = click.option("--json", "as_json", is_flag=True, help="As JSON.")
 

@@ -52,7 +52,7 @@ def run_on_connection(
     """Do something with one connection, in autocommit mode and UTC.
 
     Raises:
-        CordonError: The database does not answer, or is of an older version.
+        CordonError: The database does not answer, is of an older version, or refuses this login.
     """
 
     async def run() -> ResultT:
@@ -63,7 +63,16 @@ def run_on_connection(
 
     try:
         return run_on_database(settings, run())
-    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedFunction) as error:
+    except (
+        psycopg.errors.UndefinedTable,
+        psycopg.errors.UndefinedFunction,
+        psycopg.errors.InvalidSchemaName,
+    ) as error:
         raise CordonError(
             "The database is of an older version: start the service of this version once."
+        ) from error
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise CordonError(
+            f"This login of the database may not do it ({error.diag.message_primary}). Which may: "
+            "docs/operations.md, Who may read the history."
         ) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 from uuid import UUID
@@ -26,7 +25,7 @@ from evidence.retention import Policy, Retained, erase_subject, retain, scrub, t
 ResultT = TypeVar("ResultT")
 
 REVIEW_DAYS = 180
-BY = click.option("--by", default=getpass.getuser, help="Who does it. Default: you.")
+BY = click.option("--by", default="", help="Who does it. Default: the login of the database.")
 _DAY_US = 86_400_000_000
 _AS_JSON = click.option("--json", "as_json", is_flag=True, help="As JSON.")
 _FROM = click.option("--from", "from_us", required=True, metavar="INSTANT", callback=instant)
@@ -124,9 +123,10 @@ def erase_command(
     that it still verifies, and so does a record of this. What was decided and told stays: it holds
     distances, and no positions. Nothing under hold goes. Take backups that hold it out of use, too.
     """
-    order = Order("erasure", asked_by, by, subject, from_us, to_us, reason)
 
     async def act(connection: Connection) -> Erased:
+        approved_by = by or await _login(connection)
+        order = Order("erasure", asked_by, approved_by, subject, from_us, to_us, reason)
         done = await erase_subject(connection, subject, (from_us, to_us), order, wall_clock_us())
         await scrub(connection)
         return done
@@ -152,7 +152,8 @@ def retain_command(settings: Settings, by: str, *, dry_run: bool, as_json: bool)
     )
 
     async def act(connection: Connection) -> Retained:
-        done = await retain(connection, policy, by, wall_clock_us(), dry_run=dry_run)
+        who = by or await _login(connection)
+        done = await retain(connection, policy, who, wall_clock_us(), dry_run=dry_run)
         if (done.days or done.made) and not dry_run:
             await scrub(connection)
         return done
@@ -172,6 +173,13 @@ def retain_command(settings: Settings, by: str, *, dry_run: bool, as_json: bool)
 
 
 COMMANDS = (hold_command, release_command, holds_command, erase_command, retain_command)
+
+
+async def _login(connection: Connection) -> str:
+    cursor = await connection.execute("SELECT session_user")
+    row = await cursor.fetchone()
+    assert row is not None, "it always answers"
+    return str(row[0])
 
 
 def _done(settings: Settings, act: Callable[[Connection], Awaitable[ResultT]]) -> ResultT:

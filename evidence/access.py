@@ -212,13 +212,13 @@ async def revoke(connection: Connection, grant_id: UUID, by: str, reason: str) -
 
 
 async def grants(connection: Connection) -> list[Grant]:
-    """Every grant there was, newest first. For the owner of the tables."""
+    """Every grant there was, newest first; to who may not grant, their own."""
     async with connection.cursor(row_factory=class_row(Grant)) as cursor:
         await cursor.execute(
-            'SELECT g.grant_id, granted_by, kind, grantee, role, "case", subject, purpose, '
+            'SELECT grant_id, granted_by, kind, grantee, role, "case", subject, purpose, '
             "evidence.us(valid_from) AS valid_from_us, evidence.us(valid_to) AS valid_to_us, "
-            "g.reason, evidence.us(r.revoked_at) AS revoked_us FROM evidence.access_grant g "
-            "LEFT JOIN evidence.access_revocation r USING (grant_id) ORDER BY granted_at DESC"
+            "reason, evidence.us(revoked_at) AS revoked_us FROM evidence.list_grants() "
+            "ORDER BY granted_at DESC, grant_id"
         )
         return await cursor.fetchall()
 

@@ -1,5 +1,36 @@
 -- Rights again, all of them in one place. Those on the caseload are given whichever schema is made
 -- first: devices.store.update_tables calls set_rights once more, when it has made or changed tables.
+-- And two lists for who grants and holds, and has no right to the tables.
+
+-- Who may grant sees every grant, others see their own.
+DROP VIEW evidence.my_grants;
+CREATE FUNCTION evidence.list_grants() RETURNS TABLE (grant_id uuid, granted_at timestamptz,
+    granted_by text, kind text, grantee text, role text, "case" text, subject text, purpose text,
+    valid_from timestamptz, valid_to timestamptz, reason text, revoked_at timestamptz)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT g.grant_id, g.granted_at, g.granted_by, g.kind, g.grantee, g.role, g."case", g.subject, g.purpose,
+        g.valid_from, g.valid_to, g.reason, r.revoked_at
+    FROM evidence.access_grant g LEFT JOIN evidence.access_revocation r USING (grant_id)
+    WHERE evidence.is_in('cordon_owner') OR pg_has_role(session_user, current_user, 'MEMBER')
+        OR (g.kind = 'person' AND g.grantee = session_user)
+        OR (g.kind = 'agency' AND evidence.is_in(g.grantee))
+$$;
+
+CREATE FUNCTION evidence.people_of_case(in_case text) RETURNS text[]
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF to_regclass('caseload.court_order') IS NULL THEN
+        RETURN '{}';
+    END IF;
+    RETURN ARRAY(SELECT DISTINCT n.id
+        FROM caseload.court_order o JOIN caseload.person w ON w.person_no = o.wearer_no
+        LEFT JOIN caseload.condition c USING (order_no)
+        LEFT JOIN caseload.person p ON p.person_no = c.protected_no
+        CROSS JOIN LATERAL unnest(ARRAY[w.id, p.id]) n (id)
+        WHERE o.id = in_case AND n.id IS NOT NULL ORDER BY 1);
+END $$;
+COMMENT ON FUNCTION evidence.people_of_case IS
+    'Whom an order is about now: its wearer, and those it protects. Empty: there is no such order.';
 
 CREATE OR REPLACE FUNCTION evidence.set_rights() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -43,7 +74,8 @@ BEGIN
     GRANT EXECUTE ON FUNCTION evidence.keep_caseload TO cordon_sealer;
     GRANT SELECT ON evidence.break_glass_waiting, evidence.hold_in_force
         TO cordon_writer, cordon_owner, cordon_auditor;
-    EXECUTE format('GRANT SELECT ON evidence.my_grants TO %s', readers);
+    EXECUTE format('GRANT EXECUTE ON FUNCTION evidence.list_grants TO cordon_owner, %s', readers);
+    GRANT EXECUTE ON FUNCTION evidence.people_of_case TO cordon_owner, cordon_writer;
     EXECUTE format('GRANT EXECUTE ON FUNCTION evidence.is_in, evidence.speaker, evidence.us, evidence.kinds_of TO %s', roles);
     GRANT EXECUTE ON FUNCTION evidence.bearer_at, evidence.fixes_of, evidence.events_of, evidence.choices_at,
         evidence.make_piece TO cordon_writer;

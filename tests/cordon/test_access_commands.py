@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 
@@ -9,14 +10,17 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cordon.cli import cordon
+from cordon.errors import CordonError
 from devices.instants import to_iso
 from evidence.store import Store
 from tests.conftest import Database
-from tests.evidence.access_world import CASE, WINDOW, fill
+from tests.evidence.access_world import CASE, WINDOW, Login, fill, login
 
 Run = Callable[..., Result]
 OF_HIM = ("--case", CASE, "--subject", "he-1")
+OF_NOBODY = ("--reason", "r", "--by", "somebody else")
 WITHIN = ("--from", to_iso(WINDOW[0]), "--to", to_iso(WINDOW[1]))
+READ = (*OF_HIM, "--purpose", "investigation", "--kind", "fix", *WITHIN)
 
 
 @pytest.fixture
@@ -30,15 +34,15 @@ async def filled(database: Database) -> str:
 
 @pytest.fixture
 def run(filled: str) -> Run:
-    def call(*arguments: str) -> Result:
-        command = ["evidence", *arguments]
-        return CliRunner().invoke(cordon, command, env={"CORDON_DATABASE_URL": filled})
+    def call(*arguments: str, dsn: str = filled, **settings: str) -> Result:
+        environment = {"CORDON_DATABASE_URL": dsn, **settings}
+        return CliRunner().invoke(cordon, ["evidence", *arguments], env=environment)
 
     return call
 
 
 def test_granting_reading_and_revoking(run: Run) -> None:
-    read = ("read", *OF_HIM, "--purpose", "investigation", "--kind", "fix", *WITHIN, "--by", "ana")
+    read = ("read", *READ, "--by", "ana")
     refused = run(*read)
     assert refused.exit_code == 1
     assert "no grant is in force" in str(refused.exception)
@@ -71,6 +75,71 @@ def test_breaking_the_glass_and_reviewing_it(run: Run) -> None:
     assert run("review", glass_id).exit_code == 1
     assert run(*verdict, "--by", "chief").exit_code == 0
     assert run("review").output == ""
+
+
+async def test_each_login_can_do_what_is_written_of_it_and_is_told_what_it_cannot(
+    filled: str, run: Run
+) -> None:
+    async with login(filled, "cordon_owner") as chief, login(filled, "cordon_investigator") as ana:
+        await asyncio.to_thread(_as_owner, run, chief, ana)
+        await asyncio.to_thread(_as_investigator, run, chief, ana)
+
+
+def _as_owner(run: Run, chief: Login, ana: Login) -> None:
+    owner = chief.own_dsn()
+
+    def done(*arguments: str) -> str:
+        return succeeded(run(*arguments, dsn=owner))
+
+    def refused(*arguments: str, **settings: str) -> str:
+        return refusal(run(*arguments, dsn=owner, **settings))
+
+    given = ("--role", "investigator", *OF_HIM, "--purpose", "investigation", "--for", "8h")
+    done("grant", "--to", ana.name, *given, "--reason", "file 1")
+    grant_id = done("grant", "--to", "another", *given, "--reason", "file 2").split()[0]
+    assert {one["granted_by"] for one in json.loads(done("grants", "--json"))} == {chief.name}
+    assert done("revoke", grant_id, "--reason", "moved") == "Revoked.\n"
+    assert "only who is in cordon_operator" in refused("revoke", grant_id, *OF_NOBODY)
+    hold_id = done("hold", "--case", CASE, *WITHIN, "--reason", "appeal").split()[0]
+    assert f"he-1, she-1 from {WITHIN[1]}" in done("holds")
+    assert "only who is in cordon_operator" in refused("release", hold_id, *OF_NOBODY)
+    assert done("release", hold_id, "--reason", "over") == "Released.\n"
+    whole = ("--subject", "he-1", *WITHIN, "--reason", "acquitted", "--asked-by", "court")
+    days = {"CORDON_EVIDENCE_RETAIN_POSITIONS_DAYS": "1"}
+    for owners in (("erase", *whole), ("retain",), ("read", *READ)):
+        assert "permission denied" in refused(*owners, **days), owners
+
+
+def _as_investigator(run: Run, chief: Login, ana: Login) -> None:
+    owner, reader = chief.own_dsn(), ana.own_dsn()
+
+    def done(*arguments: str) -> str:
+        return succeeded(run(*arguments, dsn=reader))
+
+    assert len(done("read", *READ).splitlines()) == 2
+    assert [one["grantee"] for one in json.loads(done("grants", "--json"))] == [ana.name]
+    glass_id = done("break-glass", *OF_HIM, "--reason", "she does not answer").split()[0]
+    given = ("--role", "investigator", *OF_HIM, "--purpose", "investigation", "--for", "8h")
+    for others in (
+        ("grant", "--to", "another", *given, "--reason", "r"),
+        ("hold", "--case", CASE, *WITHIN, "--reason", "appeal"),
+        ("holds",),
+        ("review",),
+    ):
+        assert "ermission denied" in refusal(run(*others, dsn=reader))
+    verdict = ("review", glass_id, "--justified", "--note", "call 77")
+    assert f"{ana.name} read of he-1" in succeeded(run("review", dsn=owner))
+    assert succeeded(run(*verdict, dsn=owner)) == "Reviewed.\n"
+
+
+def succeeded(ended: Result) -> str:
+    assert ended.exit_code == 0, ended.exception
+    return ended.output
+
+
+def refusal(ended: Result) -> str:
+    assert isinstance(ended.exception, CordonError), ended.exc_info
+    return str(ended.exception)
 
 
 def test_what_cannot_be_understood_is_said(run: Run) -> None:

@@ -81,7 +81,6 @@ TABLES: dict[str, Rights] = {
     },
     "evidence.fix_day": {"cordon_writer": frozenset({"SELECT"})},
     "evidence.alert_day": {"cordon_writer": frozenset({"SELECT"})},
-    "evidence.my_grants": {role: frozenset({"SELECT"}) for role in READERS},
 }
 
 EVERYBODY = frozenset(ROLES)
@@ -102,6 +101,8 @@ FUNCTIONS: dict[str, frozenset[str]] = {
     "open_access": READERS,
     "read_records": READERS,
     "break_glass": frozenset({"cordon_operator", "cordon_investigator"}),
+    "list_grants": READERS | OWNER,
+    "people_of_case": OWNER | WRITER,
     "grant_access": OWNER,
     "revoke_access": OWNER,
     "review_break_glass": OWNER,
