@@ -8,6 +8,8 @@ from pathlib import Path
 import click
 import psycopg
 
+from alerts.looks import EVERYBODY
+from cordon.clock import wall_clock_us
 from cordon.database_access import dsn_of, run_on_database
 from cordon.errors import CordonError
 from cordon.settings import Settings
@@ -15,6 +17,7 @@ from devices.store import update_tables
 from evidence.handover_export import hand_over
 from evidence.handover_import import take_over
 from evidence.handover_tables import HandoverError, Manifest
+from evidence.inquiries import About, Inquiry, InquiryError, note_inquiry
 from evidence.store import Store
 
 Connection = psycopg.AsyncConnection
@@ -22,17 +25,34 @@ Connection = psycopg.AsyncConnection
 
 @click.command("hand-over")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--actor", required=True, help="Who takes it out.")
+@click.option("--purpose", required=True, help="What for, and under what authority.")
+@click.option("--recipient", required=True, help="Who is given it.")
 @click.pass_obj
-def hand_over_command(settings: Settings, folder: Path) -> None:
+def hand_over_command(
+    settings: Settings, folder: Path, actor: str, purpose: str, recipient: str
+) -> None:
     """Write everything that is stored into FOLDER, for another keeper.
 
     Fixes, messages as received, decisions, alerts, the log with its salts, the caseload with its
     history: plain tables, described in docs/handover.md. Stop the service first. If it is
-    interrupted, give the command again: it goes on.
+    interrupted, give the command again: it goes on. Who takes it out, what for and for whom is
+    recorded before anything is read.
 
     What the log's key has signed is not in it: hand the key's files over by another way.
     """
-    manifest = _act(settings, lambda connection: hand_over(connection, folder, _tell))
+    if not recipient.strip():
+        raise CordonError("Name the recipient: who is given it stays in the record.")
+
+    async def act(connection: Connection) -> Manifest:
+        async def record() -> None:
+            now_us = wall_clock_us()
+            about = About("hand-over", [EVERYBODY], 0, now_us, f"for {recipient}")
+            await note_inquiry(connection, Inquiry(actor, purpose, EVERYBODY), about, now_us)
+
+        return await hand_over(connection, folder, record, _tell)
+
+    manifest = _act(settings, act)
     click.echo(f"{folder} holds {sum(file.rows for file in manifest.files)} rows.")
 
 
@@ -66,7 +86,7 @@ def _act(settings: Settings, act: Callable[[Connection], Awaitable[Manifest]]) -
 
     try:
         return run_on_database(settings, run())
-    except HandoverError as error:
+    except (HandoverError, InquiryError) as error:
         raise CordonError(str(error)) from error
 
 

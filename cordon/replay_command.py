@@ -14,15 +14,22 @@ import click
 import msgspec
 import psycopg
 
-from cordon.database_access import dsn_of, run_on_database
+from alerts.looks import EVERYBODY
+from cordon.clock import wall_clock_us
+from cordon.database_access import run_on_connection
 from cordon.errors import CordonError
+from cordon.instant_option import instant
 from cordon.settings import Settings
 from devices.caseload import Caseload, Proximity
-from devices.instants import from_iso, to_iso
+from devices.instants import LATEST_US, to_iso
+from evidence.holds import people_of
+from evidence.inquiries import About, Inquiry, InquiryError, note_inquiry
 
 if TYPE_CHECKING:  # the engine takes a second to load: only when asked for
     from cordon.replaying.replay import Told
     from cordon.replaying.way import Change
+
+Connection = psycopg.AsyncConnection
 
 SHOWN = 20
 """Lines of each kind for people; --json has all."""
@@ -65,8 +72,10 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 @click.command()
 @click.option("--case", "order", metavar="ORDER", help="One order alone; without it: all.")
-@click.option("--from", "from_text", metavar="INSTANT", help="First instant.")
-@click.option("--to", "to_text", metavar="INSTANT", help="Instant behind the last.")
+@click.option("--from", "from_us", metavar="INSTANT", callback=instant, help="First instant.")
+@click.option("--to", "to_us", metavar="INSTANT", callback=instant, help="Excluded.")
+@click.option("--actor", required=True, help="Who asks.")
+@click.option("--purpose", required=True, help="Why, for the record.")
 @click.option(
     "--rules",
     metavar="FILE|VERSION",
@@ -85,8 +94,10 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 def replay(
     settings: Settings,
     order: str | None,
-    from_text: str | None,
-    to_text: str | None,
+    from_us: int | None,
+    to_us: int | None,
+    actor: str,
+    purpose: str,
     rules: str | None,
     timeline: str,
     *,
@@ -104,18 +115,29 @@ def replay(
 
     \b
     Examples:
-      cordon replay --from 2026-11-23T18:00:00Z --to 2026-11-24T00:00:00Z
-      cordon replay --case order-1 --timeline evidential
-      cordon replay --case order-1 --rules stricter.toml --json
+      cordon replay --from 2026-11-23T18:00:00Z --to 2026-11-24T00:00:00Z \\
+        --actor "Sgt Kim" --purpose "every decision comes out again"
+      cordon replay --case order-1 --timeline evidential --actor "DC Roe" --purpose hearing
     """  # noqa: D301
-    asked = (order, _instant(from_text), _instant(to_text), rules, timeline)
-    report = run_on_database(settings, _report(dsn_of(settings), *asked, _progress()))
+    inquiry = Inquiry(actor, purpose, order or EVERYBODY)
+
+    async def act(connection: Connection) -> Report:
+        people = await people_of(connection, order) if order else []
+        now_us = wall_clock_us()
+        about = About("replay", people or [EVERYBODY], from_us or 0, to_us or now_us)
+        await note_inquiry(connection, inquiry, about, now_us)
+        return await _report(connection, order, from_us, to_us, rules, timeline, _progress())
+
+    try:
+        report = run_on_connection(settings, act)
+    except InquiryError as error:
+        raise CordonError(str(error)) from error
     click.echo(msgspec.json.encode(report).decode() if as_json else _text(report))
     sys.exit(report.exact is False)
 
 
 async def _report(
-    dsn: str,
+    connection: Connection,
     order: str | None,
     from_us: int | None,
     to_us: int | None,
@@ -132,25 +154,19 @@ async def _report(
     from cordon.replaying.way import WayError  # noqa: PLC0415
     from evidence.batches import TornBatchError  # noqa: PLC0415
 
-    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
-        try:
-            async with reading(connection):
-                first_us = await earliest_us(connection) if from_us is None else from_us
-                known = await read_told(connection, first_us, to_us or 2**62)
-                if order is not None:
-                    _see_known(order, known)
-                change = await _change_of(connection, rules)
-                act = _live if timeline == "live" else _evidential
-                began_s = time.monotonic()
-                report = await act(connection, known, order, change, tell)
-                seconds = time.monotonic() - began_s
-                return msgspec.structs.replace(report, seconds=seconds)
-        except (ReplayError, WayError, TornBatchError) as error:
-            raise CordonError(str(error)) from error
-        except psycopg.errors.UndefinedTable as error:
-            raise CordonError(
-                "The database is of an older version: start the service of this version once."
-            ) from error
+    try:
+        async with reading(connection):
+            first_us = await earliest_us(connection) if from_us is None else from_us
+            known = await read_told(connection, first_us, LATEST_US if to_us is None else to_us)
+            if order is not None:
+                _see_known(order, known)
+            change = await _change_of(connection, rules)
+            act = _live if timeline == "live" else _evidential
+            began_s = time.monotonic()
+            report = await act(connection, known, order, change, tell)
+            return msgspec.structs.replace(report, seconds=time.monotonic() - began_s)
+    except (ReplayError, WayError, TornBatchError) as error:
+        raise CordonError(str(error)) from error
 
 
 def _base_report(known: Told, timeline: str) -> Report:
@@ -166,7 +182,7 @@ def _base_report(known: Told, timeline: str) -> Report:
 
 
 async def _live(
-    connection: psycopg.AsyncConnection,
+    connection: Connection,
     known: Told,
     order: str | None,
     change: Change | None,
@@ -199,7 +215,7 @@ async def _live(
 
 
 async def _evidential(
-    connection: psycopg.AsyncConnection,
+    connection: Connection,
     known: Told,
     order: str | None,
     change: Change | None,
@@ -216,7 +232,7 @@ async def _evidential(
 # -- what is asked --------------------------------------------------------------------------
 
 
-async def _change_of(connection: psycopg.AsyncConnection, rules: str | None) -> Change | None:
+async def _change_of(connection: Connection, rules: str | None) -> Change | None:
     """Other parameters, from a file or from what was in force once."""
     from cordon.replaying.way import with_parameters  # noqa: PLC0415
     from evidence.told import rules_of  # noqa: PLC0415
@@ -272,15 +288,6 @@ def _people(caseload: Caseload, order: str) -> set[str]:
             *(c.protected for c in one.conditions if isinstance(c, Proximity)),
         )
     }
-
-
-def _instant(text: str | None) -> int | None:
-    try:
-        return None if text is None else from_iso(text)
-    except ValueError as error:
-        raise CordonError(
-            f"{text!r} is not an instant. Write it with its offset: 2026-11-23T18:00:00Z"
-        ) from error
 
 
 # -- what is told ---------------------------------------------------------------------------

@@ -24,6 +24,8 @@ from tests.cordon.running import HOME, METRE_DEG, World, load, one_pair, until, 
 
 pytestmark = pytest.mark.timeout(240)
 
+ASKS = ("--actor", "Sgt Kim", "--purpose", "trial")
+
 
 async def replayed(dsn: str, to_us: int) -> tuple[Told, Comparison]:
     async with (
@@ -39,7 +41,7 @@ async def replayed(dsn: str, to_us: int) -> tuple[Told, Comparison]:
 def command(dsn: str, *words: str) -> tuple[int, dict[str, Any]]:
     """What ``cordon replay --json`` says."""
     done = CliRunner().invoke(
-        cordon, ["replay", "--json", *words], env={"CORDON_DATABASE_URL": dsn}
+        cordon, ["replay", "--json", *ASKS, *words], env={"CORDON_DATABASE_URL": dsn}
     )
     if isinstance(done.exception, CordonError):
         raise done.exception
@@ -136,6 +138,11 @@ async def test_a_stretch_with_a_restart_is_decided_again_to_the_bit(
     assert report["timeline"] == "evidential"
 
     with psycopg.connect(database.dsn) as connection:
+        read = connection.execute(
+            "SELECT subject, count(*) FROM evidence.access WHERE who = 'Sgt Kim' AND what = 'replay' "
+            "GROUP BY 1 ORDER BY 1"
+        ).fetchall()
+        assert read == [("*", 3), ("he", 1), ("she", 1)]
         tables = ("batch_rest", "worker_state", "course")
         counts = [connection.execute(f"SELECT count(*) FROM evidence.{t}".encode()) for t in tables]
         assert all(cursor.fetchone() != (0,) for cursor in counts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import secrets
 import stat
@@ -11,8 +12,11 @@ from pathlib import Path
 import msgspec
 import psycopg
 import pytest
+from click.testing import CliRunner, Result
 from psycopg import conninfo, sql
 
+from cordon.cli import cordon
+from cordon.errors import CordonError
 from devices.reports import Event, Message, Receipt, Refusal, Status
 from devices.store import CaseloadStore, update_tables
 from evidence.access import NewGrant, grant
@@ -80,9 +84,13 @@ async def connect(dsn: str) -> psycopg.AsyncConnection:
     return await psycopg.AsyncConnection.connect(dsn, autocommit=True, options="-c timezone=UTC")
 
 
+async def unrecorded() -> None:
+    """Nobody takes it out."""
+
+
 async def exported(dsn: str, folder: Path) -> Manifest:
     async with await connect(dsn) as connection:
-        return await hand_over(connection, folder, lambda _: None)
+        return await hand_over(connection, folder, unrecorded, lambda _: None)
 
 
 async def imported(dsn: str, folder: Path) -> Manifest:
@@ -193,7 +201,7 @@ async def test_what_was_interrupted_goes_on_and_what_changed_is_noticed(
             stop_after(count)
 
         async with await connect(probe.dsn) as connection:
-            await hand_over(connection, folder, tell)
+            await hand_over(connection, folder, unrecorded, tell)
 
     with pytest.raises(KeyboardInterrupt):
         await until(9)
@@ -230,3 +238,33 @@ async def test_what_was_interrupted_goes_on_and_what_changed_is_noticed(
     await store.write_journal([(3, batch_of(3, [("tag-1", 99, NOW_US)]))])
     with pytest.raises(HandoverError, match="Stop the service"):
         await exported(probe.dsn, again)
+
+
+@pytest.mark.usefixtures("store")
+async def test_who_takes_everything_out_is_recorded_once_and_handed_over(
+    probe: Probe, other: Probe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with await connect(probe.dsn) as connection:
+        await update_tables(connection)
+    out = tmp_path / "out"
+    words = ("--actor", "Sgt Kim", "--purpose", "contract ends", "--recipient", "New Keeper")
+
+    def run(*words: str) -> Result:
+        command = ["evidence", "hand-over", str(out), *words]
+        return CliRunner().invoke(cordon, command, env={"CORDON_DATABASE_URL": probe.dsn})
+
+    for silent in (("--actor", " "), ("--purpose", " "), ("--recipient", " ")):
+        refused = await asyncio.to_thread(run, *words, *silent)
+        assert isinstance(refused.exception, CordonError)
+    with monkeypatch.context() as patch:
+        patch.setattr("evidence.handover_export._note", interrupted)
+        assert (await asyncio.to_thread(run, *words)).exit_code == 1
+    assert (await asyncio.to_thread(run, *words)).exit_code == 0
+    await imported(other.dsn, out)
+    for keeper in (probe, other):
+        [row] = keeper.ask("SELECT who, purpose, subject, what, note, login FROM evidence.access")
+        assert row[:-1] == ("Sgt Kim", "contract ends", "*", "hand-over", "for New Keeper")
+
+
+def interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
