@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import click
@@ -10,7 +9,7 @@ import psycopg
 
 from alerts.looks import EVERYBODY
 from cordon.clock import wall_clock_us
-from cordon.database_access import dsn_of, run_on_database
+from cordon.database_access import dsn_of, run_on_connection
 from cordon.errors import CordonError
 from cordon.settings import Settings
 from devices.store import update_tables
@@ -52,7 +51,7 @@ def hand_over_command(
 
         return await hand_over(connection, folder, record, _tell)
 
-    manifest = _act(settings, act)
+    manifest = run_on_connection(settings, act, HandoverError, InquiryError)
     click.echo(f"{folder} holds {sum(file.rows for file in manifest.files)} rows.")
 
 
@@ -73,21 +72,8 @@ def import_command(settings: Settings, folder: Path) -> None:
         await update_tables(connection)
         return await take_over(connection, folder, _tell)
 
-    manifest = _act(settings, act)
+    manifest = run_on_connection(settings, act, HandoverError)
     click.echo(f"{sum(file.rows for file in manifest.files)} rows are here, as they were there.")
-
-
-def _act(settings: Settings, act: Callable[[Connection], Awaitable[Manifest]]) -> Manifest:
-    async def run() -> Manifest:
-        async with await psycopg.AsyncConnection.connect(
-            dsn_of(settings), autocommit=True, options="-c timezone=UTC"
-        ) as connection:
-            return await act(connection)
-
-    try:
-        return run_on_database(settings, run())
-    except (HandoverError, InquiryError) as error:
-        raise CordonError(str(error)) from error
 
 
 def _tell(step: str) -> None:

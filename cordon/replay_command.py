@@ -7,6 +7,7 @@ import sys
 import time
 import tomllib
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from alerts.looks import EVERYBODY
 from cordon.clock import wall_clock_us
 from cordon.database_access import run_on_connection
 from cordon.errors import CordonError
+from cordon.evidence_options import ACTOR, PURPOSE
 from cordon.instant_option import instant
 from cordon.settings import Settings
 from devices.caseload import Caseload, Proximity
@@ -74,8 +76,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 @click.option("--case", "order", metavar="ORDER", help="One order alone; without it: all.")
 @click.option("--from", "from_us", metavar="INSTANT", callback=instant, help="First instant.")
 @click.option("--to", "to_us", metavar="INSTANT", callback=instant, help="Excluded.")
-@click.option("--actor", required=True, help="Who asks.")
-@click.option("--purpose", required=True, help="Why, for the record.")
+@ACTOR
+@PURPOSE
 @click.option(
     "--rules",
     metavar="FILE|VERSION",
@@ -128,10 +130,7 @@ def replay(
         await note_inquiry(connection, inquiry, about, now_us)
         return await _report(connection, order, from_us, to_us, rules, timeline, _progress())
 
-    try:
-        report = run_on_connection(settings, act)
-    except InquiryError as error:
-        raise CordonError(str(error)) from error
+    report = run_on_connection(settings, act, InquiryError)
     click.echo(msgspec.json.encode(report).decode() if as_json else _text(report))
     sys.exit(report.exact is False)
 
@@ -161,49 +160,58 @@ async def _report(
             if order is not None:
                 _see_known(order, known)
             change = await _change_of(connection, rules)
-            act = _live if timeline == "live" else _evidential
+            job = _Job(connection, known, order, change, tell)
             began_s = time.monotonic()
-            report = await act(connection, known, order, change, tell)
+            report = await (_live if timeline == "live" else _evidential)(job)
             return msgspec.structs.replace(report, seconds=time.monotonic() - began_s)
     except (ReplayError, WayError, TornBatchError) as error:
         raise CordonError(str(error)) from error
 
 
-def _base_report(known: Told, timeline: str) -> Report:
-    return Report(
-        timeline=timeline,
-        window=(to_iso(known.from_us), to_iso(known.to_us)),
-        replayed_from=to_iso(known.base.at_us),
-        runs=len(known.runs),
-        builds=known.builds,
-        rules=known.versions,
-        gaps=known.gaps,
-    )
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What is to be replayed: `order` None for all, `change` None for the parameters of then."""
+
+    connection: Connection
+    known: Told
+    order: str | None
+    change: Change | None
+    tell: Callable[[str], None]
+
+    @property
+    def orders(self) -> list[str]:
+        """Empty: all."""
+        return [self.order] if self.order else []
+
+    def report(self, timeline: str) -> Report:
+        """What is known before anything is replayed."""
+        known = self.known
+        return Report(
+            timeline=timeline,
+            window=(to_iso(known.from_us), to_iso(known.to_us)),
+            replayed_from=to_iso(known.base.at_us),
+            runs=len(known.runs),
+            builds=known.builds,
+            rules=known.versions,
+            gaps=known.gaps,
+        )
 
 
-async def _live(
-    connection: Connection,
-    known: Told,
-    order: str | None,
-    change: Change | None,
-    tell: Callable[[str], None],
-) -> Report:
+async def _live(job: _Job) -> Report:
     from cordon.replaying.comparing import compare  # noqa: PLC0415
     from cordon.replaying.replay import replay as run_replay  # noqa: PLC0415
     from cordon.replaying.way import unchanged  # noqa: PLC0415
     from cordon.replaying.whatif import changes  # noqa: PLC0415
     from evidence.transitions import read_transitions  # noqa: PLC0415
 
-    done = await run_replay(connection, known, tell, change or unchanged)
-    report = msgspec.structs.replace(
-        _base_report(known, "live"), batches=done.batches, fixes=done.fixes
-    )
-    if change is not None:
-        orders = [order] if order else []
-        stored = await read_transitions(connection, known.from_us, known.to_us, orders)
+    known, order = job.known, job.order
+    done = await run_replay(job.connection, known, job.tell, job.change or unchanged)
+    report = msgspec.structs.replace(job.report("live"), batches=done.batches, fixes=done.fixes)
+    if job.change is not None:
+        stored = await read_transitions(job.connection, known.from_us, known.to_us, job.orders)
         made = [d.transition for d in done.made.decisions if not order or d.order_id == order]
         return msgspec.structs.replace(report, changes=changes(stored, made))
-    found = await compare(connection, done.made, _of_case(order, known) if order else ())
+    found = await compare(job.connection, done.made, _of_case(order, known) if order else ())
     return msgspec.structs.replace(
         report,
         exact=not found.differences and not known.gaps,
@@ -214,19 +222,13 @@ async def _live(
     )
 
 
-async def _evidential(
-    connection: Connection,
-    known: Told,
-    order: str | None,
-    change: Change | None,
-    tell: Callable[[str], None],
-) -> Report:
+async def _evidential(job: _Job) -> Report:
     from cordon.replaying.hindsight import hindsight  # noqa: PLC0415
     from cordon.replaying.way import unchanged  # noqa: PLC0415
 
-    orders = [order] if order else []
-    findings = await hindsight(connection, known, orders, change or unchanged, tell)
-    return msgspec.structs.replace(_base_report(known, "evidential"), findings=findings)
+    change = job.change or unchanged
+    findings = await hindsight(job.connection, job.known, job.orders, change, job.tell)
+    return msgspec.structs.replace(job.report("evidential"), findings=findings)
 
 
 # -- what is asked --------------------------------------------------------------------------

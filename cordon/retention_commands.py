@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
 from uuid import UUID
 
 import click
 import msgspec
-import psycopg
 
 from cordon.clock import wall_clock_us
 from cordon.database_access import run_on_connection
 from cordon.errors import CordonError
+from cordon.evidence_options import AS_JSON, BY
 from cordon.instant_option import instant
 from cordon.settings import Settings
 from devices.instants import to_iso
@@ -21,13 +19,10 @@ from evidence.access import AccessDeniedError
 from evidence.erasing import Erased, ErasureError, Order
 from evidence.holds import Connection, NewHold
 from evidence.retention import Policy, Retained, erase_subject, retain, scrub, text_of
-
-ResultT = TypeVar("ResultT")
+from evidence.text import clean
 
 REVIEW_DAYS = 180
-BY = click.option("--by", default="", help="Who does it. Default: the login of the database.")
 _DAY_US = 86_400_000_000
-_AS_JSON = click.option("--json", "as_json", is_flag=True, help="As JSON.")
 _FROM = click.option("--from", "from_us", required=True, metavar="INSTANT", callback=instant)
 _TO = click.option("--to", "to_us", required=True, metavar="INSTANT", callback=instant)
 
@@ -64,7 +59,7 @@ def hold_command(
     async def act(connection: Connection) -> UUID:
         return await holds.place(connection, new)
 
-    click.echo(f"{_done(settings, act)}  held.")
+    click.echo(f"{run_on_connection(settings, act, AccessDeniedError)}  held.")
 
 
 @click.command("release")
@@ -78,17 +73,17 @@ def release_command(settings: Settings, hold_id: UUID, reason: str, by: str) -> 
     async def act(connection: Connection) -> bool:
         return await holds.release(connection, hold_id, by, reason)
 
-    if not _done(settings, act):
+    if not run_on_connection(settings, act):
         raise CordonError(f"There is no hold {hold_id} in force: see `cordon evidence holds`.")
     click.echo("Released.")
 
 
 @click.command("holds")
-@_AS_JSON
+@AS_JSON
 @click.pass_obj
 def holds_command(settings: Settings, *, as_json: bool) -> None:
     """List the holds in force."""
-    found = _done(settings, holds.in_force)
+    found = run_on_connection(settings, holds.in_force)
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
         return
@@ -126,19 +121,23 @@ def erase_command(
 
     async def act(connection: Connection) -> Erased:
         approved_by = by or await _login(connection)
+        if clean(asked_by) in {"", clean(approved_by)}:
+            raise ErasureError(
+                "Nothing was done: who asks for an erasure and who carries it out are two people."
+            )
         order = Order("erasure", asked_by, approved_by, subject, from_us, to_us, reason)
         done = await erase_subject(connection, subject, (from_us, to_us), order, wall_clock_us())
         await scrub(connection)
         return done
 
-    done = _done(settings, act)
+    done = run_on_connection(settings, act, ErasureError)
     rows = ", ".join(f"{count} of {table}" for table, count in sorted(done.rows.items()))
     click.echo(f"{done.erasure_id}  erased: {rows}; {done.keys} keys destroyed.")
 
 
 @click.command("retain")
 @click.option("--dry-run", is_flag=True, help="Only show what would go.")
-@_AS_JSON
+@AS_JSON
 @BY
 @click.pass_obj
 def retain_command(settings: Settings, by: str, *, dry_run: bool, as_json: bool) -> None:
@@ -158,7 +157,7 @@ def retain_command(settings: Settings, by: str, *, dry_run: bool, as_json: bool)
             await scrub(connection)
         return done
 
-    done = _done(settings, act)
+    done = run_on_connection(settings, act, ErasureError)
     if as_json:
         click.echo(msgspec.json.encode(done).decode())
         return
@@ -180,20 +179,3 @@ async def _login(connection: Connection) -> str:
     row = await cursor.fetchone()
     assert row is not None, "it always answers"
     return str(row[0])
-
-
-def _done(settings: Settings, act: Callable[[Connection], Awaitable[ResultT]]) -> ResultT:
-    """Do it on the database.
-
-    Raises:
-        CordonError: It was not done.
-    """
-    try:
-        return run_on_connection(settings, act)
-    except (AccessDeniedError, ErasureError) as error:
-        raise CordonError(str(error)) from error
-    except psycopg.errors.CheckViolation as error:
-        raise CordonError(
-            "Nothing was done: who asks for an erasure and who carries it out are two people, and "
-            "say why."
-        ) from error

@@ -9,6 +9,7 @@ import psycopg
 from cordon.clock import wall_clock_us
 from cordon.database_access import run_on_connection
 from cordon.errors import CordonError
+from cordon.evidence_options import JSON_LINES, asks
 from cordon.instant_option import instant
 from cordon.settings import Settings
 from evidence.holds import people_of
@@ -20,21 +21,11 @@ from evidence.timeline import Line, TooMuchError, read_timeline
 @click.option("--order", required=True, help="The case: an order.")
 @click.option("--from", "from_us", required=True, callback=instant, metavar="INSTANT")
 @click.option("--to", "to_us", required=True, callback=instant, metavar="INSTANT", help="Excluded.")
-@click.option("--actor", required=True, help="Who asks.")
-@click.option("--purpose", required=True, help="Why, for the record.")
-@click.option("--case", required=True, help="In which case of theirs.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+@asks
+@JSON_LINES
 @click.pass_obj
 def timeline_command(
-    settings: Settings,
-    order: str,
-    from_us: int,
-    to_us: int,
-    actor: str,
-    purpose: str,
-    case: str,
-    *,
-    as_json: bool,
+    settings: Settings, order: str, from_us: int, to_us: int, inquiry: Inquiry, *, as_json: bool
 ) -> None:
     """Everything recorded of an order's people in a time, in order of what happened.
 
@@ -48,12 +39,8 @@ def timeline_command(
         if not people:
             raise CordonError(f"There is no order {order} in the caseload.")
         about = About("timeline", people, from_us, to_us)
-        await note_inquiry(connection, Inquiry(actor, purpose, case), about, wall_clock_us())
+        await note_inquiry(connection, inquiry, about, wall_clock_us())
         return await read_timeline(connection, order, people, from_us, to_us)
 
-    try:
-        lines = run_on_connection(settings, act)
-    except (InquiryError, TooMuchError) as error:
-        raise CordonError(str(error)) from error
-    for line in lines:
+    for line in run_on_connection(settings, act, InquiryError, TooMuchError):
         click.echo(msgspec.json.encode(line).decode() if as_json else str(line))

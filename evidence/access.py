@@ -61,32 +61,6 @@ class Asking:
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
-    """A grant, and when it was revoked."""
-
-    grant_id: UUID
-    granted_by: str
-    kind: str
-    grantee: str
-    role: str
-    case: str
-    subject: str
-    purpose: str
-    valid_from_us: int
-    valid_to_us: int
-    reason: str
-    revoked_us: int | None
-
-    def state(self, now_us: int) -> str:
-        """``revoked``, ``over``, ``to come`` or ``in force``."""
-        if self.revoked_us is not None:
-            return "revoked"
-        if now_us >= self.valid_to_us:
-            return "over"
-        return "in force" if now_us >= self.valid_from_us else "to come"
-
-
-@dataclass(frozen=True, slots=True)
 class NewGrant:
     """What is to be granted, by whom. Of `kind` ``person`` or ``agency``."""
 
@@ -100,6 +74,22 @@ class NewGrant:
     valid_from_us: int
     valid_to_us: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Grant(NewGrant):
+    """A grant, and when it was revoked."""
+
+    grant_id: UUID
+    revoked_us: int | None
+
+    def state(self, now_us: int) -> str:
+        """``revoked``, ``over``, ``to come`` or ``in force``."""
+        if self.revoked_us is not None:
+            return "revoked"
+        if now_us >= self.valid_to_us:
+            return "over"
+        return "in force" if now_us >= self.valid_from_us else "to come"
 
 
 @dataclass(frozen=True, slots=True)

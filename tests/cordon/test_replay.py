@@ -167,20 +167,23 @@ async def test_a_stretch_with_a_restart_is_decided_again_to_the_bit(
         connection.commit()
     with pytest.raises(TornBatchError, match="was stored with"):
         await replayed(database.dsn, to_us)
+    await see_erasures_named(database.dsn, known.base.at_us, to_us)
 
-    with psycopg.connect(database.dsn, autocommit=True) as connection:
-        began_us = known.base.at_us
+
+async def see_erasures_named(dsn: str, began_us: int, to_us: int) -> None:
+    """Of a record that lacks a fix."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
         erased(connection, "erasure", began_us - 1, began_us)
         with pytest.raises(ReplayError, match=r"was stored with .* 7 records .* were erased on"):
-            await replayed(database.dsn, to_us)
+            await replayed(dsn, to_us)
         erased(connection, "erasure", began_us, began_us + 1)
         with pytest.raises(ReplayError, match=r"7 records .* by chief, asked for by clerk: asked"):
-            await replayed(database.dsn, to_us)
+            await replayed(dsn, to_us)
         with pytest.raises(CordonError, match="were erased"):
-            await asyncio.to_thread(command, database.dsn, "--to", to_iso(to_us))
+            await asyncio.to_thread(command, dsn, "--to", to_iso(to_us))
         erased(connection, "retention", 0, began_us + 1)
     async with (
-        await psycopg.AsyncConnection.connect(database.dsn, autocommit=True) as later,
+        await psycopg.AsyncConnection.connect(dsn, autocommit=True) as later,
         reading(later),
     ):
         first_us = await earliest_us(later)
