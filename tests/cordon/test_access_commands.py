@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
@@ -130,6 +131,26 @@ def _as_investigator(run: Run, chief: Login, ana: Login) -> None:
     verdict = ("review", glass_id, "--justified", "--note", "call 77")
     assert f"{ana.name} read of he-1" in succeeded(run("review", dsn=owner))
     assert succeeded(run(*verdict, dsn=owner)) == "Reviewed.\n"
+
+
+async def test_the_services_login_asks_of_many_people(
+    filled: str, run: Run, tmp_path: Path
+) -> None:
+    who = ("--actor", "DC Roe", "--purpose", "burglary", "--case", "26/1")
+    near = ("--lat", "51.5", "--lon", "0", "--within", "100", "--at", to_iso(WINDOW[0]))
+    async with login(filled, "cordon_writer", "cordon_sealer") as service:
+        dsn = service.own_dsn()
+        found = await asyncio.to_thread(run, "timeline", "--order", CASE, *WITHIN, *who, dsn=dsn)
+        assert found.exit_code == 0, found.exception
+        found = await asyncio.to_thread(run, "near", *near, *who, dsn=dsn)
+        assert found.exit_code == 0, found.exception
+        words = ["replay", *who[:4], *WITHIN]
+        environment = {"CORDON_DATABASE_URL": dsn}
+        replayed = await asyncio.to_thread(CliRunner().invoke, cordon, words, env=environment)
+        assert "no state of the service" in refusal(replayed)
+        everything = ("hand-over", str(tmp_path / "out"), *who[:4], "--recipient", "r")
+        refused = await asyncio.to_thread(run, *everything, dsn=dsn)
+        assert "ermission denied" in refusal(refused)
 
 
 def succeeded(ended: Result) -> str:
