@@ -28,6 +28,7 @@ from evidence import conduct
 from evidence.conduct import KeptAct, Order
 from evidence.database import SESSION, describe
 from evidence.statements import Connection
+from ingest.ending import end_if_told
 
 log = structlog.get_logger("conduct")
 
@@ -55,12 +56,14 @@ class ConductCounts:
     Attributes:
         looks: At one wearer.
         failed: Rounds cut short because the database or a file of policy could not be used.
+        unreadable: Looks at one wearer that failed, while those at others went on.
         cut_short: Looks in which a limit of `evidence.conduct` left something out.
         kept: Versions of patterns written.
     """
 
     looks: int = 0
     failed: int = 0
+    unreadable: int = 0
     cut_short: int = 0
     kept: int = 0
 
@@ -70,6 +73,7 @@ class _Looked:
     mark: tuple[Any, ...] = ()
     told_us: int = 0
     tracks_us: int = 0
+    failed_us: int = 0
 
 
 class ConductWatch:
@@ -91,6 +95,7 @@ class ConductWatch:
     async def run(self) -> None:
         """Look until cancelled."""
         while True:
+            end_if_told()
             pause_s = LOOK_EVERY_S
             try:
                 await self.look()
@@ -121,9 +126,32 @@ class ConductWatch:
                     by_wearer.setdefault(order.wearer, []).append(order)
             self._looked = {one: self._looked.get(one, _Looked()) for one in by_wearer}
             for wearer, of_him in by_wearer.items():
-                async with connection.transaction():
-                    await conduct.lock(connection)
-                    await self._look_at(connection, wearer, _subjects(of_him), profiles)
+                if self._clock() - self._looked[wearer].failed_us >= TOLD_EVERY_US:
+                    await self._try(connection, wearer, _subjects(of_him), profiles)
+
+    async def _try(
+        self,
+        connection: Connection,
+        wearer: str,
+        subjects: Sequence[Subject],
+        profiles: Profiles,
+    ) -> None:
+        """Look at one wearer; what cannot be read of him keeps nobody from looking at the others."""
+        try:
+            async with connection.transaction():
+                await conduct.lock(connection)
+                await self._look_at(connection, wearer, subjects, profiles)
+        except (psycopg.OperationalError, psycopg.ProgrammingError, TimeoutError, OSError):
+            raise  # the database is away, or not set up: it concerns everybody
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is of this wearer alone
+            self.counts.unreadable += 1
+            self._looked[wearer].failed_us = self._clock()
+            log.error(  # noqa: TRY400 - a traceback may quote what was read
+                "conduct_of_a_wearer_not_looked_at",
+                wearer=wearer,
+                reason=describe(error),
+                meaning="his courses of conduct do not change; he is looked at again in ten minutes",
+            )
 
     async def _look_at(
         self,
