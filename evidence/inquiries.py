@@ -33,15 +33,15 @@ class About:
     """What is asked.
 
     Attributes:
-        what: `near` or `timeline`; without places.
+        what: `near`, `timeline` or `conduct`; without places.
         subjects: Ids of the people whom it is about; `alerts.looks.EVERYBODY` for all.
-        from_us, to_us: The time that it is about.
+        from_us, to_us: The time that it is about; None: whatever there is.
     """
 
     what: str
     subjects: Iterable[str]
-    from_us: int
-    to_us: int
+    from_us: int | None = None
+    to_us: int | None = None
 
 
 async def note_inquiry(

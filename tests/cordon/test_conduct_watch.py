@@ -20,6 +20,7 @@ from alerts.desk import Desk
 from alerts.model import AlertChange
 from alerts.steps import Acknowledge, Check, Resolve, Step
 from cordon.cli import cordon
+from cordon.clock import wall_clock_us
 from cordon.conduct_watch import ConductWatch
 from devices.caseload import Agency, Assignment, Caseload, Device, Order, Person, Proximity
 from devices.reports import FIX_DTYPE, Batch, Event, Message
@@ -296,20 +297,21 @@ async def test_looking_changes_nothing_of_what_alerts_rest_on(history: History) 
 
 
 async def test_the_commands_print_each_act_with_what_it_rests_on(history: History) -> None:
-    told = approaches(0, 1, 2)
-    await history.keep(told)
+    done = approaches(0, 1, 2)
+    await history.keep(done)
     [pattern] = await history.look(3)
 
-    async def run(*words: str) -> Result:
+    async def run(*words: str, who: str = "DC Roe") -> Result:
+        said = ["--actor", who, "--purpose", "reports of stalking", "--case", "26/4711"]
         env = {"CORDON_DATABASE_URL": history.dsn}
         invoke = CliRunner().invoke
-        return await asyncio.to_thread(invoke, cordon, ["conduct", *words], env=env)
+        return await asyncio.to_thread(invoke, cordon, ["conduct", *words, *said], env=env)
 
     listed = await run("list")
     assert pattern.pattern_id in listed.stdout
     assert "wearer1 towards protected1: 3 approach" in listed.stdout
     shown = (await run("show", pattern.pattern_id)).stdout
-    assert all(name in shown for name in told.alerts)
+    assert all(name in shown for name in done.alerts)
     assert "decision keep-away/tag1/phone1#2" in shown
     assert "3 of approach within 28 days" in shown
     as_json = (await run("show", pattern.pattern_id, "--json")).stdout
@@ -318,6 +320,21 @@ async def test_the_commands_print_each_act_with_what_it_rests_on(history: Histor
     assert (short.pattern_id, short.acts) == (pattern.pattern_id, ())
     missing = await run("show", "nothing")
     assert "There is no course of conduct nothing" in str(missing.exception)
+    nobody = await run("show", pattern.pattern_id, who=" ")
+    assert "An inquiry has to name its actor." in str(nobody.exception)
+    assert nobody.stdout == ""
+    told = {
+        person: await Reader(history.dsn).looks(person, 0, wall_clock_us(), 10)
+        for person in ("wearer1", "protected1", "somebody else")
+    }
+    assert {person: len(found) for person, found in told.items()} == {
+        "wearer1": 4,
+        "protected1": 4,
+        "somebody else": 2,
+    }
+    assert {
+        (one.who, one.purpose, one.case, one.what) for found in told.values() for one in found
+    } == {("DC Roe", "reports of stalking", "26/4711", "conduct")}
 
 
 async def rows(dsn: str, query: str) -> list[str]:
