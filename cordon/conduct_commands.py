@@ -57,8 +57,7 @@ def list_command(settings: Settings, limit: int, inquiry: Inquiry, *, as_json: b
     """Name the courses of conduct, those that go on first."""
     patterns = _answer(settings, _listed(dsn_of(settings), inquiry, limit))
     if as_json:
-        short = [msgspec.structs.replace(one, acts=()) for one in patterns]
-        click.echo(msgspec.json.encode(short).decode())
+        click.echo(msgspec.json.encode(patterns).decode())
         return
     if not patterns:
         click.echo("No course of conduct has been recognised.")

@@ -129,8 +129,12 @@ class History:
     async def look(self, day: float) -> list[Pattern]:
         self.now_us = START_US + int(day * DAY_US)
         await self.watch.look()
-        found = await Reader(self.dsn).patterns()
-        return [one.pattern() for one in found]
+        reader = Reader(self.dsn)
+        listed = [one.pattern() for one in await reader.patterns()]
+        found = [await reader.pattern(one.pattern_id) for one in listed]
+        whole = [one.pattern() for one in found if one is not None]
+        assert listed == [msgspec.structs.replace(one, acts=()) for one in whole]
+        return whole
 
 
 @pytest.fixture
