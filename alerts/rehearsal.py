@@ -13,9 +13,10 @@ import msgspec
 from alerts.contacts import Contact, Contacts
 from alerts.deliveries import Delivery, Entry, Summons
 from alerts.desk import Desk
+from alerts.errors import StepRefused
 from alerts.escalation import Escalation
 from alerts.escalation_rules import ContactChannel
-from alerts.model import Alert, AlertChange, ConditionName
+from alerts.model import AlertChange
 from alerts.outbox import CHANNELS, Outbox
 from alerts.profile import Profiles
 from alerts.stories import HANDSET, Answers, Comes, Deed, Signals, Story, Takes, Watched, contacts
@@ -145,14 +146,26 @@ class Rehearsal:
         return self.desk.on_event(event, self._bearers[device], now_us=self.now_us)
 
     def _takes(self, deed: Takes) -> list[AlertChange]:
-        alert = open_alert(self.desk.open_alerts(), deed.condition)
-        return self.desk.act(
-            alert.alert_id,
-            deed.step,
-            version=alert.version,
-            operator=deed.operator,
-            now_us=self.now_us,
-        )
+        """A profile may leave a step of the story nothing to be taken on: that is told as well."""
+        alerts = self.desk.open_alerts()
+        alert = next((one for one in alerts if one.condition == deed.condition), None)
+        if alert is None:
+            return self._refused(deed, f"no alert of the condition {deed.condition} is open")
+        try:
+            return self.desk.act(
+                alert.alert_id,
+                deed.step,
+                version=alert.version,
+                operator=deed.operator,
+                now_us=self.now_us,
+            )
+        except StepRefused as error:
+            return self._refused(deed, str(error))
+
+    def _refused(self, deed: Takes, why: str) -> list[AlertChange]:
+        said = f"cannot do this: {why}"
+        self.told.append(Told(self.now_us, deed.operator, "console", said))
+        return []
 
     # What is sent
 
@@ -203,11 +216,6 @@ def told_by(delivery: Delivery) -> Told:
     summons = msgspec.json.decode(delivery.payload, type=Summons)
     said = words_of_summons(summons, delivery.channel)
     return Told(from_iso(summons.time), delivery.recipient, delivery.channel, said)
-
-
-def open_alert(alerts: list[Alert], condition: ConditionName) -> Alert:
-    """The alert of a condition that is open."""
-    return next(alert for alert in alerts if alert.condition == condition)
 
 
 def _watch(story: Story, condition: Watched) -> Watch:
