@@ -24,7 +24,7 @@ from alerts.desk import Desk
 from alerts.escalation import Escalation
 from alerts.profile import Profiles, load_profiles
 from alerts.protection import statuses
-from alerts.stories import contacts
+from alerts.stories import CONTACTS
 from benchmarks.printed import Result, shown
 from cordon.appender import Appender
 from cordon.outgoing import Outgoing
@@ -118,7 +118,7 @@ class Room:
             _bearer_of,
             lambda _change: None,
             lambda: self.now_us,
-            contacts=(people := Contacts(contacts(), ("push", "sms", "webhook"))),
+            contacts=(people := Contacts(CONTACTS, ("push", "sms", "webhook"))),
         )
         plans = Escalation(profiles, people, self.outgoing.outbox.arrived, _bearer_of)
         self.desk = Desk(profiles, rules="bench", build="bench", escalation=plans)

@@ -13,7 +13,7 @@ from alerts.deliveries import DeliveryRecord, Entry
 from alerts.model import AlertChange
 from alerts.rehearsal import START_US, Rehearsal
 from alerts.steps import Acknowledge
-from alerts.stories import POLICE, STORIES, Comes, contacts, near, story_for, takes
+from alerts.stories import CONTACTS, POLICE, STORIES, Comes, near, story_for, takes
 from alerts.story_page import plain
 from devices.instants import MICROSECONDS
 from geofence.levels import Level
@@ -93,15 +93,18 @@ def test_nor_does_one_that_dies_again_and_again(
     assert steps_of(mortal.entries) == steps_of(whole.entries)
 
 
-def test_that_nobody_could_be_asked_is_written_though_the_service_dies() -> None:
+def test_that_nobody_could_be_asked_is_written_though_the_service_dies(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     story = STORIES["spain"]
-    people = tuple(one for one in contacts() if one.name != POLICE)
-    whole = Rehearsal(story, PROFILES, people)
+    people = tuple(one for one in CONTACTS if one.name != POLICE)
+    monkeypatch.setattr("alerts.rehearsal.CONTACTS", people)
+    whole = Rehearsal(story, PROFILES)
     whole.play()
     refused = [entry.id for entry in whole.entries if entry.type == "cordon.delivery.refused"]
     assert len(refused) == 1
     for entry in range(1, len(whole.entries) + 1):
-        mortal = Mortal(story, seconds_of(whole), people)
+        mortal = Mortal(story, seconds_of(whole))
         mortal.play_and_die_after(entry, checkpointed=True)
         assert [one.id for one in mortal.entries if one.id in refused] == refused
 
