@@ -33,16 +33,16 @@ class About:
     """What is asked.
 
     Attributes:
-        what: `near`, `timeline`, `replay` or `hand-over`; without places.
+        what: `near`, `timeline`, `conduct`, `replay` or `hand-over`; without places.
         subjects: Ids of the people whom it is about; `alerts.looks.EVERYBODY` for all.
-        from_us, to_us: The time that it is about.
+        from_us, to_us: The time that it is about; None: whatever there is.
         note: What else is to be said: who is given it.
     """
 
     what: str
     subjects: Iterable[str]
-    from_us: int
-    to_us: int
+    from_us: int | None = None
+    to_us: int | None = None
     note: str = ""
 
 
