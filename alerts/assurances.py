@@ -116,7 +116,7 @@ class Assurances:
     def _command(
         self, status: Status, bearer: Bearer, until_us: int, now_us: int
     ) -> ProtectionStatus:
-        shown = status._replace(handsets=[bearer]).in_words(self._profiles)
+        shown = status._replace(handsets=(bearer,)).in_words(self._profiles)
         after = status_words(self._profiles, [bearer], "unknown")
         reasons = []
         for one in shown.reasons[:REASONS_SHOWN]:

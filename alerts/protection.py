@@ -7,8 +7,7 @@ device they say only that one of the devices is not heard.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
@@ -121,7 +120,7 @@ class Status(NamedTuple):
     """
 
     person: str
-    handsets: list[Bearer]
+    handsets: tuple[Bearer, ...]
     reasons: tuple[Why, ...]
     heard_us: int
     until_us: int
@@ -167,13 +166,12 @@ def statuses(
         now_us: The present instant.
         footing: How the service is.
     """
-    owns, tags = _by_person(compiled)
     service = _of_service(footing)
-    for person in sorted(owns.keys() | tags.keys()):
-        own = owns.get(person, [])
+    for person, protectee in compiled.protectees.items():
+        own = protectee.handsets
         known = [health[bearer.device] for bearer in own if bearer.device in health]
         best = _best(known, now_us)
-        theirs = [health.get(tag) for tag in tags.get(person, ())]
+        theirs = [health.get(tag) for tag in protectee.tags]
         reasons = [*service, *_of_best(best, now_us), *_of_tags(theirs, now_us)]
         outages = [weakening.outage_us(agency) for bearer in own for agency in bearer.agencies]
         silences = [since_us for since_us in outages if since_us is not None]
@@ -185,21 +183,6 @@ def statuses(
         heard_us = max((one.heard_us for one in known), default=NEVER_US)
         until_us = _until_us(best, theirs, now_us)
         yield Status(person, own, tuple(reasons), heard_us, until_us)
-
-
-def _by_person(compiled: Compiled) -> tuple[dict[str, list[Bearer]], dict[str, set[str]]]:
-    """By protected person her handsets, and the tags of those she is protected from."""
-    owns: dict[str, list[Bearer]] = defaultdict(list)
-    for bearer in compiled.bearers.values():
-        if bearer.role == "protected" and bearer.person is not None and bearer.agencies:
-            handsets = owns[bearer.person]
-            if bearer.kind == "handset":
-                handsets.append(bearer)
-    tags: dict[str, set[str]] = defaultdict(set)
-    for watch in compiled.watches.values():
-        if watch.protected is not None:
-            tags[watch.protected].add(watch.tag)
-    return owns, tags
 
 
 def _until_us(best: DeviceHealth | None, tags: list[DeviceHealth | None], now_us: int) -> int:
@@ -290,7 +273,7 @@ def _iso(instant_us: int | None) -> str | None:
     return None if instant_us is None else to_iso(instant_us)
 
 
-def status_words(profiles: Profiles, own: list[Bearer], key: str) -> Words | None:
+def status_words(profiles: Profiles, own: Sequence[Bearer], key: str) -> Words | None:
     """What she is shown: for `live`, for a reason, or `unknown`, in her language.
 
     Args:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, get_args
 
 import hypothesis.strategies as st
@@ -24,12 +26,19 @@ from devices.fleet import overdue_after_us
 from devices.health_changes import HealthChange
 from devices.health_state import NEVER_US, DeviceHealth, Spell, silent_after_us
 from devices.instants import from_iso, to_iso
+from devices.watches import Bearer, Compiled, Watch, protectees_of
 from tests.alerts.builders import PROFILES, SECOND_US, desk
 from tests.cordon.running import one_pair
 
 NOW_US = from_iso("2026-11-24T08:00:00Z")
 COMPILED = compile_caseload(one_pair(), NOW_US, "1")
 WINDOW_US = overdue_after_us(COMPILED.bearers["phone-1"].fix_interval_s)
+
+
+def compiled_of(watches: Mapping[str, Watch], bearers: Mapping[str, Bearer]) -> Compiled:
+    """The same, but for these."""
+    protectees = protectees_of(watches, bearers)
+    return replace(COMPILED, watches=watches, bearers=bearers, protectees=protectees)
 
 
 def health(device: str, heard_us: int = NOW_US, *spells: Any) -> DeviceHealth:
@@ -142,7 +151,7 @@ def test_every_reason_has_words_in_every_language(language: str) -> None:
         ("permission_off",),
     ):
         known = {"phone-1": health("phone-1", NOW_US, *spells), "tag-1": health("tag-1")}
-        compiled = type(COMPILED)(COMPILED.plan, COMPILED.watches, bearers, None, COMPILED.pairs)
+        compiled = compiled_of(COMPILED.watches, bearers)
         [found] = statuses(compiled, known, Weakening(), NOW_US)
         texts.add(found.in_words(PROFILES).title)
     assert len(texts) == 6
@@ -168,7 +177,7 @@ def test_a_tag_that_falls_silent_together_with_many_is_not_passed_over() -> None
 def test_a_tag_never_heard_and_no_tag_at_all_are_not_safe() -> None:
     never = status(health("phone-1"), health("tag-1", NEVER_US))
     assert (never.state, never.reasons[0].code, never.since) == ("degraded", "other_device", None)
-    compiled = type(COMPILED)(COMPILED.plan, {}, COMPILED.bearers, None, COMPILED.pairs)
+    compiled = compiled_of({}, COMPILED.bearers)
     [none] = statuses(compiled, {"phone-1": health("phone-1")}, Weakening(), NOW_US)
     assert none.state == "degraded"
 
@@ -198,7 +207,7 @@ def test_the_service_s_own_troubles_and_an_outage_are_told() -> None:
 def test_of_two_handsets_the_status_ends_with_the_one_it_rests_on() -> None:
     second = msgspec.structs.replace(COMPILED.bearers["phone-1"], device="phone-2")
     bearers = {**COMPILED.bearers, "phone-2": second}
-    compiled = type(COMPILED)(COMPILED.plan, COMPILED.watches, bearers, None, COMPILED.pairs)
+    compiled = compiled_of(COMPILED.watches, bearers)
     well = health("phone-1", NOW_US - WINDOW_US + 5)
     worse = health("phone-1", NOW_US, "permission_off")
     known = {"phone-1": well, "phone-2": worse, "tag-1": health("tag-1")}
