@@ -53,6 +53,10 @@ WITHIN_US = 600 * MICROSECONDS
 QUIET_US = 900 * MICROSECONDS
 """It is over after so long without another. What goes on is journaled once a minute at least."""
 
+NUMBERS_KEPT = 1_000
+"""Devices and kinds of trouble whose last spell is over and is remembered by its number. Of more, the
+one that is over for longest is let go, and its next counts from 1 again (see `alerts.marks.Passed`)."""
+
 NAMES_COUNTED = 1_000
 """Different names of strangers that are told apart; with more the count stays."""
 
@@ -104,7 +108,7 @@ class Door:
     def __init__(self) -> None:
         self._known: dict[str, str | None] = {}
         self._open: OrderedDict[_Key, Attempts] = OrderedDict()  # quiet for longest first
-        self._numbers: dict[_Key, int] = {}
+        self._numbers: dict[_Key, int] = {}  # of spells that are over: for longest first
         self._now_us = 0
 
     def plan(self, bearers: Mapping[str, Bearer], now_us: int) -> list[HealthChange]:
@@ -116,7 +120,9 @@ class Door:
             if name and self._known.get(name, "") != attempts.person:
                 changes += self._end(key, self._now_us, "plan")
         self._numbers = {
-            key: number for key, number in self._numbers.items() if key[1] in {"", *self._known}
+            key: number
+            for key, number in self._numbers.items()
+            if not key[1] or key[1] in self._known
         }
         return changes
 
@@ -165,13 +171,16 @@ class Door:
         if len(attempts.seen_us) < needed:
             return []
         attempts.onset_us = attempts.seen_us[0]
-        attempts.number = self._numbers[key] = self._numbers.get(key, 0) + 1
+        attempts.number = self._numbers.pop(key, 0) + 1
         return [_change(key, attempts, now_us, code, began=True)]
 
     def _end(self, key: _Key, at_us: int, cause: HealthCause) -> list[HealthChange]:
         attempts = self._open.pop(key)
         if attempts.onset_us is None:
             return []
+        self._numbers[key] = attempts.number
+        if len(self._numbers) > NUMBERS_KEPT:
+            del self._numbers[next(iter(self._numbers))]
         return [_change(key, attempts, at_us, cause, began=False)]
 
     # -- what is kept -----------------------------------------------------------------------

@@ -190,6 +190,18 @@ def test_made_up_names_are_one_trouble_and_bounded(monkeypatch: pytest.MonkeyPat
     assert change.quantity == 50.0
 
 
+def test_numbers_of_what_is_over_are_kept_for_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "NUMBERS_KEPT", 3)
+    door, spell_us = Door(), 2 * QUIET_US
+    names = [f"tag-{number}" for number in range(6)]
+    door.plan(bearers(**dict.fromkeys(names, "he")), START_US)
+    tried = [(name, "not_its_topic") for name in names]
+    first = door.take(batch(START_US, *tried)) + door.advance(START_US + spell_us)
+    assert {one.number for one in first} == {1}
+    again = Door.restore(door.snapshot()).take(batch(START_US + spell_us, *tried))
+    assert [one.number for one in again] == [1, 1, 1, 2, 2, 2]
+
+
 def test_with_another_bearer_it_is_over() -> None:
     door = new_door()
     door.take(batch(START_US, ("tag-1", "bad_signature"), ("phone-1", "flood")))
