@@ -343,18 +343,22 @@ class Worker:
             self.counts.given_up += 1
             self.partition.course.note("given_up", batch.received_us, batch=batch.name)
             log.error("batch_given_up", batch=batch.name)
+            self._remember(name or batch.name)  # it may be heard again
             return False
         try:
             self.partition.apply(batch)
         except Exception:
             self._strikes[batch.name] += 1
             raise
-        self._names[name or batch.name] = None
-        if len(self._names) > REMEMBERED_NAMES:
-            self._names.popitem(last=False)
+        self._remember(name or batch.name)
         self.last_applied_us = batch.received_us
         self.lag_ms = (self._clock() - batch.received_us) / 1000
         return True
+
+    def _remember(self, name: str) -> None:
+        self._names[name] = None
+        if len(self._names) > REMEMBERED_NAMES:
+            self._names.popitem(last=False)
 
     # -- time -------------------------------------------------------------------------------
 

@@ -113,8 +113,13 @@ class Site:
 
     @contextlib.asynccontextmanager
     async def working(self, others: NatsClient | None = None) -> AsyncIterator[Worker]:
+        """A new worker at work."""
+        async with self.at_work(await self.worker(others)) as worker:
+            yield worker
+
+    @contextlib.asynccontextmanager
+    async def at_work(self, worker: Worker) -> AsyncIterator[Worker]:
         """A worker at work."""
-        worker = await self.worker(others)
         tasks = [
             asyncio.create_task(worker._outgoing.run()),
             asyncio.create_task(worker.run()),
@@ -172,6 +177,49 @@ async def test_what_its_own_gateway_hears_is_told_before_the_journal_has_it(
         assert await append == 1
         await until(lambda: worker.partition.position == 1, "its place is known")
         assert worker.counts.batches_durable == 0
+        await journal.close()
+
+
+async def test_what_met_a_refusing_journal_while_catching_up_is_told_before_it_is_kept(
+    site: Site, gateway_nc: NatsClient
+) -> None:
+    await site.panic("old")
+    config = (await site.js.stream_info(JOURNAL)).config
+    await site.js.update_stream(config.evolve(max_msgs=1))
+    worker = await site.worker(gateway_nc)
+    journal = JournalWriter(gateway_nc, worker)
+    append = asyncio.create_task(journal.append(site.report("a")))
+    await until(lambda: journal.counts.retries > 0, "the journal has refused it")
+    assert not on_the_desk(worker), "nobody has caught up"
+    async with site.at_work(worker):
+        await until(worker.caught_up.is_set, "caught up")
+        await until(lambda: on_the_desk(worker) == {"old", "a"}, "the desk has it")
+        assert not append.done(), "and the journal has not"
+        await site.js.update_stream(config)
+        assert await append == 2
+        await until(lambda: worker.partition.position == 2, "its place is known")
+        assert worker.counts.batches_live == 1
+    await journal.close()
+
+
+async def test_all_parts_of_a_batch_are_told_before_the_journal_has_the_first(
+    site: Site, gateway_nc: NatsClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest.journal.MAX_PART_BYTES", 20_000)
+    one = site.report("a")
+    long = msgspec.structs.replace(one.messages[0], payload=b"{}".ljust(2_500))
+    event = msgspec.structs.replace(one.events[0], message=1, device="b")
+    whole = msgspec.structs.replace(one, messages=(long, long), events=(*one.events, event))
+    async with site.working(gateway_nc) as worker:
+        await until(worker.caught_up.is_set, "caught up")
+        config = (await site.js.stream_info(JOURNAL)).config
+        await site.js.delete_stream(JOURNAL)
+        journal = JournalWriter(gateway_nc, worker)
+        append = asyncio.create_task(journal.append(whole))
+        await until(lambda: on_the_desk(worker) == {"a", "b"}, "the desk has both parts")
+        assert not append.done()
+        await site.js.add_stream(config)
+        assert await append == 2
         await journal.close()
 
 
