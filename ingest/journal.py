@@ -62,11 +62,16 @@ class Listener(Protocol):
     def kept(self, name: str, position: int) -> None:
         """The journal has it."""
 
+    def lost(self, name: str, batch: Batch) -> None:
+        """The journal did not confirm it in time: its messages come again, in another batch."""
+
 
 class _Nobody:
     def hear(self, name: str, batch: Batch) -> None: ...
 
     def kept(self, name: str, position: int) -> None: ...
+
+    def lost(self, name: str, batch: Batch) -> None: ...
 
 
 class JournalUnavailableError(RuntimeError):
@@ -158,17 +163,18 @@ class JournalWriter:
                 connection was closed for good. Part or all of it may be there all the same.
         """
         await self._listen()
-        position = 0
+        unkept, position = parts(batch, self._max_bytes()), 0
         try:
             async with asyncio.timeout(APPEND_LIMIT_S):
-                pieces = parts(batch, self._max_bytes())
-                for part in pieces:
+                for part in unkept:
                     self._listener.hear(part.name, part.batch)
-                for part in pieces:
-                    position = await self._append(part)
-                    self._listener.kept(part.name, position)
+                while unkept:
+                    position = await self._append(unkept[0])
+                    self._listener.kept(unkept.pop(0).name, position)
         except TimeoutError:
             self.counts.given_up += 1
+            for part in unkept:
+                self._listener.lost(part.name, part.batch)
             raise JournalUnavailableError(
                 f"The journal did not confirm a batch within {APPEND_LIMIT_S:g} s. Its messages "
                 "stay with the broker and come again. Look at nats-server: is it up, is its disk "

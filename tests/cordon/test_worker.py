@@ -12,6 +12,7 @@ import pytest
 from nats.aio.client import Client as NatsClient
 from nats.js import JetStreamContext
 
+from alerts.decisions import decode_entry
 from alerts.desk import Desk
 from alerts.profile import load_profiles
 from cordon.checkpoint import CHECKPOINT, Checkpoint, read_recorded
@@ -21,12 +22,13 @@ from cordon.keep import Keep, KeptCaseload
 from cordon.outgoing import Outgoing
 from cordon.partition import Partition
 from cordon.worker import Worker
+from devices.course import CourseStep
 from devices.instants import from_iso
 from devices.reports import Batch, Event, Message, no_fixes
 from devices.watches import Bearer
 from geofence.engine import Rules
-from ingest.journal import JournalWriter
-from ingest.streams import ALERTS, JOURNAL, alert_subject, ensure_streams
+from ingest.journal import JournalUnavailableError, JournalWriter
+from ingest.streams import ALERTS, DECISIONS, JOURNAL, alert_subject, ensure_streams
 from tests.cordon.running import one_pair, until
 
 NOW_US = from_iso("2026-11-24T08:00:00Z")
@@ -220,6 +222,27 @@ async def test_all_parts_of_a_batch_are_told_before_the_journal_has_the_first(
         assert not append.done()
         await site.js.add_stream(config)
         assert await append == 2
+        await journal.close()
+
+
+async def test_what_was_decided_on_and_the_journal_never_took_is_noted(
+    site: Site, gateway_nc: NatsClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest.journal.APPEND_LIMIT_S", 0.4)
+    async with site.working(gateway_nc) as worker:
+        await until(worker.caught_up.is_set, "caught up")
+        await site.js.delete_stream(JOURNAL)
+        journal, batch = JournalWriter(gateway_nc, worker), site.report("a")
+        with pytest.raises(JournalUnavailableError):
+            await journal.append(batch)
+        assert on_the_desk(worker) == {"a"}
+        assert worker.counts.unkept == 1
+        await worker._outgoing.drained()
+        count = (await site.js.stream_info(DECISIONS)).state.last_seq
+        found = [await site.js.get_msg(DECISIONS, number + 1) for number in range(count)]
+        steps = [step for one in found for step in decode_entry(one.data or b"")]
+        [noted] = [one for one in steps if isinstance(one, CourseStep) and one.kind == "unkept"]
+        assert (noted.batch, noted.at_us) == (batch.name, batch.received_us)
         await journal.close()
 
 
