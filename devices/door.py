@@ -45,9 +45,14 @@ _AS_CAUSE: dict[str, DoorCause] = {code: code for code in KINDS}
 OF_SOMEBODY_ELSE = frozenset(KINDS) - {"flood"}
 """Codes by which nobody has proved that it was the device: no word of it, however often it comes."""
 
-TIMES: dict[DoorKind, int] = {"turned_away": 3}
+TIMES: dict[DoorKind, int] = {"turned_away": 3, "flood": 2}
 """So many refusals within `WITHIN_US` are told, where one is not enough. One wrong password is a
-slip; `cordon.broker_refusals` journals the first, the third and the tenth of the same in a minute."""
+slip; `cordon.broker_refusals` journals the first, the third and the tenth of the same in a minute.
+A flood that is over within a minute (`ingest.allowance.TOLD_EVERY_US`) is a buffer that was sent
+message by message."""
+
+_NEEDED = math.lcm(*TIMES.values())
+"""Weights that begin a trouble: strangers are one, whatever of all this they try."""
 
 WITHIN_US = 600 * MICROSECONDS
 QUIET_US = 900 * MICROSECONDS
@@ -126,13 +131,20 @@ class Door:
         }
         return changes
 
-    def take(self, batch: Batch) -> list[HealthChange]:
-        """Take in what was refused, or told of a flood, in a batch."""
+    def take(self, batch: Batch, *, flushes: bool = False) -> list[HealthChange]:
+        """Take in what was refused, or told of a flood, in a batch.
+
+        Args:
+            batch: What has arrived.
+            flushes: Very many devices send what they could not send before: no flood begins.
+        """
         changes = self.advance(batch.received_us)
         for refusal in batch.refusals:
             code = _AS_CAUSE.get(refusal.code)
             if code is not None:
-                changes += self._attempt(code, refusal.device)
+                weight = _NEEDED // TIMES.get(KINDS[code], 1)
+                of_all = flushes and code == "flood"
+                changes += self._attempt(code, refusal.device, 0 if of_all else weight)
         return changes
 
     def advance(self, now_us: int) -> list[HealthChange]:
@@ -152,7 +164,7 @@ class Door:
         """Before this instant `advance` finds nothing, if nothing happens meanwhile."""
         return next((one.last_us + QUIET_US for one in self._open.values()), LATEST_US)
 
-    def _attempt(self, code: DoorCause, name: str) -> list[HealthChange]:
+    def _attempt(self, code: DoorCause, name: str, weight: int) -> list[HealthChange]:
         now_us, kind = self._now_us, KINDS[code]
         is_known = name in self._known
         key: _Key = (kind, name) if is_known else ("strangers", "")
@@ -164,11 +176,9 @@ class Door:
         if attempts.onset_us is not None:
             return []
         attempts.cause = code
-        needed = max(TIMES.values())
-        weight = needed // TIMES.get(kind, 1)
         seen = [at_us for at_us in attempts.seen_us if at_us > now_us - WITHIN_US]
-        attempts.seen_us = (seen + [now_us] * weight)[-needed:]
-        if len(attempts.seen_us) < needed:
+        attempts.seen_us = (seen + [now_us] * weight)[-_NEEDED:]
+        if len(attempts.seen_us) < _NEEDED:
             return []
         attempts.onset_us = attempts.seen_us[0]
         attempts.number = self._numbers.pop(key, 0) + 1
