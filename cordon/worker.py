@@ -25,10 +25,10 @@ from nats.aio.client import Client as NatsClient
 from nats.aio.msg import Msg
 
 from cordon import express
+from cordon.applied import Applied
 from cordon.caseload_in_force import CaseloadInForce
 from cordon.checkpoint import CHECKPOINT, decode_checkpoint, read_recorded
 from cordon.express import Express
-from cordon.heard import Heard
 from cordon.keep import Keep
 from cordon.outgoing import Outgoing
 from cordon.partition import Partition
@@ -140,7 +140,7 @@ class Worker:
         self._subject = journal_subject(number)
         self._alert_subject = alert_subject(number)
         self._journal_end: int | None = journal_end
-        self._heard = Heard()
+        self._applied = Applied()
         self._missing = False
         self._strikes: Counter[str] = Counter()
         self._live_failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -172,7 +172,7 @@ class Worker:
             self.caught_up.clear()
 
     async def _restore(self) -> None:
-        self._heard = Heard()
+        self._applied = Applied()
         # After a failure within the process: what was handed over last must be read back, too.
         await self._outgoing.drained()
         kept = await self._keep.get_caseload()
@@ -218,7 +218,7 @@ class Worker:
     def hear(self, name: str, batch: Batch) -> None:
         """A batch of this process's own gateway; see `ingest.journal.Listener`."""
         # Until the journal has been read to its end, newer batches must wait for older ones.
-        if not self.caught_up.is_set() or name in self._heard or self._live_failure.done():
+        if not self.caught_up.is_set() or name in self._applied or self._live_failure.done():
             return
         try:
             if self._apply(name, batch):
@@ -231,21 +231,21 @@ class Worker:
         partition = self.partition
         if position <= partition.position:
             return
-        if name not in self._heard:  # it came before the worker listened
+        if name not in self._applied:  # it came before the worker listened
             self._missing = True
             return
-        partition.position = self._heard.confirm(position, partition.position)
+        partition.position = self._applied.confirm(position, partition.position)
 
     def lost(self, name: str, batch: Batch) -> None:
         """What was heard may never be in the journal: a replay must not wait for it."""
-        if name in self._heard:
+        if name in self._applied:
             self.counts.unkept += 1
             self.partition.course.note("unkept", batch.received_us, batch=batch.name)
 
     async def _on_live(self, message: Msg) -> None:
         self._missing = True
         name = (message.headers or {}).get(BATCH_HEADER, "")
-        if self.caught_up.is_set() and name not in self._heard:
+        if self.caught_up.is_set() and name not in self._applied:
             batch = self._read(message.data)
             if batch is not None:
                 self.hear(name, batch)
@@ -299,7 +299,7 @@ class Worker:
         for _ in range(round(READ_EVERY_S / LOOK_S)):
             before = self.partition.position
             await asyncio.sleep(LOOK_S)
-            stuck = self._heard.has_hole and self.partition.position == before
+            stuck = self._applied.has_hole and self.partition.position == before
             if stuck or self._missing:
                 return
 
@@ -307,16 +307,16 @@ class Worker:
         if entry.position <= self.partition.position:  # heard, and confirmed meanwhile
             return
         name = entry.headers.get(BATCH_HEADER, "")
-        batch = None if name in self._heard else self._read(entry.data)
+        batch = None if name in self._applied else self._read(entry.data)
         if batch is not None and self._apply(name, batch):
             self.counts.batches_durable += 1
         self.partition.position = entry.position
-        self._heard.passed(entry.position)
+        self._applied.passed(entry.position)
 
     async def _pass_gap(self, gap: JournalGap) -> None:
         """What is gone is gone: go on with what is there, and say so. Alerts must not stop."""
         self.counts.gaps += 1
-        self._heard.forget_positions()  # the stream has what is behind the gap
+        self._applied.forget_positions()  # the stream has what is behind the gap
         after, upto = self.partition.position, max(gap.found - 1, 0)
         self.partition.course.note("gap", self._clock(), position=after, upto=upto)
         log.error("journal_gap", wanted=gap.wanted, found=gap.found)
@@ -340,14 +340,14 @@ class Worker:
             self.counts.given_up += 1
             self.partition.course.note("given_up", batch.received_us, batch=batch.name)
             log.error("batch_given_up", batch=batch.name)
-            self._heard.remember(name or batch.name)  # it may be heard again
+            self._applied.remember(name or batch.name)  # it may be heard again
             return False
         try:
             self.partition.apply(batch)
         except Exception:
             self._strikes[batch.name] += 1
             raise
-        self._heard.remember(name or batch.name)
+        self._applied.remember(name or batch.name)
         self.last_applied_us = batch.received_us
         self.lag_ms = (self._clock() - batch.received_us) / 1000
         return True

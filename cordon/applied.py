@@ -12,7 +12,7 @@ MAX_CONFIRMED = 10_000
 """Confirmed positions remembered behind a hole; the stream has those beyond it, too."""
 
 
-class Heard:
+class Applied:
     """Names of batches that were taken in, and positions confirmed behind a hole."""
 
     def __init__(self) -> None:
