@@ -191,9 +191,9 @@ def list_command(settings: Settings, *, as_json: bool) -> None:
         for key in keys
         if key.algorithm != "none"
     ]
-    rows = [row | {"lacks_key": row["device"] in unheard} for row in rows]
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(rows), indent=2).decode())
+        listed = [{**row, "lacks_key": row["device"] in unheard} for row in rows]
+        click.echo(msgspec.json.format(msgspec.json.encode(listed), indent=2).decode())
         return
     for row in rows:
         ends = f" until {row['valid_to']}" if row.get("valid_to") else ""
