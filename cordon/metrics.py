@@ -19,6 +19,7 @@ from cordon.clock import wall_clock_us
 from cordon.parts import Parts
 from cordon.probe import Probe
 from cordon.record_metrics import of_record
+from cordon.worker import Worker
 from evidence.sealer import Sealer
 
 if TYPE_CHECKING:  # a type stub; there is no such module at run time
@@ -60,8 +61,7 @@ class _PartsCollector(Collector):
         if parts.forwarder is not None:
             yield from _counters("forwarding", "Posted positions", parts.forwarder.counts)
         yield from _counters("journal", "Journal writer, since its start", parts.journal.counts)
-        yield from _counters("worker", "Worker, since its start", parts.worker.counts)
-        yield from _counters("express", "Urgent events", parts.worker.express.counts)
+        yield from _of_worker(parts.worker)
         partition = parts.worker.partition
         yield from _counters("engine", "Engine, since the start", partition.counts)
         yield from _counters(
@@ -149,6 +149,16 @@ def _of_the_backroom(room: BackroomProcess) -> Iterator[Metric]:
         "part",
         room.restarts,
     )
+
+
+def _of_worker(worker: Worker) -> Iterator[Metric]:
+    yield from _counters("worker", "Worker, since its start", worker.counts)
+    yield CounterMetricFamily(
+        "cordon_worker_caseloads_refused",
+        "Versions that cannot be watched; the one before stayed in force",
+        worker.caseload.refused,
+    )
+    yield from _counters("express", "Urgent events", worker.express.counts)
 
 
 def _of_the_door(parts: Parts) -> Iterator[Metric]:
