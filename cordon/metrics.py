@@ -20,7 +20,7 @@ from cordon.parts import Parts
 from cordon.probe import Probe
 from cordon.record_metrics import of_record
 from cordon.worker import Worker
-from evidence.sealer import Sealer
+from evidence.sealer import SealerFigures
 
 if TYPE_CHECKING:  # a type stub; there is no such module at run time
     from _typeshed import DataclassInstance
@@ -179,7 +179,7 @@ def _of_the_door(parts: Parts) -> Iterator[Metric]:
     yield _gauge("devices_registered", "Devices with a credential", len(registry or ()))
 
 
-def _of_sealer(sealer: Sealer) -> Iterator[Metric]:
+def _of_sealer(sealer: SealerFigures) -> Iterator[Metric]:
     yield from _counters("sealer", "Sealer, since its start", sealer.counts)
     yield _gauge("sealer_log_size", "Batches in the log", sealer.progress.size)
     yield _gauge(
