@@ -19,6 +19,7 @@ import msgspec
 
 from devices.health_changes import DoorCause, DoorKind, HealthCause, HealthChange
 from devices.instants import LATEST_US, MICROSECONDS
+from devices.layouts import unpacked
 from devices.reports import Batch
 from devices.watches import Bearer
 
@@ -223,12 +224,7 @@ class Door:
         door = cls()
         if not data:
             return door
-        if data[:3] != _FORMAT:
-            raise DoorStateError(f"unknown layout {data[:3]!r}; this version reads {_FORMAT!r}")
-        try:
-            state = _decoder.decode(memoryview(data)[3:])
-        except (msgspec.MsgspecError, ValueError) as error:
-            raise DoorStateError(f"damaged state of the door: {error}") from error
+        state = unpacked(data, _FORMAT, _decoder, DoorStateError, "the door")
         door._known = state.known
         door._open = OrderedDict(((kind, name), one) for kind, name, one in state.open)
         door._numbers = {(kind, name): number for kind, name, number in state.numbers}

@@ -32,6 +32,7 @@ from devices.health_state import (
     take_status,
 )
 from devices.instants import LATEST_US, MICROSECONDS
+from devices.layouts import unpacked
 from devices.watches import Bearer
 
 _OVERDUE, _SILENT, _NO_FIX = range(3)
@@ -297,15 +298,7 @@ class Health:
         Raises:
             HealthStateError: Another layout, or damaged bytes.
         """
-        if data[:3] != _FORMAT:
-            raise HealthStateError(
-                f"unknown layout {data[:3]!r} of the devices' health; this version reads"
-                f" {_FORMAT!r}"
-            )
-        try:
-            state = _decoder.decode(memoryview(data)[3:])
-        except (msgspec.MsgspecError, ValueError) as error:
-            raise HealthStateError(f"damaged health of devices: {error}") from error
+        state = unpacked(data, _FORMAT, _decoder, HealthStateError, "the devices' health")
         health = cls(state.listening_us)
         health.devices = state.devices
         health._advanced_us = state.advanced_us
