@@ -289,7 +289,8 @@ async def _checkpoint_of_two_panics(site: Site) -> Checkpoint:
 
 
 @pytest.mark.parametrize(
-    "broken", ["all", "engine", "desk", "outgoing", "health", "sequences", "commands"]
+    "broken",
+    ["all", "engine", "desk", "outgoing", "health", "sequences", "commands", "door", "choices"],
 )
 async def test_a_checkpoint_of_another_version_is_not_the_end(site: Site, broken: str) -> None:
     good = await _checkpoint_of_two_panics(site)
