@@ -24,6 +24,7 @@ from alerts.pieces import pieces_of
 from alerts.ranking import Ranking
 from alerts.weakening import Weakening
 from devices.instants import from_iso, to_iso
+from devices.layouts import unpacked
 from devices.reports import Event
 
 SUBJECTS_REMEMBERED = 500_000
@@ -290,15 +291,7 @@ class Book:
         Raises:
             DeskStateError: Unknown layout or damaged bytes.
         """
-        if data[:3] != _FORMAT:
-            raise DeskStateError(
-                f"unknown layout {data[:3]!r} of the alerts' snapshot; this version reads"
-                f" {_FORMAT!r}"
-            )
-        try:
-            pages = _decoder.decode(memoryview(data)[3:])
-        except (msgspec.MsgspecError, ValueError) as error:
-            raise DeskStateError(f"damaged snapshot of the alerts: {error}") from error
+        pages = unpacked(data, _FORMAT, _decoder, DeskStateError, "the alerts")
         book = cls()
         book._passed = dict(pages.passed)
         book._marks = {(held, kind): mark for held, kind, mark in pages.marks}

@@ -33,6 +33,7 @@ from devices.choices import (
     problem_of,
 )
 from devices.instants import from_iso, to_iso
+from devices.layouts import unpacked
 
 ALWAYS_TIER = 2
 """What is of this tier or graver always comes at once."""
@@ -378,12 +379,7 @@ class Choosing:
         """
         state = _State({}, {}, {})
         if data:
-            if data[:3] != _FORMAT:
-                raise DeskStateError(f"unknown layout {data[:3]!r}; this version reads {_FORMAT!r}")
-            try:
-                state = _decoder.decode(memoryview(data)[3:])
-            except (msgspec.MsgspecError, ValueError) as error:
-                raise DeskStateError(f"damaged snapshot of choices: {error}") from error
+            state = unpacked(data, _FORMAT, _decoder, DeskStateError, "the choices")
         self._chosen = state.chosen
         self._holding = {} if choices_only else state.holding
         self._seen = OrderedDict({} if choices_only else state.seen)

@@ -40,7 +40,6 @@ SPREAD_S = 3_600
 LEVELS = (Level.CONTACT, Level.ALERT, Level.ALERT, Level.ALERT) + 16 * (Level.PRE_ALERT,)
 """In this mix: 5 % tier 1, 15 % tier 2, the rest tier 3."""
 
-SIZES = (100, 10_000, 100_000)
 SECONDS = 200
 LISTED = 500
 WARM_UP = 20

@@ -38,7 +38,7 @@ from cordon.state_keeper import StateKeeper
 from cordon.streams_source import source_factory
 from cordon.supervision import Supervisor
 from evidence.capacity import Capacity, Waiting
-from evidence.sealer import Sealer, SealerCounts, SealerProgress
+from evidence.sealer import Sealer, SealerCounts, SealerFigures, SealerProgress
 from evidence.sources import Stream
 from evidence.store import Store
 from evidence.writer import Writer, WriterCounts
@@ -112,7 +112,7 @@ class BackroomProcess:
         stream_ends: See `Orders`.
         slow_lane: The gateway's end of the slow lane; gets the figures of the other end.
         record: Stands for the one that runs there, and gets its figures.
-        sealer: Stands for the one that runs there, and gets its figures; None: none does.
+        sealer: Gets the figures of the one that runs there; None: none does.
         gateway: See `Orders`.
 
     Attributes:
@@ -129,7 +129,7 @@ class BackroomProcess:
         stream_ends: Mapping[Stream, int],
         slow_lane: SlowLane,
         record: RecordWatch,
-        sealer: Sealer | None,
+        sealer: SealerFigures | None,
         gateway: str,
     ) -> None:
         self.counts = WriterCounts()

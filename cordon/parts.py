@@ -20,7 +20,7 @@ from cordon.strangers import Strangers
 from cordon.supervision import Supervisor
 from cordon.worker import Worker
 from evidence.reader import Reader
-from evidence.sealer import Sealer
+from evidence.sealer import SealerFigures
 from evidence.writer import Writer
 from ingest.decoder import Decoder
 from ingest.gateway import Gateway
@@ -37,7 +37,7 @@ class Parts:
         decoder: Knows with what devices sign.
         forwarder: None where the settings name no port for it.
         writer: The history's writer, here or in the back room.
-        sealer: None where it runs apart.
+        sealer: The sealer, or the figures of the one in the back room; None where it runs apart.
     """
 
     gateway: Gateway
@@ -61,4 +61,4 @@ class Parts:
     strangers: Strangers
     forwarder: Forwarder | None
     identity: Identity
-    sealer: Sealer | None = None
+    sealer: SealerFigures | None = None

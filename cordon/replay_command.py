@@ -49,6 +49,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         stored, equal, unrecorded: See `cordon.replaying.comparing.Comparison`.
         differences: In order of time; the first is the one to look at.
         gaps: What is missing of what the service was told.
+        unkept: Batches that were decided on, and that the journal never had.
         findings: Of the evidential timeline.
         changes: What other parameters would have changed.
     """
@@ -68,6 +69,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     unrecorded: int = 0
     differences: list[Any] = []
     gaps: list[str] = []
+    unkept: int = 0
     findings: list[Any] = []
     changes: list[Any] | None = None
 
@@ -219,6 +221,7 @@ async def _live(job: _Job) -> Report:
         equal=found.equal,
         unrecorded=found.unrecorded,
         differences=found.differences,
+        unkept=done.unkept,
     )
 
 
@@ -323,6 +326,10 @@ def _text(report: Report) -> str:
         if report.unrecorded:
             lines += [f"{report.unrecorded} more may have been made just before the service ended"]
         lines += [f"MISSING: {gap}" for gap in report.gaps]
+        if report.unkept:
+            lines += [
+                f"{report.unkept} batches were decided on and not journaled; they came again later"
+            ]
         lines += [f"DIFFERENT: {line}" for line in _some(report.differences)]
     if report.fixes:
         lines += [f"{report.fixes} fixes in {report.batches} batches, {report.seconds:.1f} s"]

@@ -53,7 +53,7 @@ from devices.instants import Clock
 from devices.store import CaseloadStore
 from devices.watches import Bearer
 from evidence.reader import Reader
-from evidence.sealer import Sealer
+from evidence.sealer import Sealer, SealerFigures
 from evidence.sources import Stream
 from evidence.store import Store
 from evidence.writer import Writer
@@ -262,7 +262,7 @@ class Service:
         slow_lane = SlowLane(gateway_nc, journal, clock, gateway=name, decoder=decoder)
         gateway = Gateway(broker, journal, clock, defer=slow_lane.keep, name=name, decoder=decoder)
         refusals = BrokerRefusals(journal, clock, name=f"{name}.watch")
-        sealer = sealer_in_service(settings, ends.dsn, clock)
+        sealer = sealer_in_service(settings, ends.dsn, clock, backroom=self._backroom)
         record = RecordWatch(ends.dsn, settings, clock)
         return Parts(
             gateway=gateway,
@@ -297,7 +297,7 @@ class Service:
         stream_ends: Mapping[Stream, int],
         slow_lane: SlowLane,
         record: RecordWatch,
-        sealer: Sealer | None,
+        sealer: SealerFigures | None,
         gateway: str,
     ) -> Writer | BackroomProcess:
         ends = self._endpoints
@@ -355,7 +355,7 @@ class Service:
             runs["record"] = parts.record.run
             runs["states"] = parts.states.run
             runs["slow-lane"] = parts.identity.knowing_keys(parts.slow_lane.run)
-            if parts.sealer is not None:
+            if isinstance(parts.sealer, Sealer):
                 runs["sealer"] = parts.sealer.run
         if parts.probe is not None:
             runs["self-test"] = parts.probe.run

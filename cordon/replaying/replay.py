@@ -92,11 +92,13 @@ class Replayed:
 
     Attributes:
         batches, fixes: Read, those before the window that lead to its beginning included.
+        unkept: Batches that were decided on then, and that the journal never had.
     """
 
     made: Collected
     batches: int = 0
     fixes: int = 0
+    unkept: int = 0
 
 
 @asynccontextmanager
@@ -193,6 +195,7 @@ async def _go(connection: Connection, way: Way, to_us: int, done: Replayed, tell
             tell(f"Replayed up to {to_iso(part[-1].batch.received_us)}")
             await asyncio.sleep(0)
     way.end(to_us)
+    done.unkept += way.unkept
 
 
 async def _base(connection: Connection, from_us: int) -> Base:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from pathlib import Path
@@ -17,6 +18,7 @@ from cordon.connections import Endpoints
 from cordon.embedded.broker import EmbeddedBroker
 from cordon.service import Service
 from devices.instants import to_iso
+from evidence.keys import Guard
 from evidence.store import Store
 from ingest.allowance import BULK_BYTES
 from tests.conftest import Database
@@ -32,6 +34,12 @@ def is_there(pid: int) -> bool:
         return bool(Path(f"/proc/{pid}/cmdline").read_bytes())  # empty once it has ended
     except FileNotFoundError:
         return False
+
+
+def guards() -> int:
+    """Of the log's keys, in this process."""
+    gc.collect()
+    return sum(isinstance(one, Guard) for one in gc.get_objects())
 
 
 def ends_of(broker: EmbeddedBroker, database: Database) -> Endpoints:
@@ -51,10 +59,16 @@ async def test_history_and_slow_lane_go_on_when_the_process_is_killed(
     ends = ends_of(broker, database)
     settings = settings_for_tests()
     service = Service(ends, settings, wall_clock_us, headless=True, backroom=True)
+    before = guards()
     async with running(service):
+        assert guards() == before, "the seeds of the log lie in the other process alone"
         await service.wait_for_caseload(await load(database.dsn, one_pair()))
-        room = service.parts.writer
+        room, sealer = service.parts.writer, service.parts.sealer
         assert isinstance(room, BackroomProcess)
+
+        def sealed() -> bool:
+            return sealer is not None and sealer.progress.size > 0
+
         await until(lambda: room.counts.database_up, "it has found the database")
         async with aiomqtt.Client(broker.host, broker.mqtt_port, identifier="devices") as device:
             seen = World(service, ends, device)
@@ -64,6 +78,7 @@ async def test_history_and_slow_lane_go_on_when_the_process_is_killed(
             assert room.counts.database_up
             await until(lambda: room.conduct.looks >= 1, "and looks at the conduct of the wearer")
             await until(lambda: service.parts.record.capacity, "and at the room there is")
+            await until(sealed, "and it seals")
 
             first = room.pid
             assert first is not None
