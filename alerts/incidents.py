@@ -18,8 +18,11 @@ from alerts.model import NOTHING_HAPPENED, Alert, AlertChange
 from alerts.profile import Words
 from devices.instants import MICROSECONDS, from_iso
 
-UPDATES = frozenset({"level", "tier", "acknowledged", "dispatched", "returned", "resolved"})
-"""Changes of which a dispatch system that was asked hears."""
+UPDATES = frozenset(
+    {"raised", "level", "tier", "acknowledged", "dispatched", "returned", "resolved"}
+)
+"""Changes of which a dispatch system that was asked hears. Nobody was asked of one that is raised, unless
+it goes on with another."""
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):

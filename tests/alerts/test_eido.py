@@ -199,7 +199,8 @@ async def test_one_incident_from_the_first_ask_to_the_end() -> None:
         running = asyncio.create_task(dispatcher.run())
         for change in life():
             dispatcher.submit([change])
-            wanted = len(receiver.requests) + (change.kind in UPDATES or bool(change.asked))
+            told = bool(change.data.contacts_asked) and change.kind in UPDATES
+            wanted = len(receiver.requests) + (told or bool(change.asked))
             await until(partial(has, receiver.requests, wanted))
         await until(lambda: len(records) == 5)
         running.cancel()
