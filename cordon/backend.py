@@ -39,6 +39,9 @@ _NO_PATTERNS = (
     "Courses of conduct cannot be shown: the database does not answer. They are recognised in what "
     "it holds, and alerts do not depend on them."
 )
+_OPEN = "open: anybody may speak for any device"
+"""How a broker is set up: known from the start, and no trouble that somebody has to be told of."""
+
 LATE_MS = 2_000.0
 """A batch decided on later than this means that alerts are late, and staff are told."""
 
@@ -79,13 +82,8 @@ class ServiceBackend:
             "engine": self._engine(),
             "fleet": self._fleet(),
         }
-        kept_out = self._parts.identity.devices_open  # known from the start, and no trouble
-        return {
-            name: part.detail
-            for name, part in parts.items()
-            if part.state == "down"
-            or (part.state == "degraded" and not (name == "broker" and kept_out))
-        }
+        troubled = {name: part.detail for name, part in parts.items() if part.state != "up"}
+        return {name: detail for name, detail in troubled.items() if detail != _OPEN}
 
     def picture(self) -> Picture:
         """Everything as it is now."""
@@ -330,7 +328,7 @@ class ServiceBackend:
             return PartView(state="degraded", detail="it keeps nothing: is its disk full?")
         if connected and not parts.heartbeat.silent:
             if parts.identity.devices_open:
-                return PartView(state="degraded", detail="open: anybody may speak for any device")
+                return PartView(state="degraded", detail=_OPEN)
             if parts.identity.doorkeeper is not None and parts.identity.doorkeeper.closed:
                 return PartView(state="degraded", detail=parts.identity.doorkeeper.closed)
             return PartView(state="up")

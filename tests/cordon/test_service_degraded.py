@@ -28,6 +28,7 @@ from cordon.settings import Settings
 from devices.caseload import Assignment, Caseload, Device
 from devices.instants import MICROSECONDS
 from devices.reports import Batch
+from ingest.journal import JournalWriter
 from tests.alerts.receivers import HttpReceiver, http_receiver
 from tests.conftest import Database
 from tests.cordon.running import SINCE, World, one_pair, settings_for_tests, until, world
@@ -164,6 +165,23 @@ async def test_no_broker(broker: EmbeddedBroker, database: Database, tmp_path: P
             await until(lambda: at.told("begins", "broker"), "the technical contact is told")
         finally:
             os.kill(broker.pid, signal.SIGCONT)
+        await at.over("broker", "broker")
+
+
+async def test_an_open_broker_that_keeps_nothing(
+    broker: EmbeddedBroker,
+    database: Database,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with site(broker, database.dsn, tmp_path, one_pair(), Clock()) as at:
+        assert at.seen.service.parts.identity.devices_open
+        await at.calm()  # that it is open is nobody's news
+        with monkeypatch.context() as full:
+            full.setattr(JournalWriter, "refusing", property(lambda _: True))
+            state = await at.named("broker")
+            assert "disk full" in state["detail"]
+            await until(lambda: at.told("begins", "broker"), "the technical contact is told")
         await at.over("broker", "broker")
 
 
