@@ -43,7 +43,7 @@ class Assurance:
     """One status on its way to one handset.
 
     Attributes:
-        changed: It says something else than what this handset was told last.
+        changed: It says something else than what this handset is known to have been told last.
     """
 
     device: str
@@ -61,6 +61,7 @@ class _Told:
     until_us: int
     confirmed: bool = False
     lost: bool = False  # it may not have arrived
+    recorded: bool = True  # that it was told is kept, or will be when it has been sent
 
 
 class Assurances:
@@ -90,24 +91,31 @@ class Assurances:
         for bearer in status.handsets:
             content = (status.person, bearer.language, status.reasons)
             told = self._told.get(bearer.device)
-            changed = told is None or told.content != content
-            if told is not None and not changed and not _is_due(told, until_us, now_us):
+            differs = told is not None and told.content != content
+            if told is not None and not differs and not _is_due(told, until_us, now_us):
                 continue
-            confirm = told is None or changed or not told.confirmed
-            command = self._command(status, bearer, until_us, now_us)
+            changed = told is None or differs or not told.recorded
             command = msgspec.structs.replace(
-                command, confirm=confirm, aloud=changed and self._is_aloud(status, now_us)
+                self._command(status, bearer, until_us, now_us),
+                confirm=told is None or differs or not told.confirmed,
+                aloud=changed and self._is_aloud(status, now_us, differs=differs),
             )
             self._told[bearer.device] = _Told(
-                content, command.id, now_us, until_us, confirmed=not confirm
+                content, command.id, now_us, until_us, confirmed=not command.confirm
             )
             found.append(Assurance(bearer.device, command, changed))
         return found
 
-    def _is_aloud(self, status: Status, now_us: int) -> bool:
-        """Whether a change is announced. That she is not protected always is."""
+    def _is_aloud(self, status: Status, now_us: int, *, differs: bool) -> bool:
+        """Whether a change is announced. That she is not protected always is.
+
+        Whatever else it is, only where it differs from what was told before: what she was told before a
+        start of the service is not known here, and every start would sound all handsets at once.
+        """
         if status.state == "not_working":
             return True
+        if not differs:
+            return False
         choices = self._choices_of(status.person)
         own = bool(status.reasons) and status.reasons[0][0] in OF_HER_HANDSET
         topic: Topic = "device" if own else "outage"
@@ -143,11 +151,11 @@ class Assurances:
             del self._told[device]
 
     def unsent(self, assurance: Assurance) -> None:
-        """It could not be sent; what it says anew is new still."""
-        if assurance.changed:
-            self._told.pop(assurance.device, None)
-        else:
-            self.lost(assurance.device)
+        """It could not be sent, or nobody knows; that it was told is to be kept still."""
+        told = self._told.get(assurance.device)
+        if told is not None:
+            told.lost = True
+            told.recorded = told.recorded and not assurance.changed
 
     def lost(self, device: str) -> None:
         """The handset may not have what it was told: it has connected anew."""
