@@ -12,7 +12,7 @@ digests made of it, and who looked at where they are. From these together `alert
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Literal, cast
 
 import msgspec
@@ -59,6 +59,9 @@ DeliveryState = Literal[
 
 BearerOf = Callable[[str], Bearer | None]
 """The device of this id as it is assigned now."""
+
+HandsetsOf = Callable[[str], Iterable[str]]
+"""The handsets that a protected person carries now, by her id."""
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True, gc=False):

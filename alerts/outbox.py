@@ -22,6 +22,7 @@ from alerts.deliveries import (
     DeliveryRecord,
     DeliveryState,
     Entry,
+    HandsetsOf,
     ask_id,
     delivery_id,
     for_agency,
@@ -36,7 +37,7 @@ from alerts.deliveries import (
 from alerts.incidents import UPDATES, incident_of, takes_incidents
 from alerts.model import AlertChange, Ask
 from alerts.outbox_state import Done, OutboxCounts, pieces, read_contents
-from alerts.personal import DIGEST_MARK, alarm_deliveries, digest_delivery, her_handsets
+from alerts.personal import DIGEST_MARK, alarm_deliveries, digest_delivery
 from alerts.profile import DEFAULT_LANGUAGE, Profiles
 from devices.instants import to_iso
 from devices.reports import Receipt
@@ -70,6 +71,7 @@ class Outbox:
         profiles: Whom to tell and in which words.
         bearer_of: The assignment of a device now; decides who may be told.
         contacts: Who may be asked when nobody acts; None for nobody.
+        handsets_of: Where a person is told what is of no alert.
         pending_limit: See `PENDING_LIMIT`.
     """
 
@@ -79,6 +81,7 @@ class Outbox:
         bearer_of: BearerOf,
         contacts: Contacts | None = None,
         *,
+        handsets_of: HandsetsOf = lambda _: (),
         pending_limit: int = PENDING_LIMIT,
     ) -> None:
         self.counts = OutboxCounts()
@@ -86,6 +89,7 @@ class Outbox:
         self._contacts = contacts or Contacts()
         self.dead_letters: deque[DeliveryRecord] = deque(maxlen=DEAD_LETTERS_SHOWN)
         self._bearer_of = bearer_of
+        self._handsets_of = handsets_of
         self.choosing = Choosing()
         self._pending_limit = pending_limit
         self._clear()
@@ -180,17 +184,15 @@ class Outbox:
     def digest_due(self, now_us: int) -> list[DigestMade]:
         """Make the digests that are due and have them sent; what is returned has to be kept."""
         made = []
-        for person, holding in list(self.choosing.due(now_us)):
-            devices = her_handsets(person, holding.devices, self._bearer_of)
-            if devices:
+        for person in list(self.choosing.due(now_us)):
+            if devices := tuple(self._handsets_of(person)):
                 made.append(self.choosing.make(person, devices, now_us))
                 self._post_digest(made[-1], now_us)
         return made
 
     def _post_digest(self, made: DigestMade, now_us: int) -> None:
-        for device in made.devices:
-            bearer = self._bearer_of(device)
-            if bearer is not None and bearer.person == made.person:
+        for device in self._handsets_of(made.person):
+            if bearer := self._bearer_of(device):
                 self._add(digest_delivery(made, bearer, self._profiles), now_us)
 
     def _add(self, delivery: Delivery, now_us: int) -> list[DeliveryRecord]:

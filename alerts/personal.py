@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import msgspec
 
@@ -32,16 +32,6 @@ DIGEST_MARK = ">digest>"
 """In the `change_id` of a digest, between the person and the digest's id."""
 
 _NO_WORDS = Words("Cordon", "Cordon")
-
-
-def her_handsets(person: str, devices: Iterable[str], bearer_of: BearerOf) -> tuple[str, ...]:
-    """Those of the devices that are in her hands now."""
-    found = []
-    for device in devices:
-        bearer = bearer_of(device)
-        if bearer is not None and bearer.person == person and handset_address(device, bearer_of):
-            found.append(device)
-    return tuple(found)
 
 
 def digest_delivery(made: DigestMade, bearer: Bearer, profiles: Profiles) -> Delivery:

@@ -21,7 +21,7 @@ from alerts.decisions import (
     encode_decisions,
     encode_found,
 )
-from alerts.deliveries import BearerOf, ChannelName, DeliveryRecord, Entry, encode_entry
+from alerts.deliveries import BearerOf, ChannelName, DeliveryRecord, Entry, HandsetsOf, encode_entry
 from alerts.dispatcher import Dispatcher
 from alerts.load import Load
 from alerts.model import AlertChange
@@ -77,6 +77,7 @@ class Outgoing:
         contacts: Who may be asked when nobody acts.
         channels: To contacts.
         operators: How many consoles are open.
+        handsets_of: What a protected person carries now.
     """
 
     def __init__(
@@ -91,11 +92,12 @@ class Outgoing:
         contacts: Contacts | None = None,
         channels: Mapping[ChannelName, Channel] | None = None,
         operators: Callable[[], int] = lambda: 1,
+        handsets_of: HandsetsOf = lambda _: (),
         partition: int = 0,
     ) -> None:
         self.decisions = Appender(js, decision_subject(partition))
         self.alerts = Appender(js, alert_subject(partition))
-        self.outbox = Outbox(profiles, bearer_of, contacts)
+        self.outbox = Outbox(profiles, bearer_of, contacts, handsets_of=handsets_of)
         self.dispatcher = Dispatcher(
             self.outbox,
             {

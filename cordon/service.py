@@ -51,7 +51,6 @@ from cordon.supervision import Supervisor
 from cordon.worker import Worker
 from devices.instants import Clock
 from devices.store import CaseloadStore
-from devices.watches import Bearer
 from evidence.reader import Reader
 from evidence.sealer import Sealer
 from evidence.sources import Stream
@@ -233,13 +232,9 @@ class Service:
         js, broker = nc.jetstream(), ends.mqtt_broker()
         hub = Hub(secrets.token_hex(8), clock, build=BUILD)
         rules = Rules()
-
-        def bearer_of(device: str) -> Bearer | None:
-            return partition.compiled.bearers.get(device)
-
         strangers = Strangers(lambda device: partition.wearing.bearer(device).person is not None)
         alerting = make_alerting(
-            settings.alerts, js, broker, hub, bearer_of, clock, rules=rules.version, build=BUILD
+            settings.alerts, js, broker, hub, clock, rules=rules.version, build=BUILD
         )
         name, outgoing = new_name(), alerting.outgoing
         partition = Partition(
@@ -254,7 +249,7 @@ class Service:
             sensitivities=alerting.policy.profiles.sensitivities,
             synthetic=settings.alerts.probe,
         )
-        alerting.places.partition = partition
+        alerting.places.partition = alerting.carried.partition = partition
         registry = RegistryCopy(keep, nc)
         decoder = Decoder(RegisteredKeys(registry))
         worker = self._worker(nc, gateway_nc, keep, partition, outgoing, stream_ends, decoder)

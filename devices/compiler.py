@@ -141,6 +141,7 @@ def compile_caseload(
         plan=plan,
         watches={entry.watch.key: entry.watch for entry in (*pairs, *zones)},
         bearers=_bearers(caseload, present),
+        handsets=present.handsets,
         valid_until_us=_valid_until_us(caseload, present.orders, at_us),
         pairs=_by_devices(pairs),
     )

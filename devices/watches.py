@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -82,6 +82,7 @@ class Compiled:
         plan: For the engine.
         watches: By watch key; the same keys as `plan.watch_keys`.
         bearers: By device id; every device of the caseload.
+        handsets: By protected person those that she carries, sorted. Never a wearer's.
         pairs: Keys of the watches that compare a tag and a handset, by both.
         valid_until_us: When an assignment, an order or a schedule next begins or ends: compile
             again then. None when nothing will.
@@ -90,6 +91,7 @@ class Compiled:
     plan: Plan
     watches: Mapping[str, Watch]
     bearers: Mapping[str, Bearer]
+    handsets: Mapping[str, Sequence[str]]
     valid_until_us: int | None
     pairs: Mapping[tuple[str, str], tuple[str, ...]]
 

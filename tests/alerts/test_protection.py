@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, get_args
 
 import hypothesis.strategies as st
@@ -142,7 +143,7 @@ def test_every_reason_has_words_in_every_language(language: str) -> None:
         ("permission_off",),
     ):
         known = {"phone-1": health("phone-1", NOW_US, *spells), "tag-1": health("tag-1")}
-        compiled = type(COMPILED)(COMPILED.plan, COMPILED.watches, bearers, None, COMPILED.pairs)
+        compiled = replace(COMPILED, bearers=bearers)
         [found] = statuses(compiled, known, Weakening(), NOW_US)
         texts.add(found.in_words(PROFILES).title)
     assert len(texts) == 6
@@ -168,7 +169,7 @@ def test_a_tag_that_falls_silent_together_with_many_is_not_passed_over() -> None
 def test_a_tag_never_heard_and_no_tag_at_all_are_not_safe() -> None:
     never = status(health("phone-1"), health("tag-1", NEVER_US))
     assert (never.state, never.reasons[0].code, never.since) == ("degraded", "other_device", None)
-    compiled = type(COMPILED)(COMPILED.plan, {}, COMPILED.bearers, None, COMPILED.pairs)
+    compiled = replace(COMPILED, watches={})
     [none] = statuses(compiled, {"phone-1": health("phone-1")}, Weakening(), NOW_US)
     assert none.state == "degraded"
 
@@ -198,7 +199,7 @@ def test_the_service_s_own_troubles_and_an_outage_are_told() -> None:
 def test_of_two_handsets_the_status_ends_with_the_one_it_rests_on() -> None:
     second = msgspec.structs.replace(COMPILED.bearers["phone-1"], device="phone-2")
     bearers = {**COMPILED.bearers, "phone-2": second}
-    compiled = type(COMPILED)(COMPILED.plan, COMPILED.watches, bearers, None, COMPILED.pairs)
+    compiled = replace(COMPILED, bearers=bearers)
     well = health("phone-1", NOW_US - WINDOW_US + 5)
     worse = health("phone-1", NOW_US, "permission_off")
     known = {"phone-1": well, "phone-2": worse, "tag-1": health("tag-1")}
