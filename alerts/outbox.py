@@ -181,19 +181,21 @@ class Outbox:
         """Have something sent that is of no alert. As `take`."""
         return self._add(delivery, now_us)
 
-    def digest_due(self, now_us: int) -> list[DigestMade]:
+    def digest_due(self, now_us: int) -> list[DigestMade | DeliveryRecord]:
         """Make the digests that are due and have them sent; what is returned has to be kept."""
-        made = []
+        found: list[DigestMade | DeliveryRecord] = []
         for person in list(self.choosing.due(now_us)):
             if devices := tuple(self._handsets_of(person)):
-                made.append(self.choosing.make(person, devices, now_us))
-                self._post_digest(made[-1], now_us)
-        return made
+                made = self.choosing.make(person, devices, now_us)
+                found += [made, *self._post_digest(made, now_us)]
+        return found
 
-    def _post_digest(self, made: DigestMade, now_us: int) -> None:
+    def _post_digest(self, made: DigestMade, now_us: int) -> list[DeliveryRecord]:
+        records: list[DeliveryRecord] = []
         for device in self._handsets_of(made.person):
             if bearer := self._bearer_of(device):
-                self._add(digest_delivery(made, bearer, self._profiles), now_us)
+                records += self._add(digest_delivery(made, bearer, self._profiles), now_us)
+        return records
 
     def _add(self, delivery: Delivery, now_us: int) -> list[DeliveryRecord]:
         if delivery.id in self._pending or delivery.id in self._done:
@@ -322,7 +324,8 @@ class Outbox:
                 self.choosing.apply(entry)
             elif isinstance(entry, DigestMade):
                 self.choosing.take_digest(entry)
-                self._post_digest(entry, now_us)
+                records = self._post_digest(entry, now_us)
+                made |= {record.delivery_id: record for record in records}
         return list(made.values())
 
     def _recall(self, record: DeliveryRecord) -> None:

@@ -12,7 +12,6 @@ from alerts.assurances import Assurances
 from alerts.channels import Channel, MqttPublisher
 from alerts.channels.agency import AgencyChannel
 from alerts.channels.handset import HandsetChannel
-from alerts.choosing import ChoiceChange
 from alerts.contacts import Contacts
 from alerts.decisions import (
     Decision,
@@ -30,7 +29,7 @@ from alerts.profile import Profiles
 from cordon.appender import Appender
 from cordon.checkpoint import Recorded
 from cordon.command_lane import CommandLane
-from cordon.wishes import Wishes
+from cordon.wishes import Wish, Wishes
 from devices.command_desk import Sending
 from devices.course import CourseStep
 from devices.instants import Clock
@@ -176,22 +175,25 @@ class Outgoing:
 
     def wished(self, event: Event, bearer: Bearer, now_us: int) -> None:
         """Her handset says what she has chosen."""
-        change = self.wishes.of_event(event, bearer, now_us)
-        if change is not None:
-            self.chosen(change)
+        self._note(self.wishes.of_event(event, bearer, now_us).entries)
 
-    def chosen(self, change: ChoiceChange) -> None:
+    def chosen(self, wish: Wish) -> None:
         """Something was chosen, or refused: record it, and send the answer."""
-        self.keep(change)
-        self.dispatcher.submit(())
+        self._note(wish.entries)
+
+    def _note(self, entries: Sequence[Entry]) -> None:
+        """Keep these, and send what they have put into the outbox."""
+        for entry in entries:
+            if isinstance(entry, DeliveryRecord):
+                self._record(entry)
+            else:
+                self.keep(entry)
+        if entries:
+            self.dispatcher.submit(())
 
     def advance(self, now_us: int) -> None:
         """Time passes: make the digests that are due. Not while the past is read again."""
-        made = self.outbox.digest_due(now_us)
-        for digest in made:
-            self.keep(digest)
-        if made:
-            self.dispatcher.submit(())
+        self._note(self.outbox.digest_due(now_us))
 
     def keep(self, entry: Entry) -> None:
         """Write an entry to the alerts stream that nobody has to be told of."""

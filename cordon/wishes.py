@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from alerts.choosing import ChoiceChange
+from alerts.deliveries import DeliveryRecord, Entry
 from alerts.outbox import Outbox
 from alerts.personal import answer_delivery
 from alerts.profile import Profiles
@@ -15,6 +16,24 @@ from devices.choices import CHOICES_BYTES, Choices
 from devices.commands import HandsetAddress, address_of
 from devices.reports import Event
 from devices.watches import Bearer
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What became of what somebody chose.
+
+    Attributes:
+        change: None where it changes nothing.
+        given_way: Records of deliveries that the answers left no room for.
+    """
+
+    change: ChoiceChange | None = None
+    given_way: tuple[DeliveryRecord, ...] = ()
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """What has to be kept, in order."""
+        return self.given_way if self.change is None else (self.change, *self.given_way)
 
 
 @dataclass(slots=True)
@@ -47,11 +66,11 @@ class Wishes:
         self._outbox = outbox
         self._profiles = profiles
 
-    def of_event(self, event: Event, bearer: Bearer, now_us: int) -> ChoiceChange | None:
-        """Her handset says what she has chosen. What has to be kept; None where there is nothing."""
+    def of_event(self, event: Event, bearer: Bearer, now_us: int) -> Wish:
+        """Her handset says what she has chosen."""
         if not isinstance(address_of(bearer), HandsetAddress) or bearer.person is None:
             self.counts.not_hers += 1
-            return None
+            return Wish()
         change = self._outbox.choosing.choose(
             bearer.person,
             _read(event),
@@ -63,11 +82,14 @@ class Wishes:
             locked=frozenset(self._profiles.find(bearer.profile).locked),
             device=event.device,
         )
+        if change is None:
+            self.counts.older += 1
+            return Wish()
         return self._answered(change, [bearer], now_us)
 
     def of_staff(
         self, person: str, asked: Choices, operator: str, note: str, own: list[Bearer], now_us: int
-    ) -> ChoiceChange:
+    ) -> Wish:
         """The staff set what she asked them for. Her handsets are told.
 
         Args:
@@ -93,22 +115,18 @@ class Wishes:
             note=note,
         )
         assert change is not None, "it is newer than all there is"
-        self._answered(change, own if change.accepted else [], now_us)
-        return change
+        return self._answered(change, own if change.accepted else [], now_us)
 
-    def _answered(
-        self, change: ChoiceChange | None, own: Iterable[Bearer], now_us: int
-    ) -> ChoiceChange | None:
-        if change is None:
-            self.counts.older += 1
-            return None
+    def _answered(self, change: ChoiceChange, own: Iterable[Bearer], now_us: int) -> Wish:
         self.counts.taken += change.accepted
         self.counts.refused += not change.accepted
         choosing = self._outbox.choosing
         in_force, by = choosing.of(change.person), choosing.by(change.person)
+        records: list[DeliveryRecord] = []
         for bearer in own:
-            self._outbox.post(answer_delivery(change, in_force, by, bearer, self._profiles), now_us)
-        return change
+            answer = answer_delivery(change, in_force, by, bearer, self._profiles)
+            records += self._outbox.post(answer, now_us)
+        return Wish(change, tuple(records))
 
 
 def _read(event: Event) -> Choices | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import hypothesis.strategies as st
 import msgspec
 import pytest
@@ -11,132 +9,19 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from alerts.choosing import ALWAYS_TIER, Choosing
-from alerts.deliveries import DeliveryRecord, Entry, decode_entry, encode_entry
-from alerts.desk import Desk
+from alerts.deliveries import DeliveryRecord, decode_entry, encode_entry
 from alerts.errors import DeskStateError
 from alerts.holding import ANSWER_LONGEST_S, HELD_LIMIT, Held, Holding
 from alerts.model import AlertChange
-from alerts.outbox import Outbox
-from devices.choices import Choices, How, Quiet, Topic
+from devices.choices import Choices, How, Topic
 from devices.commands import Digest, Notify, decode_command
 from devices.instants import to_iso
-from devices.reports import Receipt
 from geofence.levels import Level
 from tests.alerts.builders import (
-    BEARERS,
-    PHONE,
-    PROFILES,
     SECOND_US,
     START_US,
-    WATCH,
-    desk,
-    event,
-    transition,
 )
-
-HOUR_US = 3_600 * SECOND_US
-NIGHT = Choices(quiet=Quiet(from_="22:00", to="07:00"), zone="Europe/Madrid")
-DIGESTS = Choices(topics={"outer_ring": "digest", "device": "off"}, zone="UTC", digest_at="08:00")
-
-
-class Centre:
-    """A desk and an outbox, the stream between runs, and her handset."""
-
-    def __init__(self) -> None:
-        self.now_us = START_US
-        self.desk: Desk = desk()
-        self.bearers = dict(BEARERS)  # as the caseload in force has them
-        self.outbox = self.new_outbox()
-        self.stream: list[bytes] = []
-        self.versions: dict[str, int] = {}  # newest version of each alert that she knows
-        self.shown: list[Notify | Digest] = []
-        self.number = 0
-
-    def new_outbox(self) -> Outbox:
-        return Outbox(PROFILES, self.bearers.get, handsets_of=self.handsets_of)
-
-    def handsets_of(self, person: str) -> list[str]:
-        return [
-            d for d, one in self.bearers.items() if (one.person, one.kind) == (person, "handset")
-        ]
-
-    def gets_another_phone(self) -> None:
-        """A new handset takes the place of the old one, which nobody carries."""
-        self.bearers["phone1"] = msgspec.structs.replace(PHONE, person=None, role=None)
-        self.bearers["phone2"] = msgspec.structs.replace(PHONE, device="phone2")
-
-    def choose(self, choices: Choices, by: str = "protected1") -> Any:
-        change = self.outbox.choosing.choose(
-            "protected1",
-            choices,
-            name=str(self.now_us),
-            by=by,
-            way="handset",
-            asked_us=self.now_us,
-            now_us=self.now_us,
-            locked=frozenset(),
-        )
-        if change is not None:
-            self.keep(change)
-        return change
-
-    def keep(self, *entries: Entry) -> None:
-        self.stream += [encode_entry(entry) for entry in entries]
-
-    def take(self, changes: list[AlertChange]) -> list[DeliveryRecord]:
-        records = []
-        for change in changes:
-            self.keep(change)
-            records += self.outbox.take(change, now_us=self.now_us)
-        self.keep(*records)
-        return records
-
-    def level(self, level: Level) -> list[DeliveryRecord]:
-        self.number += 1
-        fields = {"onset_us": START_US, "decided_at_us": self.now_us}
-        moved = transition(self.number, level, **fields)
-        return self.take(self.desk.on_transition(moved, WATCH, now_us=self.now_us))
-
-    def battery(self, kind: str) -> list[DeliveryRecord]:
-        self.number += 1
-        one = event(kind, self.number)
-        return self.take(self.desk.on_event(one, PHONE, now_us=self.now_us))
-
-    def send(self, *, answered: bool = True) -> list[Notify | Digest]:
-        """Everything that waits reaches her handset, which may answer."""
-        sent: list[Notify | Digest] = []
-        while (delivery := self.outbox.next("handset")) is not None:
-            self.keep(self.outbox.finish(delivery, "sent", self.now_us))
-            if not answered:
-                continue
-            command = decode_command(delivery.payload)
-            assert isinstance(command, Notify | Digest)
-            self.see(command)
-            sent.append(command)
-            receipt = Receipt(0, delivery.recipient, delivery.id, "shown", self.now_us, None)
-            record = self.outbox.answered(receipt, now_us=self.now_us)
-            if record is not None:
-                self.keep(record)
-        return sent
-
-    def see(self, command: Notify | Digest) -> None:
-        self.shown.append(command)
-        items = command.items if isinstance(command, Digest) else (command,)
-        for one in items:
-            newest = max(self.versions.get(one.alert_id, 0), one.version)
-            self.versions[one.alert_id] = newest
-
-    def digest(self) -> None:
-        self.keep(*self.outbox.digest_due(self.now_us))
-
-    def restart(self, *, from_snapshot: bool) -> None:
-        """Go back to what was kept; the stream is read again, with what is known already."""
-        fresh = self.new_outbox()
-        if from_snapshot:
-            fresh.load_snapshot(self.outbox.snapshot())
-            fresh.choosing.load_snapshot(self.outbox.choosing.snapshot())
-        fresh.restore([decode_entry(data) for data in self.stream], now_us=self.now_us)
-        self.outbox = fresh
+from tests.alerts.choosing_centre import DIGESTS, HOUR_US, NIGHT, Centre
 
 
 def ids(held: list[Held]) -> set[str]:
@@ -307,6 +192,22 @@ def test_what_was_held_comes_to_the_phone_that_she_has_at_her_hour(
     command = decode_command(delivery.payload)
     assert isinstance(command, Digest)
     assert len(command.items) == 1
+
+
+def test_what_gives_way_to_a_digest_is_recorded_after_a_restart_too() -> None:
+    centre = Centre()
+    centre.room = 1
+    centre.outbox = centre.new_outbox()
+    centre.choose(msgspec.structs.replace(DIGESTS, topics={"outer_ring": "digest"}))
+    centre.level(Level.PRE_ALERT)
+    centre.battery("battery_low")
+    centre.now_us += 16 * HOUR_US  # past eight in the morning
+    made, *records = centre.outbox.digest_due(centre.now_us)
+    centre.keep(made)
+    dropped = [(one.state, one.channel) for one in records if isinstance(one, DeliveryRecord)]
+    assert dropped == [("dropped", "handset")]
+    again = [one for one in centre.restart(from_snapshot=False) if one.state == "dropped"]
+    assert again == records
 
 
 def test_what_nobody_answered_is_told_again_with_what_came_since() -> None:
