@@ -144,6 +144,11 @@ def topic_of(alert: Alert) -> Topic:
     return "inner_ring" if alert.condition == "panic" else "zones"
 
 
+def choice_id(person: str, name: str) -> str:
+    """Names a choice by what it was asked by; see `Choosing.choose`."""
+    return str(uuid.uuid5(CHOICES, f"{person}>{name}"))
+
+
 class Choosing:
     """Choices and what is held back by them, of all people.
 
@@ -212,7 +217,7 @@ class Choosing:
         problem: Problem | None = "shape" if asked is None else problem_of(asked, locked, now_us)
         version = self.version(person)
         change = ChoiceChange(
-            id=str(uuid.uuid5(CHOICES, f"{person}>{name}")),
+            id=choice_id(person, name),
             type=CHOICE_TYPE_PREFIX + ("set" if problem is None else "refused"),
             time=to_iso(now_us),
             person=person,

@@ -74,6 +74,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         tier: Of the alert; what is more urgent goes first.
         expires_us: It is not sent after this instant.
         payload: The MQTT payload.
+        again_for: Sent again when the handset is there and has not answered, as long as this person
+            carries it; empty: it is not.
     """
 
     id: str
@@ -84,6 +86,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     tier: int
     expires_us: int
     payload: bytes
+    again_for: str = ""
 
 
 class DeliveryRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):

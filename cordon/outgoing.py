@@ -191,6 +191,13 @@ class Outgoing:
         if entries:
             self.dispatcher.submit(())
 
+    def came_online(self, device: str) -> None:
+        """A handset is there: what it may not have is sent again."""
+        self.assurances.lost(device)
+        for record in self.outbox.came_online(device, self._clock()):
+            self._record(record)
+        self.dispatcher.submit(())
+
     def advance(self, now_us: int) -> None:
         """Time passes: make the digests that are due. Not while the past is read again."""
         self._note(self.outbox.digest_due(now_us))

@@ -240,7 +240,7 @@ class Service:
         partition = Partition(
             alerting.new_desk,
             outgoing,
-            Telling(heard, strangers, hub, self._replanned, outgoing.assurances),
+            Telling(heard, strangers, hub, self._replanned, outgoing.came_online),
             clock(),
             tick_s=settings.engine.sweep_interval_s,
             build=BUILD,

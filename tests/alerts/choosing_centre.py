@@ -11,7 +11,7 @@ from alerts.desk import Desk
 from alerts.model import AlertChange
 from alerts.outbox import PENDING_LIMIT, Outbox
 from devices.choices import Choices, Quiet
-from devices.commands import Digest, Notify, decode_command
+from devices.commands import ChoicesAnswer, Digest, Notify, decode_command
 from devices.reports import Receipt
 from geofence.levels import Level
 from tests.alerts.builders import (
@@ -70,6 +70,7 @@ class Centre:
             asked_us=self.now_us,
             now_us=self.now_us,
             locked=frozenset(),
+            device="phone1",
         )
         if change is not None:
             self.keep(change)
@@ -105,9 +106,10 @@ class Centre:
             if not answered:
                 continue
             command = decode_command(delivery.payload)
-            assert isinstance(command, Notify | Digest)
-            self.see(command)
-            sent.append(command)
+            if not isinstance(command, ChoicesAnswer):  # after a restart: of what she had chosen
+                assert isinstance(command, Notify | Digest)
+                self.see(command)
+                sent.append(command)
             receipt = Receipt(0, delivery.recipient, delivery.id, "shown", self.now_us, None)
             record = self.outbox.answered(receipt, now_us=self.now_us)
             if record is not None:

