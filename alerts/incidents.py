@@ -54,6 +54,16 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     words: str
 
 
+def is_update(change: AlertChange) -> bool:
+    """Whether a dispatch system that was asked hears of a change.
+
+    What closes with the next change, at the same instant, is told as closed only: two objects of one
+    instant cannot be told apart when they arrive in another order.
+    """
+    closes_next = change.kind != "resolved" and change.data.is_done
+    return change.kind in UPDATES and not closes_next
+
+
 def takes_incidents(contact: Contact, alert: Alert) -> bool:
     """Whether a contact is a dispatch system that may be told of this alert."""
     may_know = contact.role != "protected" and contact.agency in {"", alert.agency}

@@ -33,7 +33,7 @@ from alerts.deliveries import (
     refused,
     tells_handsets,
 )
-from alerts.incidents import UPDATES, incident_of, takes_incidents
+from alerts.incidents import incident_of, is_update, takes_incidents
 from alerts.lanes import Lanes
 from alerts.model import AlertChange, Ask
 from alerts.outbox_state import Done, OutboxCounts, pieces, read_contents
@@ -114,7 +114,7 @@ class Outbox:
             records += self._add(answer, now_us)
         for ask in change.asked:
             records += self._take_ask(change, ask, now_us)
-        if change.kind in UPDATES:
+        if is_update(change):
             for name in change.data.contacts_asked:
                 records += self._take_update(change, name, now_us)
         return records
@@ -140,7 +140,8 @@ class Outbox:
         contact = self._contacts.find(name)
         if contact is None or not takes_incidents(contact, change.data):
             return []
-        return self._add(incident_of(change, contact), now_us)
+        reached = self._contacts.channels(contact, ["webhook"])  # as this site is set up now
+        return self._add(incident_of(change, contact), now_us) if reached else []
 
     def arrived(self, delivery: str) -> bool:
         """Whether a delivery of this id has a receipt."""
