@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from alerts.deliveries import DeliveryRecord, DeliveryState, new_record
+from alerts.deliveries import PROTECTION, DeliveryRecord, DeliveryState, new_record
 from alerts.profile import Profiles
 from alerts.protection import LONGEST_US, OF_HER_HANDSET, Status, status_words
 from devices.choices import EVERYTHING_NOW, Choices, Topic, is_quiet
@@ -225,7 +225,7 @@ def _record(
         state,
         now_us,
         alert_id="",
-        change_id="protection",
+        change_id=PROTECTION,
         channel="handset",
         recipient=device,
         device_time=None if device_us is None else to_iso(device_us),

@@ -40,6 +40,9 @@ ASK_EXPIRY_S = 3_600
 
 RECORD_TYPE_PREFIX = "cordon.delivery."
 
+PROTECTION = "protection"
+"""In the `change_id` of a record: it is of a protection status, and of no alert."""
+
 DELIVERIES = uuid.uuid5(uuid.NAMESPACE_URL, "urn:cordon:delivery")
 
 ChannelName = Literal["handset", "agency", "push", "sms", "email", "webhook", "eido"]
