@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from nats.js import JetStreamContext
 
+from alerts.channels import Channel
+from alerts.deliveries import ChannelName
 from alerts.desk import Desk
 from alerts.escalation import Escalation
 from alerts.model import AlertChange
@@ -27,6 +29,7 @@ class Alerting:
     """The parts, not running yet.
 
     Attributes:
+        channels: To contacts.
         new_desk: Makes an empty desk.
         places: Where devices are; must be given the partition.
         carried: Who carries them; must be given the partition.
@@ -34,6 +37,7 @@ class Alerting:
     """
 
     policy: Policy
+    channels: Mapping[ChannelName, Channel]
     publisher: Publisher
     outgoing: Outgoing
     new_desk: Callable[[], Desk]
@@ -91,6 +95,7 @@ def make_alerting(
     escalation = Escalation(profiles, contacts, outgoing.outbox.arrived, carried.bearer_of)
     return Alerting(
         policy=policy,
+        channels=channels,
         publisher=publisher,
         outgoing=outgoing,
         new_desk=lambda: Desk(profiles, rules=rules, build=build, escalation=escalation),

@@ -28,7 +28,6 @@ from cordon.footing import Signs
 from cordon.her_backend import ServiceHerBackend
 from cordon.parts import Parts
 from cordon.picture import Heard, device_views, watch_views, zone_views
-from cordon.sections import Alerts
 from cordon.trouble_watch import TroubleWatch, watch_of
 from devices.instants import Clock, to_iso
 from devices.synthetic import is_synthetic
@@ -69,10 +68,10 @@ class ServiceBackend:
         self._basemap = basemap
         self._degraded = Degraded()
 
-    def watch(self, settings: Alerts) -> TroubleWatch:
+    def watch(self) -> TroubleWatch:
         """Keeps up what is degraded, and tells those who mend it."""
-        contacts = self._parts.policy.contacts
-        return watch_of(self._degraded, self._troubles, contacts, settings, self._clock)
+        contacts, channels = self._parts.policy.contacts, self._parts.channels
+        return watch_of(self._degraded, self._troubles, contacts, channels, self._clock)
 
     def _troubles(self) -> dict[str, str]:
         """By name, what is wrong with the service now."""

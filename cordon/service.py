@@ -277,6 +277,7 @@ class Service:
             heartbeat=Heartbeat(nc, gateway_nc),
             nearness=Nearness(nc, partition, gateway),
             policy=alerting.policy,
+            channels=alerting.channels,
             probe=alerting.probe,
             strangers=strangers,
             forwarder=forwarder_of(settings.forwarding, broker),
@@ -341,7 +342,7 @@ class Service:
             "evidence": parts.writer.run,
             "caseload": parts.feed.run,
             "policy": lambda: parts.policy.run(lambda: self._adopt(parts)),
-            "troubles": self._backend.watch(self._settings.alerts).run,
+            "troubles": self._backend.watch().run,
             **parts.identity.runs(),
         }
         if parts.forwarder is not None:
