@@ -12,7 +12,7 @@ digests made of it, and who looked at where they are. From these together `alert
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Literal, cast
 
 import msgspec
@@ -40,6 +40,9 @@ ASK_EXPIRY_S = 3_600
 
 RECORD_TYPE_PREFIX = "cordon.delivery."
 
+PROTECTION = "protection"
+"""In the `change_id` of a record: it is of a protection status, and of no alert."""
+
 DELIVERIES = uuid.uuid5(uuid.NAMESPACE_URL, "urn:cordon:delivery")
 
 ChannelName = Literal["handset", "agency", "push", "sms", "email", "webhook", "eido"]
@@ -60,6 +63,9 @@ DeliveryState = Literal[
 BearerOf = Callable[[str], Bearer | None]
 """The device of this id as it is assigned now."""
 
+HandsetsOf = Callable[[str], Iterable[str]]
+"""The handsets that a protected person carries now, by her id."""
+
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One thing to be sent to one recipient.
@@ -71,6 +77,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         tier: Of the alert; what is more urgent goes first.
         expires_us: It is not sent after this instant.
         payload: The MQTT payload.
+        again_for: Sent again when the handset is there and has not answered, as long as this person
+            carries it; empty: it is not.
     """
 
     id: str
@@ -81,6 +89,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     tier: int
     expires_us: int
     payload: bytes
+    again_for: str = ""
 
 
 class DeliveryRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):

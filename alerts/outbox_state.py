@@ -38,7 +38,7 @@ class OutboxCounts:
 class Done(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A delivery that needs no sending, as far as its receipts need it."""
 
-    delivery: Delivery  # its payload taken out
+    delivery: Delivery  # its payload taken out, unless it is to be sent again
     step: int
 
 

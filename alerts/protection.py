@@ -18,7 +18,7 @@ from alerts.profile_rules import DEFAULT, DEFAULT_LANGUAGE, STATUS, Words
 from alerts.weakening import Weakening
 from devices.fleet import overdue_after_us
 from devices.health_state import NEVER_US, DeviceHealth, silent_after_us
-from devices.instants import from_iso, to_iso
+from devices.instants import to_iso
 from devices.watches import Bearer, Compiled
 
 State = Literal["live", "degraded", "not_working"]
@@ -283,8 +283,3 @@ def status_words(profiles: Profiles, own: Sequence[Bearer], key: str) -> Words |
     """
     profile = profiles.find(own[0].profile if own else DEFAULT)
     return profile.text(STATUS, key, own[0].language if own else DEFAULT_LANGUAGE)
-
-
-def is_valid(protection: Protection, now_us: int) -> bool:
-    """Whether it may still be shown."""
-    return now_us <= from_iso(protection.valid_until)

@@ -16,8 +16,9 @@ from alerts.desk import Desk
 from alerts.errors import StepRefused
 from alerts.escalation import Escalation
 from alerts.escalation_rules import ContactChannel
+from alerts.lanes import CHANNELS
 from alerts.model import AlertChange
-from alerts.outbox import CHANNELS, Outbox
+from alerts.outbox import Outbox
 from alerts.profile import Profiles
 from alerts.stories import CONTACTS, HANDSET, Answers, Comes, Deed, Signals, Story, Takes, Watched
 from alerts.told import (

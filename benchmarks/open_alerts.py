@@ -211,7 +211,7 @@ def _measured(size: int, profiles: Profiles) -> AlertsRow:
 
 def _statuses_of_nobody(room: Room) -> int:
     """A round of protection statuses, but for the people: how many it made."""
-    nobody = Compiled(Plan("bench", ()), {}, {}, None, {}, {})
+    nobody = Compiled(Plan("bench", ()), {}, {}, {}, None, {}, {})
     return len(list(statuses(nobody, {}, room.desk.weakening, room.now_us)))
 
 

@@ -74,9 +74,11 @@ class ServiceHerBackend:
             raise NotAvailableError("The service is still reading what happened. Try again soon")
         own, now_us = self._handsets(person), self._clock()
         outgoing = self._parts.outgoing
-        change = outgoing.wishes.of_staff(person, asked.choices, operator, asked.note, own, now_us)
-        outgoing.chosen(change)
+        wish = outgoing.wishes.of_staff(person, asked.choices, operator, asked.note, own, now_us)
+        outgoing.chosen(wish)
         await self._kept()
+        change = wish.change
+        assert change is not None, "what staff set is newer than all there is"
         if change.problem is not None:
             profile = own[0].profile if own else DEFAULT
             profiles = self._parts.policy.profiles

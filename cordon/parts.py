@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from alerts.channels import Channel
+from alerts.deliveries import ChannelName
 from console.hub import Hub
 from cordon.backroom import BackroomProcess
 from cordon.caseload_feed import CaseloadFeed
@@ -35,6 +38,7 @@ class Parts:
 
     Attributes:
         decoder: Knows with what devices sign.
+        channels: To contacts.
         forwarder: None where the settings name no port for it.
         writer: The history's writer, here or in the back room.
         sealer: The sealer, or the figures of the one in the back room; None where it runs apart.
@@ -57,6 +61,7 @@ class Parts:
     heartbeat: Heartbeat
     nearness: Nearness
     policy: Policy
+    channels: Mapping[ChannelName, Channel]
     probe: Probe | None
     strangers: Strangers
     forwarder: Forwarder | None

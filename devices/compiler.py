@@ -143,6 +143,7 @@ def compile_caseload(
         plan=plan,
         watches=watches,
         bearers=bearers,
+        handsets=present.handsets,
         valid_until_us=_valid_until_us(caseload, present.orders, at_us),
         pairs=_by_devices(pairs),
         protectees=protectees_of(watches, bearers),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -96,6 +96,7 @@ class Compiled:
         plan: For the engine.
         watches: By watch key; the same keys as `plan.watch_keys`.
         bearers: By device id; every device of the caseload.
+        handsets: By protected person those that she carries, sorted. Never a wearer's.
         pairs: Keys of the watches that compare a tag and a handset, by both.
         protectees: By id of the person, sorted.
         valid_until_us: When an assignment, an order or a schedule next begins or ends: compile
@@ -105,6 +106,7 @@ class Compiled:
     plan: Plan
     watches: Mapping[str, Watch]
     bearers: Mapping[str, Bearer]
+    handsets: Mapping[str, Sequence[str]]
     valid_until_us: int | None
     pairs: Mapping[tuple[str, str], tuple[str, ...]]
     protectees: Mapping[str, Protectee]
