@@ -17,6 +17,7 @@ from devices.instants import from_iso, to_datetime
 from evidence import sides
 from evidence.case_records import Custody
 from evidence.covered_tables import FIX, LAYOUT, RECORDS
+from evidence.repeats import repeating
 from evidence.seal_store import Connection
 from evidence.sides import MessageKey, Role, Showing, Side
 from evidence.sources import Stream
@@ -55,6 +56,11 @@ class Asked:
     def side(self) -> Side:
         """For whom the pack is made."""
         return self.custody.side  # type: ignore[return-value] # checked by whoever asks
+
+    @property
+    def strict(self) -> bool:
+        """Whether bytes are shown only where it is known that nothing in them is withheld."""
+        return self.side != "court" or bool(self.withheld_us)
 
     @property
     def window(self) -> Window:
@@ -101,7 +107,8 @@ class Selection:
         devices: Of the case that the side may know of, with who carries them: `wearer`,
             `protected`, or `device` where no case was named.
         absent: What is not in the pack at all, and why.
-        partly_outside: Messages that came in the window, with something made of them from outside.
+        partly_outside: Messages that came in the window, with something made of them from outside;
+            strictly also those that repeat what came before.
         unsealed: Records that concern the case and that no log covers, by table.
     """
 
@@ -315,6 +322,8 @@ async def _partly_outside(
             ([clean(device) for device in devices], start, end, start, end),
         )
         found.update([(row[0], row[1], row[2]) async for row in cursor])
+    if asked.strict:
+        found |= await repeating(connection, asked.window, devices)
     return found
 
 
