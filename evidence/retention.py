@@ -22,7 +22,7 @@ from evidence.holds import OF_DEVICES, Connection, Hold
 from evidence.keeping import MESSAGE, Interval, MessageKey, Plan, Windows, within, without
 from evidence.partitions import DAY_US
 from evidence.selection import FOREVER_US
-from evidence.traces import REST, ByDevice, drop_old, drop_states, rests_about
+from evidence.traces import REST, drop_old, drop_states, repeats_of
 
 POSITIONS = (
     *("fix", "event", "status", "receipt", "refusal", "message", "sequence_step", "batch"),
@@ -136,29 +136,27 @@ async def erase_subject(
     in_force = await holds.in_force(connection)
     kept = await holds.held(connection, in_force)
     _refuse_held(windows, kept, in_force)
-    windows[REST] = await _rests_to_erase(connection, carried, kept, window[0])
     extra = await holds.messages_of(connection, windows)
+    earliest_us = min(key[0] for keys in ({(window[0], 0, 0)}, *extra.values()) for key in keys)
+    since = (earliest_us, FOREVER_US)  # a clock that is ahead: sent before its own time, and again
+    going = await repeats_of(connection, carried, carried, since)
+    held = await repeats_of(connection, kept.get("fix", {}), kept.get("event", {}), since)
+    windows[REST] = {
+        gateway: without(some, held.rests.get(gateway, ())) for gateway, some in going.rests.items()
+    }
+    for device, repeating in going.messages.items():
+        extra.setdefault(device, set()).update(repeating)
     kept_messages = await holds.messages_of(connection, kept)
     plan = Plan(
         windows,
         {device: frozenset(keys) for device, keys in extra.items()},
-        frozenset(key for keys in kept_messages.values() for key in keys),
+        frozenset().union(*kept_messages.values(), *held.messages.values()),
     )
     async with connection.transaction():
         done = await erase(connection, plan, order, now_us)
         if states := await drop_states(connection, carried):
             done.rows["worker_state"] = states
     return done
-
-
-async def _rests_to_erase(
-    connection: Connection, carried: ByDevice, kept: Windows, from_us: int
-) -> dict[str, tuple[Interval, ...]]:
-    """Parts of batches that hold what is to be erased, but nothing that is under hold."""
-    since = (from_us, FOREVER_US)
-    going = await rests_about(connection, carried, carried, since)
-    held = await rests_about(connection, kept.get("fix", {}), kept.get("event", {}), since)
-    return {gateway: without(some, held.get(gateway, ())) for gateway, some in going.items()}
 
 
 async def scrub(connection: Connection) -> None:
@@ -214,8 +212,8 @@ async def _day_plan(
     connection: Connection, tables: Iterable[str], day: int, kept: Windows
 ) -> _Found:
     window = (day * DAY_US, (day + 1) * DAY_US)
-    rests = await rests_about(connection, kept.get("fix", {}), kept.get("event", {}), window)
-    kept = {**kept, REST: rests}
+    held = await repeats_of(connection, kept.get("fix", {}), kept.get("event", {}), window)
+    kept = {**kept, REST: held.rests}
     everything: dict[str, dict[str, tuple[Interval, ...]]] = {}
     going: dict[str, dict[str, tuple[Interval, ...]]] = {}
     for table in _tables(tables):
@@ -235,8 +233,10 @@ async def _day_plan(
             parts = without((window,), kept.get(table.name, {}).get(subject, ()))
             if parts:
                 going.setdefault(table.name, {})[subject] = parts
-    messages = await _held_messages(connection, window, kept) if MESSAGE in going else frozenset()
-    return _Found(Plan(going, kept=messages), everything)
+    if MESSAGE not in going:
+        return _Found(Plan(going), everything)
+    messages = await _held_messages(connection, window, kept)
+    return _Found(Plan(going, kept=messages.union(*held.messages.values())), everything)
 
 
 async def _held_messages(
