@@ -237,6 +237,11 @@ async def _keep(
 ) -> None:
     if gone:
         await keep_erased(connection, batch.log, batch.number, done.erasure_id, gone)
+        await connection.execute(  # kept when an erasure before this one took others of their days
+            "DELETE FROM evidence.seal_kept_salt k USING unnest(%s::bytea[], %s::int8[]) AS g (chain, place) "
+            "WHERE (k.chain, k.place) = (g.chain, g.place)",
+            ([leaf.chain for leaf in gone], [leaf.place for leaf in gone]),
+        )
     if kept:
         async with connection.cursor() as cursor:
             await cursor.executemany(

@@ -164,7 +164,7 @@ async def scrub(connection: Connection) -> None:
 
     To be called after an erasure, in autocommit mode.
     """
-    for table in ("seal_key", REST, "worker_state", *OF_DEVICES):
+    for table in ("seal_key", "seal_kept_salt", REST, "worker_state", *OF_DEVICES):
         await connection.execute(sql.SQL("VACUUM evidence.{}").format(sql.Identifier(table)))
 
 

@@ -88,13 +88,20 @@ async def test_what_is_erased_is_gone_and_the_log_still_verifies(
 
 
 async def test_nothing_that_is_left_opens_a_commitment(owner: Connection, probe: Probe) -> None:
-    """Not even for somebody who guesses the very record, as one who knows a place can."""
+    """Not even for somebody who guesses the very record, as one who knows a place can.
+
+    Nor where a part of a day goes first: the salts of what stayed of it then are kept one by one.
+    """
     async with await psycopg.AsyncConnection.connect(probe.dsn, autocommit=True) as connection:
         chain = chain_of("fix", "tag-1")
         payloads = [
             row[1] for _, row in await fix_rows(connection, (0, 1 << 62)) if row[0] == chain
         ]
-    await erase_subject(owner, "he-1", WINDOW, order(), NOW_US)
+    part = (WINDOW[0], NOW_US + 2)
+    assert (await erase_subject(owner, "he-1", part, order(part), NOW_US)).rows["fix"] == 1
+    kept = probe.count("seal_kept_salt")
+    assert (await erase_subject(owner, "he-1", WINDOW, order(), NOW_US)).rows["fix"] == 1
+    assert probe.count("seal_kept_salt") < kept
     packed = b"".join(row[0] for row in probe.ask("SELECT leaves FROM evidence.seal_erased"))
     commitments = {packed[at + 40 : at + 72] for at in range(0, len(packed), 72)}
     keys = [bytes(row[0]) for row in probe.ask("SELECT key FROM evidence.seal_key")]
