@@ -311,20 +311,34 @@ async def _drop_empty(connection: Connection, table: str, cutoff: int) -> list[s
         (table, to_datetime(cutoff * DAY_US)),
     )
     for piece, hypertable in await cursor.fetchall():
-        name = sql.SQL(piece)  # quoted by the server
+        if not await _is_empty(connection, piece):
+            continue
         try:
             async with connection.transaction():
                 await connection.execute(f"SET LOCAL lock_timeout = '{DROP_LOCK_LIMIT}'".encode())
-                found = await connection.execute(sql.SQL("SELECT FROM {} LIMIT 1").format(name))
-                if await found.fetchone() is None:
+                # What somebody is just storing is seen once he has ended, and nobody stores after that.
+                if not hypertable:  # in the order in which writers lock, so that nobody is stuck
+                    await _lock(connection, f"ONLY evidence.{table}")
+                await _lock(connection, piece)
+                if await _is_empty(connection, piece):
                     drop = "SELECT evidence.drop_piece(%s)" if hypertable else "DROP TABLE {}"
                     await connection.execute(
-                        sql.SQL(drop).format(name), [piece] if hypertable else None
+                        sql.SQL(drop).format(sql.SQL(piece)), [piece] if hypertable else None
                     )
                     dropped.append(str(piece))
         except psycopg.errors.LockNotAvailable:
             continue  # at the next run
     return dropped
+
+
+async def _lock(connection: Connection, table: str) -> None:
+    await connection.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE".encode())
+
+
+async def _is_empty(connection: Connection, piece: str) -> bool:
+    """Whether a piece, named as the server quotes it, holds nothing."""
+    found = await connection.execute(f"SELECT FROM {piece} LIMIT 1".encode())
+    return await found.fetchone() is None
 
 
 def text_of(day: Day) -> str:

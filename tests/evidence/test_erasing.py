@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from tests.evidence.access_world import CASE, WINDOW, fill
 from tests.evidence.conftest import Probe
 from tests.evidence.samples import DAY_US, NOW_US, batch_of
 from tests.evidence.sealing_world import log_keys, seal_all, sealer_of
+from tests.ingest.waiting import until
 
 TODAY = NOW_US // DAY_US
 EARLY = NOW_US - 5 * DAY_US
@@ -288,3 +290,22 @@ async def test_the_sealer_goes_on_beside_it(
     await seal_all(sealer, probe.dsn)
     assert seqs(probe, "tag-1") == [0]
     assert (await sound(owner)).waiting == 0
+
+
+async def test_a_piece_into_which_somebody_stores_just_then_is_not_dropped(
+    owner: Connection, probe: Probe
+) -> None:
+    """It looks empty, and is not any more when it could be dropped."""
+    old = "FROM evidence.fix WHERE time < %s"
+    values = (to_datetime(TODAY * DAY_US),)
+    async with await psycopg.AsyncConnection.connect(probe.dsn, autocommit=True) as other:
+        await other.execute(f"CREATE TEMP TABLE late AS SELECT * {old}".encode(), values)
+        await other.execute(f"DELETE {old}".encode(), values)
+        async with other.transaction():
+            await other.execute("INSERT INTO evidence.fix SELECT * FROM late")
+            run = retain(owner, Policy(positions_days=2), "job", NOW_US, dry_run=False)
+            dropping = asyncio.create_task(run)
+            waits = "SELECT FROM pg_locks WHERE NOT granted"
+            await until(lambda: bool(probe.ask(waits)), "the piece is waited for")
+    assert not [piece for piece in (await dropping).dropped if "fix" in piece]
+    assert seqs(probe, "tag-1") == [0, 1, 2]
