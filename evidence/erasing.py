@@ -22,7 +22,7 @@ from evidence import seal_reader, seal_store
 from evidence.covered import covered_tables
 from evidence.covered_tables import Covered
 from evidence.erasures import Connection, digest_of, keep_erased
-from evidence.keeping import MESSAGE, Plan
+from evidence.keeping import MESSAGE, Plan, Touched
 from evidence.log.headers import Header
 from evidence.log.leaves import Head, Leaf, open_rows, seal
 from evidence.log.merkle import root_of
@@ -83,7 +83,7 @@ async def erase(connection: Connection, plan: Plan, order: Order, now_us: int) -
         next_transaction = await _stop_the_sealer(connection)
         chains = plan.chains()
         tables = {table.name: table for table in covered_tables()}
-        stored = await _transactions(connection, plan, chains, tables, next_transaction)
+        stored = await _transactions(connection, chains, tables, next_transaction)
         for state in await seal_reader.all_logs(connection):
             batches = await _batches(connection, state.log, stored)
             await _derive(connection, batches, plan, chains, done)
@@ -96,7 +96,7 @@ async def erase(connection: Connection, plan: Plan, order: Order, now_us: int) -
             )
         if not done.rows:
             raise NothingToEraseError("Nothing of this is stored and sealed: nothing was erased.")
-        done.keys = await _destroy_keys(connection, plan, chains)
+        done.keys = await _destroy_keys(connection, chains)
         await _record(connection, done, order, older, now_us)
     return done
 
@@ -117,16 +117,15 @@ async def _stop_the_sealer(connection: Connection) -> int:
 
 async def _transactions(
     connection: Connection,
-    plan: Plan,
-    chains: Mapping[bytes, tuple[str, str]],
+    chains: Mapping[bytes, Touched],
     tables: Mapping[str, Covered],
     before: int,
 ) -> list[int]:
     """Transactions that stored records of the touched chains and days and that are sealed."""
     wanted: dict[str, tuple[list[str], list[int]]] = {}
-    for name, subject in chains.values():
+    for name, subject, touched in chains.values():
         subjects, days = wanted.setdefault(name, ([], []))
-        for day in plan.days(name, subject):
+        for day in touched:
             subjects.append(subject)
             days.append(day)
     found: set[int] = set()
@@ -179,7 +178,7 @@ async def _derive(
     connection: Connection,
     batches: Sequence[StoredBatch],
     plan: Plan,
-    chains: Mapping[bytes, tuple[str, str]],
+    chains: Mapping[bytes, Touched],
     done: Erased,
 ) -> None:
     """Find the leaves that go, and keep what is left of them."""
@@ -204,7 +203,7 @@ async def _take(
     one: Reread,
     heads: dict[bytes, Head],
     plan: Plan,
-    chains: Mapping[bytes, tuple[str, str]],
+    chains: Mapping[bytes, Touched],
     done: Erased,
 ) -> None:
     leaves = open_rows(one.rows, heads, one.keys, one.gone)
@@ -219,11 +218,11 @@ async def _take(
     for leaf in leaves:
         if leaf.payload is None or leaf.chain not in chains:
             continue
-        table, subject = chains[leaf.chain]
+        table, subject, touched = chains[leaf.chain]
         day = days[leaf.chain, leaf.payload]
         if plan.takes(table, subject, leaf.payload, day):
             gone.append(leaf)
-        elif day in plan.days(table, subject):
+        elif day in touched:
             kept.append(leaf)
     await _keep(connection, one.batch, gone, kept, done)
 
@@ -331,14 +330,8 @@ _EXTRA = sql.SQL(
 )
 
 
-async def _destroy_keys(
-    connection: Connection, plan: Plan, chains: Mapping[bytes, tuple[str, str]]
-) -> int:
-    named = [
-        (chain, day)
-        for chain, (table, subject) in chains.items()
-        for day in plan.days(table, subject)
-    ]
+async def _destroy_keys(connection: Connection, chains: Mapping[bytes, Touched]) -> int:
+    named = [(chain, day) for chain, touched in chains.items() for day in touched.days]
     cursor = await connection.execute(
         "DELETE FROM evidence.seal_key k USING unnest(%s::bytea[], %s::int4[]) AS w (chain, day) "
         "WHERE (k.chain, k.day) = (w.chain, w.day)",

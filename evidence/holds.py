@@ -145,11 +145,15 @@ async def carried(
 async def held(
     connection: Connection, holds: Iterable[Hold]
 ) -> dict[str, dict[str, tuple[Interval, ...]]]:
-    """What the holds keep: intervals by table and subject, as `keeping.Plan` has them."""
+    """What the holds keep: intervals by table and subject, as `keeping.Plan` has them.
+
+    Of devices those that are assigned to their people now, and those that were when it was placed.
+    """
     found: dict[str, dict[str, list[Interval]]] = {}
     for hold in holds:
         window = (hold.from_us, hold.to_us)
-        for device, parts in (await carried(connection, hold.people, window)).items():
+        today = await carried(connection, hold.people, window)
+        for device, parts in (*today.items(), *await _placed(connection, hold)):
             for table in OF_DEVICES:
                 found.setdefault(table, {}).setdefault(device, []).extend(parts)
         for table, subjects in (await _told(connection, hold)).items():
@@ -159,6 +163,16 @@ async def held(
         table: {subject: union(parts) for subject, parts in by_subject.items()}
         for table, by_subject in found.items()
     }
+
+
+async def _placed(connection: Connection, hold: Hold) -> list[tuple[str, tuple[Interval, ...]]]:
+    """What its people carried as it was known when it was placed."""
+    cursor = await connection.execute(
+        "SELECT device, evidence.us(from_at), evidence.us(to_at) FROM evidence.hold_device "
+        "WHERE hold_id = %s",
+        (hold.hold_id,),
+    )
+    return [(row[0], ((row[1], row[2]),)) for row in await cursor.fetchall()]
 
 
 async def _told(connection: Connection, hold: Hold) -> Mapping[str, list[str]]:

@@ -19,9 +19,10 @@ from evidence.covered import covered_tables
 from evidence.covered_tables import Covered
 from evidence.erasing import Erased, ErasureError, NothingToEraseError, Order, erase
 from evidence.holds import OF_DEVICES, Connection, Hold
-from evidence.keeping import MESSAGE, Interval, MessageKey, Plan, Windows, within, without
+from evidence.keeping import MESSAGE, Interval, Plan, Windows, within, without
 from evidence.partitions import DAY_US
 from evidence.selection import FOREVER_US
+from evidence.staying import staying
 from evidence.traces import REST, drop_old, drop_states, repeats_of
 
 POSITIONS = (
@@ -212,8 +213,8 @@ async def _day_plan(
     connection: Connection, tables: Iterable[str], day: int, kept: Windows
 ) -> _Found:
     window = (day * DAY_US, (day + 1) * DAY_US)
-    held = await repeats_of(connection, kept.get("fix", {}), kept.get("event", {}), window)
-    kept = {**kept, REST: held.rests}
+    stays = await staying(connection, window, kept)
+    kept = {**kept, **stays.windows}
     everything: dict[str, dict[str, tuple[Interval, ...]]] = {}
     going: dict[str, dict[str, tuple[Interval, ...]]] = {}
     for table in _tables(tables):
@@ -233,30 +234,7 @@ async def _day_plan(
             parts = without((window,), kept.get(table.name, {}).get(subject, ()))
             if parts:
                 going.setdefault(table.name, {})[subject] = parts
-    if MESSAGE not in going:
-        return _Found(Plan(going), everything)
-    messages = await _held_messages(connection, window, kept)
-    return _Found(Plan(going, kept=messages.union(*held.messages.values())), everything)
-
-
-async def _held_messages(
-    connection: Connection, received: Interval, kept: Windows
-) -> frozenset[MessageKey]:
-    """Messages received in a window that carried something that is under hold."""
-    found: set[MessageKey] = set()
-    for table in ("fix", "event"):
-        by_device = kept.get(table, {})
-        cursor = await connection.execute(
-            sql.SQL(
-                "SELECT device, evidence.us(time), evidence.us(received_at), journal_position, message "
-                "FROM evidence.{} WHERE device = ANY(%s) AND received_at >= %s AND received_at < %s"
-            ).format(sql.Identifier(table)),
-            (list(by_device), to_datetime(received[0]), to_datetime(received[1])),
-        )
-        async for device, time_us, *key in cursor:
-            if within(by_device[device], (time_us, time_us + 1)):
-                found.add((key[0], key[1], key[2]))
-    return frozenset(found)
+    return _Found(Plan(going, kept=stays.messages), everything)
 
 
 async def _counted(connection: Connection, found: _Found, day: int) -> Day:
