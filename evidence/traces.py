@@ -61,17 +61,18 @@ async def repeats_of(
         "names": sorted(fixes.keys() | events.keys()),
         "start": to_datetime(received[0]),
         "end": to_datetime(received[1]),
+        "longest": LONGEST_BATCH_US,
         "closed": to_datetime(min(received[1] + LONGEST_BATCH_US, FOREVER_US)),
     }
     rests: dict[str, list[Interval]] = {}
-    places: set[tuple[int, int]] = set()
+    places: set[tuple[int, int, int]] = set()
     async for position, gateway, received_us, content in await connection.execute(_RESTS, values):
         found = _repeated(_rests.decode(content), fixes, events)
-        places |= {(position, item) for item in found}
+        places |= {(position, item, received_us) for item in found}
         if found and received_us < received[1]:
             rests.setdefault(gateway, []).append((received_us, received_us + 1))
-    values["positions"] = [position for position, _ in places]
-    values["items"] = [item for _, item in places]
+    for index, name in enumerate(("positions", "items", "batches")):
+        values[name] = [place[index] for place in places]
     messages: dict[str, set[MessageKey]] = {}
     async for device, *key in await connection.execute(_MESSAGES, values):
         messages.setdefault(device, set()).add((key[0], key[1], key[2]))
@@ -88,14 +89,16 @@ _RESTS = """
 """
 _MESSAGES = """
     SELECT m.device, evidence.us(m.received_at), m.journal_position, m.item
-    FROM evidence.message m LEFT JOIN evidence.batch b
-        ON b.journal_position = m.journal_position AND b.received_at >= %(start)s
+    FROM evidence.message m LEFT JOIN evidence.batch b ON b.journal_position = m.journal_position
+        AND b.received_at >= m.received_at AND evidence.us(b.received_at) - evidence.us(m.received_at) < %(longest)s
     WHERE m.device = ANY(%(names)s) AND m.received_at >= %(start)s AND m.received_at < %(end)s
-        AND ((m.journal_position, m.item) IN (SELECT * FROM unnest(%(positions)s::int8[], %(items)s::int4[]))
+        AND ((m.journal_position, m.item, evidence.us(b.received_at)) IN (
+                SELECT * FROM unnest(%(positions)s::int8[], %(items)s::int4[], %(batches)s::int8[]))
             OR b.number IS NULL OR (b.duplicate_fixes > 0 OR b.duplicate_events > 0) AND NOT EXISTS (
                 SELECT FROM evidence.batch_rest r
                 WHERE (r.received_at, r.gateway, r.number) = (b.received_at, b.gateway, b.number)))
 """
+"""A position is given away again when a journal is set up anew, so that it does not name a batch alone."""
 
 
 def _repeated(rest: Rest, fixes: ByDevice, events: ByDevice) -> set[int]:

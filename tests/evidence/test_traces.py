@@ -95,6 +95,26 @@ async def test_bytes_that_repeat_what_is_erased_go_if_they_came_before_its_time(
     assert probe.ask(RESTS) == []
 
 
+async def test_bytes_at_the_same_place_of_a_journal_set_up_anew_stay(
+    owner: Connection, store: Store, sealer: Sealer, probe: Probe
+) -> None:
+    await sent_again(store, sealer, probe, 30)
+    much_later_us = NOW_US + 90 * DAY_US
+    anew = batch_of(99, [("tag-1", 500, much_later_us)], received_us=much_later_us)
+    await owner.execute("UPDATE evidence.position SET last_sequence = 0")
+    await store.write_journal([(30, anew)])
+    await seal_all(sealer, probe.dsn)
+    await erase_subject(owner, "he-1", WINDOW, order(), NOW_US)
+    assert probe.ask(f"{AGAIN}, received_at") == [("tag-1",), ("tag-2",), ("tag-1",)]
+    assert (
+        probe.value(
+            "SELECT count(*) FROM evidence.message WHERE received_at > %s",
+            to_datetime(much_later_us - 1),
+        )
+        == 1
+    )
+
+
 async def test_bytes_that_repeat_what_is_held_stay_whenever_they_came(
     owner: Connection, store: Store, sealer: Sealer, probe: Probe
 ) -> None:
