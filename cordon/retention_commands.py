@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import sys
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 from uuid import UUID
@@ -19,7 +20,7 @@ from cordon.settings import Settings
 from devices.instants import to_iso
 from evidence import holds
 from evidence.access import AccessDeniedError
-from evidence.erasing import Erased, ErasureError, Order
+from evidence.erasing import Erased, ErasureError, Order, unsealed_text
 from evidence.holds import Connection, NewHold
 from evidence.retention import Policy, Retained, erase_subject, retain, scrub, text_of
 
@@ -123,6 +124,8 @@ def erase_command(
     Positions, events and raw messages go, and the keys that prove them; places in the log stay, so
     that it still verifies, and so does a record of this. What was decided and told stays: it holds
     distances, and no positions. Nothing under hold goes. Take backups that hold it out of use, too.
+
+    Ends with 1 where rows of it are not sealed yet: those stay until it is run again.
     """
     order = Order("erasure", asked_by, by, subject, from_us, to_us, reason)
 
@@ -134,6 +137,9 @@ def erase_command(
     done = _done(settings, act)
     rows = ", ".join(f"{count} of {table}" for table, count in sorted(done.rows.items()))
     click.echo(f"{done.erasure_id}  erased: {rows}; {done.keys} keys destroyed.")
+    if done.unsealed:
+        click.echo(unsealed_text(done.unsealed))
+        sys.exit(1)
 
 
 @click.command("retain")

@@ -62,6 +62,7 @@ class Erased:
         leaves: Of these, how many the log holds a place for.
         kept: Records of the same days that stay.
         keys: Destroyed.
+        unsealed: Rows of it that are not sealed yet and stay until it is repeated.
     """
 
     erasure_id: UUID
@@ -69,6 +70,7 @@ class Erased:
     leaves: int = 0
     kept: int = 0
     keys: int = 0
+    unsealed: int = 0
 
 
 async def erase(connection: Connection, plan: Plan, order: Order, now_us: int) -> Erased:
@@ -95,10 +97,21 @@ async def erase(connection: Connection, plan: Plan, order: Order, now_us: int) -
                 "check`."
             )
         if not done.rows:
-            raise NothingToEraseError("Nothing of this is stored and sealed: nothing was erased.")
+            raise NothingToEraseError(
+                "Nothing of this is stored and sealed: nothing was erased."
+                + (f" {unsealed_text(done.unsealed)}" if done.unsealed else "")
+            )
         done.keys = await _destroy_keys(connection, chains)
         await _record(connection, done, order, older, now_us)
     return done
+
+
+def unsealed_text(unsealed: int) -> str:
+    """What is to be done about rows that are not sealed yet, for people."""
+    return (
+        f"{unsealed} rows of it are not sealed yet and stay: have them sealed (`cordon evidence seal "
+        "--once`, where the service does not seal), then repeat this."
+    )
 
 
 async def _stop_the_sealer(connection: Connection) -> int:
@@ -272,13 +285,7 @@ async def _delete(
     for name, by_subject in plan.windows.items():
         table = tables[name]
         windows = [(subject, *part) for subject, parts in by_subject.items() for part in parts]
-        query = sql.SQL(
-            "WITH gone AS (DELETE FROM evidence.{table} t USING unnest(%s::text[], %s::timestamptz[], "
-            "%s::timestamptz[]) AS w (subject, begins, ends) WHERE {subject} = w.subject "
-            "AND {time} >= w.begins AND {time} < w.ends AND (stored_in < %s OR stored_in IS NULL) {kept} "
-            "RETURNING stored_in) SELECT count(*), count(*) - count(stored_in) FROM gone"
-        ).format(
-            table=sql.Identifier(name),
+        chosen = _IN_WINDOWS.format(
             subject=_subject(table),
             time=sql.Identifier(table.time),
             kept=_NOT_KEPT if name == MESSAGE else sql.SQL(""),
@@ -287,12 +294,11 @@ async def _delete(
             [window[0] for window in windows],
             [to_datetime(window[1]) for window in windows],
             [to_datetime(window[2]) for window in windows],
-            before,
         )
-        older += await _count(connection, query, values, name, done)
+        older += await _take_out(connection, name, chosen, values, before, done)
     await connection.execute("DELETE FROM kept_message")
-    await _fill(connection, {key for keys in plan.extra.values() for key in keys} - plan.kept)
-    return older + await _count(connection, _EXTRA, (before,), MESSAGE, done)
+    await _fill(connection, plan.apart())
+    return older + await _take_out(connection, MESSAGE, _NAMED, (), before, done)
 
 
 async def _fill(connection: Connection, keys: Iterable[tuple[int, int, int]]) -> None:
@@ -303,31 +309,43 @@ async def _fill(connection: Connection, keys: Iterable[tuple[int, int, int]]) ->
         )
 
 
-async def _count(
+async def _take_out(
     connection: Connection,
-    query: sql.Composed | sql.SQL,
-    values: tuple[object, ...],
     name: str,
+    chosen: sql.Composable,
+    values: tuple[object, ...],
+    before: int,
     done: Erased,
 ) -> int:
-    cursor = await connection.execute(query, values)
+    """Delete chosen rows of a table, and count what is left of them: how many were older than the log."""
+    names = {"table": sql.Identifier(name), "chosen": chosen}
+    cursor = await connection.execute(_GONE.format(**names), (*values, before))
     row = await cursor.fetchone()
     assert row is not None, "counting always answers"
     if row[0]:
         done.rows[name] = done.rows.get(name, 0) + int(row[0])
+    cursor = await connection.execute(_LEFT.format(**names), values)
+    left = await cursor.fetchone()
+    assert left is not None, "counting always answers"
+    done.unsealed += int(left[0])
     return int(row[1])
 
 
-_NOT_KEPT = sql.SQL(
-    "AND NOT EXISTS (SELECT FROM kept_message k WHERE (k.received_at, k.journal_position, k.item) "
-    "= (t.received_at, t.journal_position, t.item))"
+_GONE = sql.SQL(
+    "WITH gone AS (DELETE FROM evidence.{table} t USING {chosen} "
+    "AND (stored_in < %s OR stored_in IS NULL) RETURNING stored_in) "
+    "SELECT count(*), count(*) - count(stored_in) FROM gone"
 )
-_EXTRA = sql.SQL(
-    "WITH gone AS (DELETE FROM evidence.message t USING kept_message k "
-    "WHERE (k.received_at, k.journal_position, k.item) = (t.received_at, t.journal_position, t.item) "
-    "AND (stored_in < %s OR stored_in IS NULL) "
-    "RETURNING stored_in) SELECT count(*), count(*) - count(stored_in) FROM gone"
+_LEFT = sql.SQL("SELECT count(*) FROM evidence.{table} t, {chosen}")
+_IN_WINDOWS = sql.SQL(
+    "unnest(%s::text[], %s::timestamptz[], %s::timestamptz[]) AS w (subject, begins, ends) "
+    "WHERE {subject} = w.subject AND {time} >= w.begins AND {time} < w.ends {kept}"
 )
+_NAMED = sql.SQL(
+    "kept_message k WHERE (k.received_at, k.journal_position, k.item) "
+    "= (t.received_at, t.journal_position, t.item)"
+)
+_NOT_KEPT = sql.SQL("AND NOT EXISTS (SELECT FROM {})").format(_NAMED)
 
 
 async def _destroy_keys(connection: Connection, chains: Mapping[bytes, Touched]) -> int:

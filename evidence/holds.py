@@ -13,6 +13,8 @@ from psycopg.rows import class_row
 from devices.instants import to_datetime
 from evidence.access import AccessDeniedError
 from evidence.keeping import Interval, union
+from evidence.partitions import DAY_US
+from evidence.sources import Stream
 from evidence.text import clean
 
 Connection = psycopg.AsyncConnection
@@ -22,6 +24,10 @@ OF_DEVICES = (
     *("anomaly", "device_health", "sequence_step", "command"),
 )
 """Tables whose subject is a device."""
+
+JOURNAL_US = 7 * DAY_US
+"""For so long streams keep what is not stored yet. Whose a damaged entry is nobody can tell, so that each
+is held that was found in a hold's window, or within this after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +162,9 @@ async def held(
         for device, parts in (*today.items(), *await _placed(connection, hold)):
             for table in OF_DEVICES:
                 found.setdefault(table, {}).setdefault(device, []).extend(parts)
+        for stream in Stream:
+            late = (window[0], window[1] + JOURNAL_US)
+            found.setdefault("damaged_entry", {}).setdefault(stream.value, []).append(late)
         for table, subjects in (await _told(connection, hold)).items():
             for subject in subjects:
                 found.setdefault(table, {}).setdefault(subject, []).append(window)

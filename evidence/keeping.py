@@ -127,6 +127,16 @@ class Plan:
             found |= {key[0] // DAY_US for key in self.extra.get(subject, ())}
         return found
 
+    def apart(self) -> set[MessageKey]:
+        """The messages of `extra` that go and lie in no window of their device."""
+        windows = self.windows.get(MESSAGE, {})
+        return {
+            key
+            for device, keys in self.extra.items()
+            for key in keys - self.kept
+            if _around(windows.get(device, ()), key[0]) is None
+        }
+
     def takes(self, table: str, subject: str, payload: bytes, day: int) -> bool:
         """Whether a record goes.
 

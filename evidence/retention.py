@@ -27,7 +27,7 @@ from evidence.traces import REST, drop_old, drop_states, repeats_of
 
 POSITIONS = (
     *("fix", "event", "status", "receipt", "refusal", "message", "sequence_step", "batch"),
-    REST,
+    *(REST, "damaged_entry"),
 )
 DECISIONS = ("decision", "anomaly", "device_health", "command")
 ALERTS = ("alert_change", "delivery", "digest")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from devices.instants import to_iso
 from evidence.store import Store
 from tests.conftest import Database
 from tests.evidence.access_world import CASE, SINCE_US, WINDOW, fill
+from tests.evidence.samples import NOW_US, batch_of
 from tests.evidence.sealing_world import seal_all, sealer_of
 
 Run = Callable[..., Result]
@@ -39,7 +41,14 @@ def run(filled: str) -> Run:
     return call
 
 
-def test_holding_erasing_and_releasing(run: Run) -> None:
+async def report_once_more(dsn: str) -> None:
+    """A fix that nobody seals."""
+    store = Store(dsn)
+    await store.write_journal([(5, batch_of(5, [("tag-1", 5, NOW_US + 5)]))])
+    await store.close()
+
+
+def test_holding_erasing_and_releasing(run: Run, filled: str) -> None:
     held = run("hold", "--case", CASE, *WITHIN, "--reason", "appeal", "--by", "court")
     assert held.exit_code == 0, held.output
     hold_id = held.output.split()[0]
@@ -52,8 +61,11 @@ def test_holding_erasing_and_releasing(run: Run) -> None:
     assert run("release", hold_id, "--reason", "over").exit_code == 1
     assert run("holds").output == ""
     assert "two people" in str(run(*erase, "--asked-by", "chief").exception)
+    asyncio.run(report_once_more(filled))
     done = run(*erase, "--asked-by", "court")
     assert "erased: 2 of fix, 3 of message; 2 keys destroyed" in done.output, done.output
+    assert "2 rows of it are not sealed yet" in done.output
+    assert done.exit_code == 1
     assert "Nothing of this is stored" in str(run(*erase, "--asked-by", "court").exception)
     wrong = run("hold", "--case", "no-such", *WITHIN, "--reason", "appeal")
     assert "so name people" in str(wrong.exception)

@@ -208,8 +208,13 @@ async def test_rows_that_are_not_sealed_yet_wait(
     store: Store, owner: Connection, sealer: Sealer, probe: Probe
 ) -> None:
     await store.write_journal([(7, batch_of(7, [("tag-1", 70, NOW_US + 70)]))])
-    await erase_subject(owner, "he-1", WINDOW, order(), NOW_US)
+    assert (await erase_subject(owner, "he-1", WINDOW, order(), NOW_US)).unsealed == 2
     assert seqs(probe, "tag-1") == [0, 70]
+    with pytest.raises(NothingToEraseError, match="2 rows of it are not sealed yet"):
+        await erase_subject(owner, "he-1", WINDOW, order(), NOW_US)
+    await seal_all(sealer, probe.dsn)
+    assert (await erase_subject(owner, "he-1", WINDOW, order(), NOW_US)).unsealed == 0
+    assert seqs(probe, "tag-1") == [0]
     await seal_all(sealer, probe.dsn)
     await sound(owner)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
 from devices.instants import to_datetime
 from evidence import holds
@@ -46,6 +47,24 @@ async def test_a_hold_goes_by_todays_assignments_as_well(owner: Connection, prob
     await correct(owner, EARLY)
     await retain(owner, POLICY, "job", NOW_US + MONTH_US, dry_run=False)
     assert seqs(probe, "tag-1") == [0]
+
+
+@pytest.mark.parametrize("held", [False, True])
+async def test_damaged_entries_go_by_the_policy_unless_something_of_their_time_is_held(
+    owner: Connection, sealer: Sealer, probe: Probe, *, held: bool
+) -> None:
+    await owner.execute(
+        "INSERT INTO evidence.damaged_entry VALUES ('JOURNAL', 0, 9, sha256('x'), %s, 'gw/9', 'r', 'x')",
+        (to_datetime(NOW_US),),
+    )
+    await owner.execute("SELECT pg_current_xact_id()")  # so that what is sealed ends behind it
+    await seal_all(sealer, probe.dsn)
+    if held:  # it was found some days after the window
+        await holds.place(owner, hold(people=("he-2",)))
+    await retain(owner, POLICY, "job", NOW_US + MONTH_US, dry_run=False)
+    assert probe.count("damaged_entry") == int(held)
+    await seal_all(sealer, probe.dsn)
+    await sound(owner)
 
 
 HEADS = "SELECT journal_position FROM evidence.batch ORDER BY journal_position"

@@ -80,5 +80,6 @@ def test_messages_go_and_stay_with_what_they_carried() -> None:
     assert not plan.takes(MESSAGE, "tag-1", message(5 * DAY_US, 1), 5)
     assert plan.takes(MESSAGE, "tag-1", message(10, 0), 0)
     assert not plan.takes(MESSAGE, "tag-1", message(10, 1), 0)
+    assert plan.apart() == {extra}
     assert plan.days(MESSAGE, "tag-1") == {0, 5}
     assert plan.chains() == {chain_of(MESSAGE, "tag-1"): (MESSAGE, "tag-1", {0, 5})}
