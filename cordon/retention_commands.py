@@ -107,7 +107,7 @@ def holds_command(settings: Settings, *, as_json: bool) -> None:
 @_FROM
 @_TO
 @click.option("--reason", required=True, help="For the record.")
-@click.option("--asked-by", required=True, help="Who wants it: somebody else than --by.")
+@click.option("--asked-by", required=True, help="Who wants it, as stated: another name than --by.")
 @BY
 @click.pass_obj
 def erase_command(
@@ -125,6 +125,8 @@ def erase_command(
     that it still verifies, and so does a record of this. What was decided and told stays: it holds
     distances, and no positions. Nothing under hold goes. Take backups that hold it out of use, too.
 
+    Who asked and who did it stand in the record as stated: two names that differ, no signatures.
+
     Ends with 1 where rows of it are not sealed yet: those stay until it is run again.
     """
     order = Order("erasure", asked_by, by, subject, from_us, to_us, reason)
@@ -137,6 +139,7 @@ def erase_command(
     done = _done(settings, act)
     rows = ", ".join(f"{count} of {table}" for table, count in sorted(done.rows.items()))
     click.echo(f"{done.erasure_id}  erased: {rows}; {done.keys} keys destroyed.")
+    click.echo(f"On record as stated: asked for by {asked_by}, carried out by {by}.")
     if done.unsealed:
         click.echo(unsealed_text(done.unsealed))
         sys.exit(1)
@@ -192,6 +195,6 @@ def _done(settings: Settings, act: Callable[[Connection], Awaitable[ResultT]]) -
         raise CordonError(str(error)) from error
     except psycopg.errors.CheckViolation as error:
         raise CordonError(
-            "Nothing was done: who asks for an erasure and who carries it out are two people, and "
-            "say why."
+            "Nothing was done: who asks for an erasure and who carries it out are two people, both as "
+            "stated, and say why."
         ) from error

@@ -65,6 +65,7 @@ def test_holding_erasing_and_releasing(run: Run, filled: str) -> None:
     done = run(*erase, "--asked-by", "court")
     assert "erased: 2 of fix, 3 of message; 2 keys destroyed" in done.output, done.output
     assert "2 rows of it are not sealed yet" in done.output
+    assert "as stated: asked for by court, carried out by chief" in done.output
     assert done.exit_code == 1
     assert "Nothing of this is stored" in str(run(*erase, "--asked-by", "court").exception)
     wrong = run("hold", "--case", "no-such", *WITHIN, "--reason", "appeal")
