@@ -43,6 +43,37 @@ BEGIN
     RETURN made;
 END $$;
 
+-- As before, and an open ticket ends with what it rests on: with the glass that is judged, with the time.
+CREATE OR REPLACE FUNCTION evidence.used_ticket(of_ticket uuid, kind text) RETURNS evidence.access
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    found_ evidence.access;
+    why text;
+BEGIN
+    SELECT * INTO found_ FROM evidence.access a WHERE a.ticket = of_ticket;
+    why := CASE
+        WHEN found_.ticket IS NULL THEN 'there is no such record of access'
+        WHEN found_.login <> session_user THEN 'the record of access is another login''s'
+        WHEN NOT found_.allowed THEN 'the access was refused: ' || found_.refused
+        WHEN found_.stored_in IS NOT DISTINCT FROM pg_current_xact_id_if_assigned()::text::bigint
+            THEN 'commit the record of access first, then read'
+        WHEN found_.at_us < evidence.us(clock_timestamp()) - 300000000
+            THEN 'the record of access is older than five minutes: open another'
+        WHEN NOT kind = ANY (string_to_array(found_.what, ',')) THEN 'the record of access does not name this'
+        WHEN EXISTS (SELECT FROM evidence.access_revocation r WHERE r.grant_id = found_.authority)
+            THEN 'the grant has been revoked'
+        WHEN EXISTS (SELECT FROM evidence.break_glass_review r WHERE r.glass_id = found_.authority AND NOT r.justified)
+            THEN 'the broken glass has been judged not justified'
+        WHEN EXISTS (SELECT FROM evidence.access_grant g WHERE g.grant_id = found_.authority AND g.valid_to <= clock_timestamp())
+            OR EXISTS (SELECT FROM evidence.break_glass b WHERE b.glass_id = found_.authority AND b.expires_at <= clock_timestamp())
+            THEN 'the grant or the broken glass has ended since'
+        END;
+    IF why IS NOT NULL THEN
+        RAISE insufficient_privilege USING MESSAGE = why;
+    END IF;
+    RETURN found_;
+END $$;
+
 SELECT evidence.cover('hold_device');
 SELECT evidence.keep_devices(h.hold_id) FROM evidence.hold_in_force h;
 SELECT evidence.set_rights();
