@@ -7,7 +7,7 @@ Pieces of tables are dropped when nothing is left in them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import psycopg
@@ -19,7 +19,7 @@ from evidence.covered import covered_tables
 from evidence.covered_tables import Covered
 from evidence.erasing import Erased, ErasureError, NothingToEraseError, Order, erase
 from evidence.holds import OF_DEVICES, Connection, Hold
-from evidence.keeping import MESSAGE, Interval, Plan, Windows, within, without
+from evidence.keeping import MESSAGE, Interval, MessageKey, Plan, Windows, within, without
 from evidence.partitions import DAY_US
 from evidence.selection import FOREVER_US
 from evidence.staying import staying
@@ -242,9 +242,8 @@ async def _counted(connection: Connection, found: _Found, day: int) -> Day:
     report = Day(day)
     for name, by_subject in found.everything.items():
         all_rows = await _count(connection, name, by_subject)
-        going = await _count(connection, name, found.plan.windows.get(name, {}))
-        if name == MESSAGE:
-            going = max(0, going - len(found.plan.kept))
+        kept = found.plan.kept if name == MESSAGE else frozenset()
+        going = await _count(connection, name, found.plan.windows.get(name, {}), kept)
         report.held += all_rows - going
         if going:
             report.rows[name] = going
@@ -252,7 +251,10 @@ async def _counted(connection: Connection, found: _Found, day: int) -> Day:
 
 
 async def _count(
-    connection: Connection, name: str, by_subject: Mapping[str, tuple[Interval, ...]]
+    connection: Connection,
+    name: str,
+    by_subject: Mapping[str, tuple[Interval, ...]],
+    kept: Collection[MessageKey] = (),
 ) -> int:
     [table] = _tables([name])
     windows = [(subject, *part) for subject, parts in by_subject.items() for part in parts]
@@ -260,20 +262,28 @@ async def _count(
         sql.SQL(
             "SELECT count(*) FROM evidence.{table} JOIN unnest(%s::text[], %s::timestamptz[], "
             "%s::timestamptz[]) AS w (subject, begins, ends) ON coalesce({subject}, '') = w.subject "
-            "AND {time} >= w.begins AND {time} < w.ends"
+            "AND {time} >= w.begins AND {time} < w.ends {kept}"
         ).format(
             table=sql.Identifier(name),
             subject=sql.Identifier(table.subject),
             time=sql.Identifier(table.time),
+            kept=_NOT_KEPT if kept else sql.SQL(""),
         ),
         (
             [window[0] for window in windows],
             [to_datetime(window[1]) for window in windows],
             [to_datetime(window[2]) for window in windows],
+            *([[key[index] for key in kept] for index in range(3)] if kept else ()),
         ),
     )
     row = await cursor.fetchone()
     return int(row[0]) if row else 0
+
+
+_NOT_KEPT = sql.SQL(
+    "AND (evidence.us(received_at), journal_position, item) "
+    "NOT IN (SELECT * FROM unnest(%s::int8[], %s::int8[], %s::int4[]))"
+)
 
 
 def _tables(names: Iterable[str]) -> list[Covered]:

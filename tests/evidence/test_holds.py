@@ -67,6 +67,16 @@ async def test_damaged_entries_go_by_the_policy_unless_something_of_their_time_i
     await sound(owner)
 
 
+async def test_what_is_shown_first_is_what_goes(owner: Connection, probe: Probe) -> None:
+    """Messages that are held by when they came are not taken off those that go, too."""
+    await holds.place(owner, hold(from_us=NOW_US, to_us=NOW_US + DAY_US, people=("he-1",)))
+    later_us = NOW_US + MONTH_US
+    shown = await retain(owner, POLICY, "job", later_us, dry_run=True)
+    assert [day.rows.get("message") for day in shown.days] == [None, 5]
+    assert (await retain(owner, POLICY, "job", later_us, dry_run=False)).days == shown.days
+    assert probe.count("message") == 3
+
+
 HEADS = "SELECT journal_position FROM evidence.batch ORDER BY journal_position"
 
 
