@@ -87,7 +87,8 @@ async def test_heads_of_batches_stay_that_held_rows_name(
     midnight_us = (TODAY + 1) * DAY_US
     late = batch_of(7, [("tag-1", 7, midnight_us - 5)], received_us=midnight_us - 1)
     late = msgspec.structs.replace(late, received_us=midnight_us + 1)
-    other = batch_of(8, [("tag-2", 8, midnight_us - 5)], received_us=midnight_us + 2)
+    next_hour_us = midnight_us + 3_600_000_000
+    other = batch_of(8, [("tag-2", 8, midnight_us - 5)], received_us=next_hour_us)
     await store.write_journal([(7, late), (8, other)])
     await seal_all(sealer, probe.dsn)
     await holds.place(owner, hold(people=("he-1",), from_us=NOW_US, to_us=midnight_us))
