@@ -118,7 +118,7 @@ def test_retention_shows_first_and_then_does(aged: tuple[dict[str, str], int]) -
     run("release", hold_id, "--reason", "over")
     found = json.loads(run("retain", "--json", **days))
     assert [day["rows"] for day in found["days"]] == [{"batch": 1, "fix": 1, "message": 1}]
-    assert "evidence.fix" in "".join(found["dropped"])
+    assert len(found["dropped"]) >= 3, "the pieces of that day are empty"
     assert "Nothing is older" in run("retain", **days)
     run("seal", "--once")
     assert "are as they were sealed, 5 more were erased" in run("check")
