@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from uuid import UUID
 
 import click
@@ -16,7 +17,7 @@ from cordon.settings import Settings
 from devices.instants import to_iso
 from evidence import holds
 from evidence.access import AccessDeniedError
-from evidence.erasing import Erased, ErasureError, Order
+from evidence.erasing import Erased, ErasureError, Order, unsealed_text
 from evidence.holds import Connection, NewHold
 from evidence.retention import Policy, Retained, erase_subject, retain, scrub, text_of
 from evidence.text import clean
@@ -100,7 +101,7 @@ def holds_command(settings: Settings, *, as_json: bool) -> None:
 @_FROM
 @_TO
 @click.option("--reason", required=True, help="For the record.")
-@click.option("--asked-by", required=True, help="Who wants it: somebody else than --by.")
+@click.option("--asked-by", required=True, help="Who wants it, as stated: another name than --by.")
 @BY
 @click.pass_obj
 def erase_command(
@@ -117,22 +118,31 @@ def erase_command(
     Positions, events and raw messages go, and the keys that prove them; places in the log stay, so
     that it still verifies, and so does a record of this. What was decided and told stays: it holds
     distances, and no positions. Nothing under hold goes. Take backups that hold it out of use, too.
+
+    Who asked and who did it stand in the record as stated: two names that differ, no signatures.
+
+    Ends with 1 where rows of it are not sealed yet: those stay until it is run again.
     """
 
-    async def act(connection: Connection) -> Erased:
+    async def act(connection: Connection) -> tuple[Erased, str]:
         approved_by = by or await _login(connection)
         if clean(asked_by) in {"", clean(approved_by)}:
             raise ErasureError(
-                "Nothing was done: who asks for an erasure and who carries it out are two people."
+                "Nothing was done: who asks for an erasure and who carries it out are two people, "
+                "both as stated."
             )
         order = Order("erasure", asked_by, approved_by, subject, from_us, to_us, reason)
         done = await erase_subject(connection, subject, (from_us, to_us), order, wall_clock_us())
         await scrub(connection)
-        return done
+        return done, approved_by
 
-    done = run_on_connection(settings, act, ErasureError)
+    done, approved_by = run_on_connection(settings, act, ErasureError)
     rows = ", ".join(f"{count} of {table}" for table, count in sorted(done.rows.items()))
     click.echo(f"{done.erasure_id}  erased: {rows}; {done.keys} keys destroyed.")
+    click.echo(f"On record as stated: asked for by {asked_by}, carried out by {approved_by}.")
+    if done.unsealed:
+        click.echo(unsealed_text(done.unsealed))
+        sys.exit(1)
 
 
 @click.command("retain")

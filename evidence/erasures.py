@@ -62,7 +62,8 @@ def erasure_text(one: Erasure) -> str:
     """An erasure, for people."""
     return (
         f"{one.leaves} records from {to_iso(one.from_us)} to {to_iso(one.to_us)} were erased on "
-        f"{to_iso(one.erased_us)} by {one.approved_by}, asked for by {one.asked_by}: {one.reason}"
+        f"{to_iso(one.erased_us)} by {one.approved_by}, asked for by {one.asked_by} (both as stated): "
+        f"{one.reason}"
     )
 
 

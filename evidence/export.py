@@ -153,8 +153,7 @@ async def _read(connection: Connection, asked: Asked, signers: Signers, opened_u
 
 def _decide(bundles: Sequence[Bundle], asked: Asked, selection: Selection) -> None:
     """Say of each record whether its content is shown; messages last, by what was made of them."""
-    strict = asked.side != "court" or bool(asked.withheld_us)
-    messages = Messages(selection.partly_outside, strict=strict)
+    messages = Messages(selection.partly_outside, strict=asked.strict)
     places = [place for bundle in bundles for place in bundle.places]
     for place in places:
         record = place.record

@@ -113,8 +113,6 @@ def write_folder(folder: Path, asked: Asked, pack: Pack) -> None:
             _write_stamps(folder, number, log)
         _write_json(folder / "layout.json", columns())
         _write_json(folder / "custody.json", _custody(asked, pack))
-        if pack.selection.unsealed:
-            _write_json(folder / "unsealed.json", pack.selection.unsealed)
         facts = Facts.of(asked.custody.case, asked.side, asked.window, pack.shown())
         write_views(folder / "views", facts)
         (folder / "report.pdf").write_bytes(report(facts, _about(folder, asked, pack)))
@@ -143,7 +141,6 @@ def _proof(asked: Asked, pack: Pack, runs: list[dict[str, Any]]) -> dict[str, An
         "older_than_the_log": pack.older,
         "erasures": [erasure_text(one) for one in pack.erased],
         "absent": selection.absent,
-        "unsealed": {name: len(rows) for name, rows in selection.unsealed.items()},
         "runs": runs,
         "logs": pack.logs,
     }
@@ -177,7 +174,6 @@ def _about(folder: Path, asked: Asked, pack: Pack) -> About:
         absent=pack.selection.absent,
         older=pack.older,
         erased=[erasure_text(one) for one in pack.erased],
-        unsealed={name: len(rows) for name, rows in pack.selection.unsealed.items()},
     )
 
 

@@ -164,6 +164,10 @@ _CONTROL = (
         " now() + interval '1 day', 'r', now()), 'chief', 'r')"
     ),
     (
+        "INSERT INTO evidence.hold_device (hold_id, device, from_at, to_at)"
+        " SELECT hold_id, 'd', from_at, to_at FROM evidence.hold"
+    ),
+    (
         "INSERT INTO evidence.erasure VALUES (gen_random_uuid(), now(), 'retention', 'a', 'a', '*', now(),"
         " now(), 'r', 0, 0, sha256(''))"
     ),

@@ -50,7 +50,7 @@ TABLES: dict[str, Rights] = {
         f"evidence.{name}": CONTROL
         for name in (
             *("access_grant", "access_revocation", "break_glass", "break_glass_review"),
-            *("hold", "hold_person", "hold_release", "erasure", "caseload_entry"),
+            *("hold", "hold_person", "hold_device", "hold_release", "erasure", "caseload_entry"),
         )
     },
     **{
@@ -112,7 +112,7 @@ FUNCTIONS: dict[str, frozenset[str]] = {
     **dict.fromkeys(
         (
             *("cut_by_time", "cover", "role_names", "authority_for", "used_ticket", "set_rights"),
-            "caseload_parts",
+            *("caseload_parts", "keep_devices"),
             *("pieces_before", "drop_piece", "piece_sizes"),
         ),
         NOBODY,

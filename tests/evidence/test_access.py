@@ -279,6 +279,44 @@ async def test_broken_glass_closes_by_itself(owner: Connection, ana: Login) -> N
             await access.open_access(connection, asking(purpose="emergency", subject="she-1"))
 
 
+ENDS = {
+    "grant": (
+        "UPDATE evidence.access_grant SET valid_from = now() - interval '1 day', valid_to = now()",
+        "has ended since",
+    ),
+    "glass": (
+        (
+            "UPDATE evidence.break_glass SET opened_at = opened_at - interval '1 hour',"
+            " expires_at = expires_at - interval '1 hour'"
+        ),
+        "has ended since",
+    ),
+    "judged": (
+        (
+            "SELECT evidence.review_break_glass(glass_id, 'chief', false, 'no call was made')"
+            " FROM evidence.break_glass"
+        ),
+        "judged not justified",
+    ),
+}
+
+
+@pytest.mark.parametrize("by", ENDS)
+async def test_an_open_ticket_ends_with_what_it_rests_on(
+    owner: Connection, ana: Login, probe: Probe, by: str
+) -> None:
+    wanted = asking(purpose="investigation" if by == "grant" else "emergency", subject="she-1")
+    await access.grant(owner, grant_to(ana.name, probe, subject="she-1"))
+    async with ana.connected() as connection:
+        await access.break_glass(connection, "", CASE, "she-1", "she does not answer", 30)
+        ticket = await access.open_access(connection, wanted)
+        assert [row async for row in access.read_records(connection, ticket, "fix")]
+        end, why = ENDS[by]
+        await owner.execute(end.encode())
+        with pytest.raises(AccessDeniedError, match=why):
+            await anext(access.read_records(connection, ticket, "fix"))
+
+
 async def test_software_that_signs_people_in_names_them(
     owner: Connection, probe: Probe, database: Database
 ) -> None:

@@ -288,6 +288,6 @@ async def test_an_export_says_what_was_erased(store: Store, probe: Probe, tmp_pa
     assert (code, withheld) == (NOT_WITNESSED, {"fix": [1, 3], "message": [2, 3]})
     [text] = found["erasures"]
     assert "2 records from 2026" in text
-    assert "by chief, asked for by the court: acquitted" in text
+    assert "by chief, asked for by the court (both as stated): acquitted" in text
     with pytest.raises(ExportError, match="asked for by the court"):
         await written(probe.dsn, tmp_path / "none", of_device("tag-1", *window), [])
