@@ -89,18 +89,19 @@ class Site:
             while await self.states():  # noqa: ASYNC110 - nobody announces it
                 await asyncio.sleep(0.1)
 
-    async def over(self, name: str, title: str) -> None:
-        """Wait until it is over, for the console and for the technical contact."""
+    async def over(self, name: str, title: str, *, before: int = 0) -> None:
+        """Wait until it is over, for the console and for the technical contact.
+
+        Args:
+            name: At the console.
+            title: In what the contact is sent.
+            before: So many ends the contact was sent already.
+        """
         async with asyncio.timeout(60):
             while name in await self.states():  # noqa: ASYNC110 - nobody announces it
                 await asyncio.sleep(0.1)
-        await until(lambda: self.are_over(title, told_of=1), "its end is told")
+        await until(lambda: len(self.told("over", title)) > before, "its end is told")
         assert all(text.startswith("It is over") for text in self.told("over", title))
-
-    def are_over(self, title: str, *, told_of: int = 0) -> bool:
-        """Whether each that was told of, so many at least, is told to be over."""
-        begun = len(self.told("begins", title))
-        return begun >= told_of and len(self.told("over", title)) == begun
 
 
 @contextlib.asynccontextmanager
@@ -177,8 +178,9 @@ async def test_a_late_engine(broker: EmbeddedBroker, database: Database, tmp_pat
     clock = Clock()
     async with site(broker, database.dsn, tmp_path, one_pair(), clock) as at:
         await at.calm()  # while it reads the journal, alerts may be late as well
-        await until(lambda: at.are_over("late"), "what the start brought is told to be over")
-        before = len(at.told("begins", "late"))
+        begun = len(at.told("begins", "late"))
+        await until(lambda: len(at.told("over", "late")) >= begun, "and so says the contact")
+        ended = len(at.told("over", "late"))
         partition = at.seen.service.parts.worker.partition
         apply = partition.apply
 
@@ -191,11 +193,9 @@ async def test_a_late_engine(broker: EmbeddedBroker, database: Database, tmp_pat
             await at.seen.fix("phone-1", second)
         state = await at.named("engine")
         assert "alerts are late" in state["detail"]
-        await until(
-            lambda: len(at.told("begins", "late")) > before, "the technical contact is told"
-        )
+        await until(lambda: len(at.told("begins", "late")) > begun, "the technical contact is told")
         partition.apply = apply  # type: ignore[method-assign]
-        await at.over("engine", "late")
+        await at.over("engine", "late", before=ended)
 
 
 async def test_a_fleet_that_is_silent(
