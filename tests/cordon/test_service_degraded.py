@@ -96,8 +96,8 @@ class Site:
         async with asyncio.timeout(60):
             while state["name"] in await self.states():  # noqa: ASYNC110 - nobody announces it
                 await asyncio.sleep(0.1)
-        [text] = await until(lambda: self.told("over", state), "its end is told")
-        assert text.startswith("It is over")
+        texts = await until(lambda: self.told("over", state), "its end is told")
+        assert all(text.startswith("It is over") for text in texts)  # sent twice on a busy machine
 
 
 @contextlib.asynccontextmanager
