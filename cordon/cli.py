@@ -11,6 +11,7 @@ import click
 from cordon import __version__
 from cordon.access_commands import COMMANDS as ACCESS_COMMANDS
 from cordon.added_commands import GroupWithAdded
+from cordon.approaches_command import approaches_command
 from cordon.authorize_commands import authorize
 from cordon.ca_commands import ca
 from cordon.caseload_commands import caseload
@@ -210,6 +211,7 @@ evidence.add_command(hand_over_command)
 evidence.add_command(import_command)
 evidence.add_command(near_command)
 evidence.add_command(overlay)
+evidence.add_command(approaches_command)
 evidence.add_command(timeline_command)
 
 cordon.add_command(authorize)

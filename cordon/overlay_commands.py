@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar, get_args
 from uuid import UUID
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
 import msgspec
@@ -15,6 +14,7 @@ from cordon.clock import wall_clock_us
 from cordon.database_access import run_on_connection
 from cordon.errors import CordonError
 from cordon.settings import Settings
+from cordon.zone_option import zone_named
 from devices.instants import to_iso
 from evidence import overlays
 from evidence.inquiries import About, Inquiry, InquiryError, note_inquiry
@@ -83,7 +83,7 @@ def import_command(
         --source "city traffic control, letter of 24 November" --by "DC Roe" --purpose "case 26/4711"
     """  # noqa: D301 - click's mark for "do not rewrap"
     content = _content(file)
-    terms = Terms(kind, _zone(zone), clock_error_s)
+    terms = Terms(kind, None if zone is None else zone_named(zone), clock_error_s)
     new = NewOverlay(by, purpose, case, source, file.name, content, terms)
 
     async def act(connection: Connection) -> Kept:
@@ -202,13 +202,6 @@ def _content(file: Path) -> bytes:
             return content.read(BYTES_LIMIT + 1)
     except OSError as error:
         raise CordonError(f"{file} cannot be read: {error.strerror}.") from error
-
-
-def _zone(name: str | None) -> ZoneInfo | None:
-    try:
-        return None if name is None else ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise CordonError(f"There is no time zone {name!r}. Write one as Europe/Madrid.") from error
 
 
 def _done(settings: Settings, act: Callable[[Connection], Awaitable[ResultT]]) -> ResultT:
