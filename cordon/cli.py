@@ -25,6 +25,7 @@ from cordon.evidence_commands import evidence
 from cordon.handover_commands import hand_over_command, import_command
 from cordon.near_command import near_command
 from cordon.overlay_commands import overlay
+from cordon.overlay_compare_command import compare_command
 from cordon.profile_commands import profile
 from cordon.replay_command import replay
 from cordon.report_commands import report
@@ -210,6 +211,7 @@ evidence.add_command(close_command)
 evidence.add_command(hand_over_command)
 evidence.add_command(import_command)
 evidence.add_command(near_command)
+overlay.add_command(compare_command)
 evidence.add_command(overlay)
 evidence.add_command(approaches_command)
 evidence.add_command(timeline_command)

@@ -28,6 +28,7 @@ from evidence.overlay_csv import (
     Terms,
 )
 from evidence.overlays import Connection, Kept, NewOverlay, Overlay
+from evidence.views.xml_text import text_of
 
 REFUSED_SHOWN = 20
 """Lines that could not be read and are printed after an import; `overlay show` prints all."""
@@ -126,10 +127,8 @@ def list_command(settings: Settings, case: str, *, as_json: bool) -> None:
         click.echo(msgspec.json.encode(found).decode())
         return
     for one in found:
-        click.echo(
-            f"{_line(one)}; from {one.source}; by {one.imported_by} at {to_iso(one.imported_us)} for "
-            f"{one.purpose}; SHA-256 {one.sha256}"
-        )
+        origin = f"from {one.source}; by {one.imported_by} at {to_iso(one.imported_us)} for {one.purpose}"
+        click.echo(f"{_line(one)}; {text_of(origin)}; SHA-256 {one.sha256}")
     if not found:
         click.echo("No file is kept.")
 
@@ -193,7 +192,7 @@ def remove_command(settings: Settings, overlay_id: UUID, by: str, reason: str) -
 
 def _line(one: Overlay) -> str:
     lines = f"{one.events} events, {one.refused} lines that cannot be read"
-    return f"{one.overlay_id}  {one.case}: {one.name} ({one.kind}, {one.bytes} bytes, {lines})"
+    return f"{one.overlay_id}  {one.case}: {text_of(one.name)} ({one.kind}, {one.bytes} bytes, {lines})"
 
 
 def _content(file: Path) -> bytes:

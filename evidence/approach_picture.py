@@ -12,6 +12,7 @@ from reportlab.lib.colors import Color, HexColor
 from devices.instants import MICROSECONDS, from_datetime, to_datetime
 from evidence.approaches import Encounter, Summary
 from evidence.keeping import Interval
+from evidence.views.xml_text import text_of
 
 WIDTH = 620.0
 """Points."""
@@ -50,8 +51,7 @@ def calendar(found: Summary, zone: tzinfo) -> str:
     _totals(drawing, rows, found.encounters, zone)
     note = f"Hours in {found.zone}. Hollow: explained by staff. Numbers at the right: encounters that began that day."
     drawing.add(String(8, 10, note, fontSize=7, fillColor=_INK))
-    text: str = renderSVG.drawToString(drawing)
-    return text
+    return text_of(renderSVG.drawToString(drawing))
 
 
 def _days(found: Summary, zone: tzinfo) -> list[date]:

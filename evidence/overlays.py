@@ -1,7 +1,7 @@
 """Files of third parties' location events: kept whole, with where they come from; listed, read, removed.
 
-What a comparison uses is read from the kept bytes each time, and only if their SHA-256 is the one in
-the record of the import. That record is an access like any other (`evidence.access`), so the log covers it.
+What a comparison uses is read from the kept bytes each time, and only if their SHA-256, and the terms that
+they are read by, are those in the record of the import. That record is an access like any other (`evidence.access`), so the log covers it.
 """
 
 from __future__ import annotations
@@ -120,21 +120,41 @@ async def keep(connection: Connection, new: NewOverlay, now_us: int) -> Kept:
                 return Kept(_same_terms(one, new.terms), parsed, is_new=False)
         if len(there) >= OVERLAYS_LIMIT:
             raise OverlayError(f"The case has {len(there)} files: remove some, or join them.")
-        found = uuid.uuid4()
+        overlay = _overlay(new, parsed, sha256, now_us)
         inquiry = Inquiry(new.by, new.purpose, new.case)
-        await note_inquiry(connection, inquiry, _about(IMPORTED, new.case, found, sha256), now_us)
-        zone = None if new.terms.zone is None else new.terms.zone.key
-        texts = (new.by, new.case, new.terms.kind, new.source, new.purpose, new.name)
+        await note_inquiry(connection, inquiry, _about(IMPORTED, overlay), now_us)
         await connection.execute(
             'INSERT INTO evidence.overlay (overlay_id, imported_at, imported_by, "case", kind, source,'
             " purpose, name, zone, clock_error_s, events, refused, sha256, content)"
             " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
             (
-                *(found, to_datetime(now_us), *map(clean, texts), zone, new.terms.clock_error_s),
-                *(len(parsed.events), len(parsed.refused), bytes.fromhex(sha256), new.content),
+                *(overlay.overlay_id, to_datetime(now_us), overlay.imported_by, overlay.case),
+                *(overlay.kind, overlay.source, overlay.purpose, overlay.name, overlay.zone),
+                *(overlay.clock_error_s, overlay.events, overlay.refused, bytes.fromhex(sha256)),
+                new.content,
             ),
         )
-        return Kept(await find(connection, found), parsed, is_new=True)
+        return Kept(overlay, parsed, is_new=True)
+
+
+def _overlay(new: NewOverlay, parsed: Parsed, sha256: str, now_us: int) -> Overlay:
+    terms = new.terms
+    return Overlay(
+        overlay_id=uuid.uuid4(),
+        imported_us=now_us,
+        imported_by=clean(new.by),
+        case=clean(new.case),
+        kind=terms.kind,
+        source=clean(new.source),
+        purpose=clean(new.purpose),
+        name=clean(new.name),
+        zone=None if terms.zone is None else terms.zone.key,
+        clock_error_s=terms.clock_error_s,
+        events=len(parsed.events),
+        refused=len(parsed.refused),
+        bytes=len(new.content),
+        sha256=sha256,
+    )
 
 
 async def list_overlays(connection: Connection, case: str = "") -> list[Overlay]:
@@ -162,19 +182,18 @@ async def read(connection: Connection, overlay: Overlay) -> tuple[bytes, Parsed]
     """
     cursor = await connection.execute(
         "SELECT o.content, o.sha256 = sha256(o.content) AND EXISTS (SELECT FROM evidence.access a WHERE"
-        " a.subject = %s AND a.what = %s AND a.note = %s) FROM evidence.overlay o WHERE overlay_id = %s",
+        " a.subject = %s AND a.what = %s AND a.note = %s AND a.at_us = %s AND a.who = %s"
+        " AND a.purpose = %s) FROM evidence.overlay o WHERE overlay_id = %s",
         (
-            _subject(overlay.case),
-            IMPORTED,
-            _note(overlay.overlay_id, overlay.sha256),
-            overlay.overlay_id,
+            *(_subject(overlay.case), IMPORTED, _note(overlay), overlay.imported_us),
+            *(overlay.imported_by, overlay.purpose, overlay.overlay_id),
         ),
     )
     row = await cursor.fetchone()
     content, as_recorded = (b"", False) if row is None else row
     if not as_recorded:
         raise OverlayError(
-            f"The file of overlay {overlay.overlay_id} is not the one whose import was recorded: it was "
+            f"The file of overlay {overlay.overlay_id} is not as its import was recorded: it was "
             "altered in the database. Nothing of it is used. Run `cordon evidence check`."
         )
     parsed = parse(content, overlay.terms)
@@ -207,7 +226,7 @@ async def remove(
         if holds := await cursor.fetchall():
             names = ", ".join(f"{hold} ({why})" for hold, why in holds)
             raise OverlayError(f"Case {overlay.case} is under hold, nothing was removed: {names}.")
-        about = _about(REMOVED, overlay.case, overlay_id, overlay.sha256)
+        about = _about(REMOVED, overlay)
         await note_inquiry(connection, Inquiry(by, reason, overlay.case), about, now_us)
         await connection.execute(
             "DELETE FROM evidence.overlay WHERE overlay_id = %s", (overlay_id,)
@@ -225,16 +244,21 @@ def _same_terms(there: Overlay, terms: Terms) -> Overlay:
     return there
 
 
-def _about(what: str, case: str, overlay_id: UUID, sha256: str) -> About:
-    return About(what, [_subject(case)], None, None, _note(overlay_id, sha256))
+def _about(what: str, overlay: Overlay) -> About:
+    return About(what, [_subject(overlay.case)], None, None, _note(overlay))
 
 
 def _subject(case: str) -> str:
     return f"case:{clean(case)}"
 
 
-def _note(overlay_id: UUID, sha256: str) -> str:
-    return f"overlay {overlay_id}, SHA-256 {sha256}"
+def _note(one: Overlay) -> str:
+    """Everything that decides how a file is read, and where it comes from, as the log covers it."""
+    clock = "by line" if one.clock_error_s is None else f"{one.clock_error_s} s"
+    return (
+        f"overlay {one.overlay_id}: {one.kind} {one.name!r} from {one.source!r}, SHA-256 {one.sha256}, "
+        f"zone {one.zone or 'none'}, clock error {clock}"
+    )
 
 
 async def _found(connection: Connection, query: str, value: object) -> list[Overlay]:

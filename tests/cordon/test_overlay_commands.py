@@ -85,7 +85,10 @@ def test_a_file_is_kept_whole_and_the_same_twice_changes_nothing(
     access = (
         "SELECT who, purpose, \"case\", note FROM evidence.access WHERE what = 'overlay import'"
     )
-    note = f"overlay {found}, SHA-256 {digest.hex()}"
+    note = (
+        f"overlay {found}: anpr 'ring-road.csv' from 'city traffic control', SHA-256 {digest.hex()}, "
+        "zone none, clock error by line"
+    )
     assert probe.ask(access) == [("DC Roe", "case 26/4711", CASE, note)]
     listed = run("list", "--case", CASE).stdout
     assert "from city traffic control; by DC Roe" in listed
@@ -147,10 +150,11 @@ def test_a_hold_keeps_it_and_a_removal_is_recorded(run: Run, file: Path, probe: 
     assert "to name its purpose" in why(run(*words[:-1], " "))
     assert run(*words).exit_code == 0
     assert probe.count("overlay") == 0
-    note = f"overlay {overlay}, SHA-256 {hashlib.sha256(CONTENT).hexdigest()}"
-    assert probe.ask(
-        "SELECT who, purpose, note FROM evidence.access WHERE what = 'overlay remove'"
-    ) == [("chief", "of another case", note)]
+    [record] = probe.ask(
+        "SELECT who, purpose, note LIKE %s FROM evidence.access WHERE what = 'overlay remove'",
+        f"overlay {overlay}:%SHA-256 {hashlib.sha256(CONTENT).hexdigest()}%",
+    )
+    assert record == ("chief", "of another case", True)
     assert "There is no overlay" in why(run(*words))
 
 
@@ -167,11 +171,20 @@ async def test_what_was_altered_in_the_database_is_not_used(
     assert found.findings == []
     changed = CONTENT.replace(b"10:00:05", b"11:00:05")
     with psycopg.connect(probe.dsn, autocommit=True) as connection:
+        for column, value in (("zone", "Asia/Tokyo"), ("clock_error_s", 9), ("source", "others")):
+            old = connection.execute(f"SELECT {column} FROM evidence.overlay".encode()).fetchone()
+            assert old is not None
+            change = f"UPDATE evidence.overlay SET {column} = %s"
+            connection.execute(change.encode(), (value,))
+            shown = await asyncio.to_thread(run, "show", overlay, *READER)
+            assert "not as its import was recorded" in why(shown), column
+            connection.execute(change.encode(), old)
+        assert (await asyncio.to_thread(run, "show", overlay, *READER)).exit_code == 0
         connection.execute(
             "UPDATE evidence.overlay SET content = %s, sha256 = sha256(%s)", (changed, changed)
         )
         shown = await asyncio.to_thread(run, "show", overlay, *READER)
-        assert "not the one whose import was recorded" in why(shown)
+        assert "not as its import was recorded" in why(shown)
         connection.execute(
             "UPDATE evidence.access SET note = replace(note, %s, %s)",
             (hashlib.sha256(CONTENT).hexdigest(), hashlib.sha256(changed).hexdigest()),
