@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from alerts.deliveries import RECORD_TYPE_PREFIX, DeliveryRecord, DeliveryState
+from alerts.deliveries import DeliveryRecord, DeliveryState, new_record
 from alerts.profile import Profiles
 from alerts.protection import LONGEST_US, OF_HER_HANDSET, Status, status_words
 from devices.choices import EVERYTHING_NOW, Choices, Topic, is_quiet
@@ -188,16 +188,14 @@ def _record(
     device_us: int | None = None,
 ) -> DeliveryRecord:
     """A status belongs to no alert: its record has an empty `alert_id`."""
-    return DeliveryRecord(
-        id=f"{command_id}/{state}",
-        type=RECORD_TYPE_PREFIX + state,
-        time=to_iso(now_us),
-        delivery_id=command_id,
+    return new_record(
+        command_id,
+        state,
+        now_us,
         alert_id="",
         change_id="protection",
         channel="handset",
         recipient=device,
-        state=state,
         device_time=None if device_us is None else to_iso(device_us),
         reason=reason,
     )

@@ -22,6 +22,7 @@ from alerts.marks import Mark, Passed, mark_of
 from alerts.model import Alert, AlertChange
 from alerts.pieces import pieces_of
 from alerts.ranking import Ranking
+from alerts.weakening import Weakening
 from devices.instants import from_iso, to_iso
 from devices.reports import Event
 
@@ -92,6 +93,7 @@ class Book:
         self._by_subject: dict[str, str] = {}
         self._by_event: dict[str, dict[str, str]] = {}
         self.ranking = Ranking()
+        self.weakening = Weakening()
         self._touched: OrderedDict[str, None] = OrderedDict()
         self._returned: tuple[dict[str, None], ...] = ({}, {}, {}, {})
         self._passed: dict[str, Passed] = {}
@@ -191,7 +193,9 @@ class Book:
             return
         mark = self._remember(alert, entry)
         is_closed = change.kind == "resolved"
-        self.ranking.change(None if entry is None else entry.alert, None if is_closed else alert)
+        before, after = None if entry is None else entry.alert, None if is_closed else alert
+        self.ranking.change(before, after)
+        self.weakening.change(before, after)
         if entry is not None:
             self._take_out(entry.alert)
         if is_closed:
@@ -302,6 +306,7 @@ class Book:
             book._entries[entry.alert.alert_id] = entry
             book._put_in(entry.alert)
             book.ranking.change(None, entry.alert)
+            book.weakening.change(None, entry.alert)
             book._touched[entry.alert.alert_id] = None
         return book
 

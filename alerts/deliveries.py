@@ -110,20 +110,46 @@ class DeliveryRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     reason: str = ""
 
 
+def new_record(
+    delivery: str,
+    state: DeliveryState,
+    now_us: int,
+    *,
+    alert_id: str,
+    change_id: str,
+    channel: ChannelName | Literal[""],
+    recipient: str,
+    reason: str = "",
+    device_time: str | None = None,
+) -> DeliveryRecord:
+    """The record that what has this id has come to a state; fields as of `DeliveryRecord`."""
+    return DeliveryRecord(
+        id=f"{delivery}/{state}",
+        type=RECORD_TYPE_PREFIX + state,
+        time=to_iso(now_us),
+        delivery_id=delivery,
+        alert_id=alert_id,
+        change_id=change_id,
+        channel=channel,
+        recipient=recipient,
+        state=state,
+        device_time=device_time,
+        reason=reason,
+    )
+
+
 def record_of(
     delivery: Delivery, state: DeliveryState, now_us: int, *, reason: str = ""
 ) -> DeliveryRecord:
     """The record that a delivery has come to a state."""
-    return DeliveryRecord(
-        id=f"{delivery.id}/{state}",
-        type=RECORD_TYPE_PREFIX + state,
-        time=to_iso(now_us),
-        delivery_id=delivery.id,
+    return new_record(
+        delivery.id,
+        state,
+        now_us,
         alert_id=delivery.alert_id,
         change_id=delivery.change_id,
         channel=delivery.channel,
         recipient=delivery.recipient,
-        state=state,
         reason=reason,
     )
 
@@ -254,16 +280,14 @@ def refused(
     now_us: int,
 ) -> DeliveryRecord:
     """The record that something due will not be sent."""
-    return DeliveryRecord(
-        id=f"{delivery}/refused",
-        type=RECORD_TYPE_PREFIX + "refused",
-        time=to_iso(now_us),
-        delivery_id=delivery,
+    return new_record(
+        delivery,
+        "refused",
+        now_us,
         alert_id=change.data.alert_id,
         change_id=change.id,
         channel=channel,
         recipient=recipient,
-        state="refused",
         reason=reason,
     )
 

@@ -50,6 +50,7 @@ from alerts.ranking import Ranking
 from alerts.repeats import clear_by, repeat
 from alerts.spells import Spell, spell_of_anomaly, spell_of_health
 from alerts.steps import Step, off_the_shelf, seen_by
+from alerts.weakening import Weakening
 from devices.health_changes import HealthChange
 from devices.instants import from_iso
 from devices.reports import Event
@@ -352,10 +353,6 @@ class Desk:
         entry = self._book.get(alert_id)
         return None if entry is None else entry.alert
 
-    def each_open(self) -> Iterator[Alert]:
-        """All alerts not closed yet, as they were raised."""
-        return (entry.alert for entry in self._book)
-
     def most_urgent(self, limit: int, offset: int = 0) -> list[Alert]:
         """The open alerts that people should look at first: see `alerts.ranking`."""
         found = map(self._book.get, self.ranking.first(limit, offset))
@@ -366,11 +363,15 @@ class Desk:
         """How many are open, and in which order."""
         return self._book.ranking
 
+    @property
+    def weakening(self) -> Weakening:
+        """What they take away from protection."""
+        return self._book.weakening
+
     def open_alerts(self) -> list[Alert]:
         """All alerts not closed yet, worst first, then oldest first."""
-        return sorted(
-            self.each_open(), key=lambda alert: (alert.tier, alert.raised_at, alert.alert_id)
-        )
+        found = [entry.alert for entry in self._book]
+        return sorted(found, key=lambda alert: (alert.tier, alert.raised_at, alert.alert_id))
 
     def snapshot(self) -> bytes:
         """All that `load_snapshot` needs. The counters are not in it."""

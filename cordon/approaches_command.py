@@ -13,6 +13,7 @@ import psycopg
 from cordon.clock import wall_clock_us
 from cordon.database_access import run_on_connection
 from cordon.errors import CordonError
+from cordon.evidence_options import AS_JSON, asks
 from cordon.instant_option import instant
 from cordon.settings import Settings
 from cordon.zone_option import zone_named
@@ -21,20 +22,17 @@ from evidence.inquiries import About, Inquiry, InquiryError, note_inquiry
 from evidence.private_folder import make_private
 
 if TYPE_CHECKING:
-    from evidence.approach_rows import Asked
     from evidence.approaches import Summary
 
 
 @click.command("approaches")
-@click.option("--case", required=True, help="The case: an order; with a pair, any case of yours.")
 @click.option("--wearer", help="Instead of whom the order names: this wearer,")
 @click.option("--protected", help="and this protected person.")
 @click.option("--from", "from_us", required=True, metavar="INSTANT", callback=instant)
 @click.option("--to", "to_us", required=True, metavar="INSTANT", callback=instant, help="Excluded.")
 @click.option("--zone", "zone_name", default="UTC", show_default=True, help="Of days and hours.")
-@click.option("--actor", required=True, help="Who asks.")
-@click.option("--purpose", required=True, help="Why, for the record.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of Markdown.")
+@asks
+@AS_JSON
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
@@ -43,20 +41,19 @@ if TYPE_CHECKING:
 @click.pass_obj
 def approaches_command(
     settings: Settings,
-    case: str,
     wearer: str | None,
     protected: str | None,
     from_us: int,
     to_us: int,
     zone_name: str,
-    actor: str,
-    purpose: str,
+    inquiry: Inquiry,
     out: Path | None,
     *,
     as_json: bool,
 ) -> None:
     """Sum up the approaches of a wearer to a protected person, as they were decided.
 
+    The case is an order, and everybody whom it names is looked at; with a pair it is any case of yours.
     Each encounter with its times, the nearest distance at a decision with its 95 % interval, its level and
     what staff found it to be; counts by day, hour and week; and the times in which nothing can be said.
     Distances and times only: it holds no place. It is not for the wearer's side.
@@ -66,18 +63,24 @@ def approaches_command(
       cordon evidence approaches --case order-1 --from 2026-10-01T00:00:00Z --to 2026-12-01T00:00:00Z \\
         --zone Europe/Madrid --actor "DC Roe" --purpose "hearing on 3 December" --out approaches
     """  # noqa: D301 - click's mark for "do not rewrap"
-    from evidence.approach_rows import ApproachesError, Asked  # noqa: PLC0415 - compiles: when asked for
+    from evidence.approach_rows import ApproachesError, Asked, read_summaries  # noqa: PLC0415 - compiles: when asked for
     from evidence.approach_text import text_of  # noqa: PLC0415
 
     if bool(wearer) != bool(protected):
         raise CordonError("A pair is two people: name --wearer and --protected, or neither.")
     pair = (wearer, protected) if wearer and protected else None
     zone = zone_named(zone_name)
-    asked = Asked("" if pair else case, pair, (from_us, to_us), (zone_name, zone))
-    try:
-        found = run_on_connection(settings, lambda c: _ask(c, asked, Inquiry(actor, purpose, case)))
-    except (InquiryError, ApproachesError) as error:
-        raise CordonError(str(error)) from error
+    asked = Asked("" if pair else inquiry.case, pair, (from_us, to_us), (zone_name, zone))
+
+    async def act(connection: psycopg.AsyncConnection) -> list[Summary]:
+        people = list(pair) if pair else await people_of(connection, asked.order)
+        if not people:
+            raise ApproachesError(f"There is no order {asked.order} in the caseload.")
+        about = About("approaches", people, from_us, to_us)
+        await note_inquiry(connection, inquiry, about, wall_clock_us())
+        return await read_summaries(connection, asked)
+
+    found = run_on_connection(settings, act, InquiryError, ApproachesError)
     if out is not None:
         _write(out, found, zone)
         click.echo(f"{out} holds the approaches of {len(found)} pairs.")
@@ -87,19 +90,6 @@ def approaches_command(
         click.echo("Nothing was decided about anybody's nearness in this time.")
     for one in [] if out or as_json else found:
         click.echo(text_of(one, zone))
-
-
-async def _ask(
-    connection: psycopg.AsyncConnection, asked: Asked, inquiry: Inquiry
-) -> list[Summary]:
-    from evidence.approach_rows import read_summaries  # noqa: PLC0415
-
-    people = list(asked.pair) if asked.pair else await people_of(connection, asked.order)
-    if not people:
-        raise CordonError(f"There is no order {asked.order} in the caseload.")
-    about = About("approaches", people, *asked.window)
-    await note_inquiry(connection, inquiry, about, wall_clock_us())
-    return await read_summaries(connection, asked)
 
 
 def _write(folder: Path, found: list[Summary], zone: ZoneInfo) -> None:

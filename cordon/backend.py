@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-import msgspec
-
 from alerts.conduct import Pattern
 from alerts.degraded import Degraded
 from alerts.deliveries import DeliveryRecord
@@ -249,7 +247,7 @@ class ServiceBackend:
             found = await self._parts.history.patterns(limit)
         except HistoryUnavailableError as error:
             raise NotAvailableError(_NO_PATTERNS) from error
-        return [msgspec.structs.replace(one.pattern(), acts=()) for one in found]
+        return [one.pattern() for one in found]
 
     async def pattern(self, pattern_id: str) -> Pattern | None:
         """A course of conduct with all that it rests on.

@@ -93,9 +93,8 @@ class ServiceHerBackend:
     async def was_real(self, alert_id: str) -> Reality:
         """See `console.her_backend.HerBackend`."""
         partition, profiles = self._parts.worker.partition, self._parts.policy.profiles
-        for alert in partition.desk.each_open():
-            if alert.alert_id == alert_id:
-                return was_real(alert, profiles)
+        if (alert := partition.desk.find(alert_id)) is not None:
+            return was_real(alert, profiles)
         try:
             steps = await self._parts.history.alert_history(alert_id)
         except HistoryUnavailableError as error:

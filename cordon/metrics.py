@@ -91,7 +91,7 @@ class _PartsCollector(Collector):
             yield from _counters(f"channel_{channel}", f"Deliveries to {channel}", lane)
         yield from _counters("evidence", "Rows stored", parts.writer.counts.written)
         if isinstance(parts.writer, BackroomProcess):
-            yield from _counters("conduct", "Courses of conduct", parts.writer.conduct)
+            yield from _of_the_backroom(parts.writer)
         yield from _counters("console", "Live streams of the console", parts.hub.counts)
         yield CounterMetricFamily(
             "cordon_unassigned_reports",
@@ -139,6 +139,16 @@ class _PartsCollector(Collector):
             "evidence_lag", "Journal entries not stored yet", max(lane.lag for lane in lanes)
         )
         yield _gauge("console_streams", "Open consoles", len(parts.hub))
+
+
+def _of_the_backroom(room: BackroomProcess) -> Iterator[Metric]:
+    yield from _counters("conduct", "Courses of conduct", room.conduct)
+    yield _labelled(
+        "cordon_backroom_restarts",
+        "Times a part of the back room had to be started again, since its start",
+        "part",
+        room.restarts,
+    )
 
 
 def _of_the_door(parts: Parts) -> Iterator[Metric]:

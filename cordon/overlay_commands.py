@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TypeVar, get_args
+from typing import get_args
 from uuid import UUID
 
 import click
@@ -13,6 +12,7 @@ import msgspec
 from cordon.clock import wall_clock_us
 from cordon.database_access import run_on_connection
 from cordon.errors import CordonError
+from cordon.evidence_options import ACTOR, AS_JSON, PURPOSE
 from cordon.settings import Settings
 from cordon.zone_option import zone_named
 from devices.instants import to_iso
@@ -33,9 +33,7 @@ from evidence.views.xml_text import text_of
 REFUSED_SHOWN = 20
 """Lines that could not be read and are printed after an import; `overlay show` prints all."""
 
-ResultT = TypeVar("ResultT")
-
-_AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+REFUSALS = (OverlayError, InquiryError)
 
 
 @click.group()
@@ -54,14 +52,14 @@ def overlay() -> None:
 )
 @click.option("--source", required=True, help="Who gave it.")
 @click.option("--by", required=True, help="Who brings it in.")
-@click.option("--purpose", required=True, help="What for, and under what authority.")
+@PURPOSE
 @click.option("--zone", help="Time zone of times without an offset, as Europe/Madrid.")
 @click.option(
     "--clock-error-s",
     type=click.FloatRange(0, CLOCK_ERROR_LIMIT_S),
     help="The source's clock is right to so many seconds, where a line does not say.",
 )
-@_AS_JSON
+@AS_JSON
 @click.pass_obj
 def import_command(
     settings: Settings,
@@ -90,7 +88,7 @@ def import_command(
     async def act(connection: Connection) -> Kept:
         return await overlays.keep(connection, new, wall_clock_us())
 
-    kept = _done(settings, act)
+    kept = run_on_connection(settings, act, *REFUSALS)
     if as_json:
         click.echo(msgspec.json.encode(_told(kept)).decode())
         return
@@ -114,7 +112,7 @@ def _told(kept: Kept) -> _Told:
 
 @overlay.command("list")
 @click.option("--case", default="", help="Of one case; without it: of all.")
-@_AS_JSON
+@AS_JSON
 @click.pass_obj
 def list_command(settings: Settings, case: str, *, as_json: bool) -> None:
     """Name the files that are kept, and where they come from. Nothing in them is read."""
@@ -122,7 +120,7 @@ def list_command(settings: Settings, case: str, *, as_json: bool) -> None:
     async def act(connection: Connection) -> list[Overlay]:
         return await overlays.list_overlays(connection, case)
 
-    found = _done(settings, act)
+    found = run_on_connection(settings, act, *REFUSALS)
     if as_json:
         click.echo(msgspec.json.encode(found).decode())
         return
@@ -140,8 +138,8 @@ class _Shown(msgspec.Struct):
 
 @overlay.command("show")
 @click.argument("overlay_id", type=click.UUID)
-@click.option("--actor", required=True, help="Who reads it.")
-@click.option("--purpose", required=True, help="What for.")
+@ACTOR
+@PURPOSE
 @click.option(
     "--original",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -160,7 +158,7 @@ def show_command(
         content, parsed = await overlays.read(connection, found)
         return content, _Shown(found, parsed)
 
-    content, shown = _done(settings, act)
+    content, shown = run_on_connection(settings, act, *REFUSALS)
     if original is None:
         click.echo(msgspec.json.encode(shown).decode())
         return
@@ -187,7 +185,8 @@ def remove_command(settings: Settings, overlay_id: UUID, by: str, reason: str) -
     async def act(connection: Connection) -> Overlay:
         return await overlays.remove(connection, overlay_id, by, reason, wall_clock_us())
 
-    click.echo(f"{_line(_done(settings, act))}: removed.")
+    removed = run_on_connection(settings, act, *REFUSALS)
+    click.echo(f"{_line(removed)}: removed.")
 
 
 def _line(one: Overlay) -> str:
@@ -201,10 +200,3 @@ def _content(file: Path) -> bytes:
             return content.read(BYTES_LIMIT + 1)
     except OSError as error:
         raise CordonError(f"{file} cannot be read: {error.strerror}.") from error
-
-
-def _done(settings: Settings, act: Callable[[Connection], Awaitable[ResultT]]) -> ResultT:
-    try:
-        return run_on_connection(settings, act)
-    except (OverlayError, InquiryError) as error:
-        raise CordonError(str(error)) from error

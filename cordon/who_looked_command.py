@@ -20,6 +20,7 @@ _WHAT = {
     "alerts": "the list of alerts, with distances",
     "protection": "how well everybody is protected",
     "export": "an export of records",
+    "conduct": "courses of conduct",
 }
 
 

@@ -11,10 +11,9 @@ from psycopg.rows import class_row
 
 from devices.credentials import Credential, Registry
 from devices.instants import to_datetime
-from devices.migrations import migrate
 from devices.signing import SigningKey
 from devices.signing_store import issue_keys, load_keys, revoke_keys
-from devices.store import CONNECT_LIMIT_S, MIGRATIONS, SCHEMA, STATEMENT_LIMIT_S
+from devices.store import CONNECT_LIMIT_S, STATEMENT_LIMIT_S, update_tables
 
 MAX_REASON_CHARS = 500
 
@@ -79,7 +78,7 @@ class CredentialStore:
         ) as conn:
             await conn.execute(_SESSION.encode())
             if update:
-                await migrate(conn, SCHEMA, MIGRATIONS)
+                await update_tables(conn)
             yield OpenCredentials(conn)
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from psycopg import sql
 
 from evidence.covered_tables import FIX, LAYOUT, RECORDS, Covered
-from evidence.fixes import POSTGRES_EPOCH_US
+from evidence.fixes import FIX_WIRE, POSTGRES_EPOCH_US
 from evidence.log.canonical import encode
 from evidence.log.leaves import FIX_PAYLOAD, FIX_VERSION, Row, chain_of
 from evidence.partitions import DAY_US
@@ -36,26 +36,7 @@ Span = tuple[int, int]
 Stored = tuple[int, Row]
 """A row, and the transaction that stored it."""
 
-_WIRE = (
-    ("chain", "S32"),
-    ("time", ">i8"),
-    ("seq", ">i8"),
-    ("received_at", ">i8"),
-    ("journal_position", ">i8"),
-    ("message", ">i4"),
-    ("lat_e7", ">i4"),
-    ("lon_e7", ">i4"),
-    ("accuracy_cm", ">i4"),
-    ("speed_cms", ">i4"),
-    ("course_cdeg", ">i4"),
-    ("altitude_dm", ">i4"),
-    ("satellites", ">i2"),
-    ("hdop_c", ">i2"),
-    ("kind", ">i2"),
-    ("battery_pct", ">i2"),
-    ("charging", ">i2"),
-    ("buffered", "u1"),
-)
+_WIRE = (("chain", "S32"), *FIX_WIRE.items())
 _COPIED = (*_WIRE, ("stored_in", ">i8"))
 _FIX_COPY = np.dtype(
     [("fields", ">i2")]

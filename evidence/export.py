@@ -19,9 +19,9 @@ from devices.instants import to_datetime
 from evidence import seal_reader, seal_store
 from evidence.case_records import record_disclosure
 from evidence.covered import Span
-from evidence.erasures import erased_between
+from evidence.erasures import erased_between, erasure_text
 from evidence.export_erased import erasures_for
-from evidence.export_folder import MANIFEST, Bundle, Pack, Place, erasure_text, write_folder
+from evidence.export_folder import MANIFEST, Bundle, Pack, Place, write_folder
 from evidence.log.headers import Header
 from evidence.log.leaves import Head, Leaf, chain_of, open_rows, seal
 from evidence.log.merkle import Levels, hidden_ranges, range_hash

@@ -115,14 +115,9 @@ async def in_force(connection: Connection) -> list[Hold]:
 
 async def people_of(connection: Connection, case: str) -> list[str]:
     """Whom an order is about now: its wearer, and those it protects."""
-    cursor = await connection.execute(
-        "SELECT DISTINCT unnest(ARRAY[w.id, p.id]) FROM caseload.court_order o "
-        "JOIN caseload.person w ON w.person_no = o.wearer_no "
-        "LEFT JOIN caseload.condition c USING (order_no) "
-        "LEFT JOIN caseload.person p ON p.person_no = c.protected_no WHERE o.id = %s",
-        (clean(case),),
-    )
-    return sorted(row[0] for row in await cursor.fetchall() if row[0] is not None)
+    cursor = await connection.execute("SELECT evidence.people_of_case(%s)", (clean(case),))
+    row = await cursor.fetchone()
+    return list(row[0]) if row else []
 
 
 async def carried(

@@ -1,4 +1,4 @@
-"""Every question about many people names who asks, why, and in which case, before it is answered."""
+"""Every question about many people, and whoever takes everything out, names who asks, why, and in which case, before it is answered."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ class About:
     """What is asked.
 
     Attributes:
-        what: `near` or `timeline`, for example; without places.
+        what: `near`, `timeline`, `conduct`, `replay` or `hand-over`, for example; without places.
         subjects: Ids of the people whom it is about; `alerts.looks.EVERYBODY` for all.
-        from_us, to_us: The time that it is about; None: it is about no time.
-        note: What else the record says.
+        from_us, to_us: The time that it is about; None: whatever there is.
+        note: What else is to be said: who is given it, which file.
     """
 
     what: str
     subjects: Iterable[str]
-    from_us: int | None
-    to_us: int | None
+    from_us: int | None = None
+    to_us: int | None = None
     note: str = ""
 
 

@@ -8,7 +8,8 @@ const TOPICS = {
   device: "Her own device", outage: "How her protection status is announced",
 };
 const HOWS = { now: "at once", digest: "once a day", off: "not at all" };
-const WHAT = { map: "the map", alerts: "the list of alerts", protection: "protection status", export: "an export of records" };
+const WHAT = { map: "the map", alerts: "the list of alerts", protection: "protection status", export: "an export of records",
+  conduct: "courses of conduct" };
 
 const local = (instant) => new Date(instant).toLocaleString();
 const when = (us) => local(us / 1000);

@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from alerts.assurances import Assurance, Assurances, sent_record
 from alerts.protection import LONGEST_US, Footing, statuses
+from alerts.weakening import Weakening
 from devices.choices import Choices
 from devices.commands import ProtectionStatus, decode_command, encode_for_handset
 from devices.fleet import overdue_after_us
@@ -40,7 +41,7 @@ class World:
     def judge(self) -> list[Assurance]:
         known = {"phone-1": self.phone, "tag-1": self.tag}
         footing = Footing(broken_us=self.broken_us)
-        [found] = statuses(COMPILED, known, [], self.now_us, footing)
+        [found] = statuses(COMPILED, known, Weakening(), self.now_us, footing)
         return self.desk.due(found, self.now_us)
 
     def arrive(self, assurance: Assurance) -> ProtectionStatus:

@@ -18,6 +18,7 @@ from alerts.protection import (
     status_words,
     statuses,
 )
+from alerts.weakening import Weakening
 from devices.compiler import compile_caseload
 from devices.fleet import overdue_after_us
 from devices.health_changes import HealthChange
@@ -49,7 +50,7 @@ def status(
 ) -> Protection:
     known = {"phone-1": phone, "tag-1": tag or health("tag-1")}
     given_health = {name: one for name, one in known.items() if one is not None}
-    values: dict[str, Any] = {"now_us": NOW_US, "alerts": [], "footing": Footing()}
+    values: dict[str, Any] = {"now_us": NOW_US, "weakening": Weakening(), "footing": Footing()}
     values |= options
     [found] = statuses(COMPILED, given_health, **values)
     assert [bearer.device for bearer in found.handsets] == ["phone-1"]
@@ -142,7 +143,7 @@ def test_every_reason_has_words_in_every_language(language: str) -> None:
     ):
         known = {"phone-1": health("phone-1", NOW_US, *spells), "tag-1": health("tag-1")}
         compiled = type(COMPILED)(COMPILED.plan, COMPILED.watches, bearers, None, COMPILED.pairs)
-        [found] = statuses(compiled, known, [], NOW_US)
+        [found] = statuses(compiled, known, Weakening(), NOW_US)
         texts.add(found.in_words(PROFILES).title)
     assert len(texts) == 6
 
@@ -168,7 +169,7 @@ def test_a_tag_never_heard_and_no_tag_at_all_are_not_safe() -> None:
     never = status(health("phone-1"), health("tag-1", NEVER_US))
     assert (never.state, never.reasons[0].code, never.since) == ("degraded", "other_device", None)
     compiled = type(COMPILED)(COMPILED.plan, {}, COMPILED.bearers, None, COMPILED.pairs)
-    [none] = statuses(compiled, {"phone-1": health("phone-1")}, [], NOW_US)
+    [none] = statuses(compiled, {"phone-1": health("phone-1")}, Weakening(), NOW_US)
     assert none.state == "degraded"
 
 
@@ -188,8 +189,9 @@ def test_the_service_s_own_troubles_and_an_outage_are_told() -> None:
         number=1,
     )
     nobody = msgspec.structs.replace(COMPILED.bearers["phone-1"], person=None, role=None)
-    [raised] = desk().on_health(change, nobody, now_us=NOW_US)
-    found = status(health("phone-1"), alerts=[raised.data])
+    machine = desk()
+    machine.on_health(change, nobody, now_us=NOW_US)
+    found = status(health("phone-1"), weakening=machine.weakening)
     assert [(one.code, one.since) for one in found.reasons] == [("many_silent", to_iso(NOW_US - 5))]
 
 
@@ -200,9 +202,9 @@ def test_of_two_handsets_the_status_ends_with_the_one_it_rests_on() -> None:
     well = health("phone-1", NOW_US - WINDOW_US + 5)
     worse = health("phone-1", NOW_US, "permission_off")
     known = {"phone-1": well, "phone-2": worse, "tag-1": health("tag-1")}
-    [found] = statuses(compiled, known, [], NOW_US)
+    [found] = statuses(compiled, known, Weakening(), NOW_US)
     assert (found.state, found.until_us) == ("live", NOW_US + 5)
-    [later] = statuses(compiled, known, [], NOW_US + 6)
+    [later] = statuses(compiled, known, Weakening(), NOW_US + 6)
     assert later.state == "degraded"
 
 

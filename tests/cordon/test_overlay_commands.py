@@ -16,7 +16,7 @@ from cordon.cli import cordon
 from evidence.audit import Audit, audit
 from evidence.store import Store
 from tests.conftest import Database
-from tests.evidence.access_world import CASE, fill
+from tests.evidence.access_world import CASE, fill, login
 from tests.evidence.conftest import Probe
 from tests.evidence.sealing_world import log_keys, sealer_of
 
@@ -46,8 +46,8 @@ def probe(filled: str) -> Probe:
 
 @pytest.fixture
 def run(filled: str) -> Run:
-    def call(*words: str) -> Result:
-        environment = {"CORDON_DATABASE_URL": filled}
+    def call(*words: str, dsn: str = filled) -> Result:
+        environment = {"CORDON_DATABASE_URL": dsn}
         return CliRunner().invoke(cordon, ["evidence", "overlay", *words], env=environment)
 
     return call
@@ -60,8 +60,8 @@ def file(tmp_path: Path) -> Path:
     return made
 
 
-def brought(run: Run, file: Path, *words: str) -> Result:
-    return run("import", str(file), "--kind", "anpr", "--case", CASE, *WHO, *words)
+def brought(run: Run, file: Path, *words: str, **where: str) -> Result:
+    return run("import", str(file), "--kind", "anpr", "--case", CASE, *WHO, *words, **where)
 
 
 def why(done: Result) -> str:
@@ -190,6 +190,25 @@ async def test_what_was_altered_in_the_database_is_not_used(
             (hashlib.sha256(CONTENT).hexdigest(), hashlib.sha256(changed).hexdigest()),
         )
     assert (await audited(probe.dsn)).findings, "the log covers the record of the import"
+
+
+async def test_the_services_login_keeps_and_compares_and_the_owner_removes(
+    run: Run, file: Path, probe: Probe, tmp_path: Path
+) -> None:
+    async with login(probe.dsn, "cordon_writer") as service:
+        dsn = service.own_dsn()
+        kept = await asyncio.to_thread(brought, run, file, dsn=dsn)
+        assert kept.exit_code == 0, kept.exception
+        words = ("compare", "--case", CASE, "--person", "he-1", *READER, "--out")
+        done = await asyncio.to_thread(run, *words, str(tmp_path / "out"), dsn=dsn)
+        assert done.exit_code == 0, done.exception
+        assert "1 findings" in done.stdout
+        removing = ("remove", overlay_of(probe), "--by", "chief", "--reason", "over")
+        assert "may not do it" in why(await asyncio.to_thread(run, *removing, dsn=dsn))
+    async with login(probe.dsn, "cordon_investigator") as reader:
+        looked = await asyncio.to_thread(run, "list", dsn=reader.own_dsn())
+        assert "may not do it" in why(looked)
+    assert (await asyncio.to_thread(run, *removing)).exit_code == 0
 
 
 async def audited(dsn: str) -> Audit:

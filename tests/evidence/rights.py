@@ -33,7 +33,8 @@ LOOKED_UP: Rights = {
     "cordon_writer": frozenset({"SELECT"}),
     "cordon_sealer": frozenset({"SELECT"}),
 }
-CASELOAD: Rights = {"cordon_writer": frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"})}
+CASELOAD: Rights = {"cordon_writer": frozenset({"SELECT", "INSERT", "UPDATE"})}
+CONDITIONS: Rights = {"cordon_writer": frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"})}
 
 TABLES: dict[str, Rights] = {
     **{
@@ -81,7 +82,6 @@ TABLES: dict[str, Rights] = {
     },
     "evidence.fix_day": {"cordon_writer": frozenset({"SELECT"})},
     "evidence.alert_day": {"cordon_writer": frozenset({"SELECT"})},
-    "evidence.my_grants": {role: frozenset({"SELECT"}) for role in READERS},
 }
 
 EVERYBODY = frozenset(ROLES)
@@ -102,6 +102,8 @@ FUNCTIONS: dict[str, frozenset[str]] = {
     "open_access": READERS,
     "read_records": READERS,
     "break_glass": frozenset({"cordon_operator", "cordon_investigator"}),
+    "list_grants": READERS | OWNER,
+    "people_of_case": OWNER | WRITER,
     "grant_access": OWNER,
     "revoke_access": OWNER,
     "review_break_glass": OWNER,

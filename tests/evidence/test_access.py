@@ -167,12 +167,11 @@ async def test_a_grant_ends(owner: Connection, ana: Login, probe: Probe) -> None
             await anext(access.read_records(connection, ticket, "fix"))
         with pytest.raises(AccessDeniedError, match="no grant is in force"):
             await access.open_access(connection, asking())
-        mine = await (
-            await connection.execute("SELECT grant_id FROM evidence.my_grants")
-        ).fetchall()
-    assert len(mine) == 3
+        await access.grant(owner, grant_to("another", probe))
+        assert {one.grantee for one in await access.grants(connection)} == {ana.name}
+        assert len(await access.grants(connection)) == 3
     states = [one.state(now_us(probe)) for one in await access.grants(owner)]
-    assert states == ["revoked", "to come", "over"]
+    assert states == ["in force", "revoked", "to come", "over"]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -263,8 +264,10 @@ async def test_what_cannot_be_exported_is_named(
     (tmp_path / "full" / "x").touch()
     with pytest.raises(ExportError, match="not empty"):
         await written(probe.dsn, tmp_path / "full", whole, [])
+    (tmp_path / "out").mkdir(mode=0o755)
     done = await written(probe.dsn, tmp_path / "out", whole, [])
     assert (done.shown, done.witnessed) == (8, False)
+    assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == 0o700, "nobody else reads it"
     assert verify(tmp_path / "out")[0] == NOT_WITNESSED
 
 
