@@ -21,6 +21,8 @@ _WHAT = {
     "protection": "how well everybody is protected",
     "export": "an export of records",
     "conduct": "courses of conduct",
+    "approaches": "a summary of approaches, with distances",
+    "overlay compare": "positions beside records of others",
 }
 
 

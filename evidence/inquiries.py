@@ -33,10 +33,10 @@ class About:
     """What is asked.
 
     Attributes:
-        what: `near`, `timeline`, `conduct`, `replay` or `hand-over`; without places.
+        what: `near`, `timeline`, `conduct`, `replay` or `hand-over`, for example; without places.
         subjects: Ids of the people whom it is about; `alerts.looks.EVERYBODY` for all.
         from_us, to_us: The time that it is about; None: whatever there is.
-        note: What else is to be said: who is given it.
+        note: What else is to be said: who is given it, which file.
     """
 
     what: str

@@ -71,6 +71,9 @@ BEGIN
     GRANT SELECT ON evidence.sequence_gap, evidence.fix_day, evidence.alert_day TO cordon_writer;
     GRANT SELECT, INSERT, DELETE ON evidence.conduct_act TO cordon_writer; -- what is looked at anew is replaced
     GRANT SELECT, INSERT ON evidence.conduct_pattern, evidence.worker_state TO cordon_writer;
+    IF to_regclass('evidence.overlay') IS NOT NULL THEN -- to remove one takes the owner, as erasing does
+        GRANT SELECT, INSERT ON evidence.overlay TO cordon_writer;
+    END IF;
     GRANT EXECUTE ON FUNCTION evidence.keep_caseload TO cordon_sealer;
     GRANT SELECT ON evidence.break_glass_waiting, evidence.hold_in_force
         TO cordon_writer, cordon_owner, cordon_auditor;

@@ -63,6 +63,7 @@ TABLES: dict[str, Rights] = {
     "evidence.conduct_act": {"cordon_writer": frozenset({"SELECT", "INSERT", "DELETE"})},
     "evidence.conduct_pattern": {"cordon_writer": frozenset({"SELECT", "INSERT"})},
     "evidence.worker_state": {"cordon_writer": frozenset({"SELECT", "INSERT"})},
+    "evidence.overlay": {"cordon_writer": frozenset({"SELECT", "INSERT"})},
     "evidence.caseload_kept": {},
     "evidence.seal_erased": CONTROL,
     "evidence.seal_erased_chain": CONTROL,
