@@ -19,7 +19,7 @@ OWN_ALARM = "own_alarm"
 """Event by which a handset says what its own engine has found."""
 
 ALARMS_LIMIT = 20
-"""Alarms that one alert keeps. Further ones are answered by the alert, too, but not kept in it."""
+"""Alarms that one alert keeps, the newest. Of an older one the handset is told nothing more."""
 
 ALARM_ID_CHARS = 64
 LINK_US = 300_000_000

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from alerts.deliveries import RECORD_TYPE_PREFIX, DeliveryRecord, DeliveryState
+from alerts.deliveries import PROTECTION, DeliveryRecord, DeliveryState, new_record
 from alerts.profile import Profiles
 from alerts.protection import LONGEST_US, OF_HER_HANDSET, Status, status_words
 from devices.choices import EVERYTHING_NOW, Choices, Topic, is_quiet
@@ -29,7 +29,15 @@ REPEAT_SHARE = 0.5
 leaves no gap."""
 
 ASK_AGAIN_US = 10_000_000
-"""Without a receipt for a change it is sent again after so long."""
+"""Without a receipt for a change it is sent again after so long, and each time after twice as long, up to
+the time after which it is told again anyway: many handsets that are away must not fill the way of alerts."""
+
+PAUSES = 10
+"""So often a pause doubles: longer than any status holds."""
+
+ANSWERABLE = 8
+"""Of the statuses sent that say the same, so many of the newest can be answered; a receipt for an older
+one is a stray one."""
 
 REASONS_SHOWN = 5
 
@@ -43,7 +51,7 @@ class Assurance:
     """One status on its way to one handset.
 
     Attributes:
-        changed: It says something else than what this handset was told last.
+        changed: It says something else than what this handset is known to have been told last.
     """
 
     device: str
@@ -56,11 +64,13 @@ class _Told:
     """What one handset was told last."""
 
     content: tuple[object, ...]
-    command_id: str
+    command_ids: tuple[str, ...]  # of those that say the same, the oldest first
     made_us: int
     until_us: int
     confirmed: bool = False
+    unanswered: int = 0  # repetitions since it was said first, or since the handset was there
     lost: bool = False  # it may not have arrived
+    recorded: bool = True  # that it was told is kept, or will be when it has been sent
 
 
 class Assurances:
@@ -90,24 +100,30 @@ class Assurances:
         for bearer in status.handsets:
             content = (status.person, bearer.language, status.reasons)
             told = self._told.get(bearer.device)
-            changed = told is None or told.content != content
-            if told is not None and not changed and not _is_due(told, until_us, now_us):
+            differs = told is not None and told.content != content
+            if told is not None and not differs and not _is_due(told, until_us, now_us):
                 continue
-            confirm = told is None or changed or not told.confirmed
-            command = self._command(status, bearer, until_us, now_us)
+            changed = told is None or differs or not told.recorded
             command = msgspec.structs.replace(
-                command, confirm=confirm, aloud=changed and self._is_aloud(status, now_us)
+                self._command(status, bearer, until_us, now_us),
+                confirm=told is None or differs or not told.confirmed,
+                aloud=changed and self._is_aloud(status, now_us, differs=differs),
             )
-            self._told[bearer.device] = _Told(
-                content, command.id, now_us, until_us, confirmed=not confirm
-            )
+            same = None if differs else told
+            self._told[bearer.device] = _told(content, command.id, now_us, until_us, same)
             found.append(Assurance(bearer.device, command, changed))
         return found
 
-    def _is_aloud(self, status: Status, now_us: int) -> bool:
-        """Whether a change is announced. That she is not protected always is."""
+    def _is_aloud(self, status: Status, now_us: int, *, differs: bool) -> bool:
+        """Whether a change is announced. That she is not protected always is.
+
+        Whatever else it is, only where it differs from what was told before: what she was told before a
+        start of the service is not known here, and every start would sound all handsets at once.
+        """
         if status.state == "not_working":
             return True
+        if not differs:
+            return False
         choices = self._choices_of(status.person)
         own = bool(status.reasons) and status.reasons[0][0] in OF_HER_HANDSET
         topic: Topic = "device" if own else "outage"
@@ -116,7 +132,7 @@ class Assurances:
     def _command(
         self, status: Status, bearer: Bearer, until_us: int, now_us: int
     ) -> ProtectionStatus:
-        shown = status._replace(handsets=[bearer]).in_words(self._profiles)
+        shown = status._replace(handsets=(bearer,)).in_words(self._profiles)
         after = status_words(self._profiles, [bearer], "unknown")
         reasons = []
         for one in shown.reasons[:REASONS_SHOWN]:
@@ -143,11 +159,11 @@ class Assurances:
             del self._told[device]
 
     def unsent(self, assurance: Assurance) -> None:
-        """It could not be sent; what it says anew is new still."""
-        if assurance.changed:
-            self._told.pop(assurance.device, None)
-        else:
-            self.lost(assurance.device)
+        """It could not be sent, or nobody knows; that it was told is to be kept still."""
+        told = self._told.get(assurance.device)
+        if told is not None:
+            told.lost = True
+            told.recorded = told.recorded and not assurance.changed
 
     def lost(self, device: str) -> None:
         """The handset may not have what it was told: it has connected anew."""
@@ -155,19 +171,19 @@ class Assurances:
             self._told[device].lost = True
 
     def answered(self, receipt: Receipt, now_us: int) -> DeliveryRecord | None:
-        """Take in a receipt. The record to be kept; None when it is for nothing sent last."""
+        """Take in a receipt. The record to be kept; None when it is for nothing that is told now."""
         told = self._told.get(receipt.device)
-        if told is None or receipt.command_id != told.command_id or told.confirmed:
+        if told is None or receipt.command_id not in told.command_ids or told.confirmed:
             return None
         if receipt.state not in _SHOWN:
             return None
         told.confirmed = True
-        return _record(receipt.device, told.command_id, "shown", now_us, device_us=receipt.time_us)
+        return _record(receipt.device, receipt.command_id, "shown", now_us, receipt.time_us)
 
     def is_own(self, receipt: Receipt) -> bool:
-        """Whether a receipt is for the status sent last to its device."""
+        """Whether a receipt is for a status that says what its device was told last."""
         told = self._told.get(receipt.device)
-        return told is not None and receipt.command_id == told.command_id
+        return told is not None and receipt.command_id in told.command_ids
 
 
 def sent_record(assurance: Assurance, now_us: int) -> DeliveryRecord:
@@ -178,26 +194,40 @@ def sent_record(assurance: Assurance, now_us: int) -> DeliveryRecord:
     return _record(assurance.device, command.id, "sent", now_us, reason=reason)
 
 
+def _told(
+    content: tuple[object, ...], command_id: str, made_us: int, until_us: int, same: _Told | None
+) -> _Told:
+    """What a handset is told now; `same`: what it was told before, where that says the same."""
+    if same is None:
+        return _Told(content, (command_id,), made_us, until_us)
+    return _Told(
+        content,
+        (*same.command_ids, command_id)[-ANSWERABLE:],
+        made_us,
+        until_us,
+        confirmed=same.confirmed,
+        unanswered=0 if same.lost else same.unanswered + 1,
+    )
+
+
 def _record(
     device: str,
     command_id: str,
     state: DeliveryState,
     now_us: int,
+    device_us: int | None = None,
     *,
     reason: str = "",
-    device_us: int | None = None,
 ) -> DeliveryRecord:
     """A status belongs to no alert: its record has an empty `alert_id`."""
-    return DeliveryRecord(
-        id=f"{command_id}/{state}",
-        type=RECORD_TYPE_PREFIX + state,
-        time=to_iso(now_us),
-        delivery_id=command_id,
+    return new_record(
+        command_id,
+        state,
+        now_us,
         alert_id="",
-        change_id="protection",
+        change_id=PROTECTION,
         channel="handset",
         recipient=device,
-        state=state,
         device_time=None if device_us is None else to_iso(device_us),
         reason=reason,
     )
@@ -207,7 +237,9 @@ def _is_due(told: _Told, until_us: int, now_us: int) -> bool:
     """Whether the same is to be told again: it runs out, was lost, or was not answered."""
     if told.lost:
         return True
-    if not told.confirmed and now_us - told.made_us >= ASK_AGAIN_US:
-        return True
-    holds_us = told.until_us - told.made_us
-    return until_us > told.until_us and now_us - told.made_us >= REPEAT_SHARE * holds_us
+    rested_us, repeat_us = now_us - told.made_us, REPEAT_SHARE * (told.until_us - told.made_us)
+    if not told.confirmed:
+        pause_us = ASK_AGAIN_US << min(told.unanswered, PAUSES)
+        if rested_us >= min(pause_us, max(repeat_us, ASK_AGAIN_US)):
+            return True
+    return until_us > told.until_us and rested_us >= repeat_us

@@ -22,7 +22,9 @@ from alerts.marks import Mark, Passed, mark_of
 from alerts.model import Alert, AlertChange
 from alerts.pieces import pieces_of
 from alerts.ranking import Ranking
+from alerts.weakening import Weakening
 from devices.instants import from_iso, to_iso
+from devices.layouts import unpacked
 from devices.reports import Event
 
 SUBJECTS_REMEMBERED = 500_000
@@ -92,6 +94,7 @@ class Book:
         self._by_subject: dict[str, str] = {}
         self._by_event: dict[str, dict[str, str]] = {}
         self.ranking = Ranking()
+        self.weakening = Weakening()
         self._touched: OrderedDict[str, None] = OrderedDict()
         self._returned: tuple[dict[str, None], ...] = ({}, {}, {}, {})
         self._passed: dict[str, Passed] = {}
@@ -191,7 +194,9 @@ class Book:
             return
         mark = self._remember(alert, entry)
         is_closed = change.kind == "resolved"
-        self.ranking.change(None if entry is None else entry.alert, None if is_closed else alert)
+        before, after = None if entry is None else entry.alert, None if is_closed else alert
+        self.ranking.change(before, after)
+        self.weakening.change(before, after)
         if entry is not None:
             self._take_out(entry.alert)
         if is_closed:
@@ -286,15 +291,7 @@ class Book:
         Raises:
             DeskStateError: Unknown layout or damaged bytes.
         """
-        if data[:3] != _FORMAT:
-            raise DeskStateError(
-                f"unknown layout {data[:3]!r} of the alerts' snapshot; this version reads"
-                f" {_FORMAT!r}"
-            )
-        try:
-            pages = _decoder.decode(memoryview(data)[3:])
-        except (msgspec.MsgspecError, ValueError) as error:
-            raise DeskStateError(f"damaged snapshot of the alerts: {error}") from error
+        pages = unpacked(data, _FORMAT, _decoder, DeskStateError, "the alerts")
         book = cls()
         book._passed = dict(pages.passed)
         book._marks = {(held, kind): mark for held, kind, mark in pages.marks}
@@ -302,6 +299,7 @@ class Book:
             book._entries[entry.alert.alert_id] = entry
             book._put_in(entry.alert)
             book.ranking.change(None, entry.alert)
+            book.weakening.change(None, entry.alert)
             book._touched[entry.alert.alert_id] = None
         return book
 

@@ -33,6 +33,7 @@ from devices.choices import (
     problem_of,
 )
 from devices.instants import from_iso, to_iso
+from devices.layouts import unpacked
 
 ALWAYS_TIER = 2
 """What is of this tier or graver always comes at once."""
@@ -93,7 +94,7 @@ class DigestMade(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         number: Counts the digests of a person.
-        devices: Handsets it goes to.
+        devices: Handsets that she carried then. It goes to those that she carries when it is sent.
         more: Alerts it has no room for and that are not held any more.
     """
 
@@ -142,6 +143,11 @@ def topic_of(alert: Alert) -> Topic:
     if alert.condition == "device":
         return "device"
     return "inner_ring" if alert.condition == "panic" else "zones"
+
+
+def choice_id(person: str, name: str) -> str:
+    """Names a choice by what it was asked by; see `Choosing.choose`."""
+    return str(uuid.uuid5(CHOICES, f"{person}>{name}"))
 
 
 class Choosing:
@@ -212,7 +218,7 @@ class Choosing:
         problem: Problem | None = "shape" if asked is None else problem_of(asked, locked, now_us)
         version = self.version(person)
         change = ChoiceChange(
-            id=str(uuid.uuid5(CHOICES, f"{person}>{name}")),
+            id=choice_id(person, name),
             type=CHOICE_TYPE_PREFIX + ("set" if problem is None else "refused"),
             time=to_iso(now_us),
             person=person,
@@ -303,14 +309,13 @@ class Choosing:
             title=words.title,
             text=words.text,
             count=1,
-            devices=alert.notify,
         )
         holding = self._holding.setdefault(person, Holding())
         holding.hold(held, digest_us(self.of(person), at_us))
 
     # Digests
 
-    def due(self, now_us: int) -> Iterator[tuple[str, Holding]]:
+    def due(self, now_us: int) -> Iterator[str]:
         """Whose digest is to be made now. What nobody has answered is held again first.
 
         Looks every `LOOK_US` at most.
@@ -321,7 +326,7 @@ class Choosing:
         for person, holding in self._holding.items():
             holding.give_back(now_us)
             if holding.is_due(now_us):
-                yield person, holding
+                yield person
 
     def make(self, person: str, devices: tuple[str, ...], now_us: int) -> DigestMade:
         """Make the digest of a person for these handsets; what is in it is under way."""
@@ -378,12 +383,7 @@ class Choosing:
         """
         state = _State({}, {}, {})
         if data:
-            if data[:3] != _FORMAT:
-                raise DeskStateError(f"unknown layout {data[:3]!r}; this version reads {_FORMAT!r}")
-            try:
-                state = _decoder.decode(memoryview(data)[3:])
-            except (msgspec.MsgspecError, ValueError) as error:
-                raise DeskStateError(f"damaged snapshot of choices: {error}") from error
+            state = unpacked(data, _FORMAT, _decoder, DeskStateError, "the choices")
         self._chosen = state.chosen
         self._holding = {} if choices_only else state.holding
         self._seen = OrderedDict({} if choices_only else state.seen)

@@ -160,13 +160,13 @@ def _acts_of_spell(
 ) -> list[Act]:
     inside = list(_inside(spell))
     if inside:
-        return [_act("approach", part, alert) for part in inside]
+        return [_act("approach", part, alert, spell) for part in inside]
     if not any(_enters(one, Level.PRE_ALERT) for one in spell):
         return []
     kind: ActKind = "probing"
     if _near_us(spell, now_us) >= rules.loiter_min * MINUTE_US:
         kind = "loitering"
-    return [_act(kind, spell, alert)]
+    return [_act(kind, spell, alert, spell)]
 
 
 def _inside(spell: Sequence[Decision]) -> Iterator[list[Decision]]:
@@ -200,12 +200,14 @@ def _near_us(spell: Sequence[Decision], now_us: int) -> int:
     )
 
 
-def _act(kind: ActKind, part: Sequence[Decision], alert: Alert) -> Act:
+def _act(kind: ActKind, part: Sequence[Decision], alert: Alert, spell: Sequence[Decision]) -> Act:
+    """Part of a spell as an act; it rests on the decision that began the spell as well."""
     first, last = part[0].transition, part[-1].transition
     over = last.level not in _INSIDE if kind == "approach" else last.level is Level.CLEAR
+    told = part if part[0] is spell[0] else (spell[0], *part)
     rests = [
         Rest("decision", f"{one.watch}#{one.number}", one.decided_at_us)
-        for one in (decision.transition for decision in part)
+        for one in (decision.transition for decision in told)
     ]
     if len(rests) > RESTS_KEPT:
         rests = [*rests[: RESTS_KEPT - 1], rests[-1]]

@@ -99,6 +99,10 @@ class Contacts:
             wanted = [c for c in wanted if person is not None and c.person == person]
         return wanted[rank - 1] if rank <= len(wanted) else None
 
+    def everybody(self, role: AskedRole) -> list[Contact]:
+        """All contacts of a role, of whatever agency, for what concerns every agency."""
+        return [contact for contact in self._contacts if contact.role == role]
+
     def channels(self, contact: Contact, via: Iterable[str]) -> list[ContactChannel]:
         """Of these channels those by which a contact can be reached here, in the same order."""
         names: tuple[ContactChannel, ...] = ("push", "sms", "email", "webhook")

@@ -12,7 +12,7 @@ digests made of it, and who looked at where they are. From these together `alert
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Literal, cast
 
 import msgspec
@@ -40,6 +40,9 @@ ASK_EXPIRY_S = 3_600
 
 RECORD_TYPE_PREFIX = "cordon.delivery."
 
+PROTECTION = "protection"
+"""In the `change_id` of a record: it is of a protection status, and of no alert."""
+
 DELIVERIES = uuid.uuid5(uuid.NAMESPACE_URL, "urn:cordon:delivery")
 
 ChannelName = Literal["handset", "agency", "push", "sms", "email", "webhook", "eido"]
@@ -60,6 +63,9 @@ DeliveryState = Literal[
 BearerOf = Callable[[str], Bearer | None]
 """The device of this id as it is assigned now."""
 
+HandsetsOf = Callable[[str], Iterable[str]]
+"""The handsets that a protected person carries now, by her id."""
+
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One thing to be sent to one recipient.
@@ -71,6 +77,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         tier: Of the alert; what is more urgent goes first.
         expires_us: It is not sent after this instant.
         payload: The MQTT payload.
+        again_for: Sent again when the handset is there and has not answered, as long as this person
+            carries it; empty: it is not.
     """
 
     id: str
@@ -81,6 +89,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     tier: int
     expires_us: int
     payload: bytes
+    again_for: str = ""
 
 
 class DeliveryRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -110,20 +119,46 @@ class DeliveryRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     reason: str = ""
 
 
+def new_record(
+    delivery: str,
+    state: DeliveryState,
+    now_us: int,
+    *,
+    alert_id: str,
+    change_id: str,
+    channel: ChannelName | Literal[""],
+    recipient: str,
+    reason: str = "",
+    device_time: str | None = None,
+) -> DeliveryRecord:
+    """The record that what has this id has come to a state; fields as of `DeliveryRecord`."""
+    return DeliveryRecord(
+        id=f"{delivery}/{state}",
+        type=RECORD_TYPE_PREFIX + state,
+        time=to_iso(now_us),
+        delivery_id=delivery,
+        alert_id=alert_id,
+        change_id=change_id,
+        channel=channel,
+        recipient=recipient,
+        state=state,
+        device_time=device_time,
+        reason=reason,
+    )
+
+
 def record_of(
     delivery: Delivery, state: DeliveryState, now_us: int, *, reason: str = ""
 ) -> DeliveryRecord:
     """The record that a delivery has come to a state."""
-    return DeliveryRecord(
-        id=f"{delivery.id}/{state}",
-        type=RECORD_TYPE_PREFIX + state,
-        time=to_iso(now_us),
-        delivery_id=delivery.id,
+    return new_record(
+        delivery.id,
+        state,
+        now_us,
         alert_id=delivery.alert_id,
         change_id=delivery.change_id,
         channel=delivery.channel,
         recipient=delivery.recipient,
-        state=state,
         reason=reason,
     )
 
@@ -254,16 +289,14 @@ def refused(
     now_us: int,
 ) -> DeliveryRecord:
     """The record that something due will not be sent."""
-    return DeliveryRecord(
-        id=f"{delivery}/refused",
-        type=RECORD_TYPE_PREFIX + "refused",
-        time=to_iso(now_us),
-        delivery_id=delivery,
+    return new_record(
+        delivery,
+        "refused",
+        now_us,
         alert_id=change.data.alert_id,
         change_id=change.id,
         channel=channel,
         recipient=recipient,
-        state="refused",
         reason=reason,
     )
 

@@ -42,14 +42,15 @@ from alerts.episodes import (
     worse,
 )
 from alerts.escalation import Escalation, taken
-from alerts.linking import alert_of_pair, answered, goes_on, link
+from alerts.linking import alarm_tier, alert_of_pair, answered, goes_on, least_tier, link
 from alerts.making import OPEN_LIMIT, Making
 from alerts.model import Alert, AlertChange, subject_of_anomaly, subject_of_health
 from alerts.profile import Profiles
 from alerts.ranking import Ranking
 from alerts.repeats import clear_by, repeat
 from alerts.spells import Spell, spell_of_anomaly, spell_of_health
-from alerts.steps import Step, off_the_shelf, seen_by
+from alerts.steps import Step, asks_anew, off_the_shelf, seen_by
+from alerts.weakening import Weakening
 from devices.health_changes import HealthChange
 from devices.instants import from_iso
 from devices.reports import Event
@@ -138,7 +139,8 @@ class Desk:
     ) -> list[AlertChange]:
         alert = entry.current()
         profile = self._profiles.find(watch.profile)
-        tier = tier_of(transition, alert, profile)
+        decided = tier_of(transition, alert, profile)
+        tier = least_tier(decided, alert, self._profiles, watch.profile)
         if tier == alert.tier and transition.level.label == alert.level:
             return []
         fields = decision_fields(transition, watch) | self._made(watch)
@@ -146,7 +148,7 @@ class Desk:
         fields["highest_level"] = worse(alert.highest_level, transition.level.label)
         fields["profile"] = profile.version
         if tier < alert.tier:
-            fields |= {"acknowledged_by": None, "acknowledged_at": None} | off_the_shelf(now_us)
+            fields |= asks_anew(now_us)
         moved = self._making.by_profile(msgspec.structs.replace(alert, **fields), now_us)
         return [self._making.change(moved, "level" if tier == alert.tier else "tier", now_us)]
 
@@ -271,7 +273,8 @@ class Desk:
             return []
         entry = alert_of_pair(self._book, watches) or self._book.of_event(held, event.type)
         if entry is not None:
-            return link(self._making, entry, event, now_us)
+            tier = alarm_tier(self._profiles, bearer.profile, event.type)
+            return link(self._making, entry, event, tier, now_us)
         if not own:
             return []
         return self.on_event(event, answered(bearer, self._profiles), now_us=now_us)
@@ -352,10 +355,6 @@ class Desk:
         entry = self._book.get(alert_id)
         return None if entry is None else entry.alert
 
-    def each_open(self) -> Iterator[Alert]:
-        """All alerts not closed yet, as they were raised."""
-        return (entry.alert for entry in self._book)
-
     def most_urgent(self, limit: int, offset: int = 0) -> list[Alert]:
         """The open alerts that people should look at first: see `alerts.ranking`."""
         found = map(self._book.get, self.ranking.first(limit, offset))
@@ -366,11 +365,15 @@ class Desk:
         """How many are open, and in which order."""
         return self._book.ranking
 
+    @property
+    def weakening(self) -> Weakening:
+        """What they take away from protection."""
+        return self._book.weakening
+
     def open_alerts(self) -> list[Alert]:
         """All alerts not closed yet, worst first, then oldest first."""
-        return sorted(
-            self.each_open(), key=lambda alert: (alert.tier, alert.raised_at, alert.alert_id)
-        )
+        found = [entry.alert for entry in self._book]
+        return sorted(found, key=lambda alert: (alert.tier, alert.raised_at, alert.alert_id))
 
     def snapshot(self) -> bytes:
         """All that `load_snapshot` needs. The counters are not in it."""

@@ -28,7 +28,6 @@ class Held(msgspec.Struct, frozen=True, array_like=True):
 
     Attributes:
         count: Notices of this alert that were.
-        devices: The handsets it was meant for.
     """
 
     alert_id: str
@@ -38,7 +37,6 @@ class Held(msgspec.Struct, frozen=True, array_like=True):
     title: str
     text: str
     count: int
-    devices: tuple[str, ...]
 
 
 class Sent(msgspec.Struct, array_like=True):
@@ -90,11 +88,6 @@ class Holding(msgspec.Struct, array_like=True):
         """Her choices have changed: what is held becomes due then."""
         if self.items or self.more:
             self.due_us = due_us
-
-    @property
-    def devices(self) -> tuple[str, ...]:
-        """The handsets that what is held was meant for."""
-        return tuple(dict.fromkeys(one for held in self.items.values() for one in held.devices))
 
     def is_due(self, now_us: int) -> bool:
         """Whether a digest is to be made now. One at a time."""

@@ -18,8 +18,11 @@ from alerts.model import NOTHING_HAPPENED, Alert, AlertChange
 from alerts.profile import Words
 from devices.instants import MICROSECONDS, from_iso
 
-UPDATES = frozenset({"level", "tier", "acknowledged", "dispatched", "returned", "resolved"})
-"""Changes of which a dispatch system that was asked hears."""
+UPDATES = frozenset(
+    {"raised", "level", "tier", "acknowledged", "dispatched", "returned", "resolved"}
+)
+"""Changes of which a dispatch system that was asked hears. Nobody was asked of one that is raised, unless
+it goes on with another."""
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +52,16 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     wearer: str
     protected: str
     words: str
+
+
+def is_update(change: AlertChange) -> bool:
+    """Whether a dispatch system that was asked hears of a change.
+
+    What closes with the next change, at the same instant, is told as closed only: two objects of one
+    instant cannot be told apart when they arrive in another order.
+    """
+    closes_next = change.kind != "resolved" and change.data.is_done
+    return change.kind in UPDATES and not closes_next
 
 
 def takes_incidents(contact: Contact, alert: Alert) -> bool:

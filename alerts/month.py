@@ -14,7 +14,7 @@ from typing import get_args
 
 import msgspec
 
-from alerts.deliveries import DeliveryRecord, DeliveryState
+from alerts.deliveries import PROTECTION, DeliveryRecord, DeliveryState
 from alerts.load_parts import (
     FLOOD_BEGINS_ABOVE,
     STALE_US,
@@ -31,6 +31,7 @@ from alerts.load_parts import (
 )
 from alerts.model import SYSTEM, Alert, AlertChange
 from devices.instants import from_iso, to_iso
+from devices.synthetic import is_synthetic
 
 TIMES_KEPT = 1_000_000
 """Of a month. Beyond it the oldest are forgotten."""
@@ -189,7 +190,9 @@ class Month:
             self._resolved(alert)
 
     def delivered(self, record: DeliveryRecord) -> None:
-        """What became of a delivery."""
+        """What became of a delivery. Of the self-test's, and of her status, nothing is counted."""
+        if is_synthetic(record.recipient) or record.change_id == PROTECTION:
+            return
         self._responses.delivered(record)
         channel = record.channel or "nobody to be reached"
         self._states.setdefault(channel, Counter())[record.state] += 1

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator
-from typing import get_args
 
 import msgspec
 
@@ -22,6 +21,7 @@ from alerts.deliveries import (
     DeliveryRecord,
     DeliveryState,
     Entry,
+    HandsetsOf,
     ask_id,
     delivery_id,
     for_agency,
@@ -33,10 +33,11 @@ from alerts.deliveries import (
     refused,
     tells_handsets,
 )
-from alerts.incidents import UPDATES, incident_of, takes_incidents
+from alerts.incidents import incident_of, is_update, takes_incidents
+from alerts.lanes import Lanes
 from alerts.model import AlertChange, Ask
 from alerts.outbox_state import Done, OutboxCounts, pieces, read_contents
-from alerts.personal import DIGEST_MARK, alarm_deliveries, digest_delivery, her_handsets
+from alerts.personal import DIGEST_MARK, alarm_deliveries, answer_delivery, digest_delivery
 from alerts.profile import DEFAULT_LANGUAGE, Profiles
 from devices.instants import to_iso
 from devices.reports import Receipt
@@ -52,15 +53,9 @@ receipt for it is counted and not recorded."""
 DEAD_LETTERS_SHOWN = 500
 """Deliveries given up that are kept to be shown; the history has all."""
 
-CHANNELS: tuple[ChannelName, ...] = get_args(ChannelName)
-
 _STEPS: tuple[DeliveryState, ...] = ("sent", "received", "shown", "answered")
 _NOT_SENT = -1
 _NOT_A_HANDSET = "the device is not a handset that a protected person carries"
-
-
-_Queue = OrderedDict[str, None]
-_Tiers = tuple[_Queue, _Queue, _Queue, _Queue]
 
 
 class Outbox:
@@ -70,6 +65,7 @@ class Outbox:
         profiles: Whom to tell and in which words.
         bearer_of: The assignment of a device now; decides who may be told.
         contacts: Who may be asked when nobody acts; None for nobody.
+        handsets_of: Where a person is told what is of no alert.
         pending_limit: See `PENDING_LIMIT`.
     """
 
@@ -79,6 +75,7 @@ class Outbox:
         bearer_of: BearerOf,
         contacts: Contacts | None = None,
         *,
+        handsets_of: HandsetsOf = lambda _: (),
         pending_limit: int = PENDING_LIMIT,
     ) -> None:
         self.counts = OutboxCounts()
@@ -86,15 +83,15 @@ class Outbox:
         self._contacts = contacts or Contacts()
         self.dead_letters: deque[DeliveryRecord] = deque(maxlen=DEAD_LETTERS_SHOWN)
         self._bearer_of = bearer_of
+        self._handsets_of = handsets_of
         self.choosing = Choosing()
         self._pending_limit = pending_limit
         self._clear()
 
     def _clear(self) -> None:
-        self._pending: dict[str, Delivery] = {}
-        self._by_tier: dict[ChannelName, _Tiers] = {name: _tiers() for name in CHANNELS}
-        self._ready: dict[ChannelName, _Tiers] = {name: _tiers() for name in CHANNELS}
+        self._lanes = Lanes()
         self._done: OrderedDict[str, Done] = OrderedDict()
+        self._unanswered: dict[str, str] = {}  # by handset the newest that is sent again
 
     # What has to be sent
 
@@ -117,7 +114,7 @@ class Outbox:
             records += self._add(answer, now_us)
         for ask in change.asked:
             records += self._take_ask(change, ask, now_us)
-        if change.kind in UPDATES:
+        if is_update(change):
             for name in change.data.contacts_asked:
                 records += self._take_update(change, name, now_us)
         return records
@@ -143,7 +140,8 @@ class Outbox:
         contact = self._contacts.find(name)
         if contact is None or not takes_incidents(contact, change.data):
             return []
-        return self._add(incident_of(change, contact), now_us)
+        reached = self._contacts.channels(contact, ["webhook"])  # as this site is set up now
+        return self._add(incident_of(change, contact), now_us) if reached else []
 
     def arrived(self, delivery: str) -> bool:
         """Whether a delivery of this id has a receipt."""
@@ -159,7 +157,8 @@ class Outbox:
         address = handset_address(device, self._bearer_of)
         if address is None:
             self.counts.refused += 1
-            return [_refusal(change, device, now_us)]
+            found = delivery_id(change.id, device)
+            return [refused(found, change, "handset", device, _NOT_A_HANDSET, now_us)]
         bearer = self._bearer_of(device)
         language = DEFAULT_LANGUAGE if bearer is None else bearer.language
         profile = self._profiles.of_alert(change.data)
@@ -173,63 +172,85 @@ class Outbox:
             return [record_of(delivery, verdict, now_us)]
         return self._add(delivery, now_us)
 
-    def post(self, delivery: Delivery, now_us: int) -> list[DeliveryRecord]:
-        """Have something sent that is of no alert. As `take`."""
+    def answer(self, change: ChoiceChange, now_us: int) -> list[DeliveryRecord]:
+        """Have her told what is in force of what she has chosen. As `take`.
+
+        The handset that asked is told; of what the staff have set, all that she has.
+        """
+        staff_set = self._handsets_of(change.person) if change.accepted else ()
+        in_force, by = self.choosing.of(change.person), self.choosing.by(change.person)
+        records: list[DeliveryRecord] = []
+        for device in [change.device] if change.device else staff_set:
+            bearer = self._bearer_of(device)
+            if bearer is not None and bearer.person == change.person:
+                answer = answer_delivery(change, in_force, by, bearer, self._profiles)
+                records += self._add(answer, now_us)
+        return records
+
+    def came_online(self, device: str, now_us: int) -> list[DeliveryRecord]:
+        """A handset is there: what it has not answered and is to be sent again is sent. As `take`."""
+        done = self._done.get(self._unanswered.get(device, ""))
+        if done is None:
+            return []
+        bearer, delivery = self._bearer_of(device), done.delivery
+        if bearer is None or bearer.person != delivery.again_for or now_us >= delivery.expires_us:
+            self._forget(device)
+            return []
+        del self._done[delivery.id]
         return self._add(delivery, now_us)
 
-    def digest_due(self, now_us: int) -> list[DigestMade]:
+    def digest_due(self, now_us: int) -> list[DigestMade | DeliveryRecord]:
         """Make the digests that are due and have them sent; what is returned has to be kept."""
-        made = []
-        for person, holding in list(self.choosing.due(now_us)):
-            devices = her_handsets(person, holding.devices, self._bearer_of)
-            if devices:
-                made.append(self.choosing.make(person, devices, now_us))
-                self._post_digest(made[-1], now_us)
-        return made
+        found: list[DigestMade | DeliveryRecord] = []
+        for person in list(self.choosing.due(now_us)):
+            if devices := tuple(self._handsets_of(person)):
+                made = self.choosing.make(person, devices, now_us)
+                found += [made, *self._post_digest(made, now_us)]
+        return found
 
-    def _post_digest(self, made: DigestMade, now_us: int) -> None:
-        for device in made.devices:
-            bearer = self._bearer_of(device)
-            if bearer is not None and bearer.person == made.person:
-                self._add(digest_delivery(made, bearer, self._profiles), now_us)
+    def _post_digest(self, made: DigestMade, now_us: int) -> list[DeliveryRecord]:
+        records: list[DeliveryRecord] = []
+        for device in self._handsets_of(made.person):
+            if bearer := self._bearer_of(device):
+                records += self._add(digest_delivery(made, bearer, self._profiles), now_us)
+        return records
 
     def _add(self, delivery: Delivery, now_us: int) -> list[DeliveryRecord]:
-        if delivery.id in self._pending or delivery.id in self._done:
+        if delivery.id in self._lanes or delivery.id in self._done:
             return []
-        self._pending[delivery.id] = delivery
-        tiers = self._by_tier[delivery.channel]
-        tiers[delivery.tier - 1][delivery.id] = None
-        self._ready[delivery.channel][delivery.tier - 1][delivery.id] = None
-        if sum(len(tier) for tier in tiers) <= self._pending_limit:
+        self._lanes.add(delivery)
+        if delivery.again_for:
+            self._forget(delivery.recipient)
+            self._unanswered[delivery.recipient] = delivery.id
+        victim = self._lanes.beyond(delivery.channel, self._pending_limit)
+        if victim is None:
             return []
         self.counts.dropped += 1
-        least = next(tier for tier in reversed(tiers) if tier)
-        victim = self._pending[next(iter(least))]
         return [self.finish(victim, "dropped", now_us, reason="too much was waiting to be sent")]
+
+    def _forget(self, device: str) -> None:
+        """What was to be sent again to a handset is not."""
+        done = self._done.get(self._unanswered.pop(device, ""))
+        if done is not None:
+            self._done[done.delivery.id] = Done(_without_content(done.delivery), done.step)
 
     def next(self, channel: ChannelName) -> Delivery | None:
         """The most urgent delivery of a channel that is in nobody's hands; now it is in yours.
 
         Return it with `finish` or `put_back`.
         """
-        for tier in self._ready[channel]:
-            if tier:
-                found, _ = tier.popitem(last=False)
-                return self._pending[found]
-        return None
+        return self._lanes.next(channel)
 
     def put_back(self, delivery: Delivery) -> bool:
         """It could not be sent this time. False when it was finished meanwhile."""
-        if delivery.id not in self._pending:
+        if delivery.id not in self._lanes:
             return False
-        self._ready[delivery.channel][delivery.tier - 1][delivery.id] = None
+        self._lanes.put_back(delivery)
         return True
 
     def put_all_back(self, channel: ChannelName) -> None:
         """Nothing of this channel is in anybody's hands any more."""
-        for ready, waiting in zip(self._ready[channel], self._by_tier[channel], strict=True):
-            ready.clear()
-            ready.update(waiting)
+        self._lanes.put_all_back(channel)
 
     def finish(
         self, delivery: Delivery, state: DeliveryState, now_us: int, *, reason: str = ""
@@ -249,10 +270,12 @@ class Outbox:
 
     def _reach(self, known: Done, step: int) -> None:
         self._done[known.delivery.id] = Done(known.delivery, step)
+        if step > 0 and self._unanswered.get(known.delivery.recipient) == known.delivery.id:
+            self._forget(known.delivery.recipient)
 
     def pending(self, channel: ChannelName | None = None) -> list[Delivery]:
         """What waits or is being sent, most urgent first, then oldest first."""
-        wanted = [d for d in self._pending.values() if channel in {None, d.channel}]
+        wanted = [d for d in self._lanes.all() if channel in {None, d.channel}]
         return sorted(wanted, key=lambda delivery: delivery.tier)
 
     # What handsets answer
@@ -264,7 +287,7 @@ class Outbox:
             The record to be written. None when nothing is new, or when it is a stray one: for a
             command not known here, from a device it was not sent to, or of an unknown state.
         """
-        pending = self._pending.get(receipt.command_id)
+        pending = self._lanes.find(receipt.command_id)
         known = self._done.get(receipt.command_id)
         delivery = pending or (known.delivery if known else None)
         if delivery is None or delivery.recipient != receipt.device or receipt.state not in _STEPS:
@@ -287,17 +310,10 @@ class Outbox:
     def confirmed(self, delivery_id: str, operator: str, *, now_us: int) -> DeliveryRecord | None:
         """Somebody of the staff has what a contact was sent. As `answered`, for contacts only."""
         done = self._done.get(delivery_id)
-        delivery = self._pending.get(delivery_id) or (done.delivery if done else None)
+        delivery = self._lanes.find(delivery_id) or (done.delivery if done else None)
         if delivery is None or delivery.channel in {"handset", "agency"}:
             return None
-        receipt = Receipt(
-            message=0,
-            device=delivery.recipient,
-            command_id=delivery_id,
-            state="received",
-            time_us=now_us,
-            answer=operator,
-        )
+        receipt = Receipt(0, delivery.recipient, delivery_id, "received", now_us, operator)
         return self.answered(receipt, now_us=now_us)
 
     # What is kept
@@ -318,13 +334,16 @@ class Outbox:
                 self._recall(entry)
             elif isinstance(entry, ChoiceChange):
                 self.choosing.apply(entry)
+                records = self.answer(entry, now_us)
+                made |= {record.delivery_id: record for record in records}
             elif isinstance(entry, DigestMade):
                 self.choosing.take_digest(entry)
-                self._post_digest(entry, now_us)
+                records = self._post_digest(entry, now_us)
+                made |= {record.delivery_id: record for record in records}
         return list(made.values())
 
     def _recall(self, record: DeliveryRecord) -> None:
-        delivery = self._pending.get(record.delivery_id)
+        delivery = self._lanes.find(record.delivery_id)
         known = self._settle(delivery) if delivery else self._done.get(record.delivery_id)
         if known is None:
             return
@@ -348,7 +367,7 @@ class Outbox:
 
     def pieces(self) -> Iterator[bytes]:
         """The snapshot of this moment, bit by bit: the outbox may go on meanwhile."""
-        return pieces(list(self._pending.values()), list(self._done.values()))
+        return pieces(list(self._lanes.all()), list(self._done.values()))
 
     def load_snapshot(self, data: bytes) -> None:
         """Become the outbox that wrote the snapshot; what was here before is gone.
@@ -361,25 +380,21 @@ class Outbox:
         for delivery in contents.pending:
             self._add(delivery, 0)
         self._done = OrderedDict((done.delivery.id, done) for done in contents.done)
+        for done in contents.done:
+            if done.delivery.again_for:
+                self._unanswered.setdefault(done.delivery.recipient, done.delivery.id)
 
     def _settle(self, delivery: Delivery) -> Done:
-        self._pending.pop(delivery.id, None)
-        for tiers in (self._by_tier, self._ready):
-            tiers[delivery.channel][delivery.tier - 1].pop(delivery.id, None)
+        self._lanes.remove(delivery)
         done = self._done.get(delivery.id)
         if done is None:
-            done = Done(msgspec.structs.replace(delivery, payload=b""), 0)
+            awaited = self._unanswered.get(delivery.recipient) == delivery.id
+            done = Done(delivery if awaited else _without_content(delivery), 0)
             self._done[delivery.id] = done
             while len(self._done) > REMEMBERED_LIMIT:
                 self._done.popitem(last=False)
         return done
 
 
-def _tiers() -> _Tiers:
-    return OrderedDict(), OrderedDict(), OrderedDict(), OrderedDict()
-
-
-def _refusal(change: AlertChange, device: str, now_us: int) -> DeliveryRecord:
-    return refused(
-        delivery_id(change.id, device), change, "handset", device, _NOT_A_HANDSET, now_us
-    )
+def _without_content(delivery: Delivery) -> Delivery:
+    return msgspec.structs.replace(delivery, payload=b"", again_for="")

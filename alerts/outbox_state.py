@@ -11,6 +11,7 @@ import msgspec
 from alerts.deliveries import Delivery
 from alerts.errors import DeskStateError
 from alerts.pieces import pieces_of
+from devices.layouts import unpacked
 
 
 @dataclass(slots=True)
@@ -37,7 +38,7 @@ class OutboxCounts:
 class Done(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A delivery that needs no sending, as far as its receipts need it."""
 
-    delivery: Delivery  # its payload taken out
+    delivery: Delivery  # its payload taken out, unless it is to be sent again
     step: int
 
 
@@ -64,11 +65,4 @@ def read_contents(data: bytes) -> Contents:
     Raises:
         DeskStateError: The bytes cannot be read.
     """
-    if data[:3] != _FORMAT:
-        raise DeskStateError(
-            f"unknown layout {data[:3]!r} of the outbox; this version reads {_FORMAT!r}"
-        )
-    try:
-        return _decoder.decode(memoryview(data)[3:])
-    except (msgspec.MsgspecError, ValueError) as error:
-        raise DeskStateError(f"damaged snapshot of the outbox: {error}") from error
+    return unpacked(data, _FORMAT, _decoder, DeskStateError, "the outbox")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import msgspec
 
@@ -28,20 +28,13 @@ from devices.watches import Bearer
 
 DIGEST_EXPIRY_S = 86_400
 ANSWER_EXPIRY_S = 86_400
+CHOICES_EXPIRY_S = 30 * 86_400
+"""A handset that was away for so long is told what is in force: what it shows may be something else."""
+
 DIGEST_MARK = ">digest>"
 """In the `change_id` of a digest, between the person and the digest's id."""
 
 _NO_WORDS = Words("Cordon", "Cordon")
-
-
-def her_handsets(person: str, devices: Iterable[str], bearer_of: BearerOf) -> tuple[str, ...]:
-    """Those of the devices that are in her hands now."""
-    found = []
-    for device in devices:
-        bearer = bearer_of(device)
-        if bearer is not None and bearer.person == person and handset_address(device, bearer_of):
-            found.append(device)
-    return tuple(found)
 
 
 def digest_delivery(made: DigestMade, bearer: Bearer, profiles: Profiles) -> Delivery:
@@ -68,7 +61,7 @@ def answer_delivery(
 ) -> Delivery:
     """What she is told of a choice: that it is in force, or why it is not."""
     words = _words(profiles, bearer, change.problem or "taken")
-    expires_us = from_iso(change.time) + ANSWER_EXPIRY_S * MICROSECONDS
+    expires_us = from_iso(change.time) + CHOICES_EXPIRY_S * MICROSECONDS
     command = ChoicesAnswer(
         id=delivery_id(change.id, bearer.device),
         time=change.time,
@@ -80,7 +73,8 @@ def answer_delivery(
         choices=in_force,
         by="herself" if by == change.person else by,
     )
-    return _delivery(command, bearer.device, change.id, expires_us)
+    found = _delivery(command, bearer.device, change.id, expires_us)
+    return msgspec.structs.replace(found, again_for=change.person)
 
 
 ANSWERED = frozenset({"raised", "level", "tier", "returned", "alarm", "acknowledged", "resolved"})

@@ -7,19 +7,18 @@ device they say only that one of the devices is not heard.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
 import msgspec
 
-from alerts.model import Alert
 from alerts.profile import Profiles
 from alerts.profile_rules import DEFAULT, DEFAULT_LANGUAGE, STATUS, Words
+from alerts.weakening import Weakening
 from devices.fleet import overdue_after_us
 from devices.health_state import NEVER_US, DeviceHealth, silent_after_us
-from devices.instants import from_iso, to_iso
+from devices.instants import to_iso
 from devices.watches import Bearer, Compiled
 
 State = Literal["live", "degraded", "not_working"]
@@ -121,7 +120,7 @@ class Status(NamedTuple):
     """
 
     person: str
-    handsets: list[Bearer]
+    handsets: tuple[Bearer, ...]
     reasons: tuple[Why, ...]
     heard_us: int
     until_us: int
@@ -152,7 +151,7 @@ class Status(NamedTuple):
 def statuses(
     compiled: Compiled,
     health: Mapping[str, DeviceHealth],
-    alerts: Iterable[Alert],
+    weakening: Weakening,
     now_us: int,
     footing: Footing = WELL,
 ) -> Iterator[Status]:
@@ -163,58 +162,27 @@ def statuses(
     Args:
         compiled: Who is protected from whom now, by which devices.
         health: Of the devices.
-        alerts: Those open.
+        weakening: Of the open alerts.
         now_us: The present instant.
         footing: How the service is.
     """
-    doubts, outages = _of_alerts(alerts)
-    owns, tags = _by_person(compiled)
     service = _of_service(footing)
-    for person in sorted(owns.keys() | tags.keys()):
-        own = owns.get(person, [])
+    for person, protectee in compiled.protectees.items():
+        own = protectee.handsets
         known = [health[bearer.device] for bearer in own if bearer.device in health]
         best = _best(known, now_us)
-        theirs = [health.get(tag) for tag in tags.get(person, ())]
+        theirs = [health.get(tag) for tag in protectee.tags]
         reasons = [*service, *_of_best(best, now_us), *_of_tags(theirs, now_us)]
-        silences = [outages[a] for bearer in own for a in bearer.agencies if a in outages]
+        outages = [weakening.outage_us(agency) for bearer in own for agency in bearer.agencies]
+        silences = [since_us for since_us in outages if since_us is not None]
         if silences:
             reasons.append(("many_silent", min(silences)))
-        if person in doubts:
-            reasons.append(("cannot_tell", doubts[person]))
+        if (doubt_us := weakening.doubt_us(person)) is not None:
+            reasons.append(("cannot_tell", doubt_us))
         reasons.sort(key=_rank)
         heard_us = max((one.heard_us for one in known), default=NEVER_US)
         until_us = _until_us(best, theirs, now_us)
         yield Status(person, own, tuple(reasons), heard_us, until_us)
-
-
-def _of_alerts(alerts: Iterable[Alert]) -> tuple[dict[str, int], dict[str, int]]:
-    """Since when nearness cannot be excluded, by person, and very many are silent, by agency."""
-    doubts: dict[str, int] = {}
-    outages: dict[str, int] = {}
-    for alert in alerts:
-        if alert.state != "active":
-            continue
-        if alert.protected and alert.level == "unknown":
-            onset_us = from_iso(alert.onset)
-            doubts[alert.protected] = min(onset_us, doubts.get(alert.protected, onset_us))
-        if alert.health == "fleet_silent":
-            outages[alert.agency] = from_iso(alert.onset)
-    return doubts, outages
-
-
-def _by_person(compiled: Compiled) -> tuple[dict[str, list[Bearer]], dict[str, set[str]]]:
-    """By protected person her handsets, and the tags of those she is protected from."""
-    owns: dict[str, list[Bearer]] = defaultdict(list)
-    for bearer in compiled.bearers.values():
-        if bearer.role == "protected" and bearer.person is not None and bearer.agencies:
-            handsets = owns[bearer.person]
-            if bearer.kind == "handset":
-                handsets.append(bearer)
-    tags: dict[str, set[str]] = defaultdict(set)
-    for watch in compiled.watches.values():
-        if watch.protected is not None:
-            tags[watch.protected].add(watch.tag)
-    return owns, tags
 
 
 def _until_us(best: DeviceHealth | None, tags: list[DeviceHealth | None], now_us: int) -> int:
@@ -305,7 +273,7 @@ def _iso(instant_us: int | None) -> str | None:
     return None if instant_us is None else to_iso(instant_us)
 
 
-def status_words(profiles: Profiles, own: list[Bearer], key: str) -> Words | None:
+def status_words(profiles: Profiles, own: Sequence[Bearer], key: str) -> Words | None:
     """What she is shown: for `live`, for a reason, or `unknown`, in her language.
 
     Args:
@@ -315,8 +283,3 @@ def status_words(profiles: Profiles, own: list[Bearer], key: str) -> Words | Non
     """
     profile = profiles.find(own[0].profile if own else DEFAULT)
     return profile.text(STATUS, key, own[0].language if own else DEFAULT_LANGUAGE)
-
-
-def is_valid(protection: Protection, now_us: int) -> bool:
-    """Whether it may still be shown."""
-    return now_us <= from_iso(protection.valid_until)

@@ -10,15 +10,17 @@ import math
 
 import msgspec
 
-from alerts.contacts import Contact, Contacts
+from alerts.contacts import Contacts
 from alerts.deliveries import Delivery, Entry, Summons
 from alerts.desk import Desk
+from alerts.errors import StepRefused
 from alerts.escalation import Escalation
 from alerts.escalation_rules import ContactChannel
-from alerts.model import Alert, AlertChange, ConditionName
-from alerts.outbox import CHANNELS, Outbox
+from alerts.lanes import CHANNELS
+from alerts.model import AlertChange
+from alerts.outbox import Outbox
 from alerts.profile import Profiles
-from alerts.stories import HANDSET, Answers, Comes, Deed, Signals, Story, Takes, Watched, contacts
+from alerts.stories import CONTACTS, HANDSET, Answers, Comes, Deed, Signals, Story, Takes, Watched
 from alerts.told import (
     CENTRE,
     HERSELF,
@@ -46,30 +48,24 @@ _DEVICES = {"tag": TAG, HANDSET: PHONE}
 class Rehearsal:
     """One play of a story.
 
-    Args:
-        people: Who can be asked; None: all of `alerts.stories.contacts`.
-
     Attributes:
         desk, outbox: As in the service.
         entries: What the alerts stream holds so far.
         told: What those concerned were told so far.
     """
 
-    def __init__(
-        self, story: Story, profiles: Profiles, people: tuple[Contact, ...] | None = None
-    ) -> None:
+    def __init__(self, story: Story, profiles: Profiles) -> None:
         self.story = story
         self.entries: list[Entry] = []
         self.told: list[Told] = []
         self.second = 0
         self._profiles = profiles
-        self._contacts = Contacts(contacts() if people is None else people, SET_UP)
+        self._contacts = Contacts(CONTACTS, SET_UP)
         self._numbers: dict[str, int] = {}
         self._onsets: dict[str, int] = {}
         self._levels: dict[str, Level] = {}
         self._seq = 0
         self._answering = {HANDSET}
-        self._heard: set[str] = set()
         self.start()
 
     @property
@@ -145,14 +141,26 @@ class Rehearsal:
         return self.desk.on_event(event, self._bearers[device], now_us=self.now_us)
 
     def _takes(self, deed: Takes) -> list[AlertChange]:
-        alert = open_alert(self.desk.open_alerts(), deed.condition)
-        return self.desk.act(
-            alert.alert_id,
-            deed.step,
-            version=alert.version,
-            operator=deed.operator,
-            now_us=self.now_us,
-        )
+        """A profile may leave a step of the story nothing to be taken on: that is told as well."""
+        alerts = self.desk.open_alerts()
+        alert = next((one for one in alerts if one.condition == deed.condition), None)
+        if alert is None:
+            return self._refused(deed, f"no alert of the condition {deed.condition} is open")
+        try:
+            return self.desk.act(
+                alert.alert_id,
+                deed.step,
+                version=alert.version,
+                operator=deed.operator,
+                now_us=self.now_us,
+            )
+        except StepRefused as error:
+            return self._refused(deed, str(error))
+
+    def _refused(self, deed: Takes, why: str) -> list[AlertChange]:
+        said = f"cannot do this: {why}"
+        self.told.append(Told(self.now_us, deed.operator, "console", said))
+        return []
 
     # What is sent
 
@@ -168,13 +176,14 @@ class Rehearsal:
         for channel in CHANNELS:
             while (delivery := self.outbox.next(channel)) is not None:
                 self.entries.append(self.outbox.finish(delivery, "sent", self.now_us))
-                if delivery.id not in self._heard:  # receivers know what came before by its id
-                    self._heard.add(delivery.id)
-                    told = told_by(delivery)
-                    answers = self._answers(delivery)
-                    said = told.what if answers else told.what + NO_RECEIPT
-                    self.told.append(msgspec.structs.replace(told, what=said))
+                self.tell(delivery)
                 self._answer(delivery)
+
+    def tell(self, delivery: Delivery) -> None:
+        """A receiver reads what has come."""
+        told = told_by(delivery)
+        said = told.what if self._answers(delivery) else told.what + NO_RECEIPT
+        self.told.append(msgspec.structs.replace(told, what=said))
 
     def _answers(self, delivery: Delivery) -> bool:
         """Whether a receipt comes, where one can come at all."""
@@ -203,11 +212,6 @@ def told_by(delivery: Delivery) -> Told:
     summons = msgspec.json.decode(delivery.payload, type=Summons)
     said = words_of_summons(summons, delivery.channel)
     return Told(from_iso(summons.time), delivery.recipient, delivery.channel, said)
-
-
-def open_alert(alerts: list[Alert], condition: ConditionName) -> Alert:
-    """The alert of a condition that is open."""
-    return next(alert for alert in alerts if alert.condition == condition)
 
 
 def _watch(story: Story, condition: Watched) -> Watch:

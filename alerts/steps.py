@@ -257,6 +257,11 @@ def off_the_shelf(now_us: int) -> dict[str, Any]:
     return OFF_THE_SHELF | {"asks_since": to_iso(now_us)}
 
 
+def asks_anew(now_us: int) -> dict[str, Any]:
+    """The fields that change when an alert becomes graver than it was when somebody took it in hand."""
+    return {"acknowledged_by": None, "acknowledged_at": None} | off_the_shelf(now_us)
+
+
 def _in_hand(alert: Alert, operator: str, now_us: int) -> dict[str, Any]:
     if alert.acknowledged_by is not None:
         return {}

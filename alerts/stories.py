@@ -88,19 +88,20 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
     ends_s: int
 
 
-def contacts(origin: str = "https://site.example") -> tuple[Contact, ...]:
-    """Whom the stories' site can ask; addresses below one origin."""
-    return (
-        Contact(
-            name=SUPERVISOR,
-            role="supervisor",
-            push=PushAddress(endpoint=f"{origin}/push"),
-            sms="+34600000001",
-        ),
-        Contact(name=SECOND, role="supervisor", sms="+34600000002"),
-        Contact(name=POLICE, role="police", webhook=f"{origin}/police"),
-        Contact(name=HER_OTHER_PHONE, role="protected", person="she", sms="+34600000003"),
-    )
+ORIGIN = "https://site.example"
+
+CONTACTS = (
+    Contact(
+        name=SUPERVISOR,
+        role="supervisor",
+        push=PushAddress(endpoint=f"{ORIGIN}/push"),
+        sms="+34600000001",
+    ),
+    Contact(name=SECOND, role="supervisor", sms="+34600000002"),
+    Contact(name=POLICE, role="police", webhook=f"{ORIGIN}/police"),
+    Contact(name=HER_OTHER_PHONE, role="protected", person="she", sms="+34600000003"),
+)
+"""Whom the stories' site can ask; addresses below `ORIGIN`."""
 
 
 def near(at_s: int, says: str, level: Level) -> Beat:

@@ -9,6 +9,7 @@ import click
 from benchmarks.printed import shown
 from benchmarks.printing import print_json, print_result, print_rules, print_table, telling
 from cordon.errors import CordonError
+from simulators.tracks import parse_columns, read_tracks
 
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -320,6 +321,25 @@ def alerts(sizes: tuple[int, ...], *, as_json: bool) -> None:
 
     with telling() as tell:
         result = run_alerts(sizes, tell)
+    print_result(result, as_json=as_json)
+
+
+@bench.command()
+@click.option("--file", "path", type=FILE, required=True, help="Tracks: CSV or GPX.")
+@click.option("--columns", default="", help="Of a CSV file, as of `cordon simulate tracks`.")
+@click.option("--time-zone", help="Of times without an offset.")
+@_JSON
+def conduct(path: Path, columns: str, time_zone: str | None, *, as_json: bool) -> None:
+    """How often one of these "follows" another by chance, and what a look at eight days costs."""
+    from benchmarks.chance import run_chance  # noqa: PLC0415 - only when asked for
+
+    try:
+        named = parse_columns(columns) if columns else None
+        tracks = read_tracks([path], columns=named, time_zone=time_zone)
+    except ValueError as error:
+        raise CordonError(str(error)) from error
+    with telling() as tell:
+        result = run_chance(tracks, tell)
     print_result(result, as_json=as_json)
 
 

@@ -23,13 +23,15 @@ from alerts.contacts import Contacts
 from alerts.desk import Desk
 from alerts.escalation import Escalation
 from alerts.profile import Profiles, load_profiles
-from alerts.stories import contacts
+from alerts.protection import statuses
+from alerts.stories import CONTACTS
 from benchmarks.printed import Result, shown
 from cordon.appender import Appender
 from cordon.outgoing import Outgoing
 from devices.instants import MICROSECONDS, from_iso
-from devices.watches import Bearer, Watch
+from devices.watches import Bearer, Compiled, Watch
 from geofence.levels import Level, Transition
+from geofence.plan import Plan
 
 START_US = from_iso("2026-11-24T08:00:00Z")
 SPREAD_S = 3_600
@@ -38,7 +40,6 @@ SPREAD_S = 3_600
 LEVELS = (Level.CONTACT, Level.ALERT, Level.ALERT, Level.ALERT) + 16 * (Level.PRE_ALERT,)
 """In this mix: 5 % tier 1, 15 % tier 2, the rest tier 3."""
 
-SIZES = (100, 10_000, 100_000)
 SECONDS = 200
 LISTED = 500
 WARM_UP = 20
@@ -61,6 +62,7 @@ class AlertsRow(msgspec.Struct, frozen=True, kw_only=True):
         checkpoint_mb: Size of the desk's part.
         list_ms: The list that a console is given.
         memory_mb: Of the process, more than before.
+        assurance_ms: What the open alerts cost each round of protection statuses.
         collect_ms: A full run of the garbage collector.
     """
 
@@ -75,6 +77,7 @@ class AlertsRow(msgspec.Struct, frozen=True, kw_only=True):
     piece_worst_ms: float
     checkpoint_mb: float
     list_ms: float
+    assurance_ms: float
     memory_mb: float
     collect_ms: float
 
@@ -114,7 +117,7 @@ class Room:
             _bearer_of,
             lambda _change: None,
             lambda: self.now_us,
-            contacts=(people := Contacts(contacts(), ("push", "sms", "webhook"))),
+            contacts=(people := Contacts(CONTACTS, ("push", "sms", "webhook"))),
         )
         plans = Escalation(profiles, people, self.outgoing.outbox.arrived, _bearer_of)
         self.desk = Desk(profiles, rules="bench", build="bench", escalation=plans)
@@ -200,9 +203,16 @@ def _measured(size: int, profiles: Profiles) -> AlertsRow:
         piece_worst_ms=1e3 * max(took_s for took_s, _ in pieces),
         checkpoint_mb=sum(length for _, length in pieces) / 1e6,
         list_ms=1e3 * _timed(lambda: room.desk.most_urgent(LISTED))[0],
+        assurance_ms=1e3 * _timed(lambda: _statuses_of_nobody(room))[0],
         memory_mb=memory,
         collect_ms=1e3 * _timed(gc.collect)[0],
     )
+
+
+def _statuses_of_nobody(room: Room) -> int:
+    """A round of protection statuses, but for the people: how many it made."""
+    nobody = Compiled(Plan("bench", ()), {}, {}, {}, None, {}, {})
+    return len(list(statuses(nobody, {}, room.desk.weakening, room.now_us)))
 
 
 def _looks_of_a_second(room: Room) -> list[float]:

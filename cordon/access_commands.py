@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import re
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
 from uuid import UUID
 
 import click
@@ -14,21 +11,18 @@ import msgspec
 from cordon.clock import wall_clock_us
 from cordon.database_access import run_on_connection
 from cordon.errors import CordonError
+from cordon.evidence_options import AS_JSON, BY
 from cordon.instant_option import instant
 from cordon.settings import Settings
 from devices.instants import MICROSECONDS, to_iso
 from evidence import access
 from evidence.access import AccessDeniedError, Asking, Connection, NewGrant
 
-ResultT = TypeVar("ResultT")
-
 ROLES = click.Choice(["investigator", "prosecutor", "agency", "auditor"])
 PURPOSES = [
     *("investigation", "prosecution", "safeguarding", "disclosure", "subject_access", "audit"),
 ]
-BY = click.option("--by", default=getpass.getuser, help="Who does it. Default: you.")
 _PERIOD = re.compile(r"([0-9]{1,4})([hd])")
-_AS_JSON = click.option("--json", "as_json", is_flag=True, help="As JSON.")
 
 
 @click.command("grant")
@@ -82,7 +76,7 @@ def grant_command(
     async def act(connection: Connection) -> UUID:
         return await access.grant(connection, new)
 
-    grant_id = _allowed(settings, act)
+    grant_id = run_on_connection(settings, act, AccessDeniedError)
     click.echo(f"{grant_id}  {grantee} may read until {to_iso(new.valid_to_us)}.")
 
 
@@ -97,17 +91,17 @@ def revoke_command(settings: Settings, grant_id: UUID, reason: str, by: str) -> 
     async def act(connection: Connection) -> bool:
         return await access.revoke(connection, grant_id, by, reason)
 
-    if not _allowed(settings, act):
+    if not run_on_connection(settings, act, AccessDeniedError):
         raise CordonError(f"There is no grant {grant_id} in force: see `cordon evidence grants`.")
     click.echo("Revoked.")
 
 
 @click.command("grants")
-@_AS_JSON
+@AS_JSON
 @click.pass_obj
 def grants_command(settings: Settings, *, as_json: bool) -> None:
     """List every grant, and how it stands."""
-    found = _allowed(settings, access.grants)
+    found = run_on_connection(settings, access.grants)
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
         return
@@ -136,7 +130,7 @@ def break_glass_command(
     async def act(connection: Connection) -> UUID:
         return await access.break_glass(connection, by, case, subject, reason, minutes)
 
-    glass_id = _allowed(settings, act)
+    glass_id = run_on_connection(settings, act, AccessDeniedError)
     click.echo(
         f"{glass_id}  open for {minutes} minutes. Read with --role investigator --purpose emergency. "
         "Somebody else has to review it within 24 hours."
@@ -154,7 +148,7 @@ def review_command(
 ) -> None:
     """List broken glass that waits for a review, or review one."""
     if glass_id is None:
-        for one in _allowed(settings, access.waiting_reviews):
+        for one in run_on_connection(settings, access.waiting_reviews):
             overdue = "OVERDUE" if wall_clock_us() > one.review_due_us else "waits"
             click.echo(
                 f"{one.glass_id}  {overdue}  {one.who} read of {one.subject} in {one.case} from "
@@ -168,7 +162,7 @@ def review_command(
     async def act(connection: Connection) -> bool:
         return await access.review(connection, glass_id, by, note, justified=found_justified)
 
-    if not _allowed(settings, act):
+    if not run_on_connection(settings, act, AccessDeniedError):
         raise CordonError(f"{glass_id} does not wait for a review.")
     click.echo("Reviewed.")
 
@@ -208,7 +202,7 @@ def read_command(
                 line = msgspec.json.encode({"kind": kind, "record": record})
                 click.echo(line.decode())
 
-    _allowed(settings, act)
+    run_on_connection(settings, act, AccessDeniedError)
 
 
 COMMANDS = (
@@ -226,15 +220,3 @@ def _span_us(period: str) -> int:
     if match is None:
         raise CordonError(f"{period!r} is no period: write 8h or 30d.")
     return int(match[1]) * (3_600 if match[2] == "h" else 86_400) * MICROSECONDS
-
-
-def _allowed(settings: Settings, act: Callable[[Connection], Awaitable[ResultT]]) -> ResultT:
-    """Do it on the database.
-
-    Raises:
-        CordonError: It is not allowed, or the database cannot be reached.
-    """
-    try:
-        return run_on_connection(settings, act)
-    except AccessDeniedError as error:
-        raise CordonError(str(error)) from error

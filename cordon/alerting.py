@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from nats.js import JetStreamContext
 
-from alerts.deliveries import BearerOf
+from alerts.channels import Channel
+from alerts.deliveries import ChannelName
 from alerts.desk import Desk
 from alerts.escalation import Escalation
 from alerts.model import AlertChange
 from console.hub import Hub
+from cordon.carried import Carried
 from cordon.contact_channels import contact_channels, set_up
 from cordon.outgoing import Outgoing
 from cordon.places import Places
@@ -27,16 +29,20 @@ class Alerting:
     """The parts, not running yet.
 
     Attributes:
+        channels: To contacts.
         new_desk: Makes an empty desk.
         places: Where devices are; must be given the partition.
+        carried: Who carries them; must be given the partition.
         probe: None where the service does not try itself.
     """
 
     policy: Policy
+    channels: Mapping[ChannelName, Channel]
     publisher: Publisher
     outgoing: Outgoing
     new_desk: Callable[[], Desk]
     places: Places
+    carried: Carried
     probe: Probe | None
 
 
@@ -45,7 +51,6 @@ def make_alerting(
     js: JetStreamContext,
     broker: MqttBroker,
     hub: Hub,
-    bearer_of: BearerOf,
     clock: Clock,
     *,
     rules: str,
@@ -58,7 +63,6 @@ def make_alerting(
         js: For the streams of decisions and alerts.
         broker: For agencies and handsets.
         hub: Open consoles.
-        bearer_of: The assignment of a device now.
         clock: The time.
         rules: Version of the engine's rules, for what is decided.
         build: Version of the code.
@@ -68,7 +72,7 @@ def make_alerting(
     """
     policy = Policy(settings, set_up(settings))
     profiles, contacts = policy.profiles, policy.contacts
-    places = Places()
+    places, carried = Places(), Carried()
     channels = contact_channels(settings, contacts, places.of, clock)
     publisher = Publisher(broker, identifier="cordon-alerts-0")
 
@@ -80,19 +84,22 @@ def make_alerting(
         js,
         publisher,
         profiles,
-        bearer_of,
+        carried.bearer_of,
         show,
         clock,
         contacts=contacts,
         channels=channels,
         operators=hub.__len__,
+        handsets_of=carried.handsets_of,
     )
-    escalation = Escalation(profiles, contacts, outgoing.outbox.arrived, bearer_of)
+    escalation = Escalation(profiles, contacts, outgoing.outbox.arrived, carried.bearer_of)
     return Alerting(
         policy=policy,
+        channels=channels,
         publisher=publisher,
         outgoing=outgoing,
         new_desk=lambda: Desk(profiles, rules=rules, build=build, escalation=escalation),
         places=places,
+        carried=carried,
         probe=Probe(broker, contacts, channels, clock) if settings.probe else None,
     )

@@ -71,7 +71,7 @@ class Assurer:
         found = statuses(
             partition.compiled,
             partition.care.health.devices,
-            partition.desk.each_open(),
+            partition.desk.weakening,
             now_us,
             self._watch.note(self._signs(), now_us),
         )

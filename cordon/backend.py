@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-import msgspec
-
 from alerts.conduct import Pattern
 from alerts.degraded import Degraded
 from alerts.deliveries import DeliveryRecord
@@ -30,7 +28,6 @@ from cordon.footing import Signs
 from cordon.her_backend import ServiceHerBackend
 from cordon.parts import Parts
 from cordon.picture import Heard, device_views, watch_views, zone_views
-from cordon.sections import Alerts
 from cordon.trouble_watch import TroubleWatch, watch_of
 from devices.instants import Clock, to_iso
 from devices.synthetic import is_synthetic
@@ -41,6 +38,9 @@ _NO_PATTERNS = (
     "Courses of conduct cannot be shown: the database does not answer. They are recognised in what "
     "it holds, and alerts do not depend on them."
 )
+_OPEN = "open: anybody may speak for any device"
+"""How a broker is set up: known from the start, and no trouble that somebody has to be told of."""
+
 LATE_MS = 2_000.0
 """A batch decided on later than this means that alerts are late, and staff are told."""
 
@@ -68,10 +68,10 @@ class ServiceBackend:
         self._basemap = basemap
         self._degraded = Degraded()
 
-    def watch(self, settings: Alerts) -> TroubleWatch:
+    def watch(self) -> TroubleWatch:
         """Keeps up what is degraded, and tells those who mend it."""
-        contacts = self._parts.policy.contacts
-        return watch_of(self._degraded, self._troubles, contacts, settings, self._clock)
+        contacts, channels = self._parts.policy.contacts, self._parts.channels
+        return watch_of(self._degraded, self._troubles, contacts, channels, self._clock)
 
     def _troubles(self) -> dict[str, str]:
         """By name, what is wrong with the service now."""
@@ -81,13 +81,8 @@ class ServiceBackend:
             "engine": self._engine(),
             "fleet": self._fleet(),
         }
-        kept_out = self._parts.identity.devices_open  # known from the start, and no trouble
-        return {
-            name: part.detail
-            for name, part in parts.items()
-            if part.state == "down"
-            or (part.state == "degraded" and not (name == "broker" and kept_out))
-        }
+        troubled = {name: part.detail for name, part in parts.items() if part.state != "up"}
+        return {name: detail for name, detail in troubled.items() if detail != _OPEN}
 
     def picture(self) -> Picture:
         """Everything as it is now."""
@@ -249,7 +244,7 @@ class ServiceBackend:
             found = await self._parts.history.patterns(limit)
         except HistoryUnavailableError as error:
             raise NotAvailableError(_NO_PATTERNS) from error
-        return [msgspec.structs.replace(one.pattern(), acts=()) for one in found]
+        return [one.pattern() for one in found]
 
     async def pattern(self, pattern_id: str) -> Pattern | None:
         """A course of conduct with all that it rests on.
@@ -332,7 +327,7 @@ class ServiceBackend:
             return PartView(state="degraded", detail="it keeps nothing: is its disk full?")
         if connected and not parts.heartbeat.silent:
             if parts.identity.devices_open:
-                return PartView(state="degraded", detail="open: anybody may speak for any device")
+                return PartView(state="degraded", detail=_OPEN)
             if parts.identity.doorkeeper is not None and parts.identity.doorkeeper.closed:
                 return PartView(state="degraded", detail=parts.identity.doorkeeper.closed)
             return PartView(state="up")

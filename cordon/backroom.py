@@ -36,8 +36,9 @@ from cordon.seal import BUILD, sealer_of
 from cordon.settings import Settings
 from cordon.state_keeper import StateKeeper
 from cordon.streams_source import source_factory
+from cordon.supervision import Supervisor
 from evidence.capacity import Capacity, Waiting
-from evidence.sealer import Sealer, SealerCounts, SealerProgress
+from evidence.sealer import Sealer, SealerCounts, SealerFigures, SealerProgress
 from evidence.sources import Stream
 from evidence.store import Store
 from evidence.writer import Writer, WriterCounts
@@ -85,13 +86,20 @@ class Recorded(msgspec.Struct, frozen=True):
 
 
 class Figures(msgspec.Struct, frozen=True):
-    """What the process says about itself; `sealed` is None where no sealer runs in it."""
+    """What the process says about itself.
+
+    Attributes:
+        waiting: In the slow lane.
+        restarts: By name, how often a part in it was started again.
+        sealed: None where no sealer runs in it.
+    """
 
     writer: WriterCounts
     slow: SlowCounts
     waiting: int
     conduct: ConductCounts
     recorded: Recorded
+    restarts: dict[str, int]
     sealed: Sealed | None = None
 
 
@@ -104,12 +112,13 @@ class BackroomProcess:
         stream_ends: See `Orders`.
         slow_lane: The gateway's end of the slow lane; gets the figures of the other end.
         record: Stands for the one that runs there, and gets its figures.
-        sealer: Stands for the one that runs there, and gets its figures; None: none does.
+        sealer: Gets the figures of the one that runs there; None: none does.
         gateway: See `Orders`.
 
     Attributes:
         counts: As of an `evidence.writer.Writer`.
         conduct: As of a `cordon.conduct_watch.ConductWatch`.
+        restarts: See `Figures`.
         pid: Of the process; None while there is none.
     """
 
@@ -120,11 +129,12 @@ class BackroomProcess:
         stream_ends: Mapping[Stream, int],
         slow_lane: SlowLane,
         record: RecordWatch,
-        sealer: Sealer | None,
+        sealer: SealerFigures | None,
         gateway: str,
     ) -> None:
         self.counts = WriterCounts()
         self.conduct = ConductCounts()
+        self.restarts: dict[str, int] = {}
         self.pid: int | None = None
         self._slow_lane = slow_lane
         self._record = record
@@ -167,6 +177,7 @@ class BackroomProcess:
     def _note(self, line: bytes) -> None:
         figures = self._decoder.decode(line)
         self.counts, self.conduct = figures.writer, figures.conduct
+        self.restarts = figures.restarts
         lane = self._slow_lane
         lane.counts.taken_in, lane.counts.damaged = figures.slow.taken_in, figures.slow.damaged
         lane.counts.refusals = figures.slow.refusals
@@ -216,17 +227,22 @@ async def work(orders: Orders) -> None:
         profiles = orders.settings.alerts.profiles
         conduct = ConductWatch(orders.dsn, Path(profiles) if profiles else None, wall_clock_us)
         record = RecordWatch(orders.dsn, orders.settings, wall_clock_us)
-        runs = {
-            "evidence": writer.run(),
-            "registry": registry.run(),
-            "states": StateKeeper(orders.dsn, keep, build=BUILD).run(),
-            "slow-lane": _take_in(lane, registry),
-            "conduct": conduct.run(),
-            "record": record.run(),
-            "figures": _report(writer, lane, conduct, record, sealer),
+        supervisor = Supervisor()
+        kept = {
+            "registry": registry.run,
+            "states": StateKeeper(orders.dsn, keep, build=BUILD).run,
+            "conduct": conduct.run,
+            "record": record.run,
         }
         if sealer is not None:
-            runs["sealer"] = sealer.run()
+            kept["sealer"] = sealer.run
+        # The process is there for the writer and the slow lane, and ends with them, to be started
+        # again; what fails beside them must not stop them.
+        runs = {name: supervisor.keep(name, run) for name, run in kept.items()} | {
+            "evidence": writer.run(),
+            "slow-lane": _take_in(lane, registry),
+            "figures": _report(writer, lane, conduct, record, sealer, supervisor),
+        }
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(run, name=name) for name, run in runs.items()]
             loop = asyncio.get_running_loop()
@@ -247,6 +263,7 @@ async def _report(
     conduct: ConductWatch,
     record: RecordWatch,
     sealer: Sealer | None,
+    supervisor: Supervisor,
 ) -> None:
     while True:
         sealed = None if sealer is None else Sealed(sealer.counts, sealer.progress)
@@ -256,6 +273,7 @@ async def _report(
             lane.waiting,
             conduct.counts,
             Recorded(record.capacity, record.waiting),
+            dict(supervisor.restarts),
             sealed,
         )
         sys.stdout.buffer.write(msgspec.json.encode(figures) + b"\n")

@@ -33,11 +33,17 @@ KEPT_IN_A_ROW = frozenset({1, 3, 10})
 """Which of them are kept within `REPEAT_US`: the first, and two more by which `devices.door` tells
 somebody who tries over and over from one who has made a slip."""
 
+OF_NOBODY = frozenset({"unknown_device", "no_name"})
+"""Codes of names that are no device's, and can be made up by the thousand. They have a count and a
+memory of their own: what is tried in the name of a device must not go unheard behind them."""
+
 REMEMBERED = 10_000
-"""Devices and codes whose repetition is noticed; of more, the longest known is kept anew."""
+"""Devices and codes whose repetition is noticed, and as many of nobody; of more, the longest known is
+kept anew."""
 
 KEPT_PER_MINUTE = 600
-"""Refusals that are kept in one minute, whoever they are of: names can be made up by the thousand."""
+"""Refusals that are kept in one minute of all devices, and as many of nobody. What exceeds it is told by
+the first that comes in a minute with room."""
 
 MAX_DEVICE_CHARS = 128
 
@@ -71,20 +77,22 @@ class Repeats:
     def take(self, key: tuple[str, str], now_us: int) -> int | None:
         """How many were held back since the last one that was kept; None: hold this one back."""
         row = self._last.get(key)
-        if row is not None and now_us - row.began_us < REPEAT_US:
-            row.count += 1
-            if row.count not in KEPT_IN_A_ROW or not self._has_room(now_us):
-                row.held += 1
-                return None
-            held, row.held = row.held, 0
-            return held
-        if not self._has_room(now_us):
+        if row is None or now_us - row.began_us >= REPEAT_US:
+            row = self._begin(key, now_us, held=row.held if row else 0)
+        row.count += 1
+        is_due = row.count in KEPT_IN_A_ROW or not row.is_kept
+        if not is_due or not self._has_room(now_us):
+            row.held += 1
             return None
-        self._last[key] = _Row(now_us)
+        held, row.held, row.is_kept = row.held, 0, True
+        return held
+
+    def _begin(self, key: tuple[str, str], now_us: int, held: int) -> _Row:
+        row = self._last[key] = _Row(now_us, held=held)
         self._last.move_to_end(key)
         if len(self._last) > REMEMBERED:
             self._last.popitem(last=False)
-        return 0 if row is None else row.held
+        return row
 
     def _has_room(self, now_us: int) -> bool:
         """Whether another one may be kept in this minute; it then counts as kept."""
@@ -101,12 +109,14 @@ class _Row:
 
     Attributes:
         count: So many came.
-        held: So many of them were held back since the last that was kept.
+        held: So many were held back since the last that was kept.
+        is_kept: Whether one of them was kept.
     """
 
     began_us: int
-    count: int = 1
+    count: int = 0
     held: int = 0
+    is_kept: bool = False
 
 
 class BrokerRefusals:
@@ -126,7 +136,7 @@ class BrokerRefusals:
         self._clock = clock
         self._name = name
         self._number = 0
-        self._repeats = Repeats()
+        self._of_devices, self._of_nobody = Repeats(), Repeats()
         self._waiting: asyncio.Queue[Batch] = asyncio.Queue(WAITING_LIMIT)
         self.counts = RefusalCounts()
 
@@ -143,7 +153,8 @@ class BrokerRefusals:
         self.counts.seen[code] += 1
         device = device[:MAX_DEVICE_CHARS]
         now_us = self._clock()
-        held = self._repeats.take((device, code), now_us)
+        repeats = self._of_nobody if code in OF_NOBODY else self._of_devices
+        held = repeats.take((device, code), now_us)
         if held is None:
             self.counts.repeated += 1
             return

@@ -61,7 +61,7 @@ class CaseloadFeed:
                     log.warning("caseload_database_unreachable", reason=type(error).__name__)
                 self.reachable = False
                 await asyncio.sleep(RETRY_S)
-            except MigrationError as error:
+            except (MigrationError, psycopg.errors.InsufficientPrivilege) as error:
                 # Waiting does not help, but the caseload in force stays in force meanwhile.
                 log.error("caseload_database_does_not_fit", reason=str(error))  # noqa: TRY400
                 await asyncio.sleep(REFUSED_RETRY_S)

@@ -11,6 +11,7 @@ import click
 from cordon import __version__
 from cordon.access_commands import COMMANDS as ACCESS_COMMANDS
 from cordon.added_commands import GroupWithAdded
+from cordon.approaches_command import approaches_command
 from cordon.authorize_commands import authorize
 from cordon.ca_commands import ca
 from cordon.caseload_commands import caseload
@@ -23,6 +24,8 @@ from cordon.errors import CordonError
 from cordon.evidence_commands import evidence
 from cordon.handover_commands import hand_over_command, import_command
 from cordon.near_command import near_command
+from cordon.overlay_commands import overlay
+from cordon.overlay_compare_command import compare_command
 from cordon.profile_commands import profile
 from cordon.replay_command import replay
 from cordon.report_commands import report
@@ -66,7 +69,7 @@ def cordon(
     Play recorded tracks:   cordon simulate tracks FILE...
     See every setting:      cordon config
     See a policy in words:  cordon profile explain default
-    Decide it once more:    cordon replay --case ORDER
+    Decide it once more:    cordon replay --case ORDER --actor WHO --purpose WHY
     Measure this version:   cordon bench encounters --file FILE
     """  # noqa: D301 - click's mark for "do not rewrap"
     settings = load_settings(settings_file)
@@ -208,6 +211,9 @@ evidence.add_command(close_command)
 evidence.add_command(hand_over_command)
 evidence.add_command(import_command)
 evidence.add_command(near_command)
+overlay.add_command(compare_command)
+evidence.add_command(overlay)
+evidence.add_command(approaches_command)
 evidence.add_command(timeline_command)
 
 cordon.add_command(authorize)

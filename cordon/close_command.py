@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 
 import click
-import psycopg
 
 from cordon.clock import wall_clock_us
-from cordon.database_access import dsn_of, run_on_database
+from cordon.database_access import run_on_connection
 from cordon.settings import Settings
 from devices.instants import to_datetime
 from evidence.closing import CLOSED_AFTER_DAYS, close_days
@@ -32,15 +31,9 @@ def close_command(settings: Settings, days: int) -> None:
     while it is rewritten.
     """
     before = to_datetime(wall_clock_us()).astimezone(UTC) - timedelta(days=days)
-    closed = run_on_database(settings, _close(dsn_of(settings), before))
-    click.echo(f"{closed} days closed.")
 
-
-async def _close(dsn: str, before: datetime) -> int:
     def tell(step: str) -> None:
         click.echo(step, err=True)
 
-    async with await psycopg.AsyncConnection.connect(
-        dsn, autocommit=True, options="-c timezone=UTC"
-    ) as connection:
-        return await close_days(connection, before, tell)
+    closed = run_on_connection(settings, lambda connection: close_days(connection, before, tell))
+    click.echo(f"{closed} days closed.")

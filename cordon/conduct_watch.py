@@ -8,7 +8,7 @@ what was looked at last, so a restart costs a look at everybody and changes noth
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import psycopg
 import structlog
 
 from alerts.conduct import DAY_US, MINUTE_US, Act, Subject, patterns_of, to_keep
-from alerts.conduct_acts import acts_of_tampering, acts_of_watches, alert_ids_of
+from alerts.conduct_acts import Alerts, Told, acts_of_tampering, acts_of_watches, alert_ids_of
 from alerts.conduct_rules import ConductRules
 from alerts.conduct_tracks import acts_of_tracks, minute_track
 from alerts.errors import ProfileError
@@ -28,6 +28,7 @@ from evidence import conduct
 from evidence.conduct import KeptAct, Order
 from evidence.database import SESSION, describe
 from evidence.statements import Connection
+from ingest.ending import end_if_told
 
 log = structlog.get_logger("conduct")
 
@@ -55,12 +56,14 @@ class ConductCounts:
     Attributes:
         looks: At one wearer.
         failed: Rounds cut short because the database or a file of policy could not be used.
+        unreadable: Looks at one wearer that failed, while those at others went on.
         cut_short: Looks in which a limit of `evidence.conduct` left something out.
         kept: Versions of patterns written.
     """
 
     looks: int = 0
     failed: int = 0
+    unreadable: int = 0
     cut_short: int = 0
     kept: int = 0
 
@@ -70,6 +73,7 @@ class _Looked:
     mark: tuple[Any, ...] = ()
     told_us: int = 0
     tracks_us: int = 0
+    failed_us: int = 0
 
 
 class ConductWatch:
@@ -91,6 +95,7 @@ class ConductWatch:
     async def run(self) -> None:
         """Look until cancelled."""
         while True:
+            end_if_told()
             pause_s = LOOK_EVERY_S
             try:
                 await self.look()
@@ -121,9 +126,32 @@ class ConductWatch:
                     by_wearer.setdefault(order.wearer, []).append(order)
             self._looked = {one: self._looked.get(one, _Looked()) for one in by_wearer}
             for wearer, of_him in by_wearer.items():
-                async with connection.transaction():
-                    await conduct.lock(connection)
-                    await self._look_at(connection, wearer, _subjects(of_him), profiles)
+                if self._clock() - self._looked[wearer].failed_us >= TOLD_EVERY_US:
+                    await self._try(connection, wearer, _subjects(of_him), profiles)
+
+    async def _try(
+        self,
+        connection: Connection,
+        wearer: str,
+        subjects: Sequence[Subject],
+        profiles: Profiles,
+    ) -> None:
+        """Look at one wearer; what cannot be read of him keeps nobody from looking at the others."""
+        try:
+            async with connection.transaction():
+                await conduct.lock(connection)
+                await self._look_at(connection, wearer, subjects, profiles)
+        except (psycopg.OperationalError, psycopg.ProgrammingError, TimeoutError, OSError):
+            raise  # the database is away, or not set up: it concerns everybody
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is of this wearer alone
+            self.counts.unreadable += 1
+            self._looked[wearer].failed_us = self._clock()
+            log.error(  # noqa: TRY400 - a traceback may quote what was read
+                "conduct_of_a_wearer_not_looked_at",
+                wearer=wearer,
+                reason=describe(error),
+                meaning="his courses of conduct do not change; he is looked at again in ten minutes",
+            )
 
     async def _look_at(
         self,
@@ -159,13 +187,14 @@ class _Look:
         rules_of = {one: self.profiles.find(one.profile).conduct for one in subjects}
         since_us = self.now_us - max(one.window_days for one in rules_of.values()) * DAY_US
         told = await conduct.told_of(self.connection, wearer, since_us, self.now_us)
-        cut = len(told.decisions) >= conduct.DECISIONS_LIMIT
-        cut = cut or max(len(told.anomalies), len(told.events)) >= conduct.FOUND_LIMIT
-        self.counts.cut_short += cut
-        if cut and told.decisions:  # what came before the oldest that was read stays as it is
-            since_us = min(one.transition.decided_at_us for one in told.decisions)
-        ids = alert_ids_of(told, wearer)
-        alerts = await conduct.alerts_of(self.connection, ids, since_us)
+        read_us = _read_since_us(told, since_us)
+        self.counts.cut_short += read_us > since_us
+        since_us = read_us
+        kept = {one: await conduct.kept_acts(self.connection, one) for one in subjects}
+        # A repeated tamper rests on the alert of the first one, which may be older than the window.
+        named = _alerts_named(kept.values(), since_us)
+        ids = alert_ids_of(told, wearer) | named.keys()
+        alerts = await conduct.alerts_of(self.connection, ids, min([since_us, *named.values()]))
         tampering = acts_of_tampering(told, alerts)
         names = [one.protected for one in subjects]
         for subject, rules in rules_of.items():
@@ -180,7 +209,9 @@ class _Look:
                 since[True] = self.now_us - self.now_us % DAY_US - (NEW_DAYS - 1) * DAY_US
                 of_tracks = await self._of_tracks(subject, rules, since[True])
                 acts += [KeptAct(act, from_tracks=True) for act in of_tracks]
-            await self._keep(subject, rules, acts, since)
+            self.counts.cut_short += len(kept[subject]) >= conduct.ACTS_LIMIT
+            anew = [one for one in kept[subject] if _is_anew(one, since, alerts)]
+            await self._keep(subject, rules, kept[subject], anew, acts)
 
     async def _of_tracks(self, subject: Subject, rules: ConductRules, since_us: int) -> list[Act]:
         start_us = since_us - (TRACK_DAYS - NEW_DAYS) * DAY_US
@@ -201,26 +232,51 @@ class _Look:
         self,
         subject: Subject,
         rules: ConductRules,
+        kept: Sequence[KeptAct],
+        anew: Sequence[KeptAct],
         acts: Sequence[KeptAct],
-        since: dict[bool, int],
     ) -> None:
-        """Keep the acts made anew in the place of those of the same time, and what follows."""
-        kept = await conduct.kept_acts(self.connection, subject)
-        self.counts.cut_short += len(kept) >= conduct.ACTS_LIMIT
-        anew = [
-            one
-            for one in kept
-            if one.from_tracks in since and one.act.began_us >= since[one.from_tracks]
-        ]
+        """Keep the acts made anew in the place of some of those kept, and what follows."""
+        gone = {one.act.id for one in anew}
+        before = [one.act for one in kept if one.act.id not in gone]
+        stay = {act.id for act in before}
+        acts = [one for one in acts if one.act.id not in stay]
         old = [one.act for one in anew if one not in acts]
         new = [one for one in acts if one not in anew]
         await conduct.replace_acts(self.connection, subject, old, new)
-        before = [one.act for one in kept if one not in anew]
         found = patterns_of(subject, [*before, *(one.act for one in acts)], rules, self.now_us)
         known = await conduct.kept_patterns(self.connection, subject)
         changed = to_keep(known, found)
         await conduct.add_patterns(self.connection, changed, self.now_us)
         self.counts.kept += len(changed)
+
+
+def _read_since_us(told: Told, since_us: int) -> int:
+    """Since when everything was read; a limit leaves out what is no newer than the oldest read."""
+    read = (
+        (conduct.DECISIONS_LIMIT, [one.transition.decided_at_us for one in told.decisions]),
+        (conduct.FOUND_LIMIT, [one.change.decided_at_us for one in told.anomalies]),
+        (conduct.FOUND_LIMIT, [one.time_us for one in told.events]),
+    )
+    # Of one instant some may have been read and others not: it counts as left out.
+    return max([since_us, *(min(times) + 1 for limit, times in read if len(times) >= limit)])
+
+
+def _alerts_named(kept: Iterable[Sequence[KeptAct]], since_us: int) -> dict[str, int]:
+    """The alerts that kept acts of the window rest on, and when they were raised."""
+    acts = (one.act for of_subject in kept for one in of_subject if one.act.began_us >= since_us)
+    return {rest.id: rest.at_us for act in acts for rest in act.rests if rest.kind == "alert"}
+
+
+def _is_anew(one: KeptAct, since: Mapping[bool, int], alerts: Alerts) -> bool:
+    """Whether a kept act is made anew: when all that it rests on was read. Else it stays as it is."""
+    since_us = since.get(one.from_tracks)
+    if since_us is None or one.act.began_us < since_us:
+        return False
+    return one.from_tracks or all(
+        rest.id in alerts if rest.kind == "alert" else rest.at_us >= since_us
+        for rest in one.act.rests
+    )
 
 
 def _subjects(orders: Iterable[Order]) -> list[Subject]:

@@ -120,8 +120,9 @@ async def connect_nats(url: str, name: str, *, once: bool = False, echo: bool = 
         name=f"cordon-{name}",
         no_echo=not echo,
         allow_reconnect=not once,
-        max_reconnect_attempts=-1,
-        reconnect_time_wait=RECONNECT_WAIT_S,
+        # These govern the first connection, too, whatever `allow_reconnect` says.
+        max_reconnect_attempts=1 if once else -1,
+        reconnect_time_wait=0 if once else RECONNECT_WAIT_S,
         connect_timeout=CONNECT_TIMEOUT_S,
         disconnected_cb=lost,
         reconnected_cb=back,

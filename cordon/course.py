@@ -56,7 +56,8 @@ class Course:
         # Two runs of one instant would be taken for one.
         self._run_us = max(now_us, self._run_us + 1)
         self._steps = 0
-        self._stand_at(mark or Mark())
+        stood = mark or Mark()
+        self._after, self._newest = stood.after, stood.newest
         start = msgspec.structs.replace(
             self._made,
             mark=mark,
@@ -105,14 +106,6 @@ class Course:
     def mark(self) -> Mark:
         """This point of the course."""
         return Mark(self._run_us, self._steps, self._after, self._newest, self._ticked_us())
-
-    def go_on(self, mark: Mark) -> None:
-        """Stand at a point of a run that was noted before."""
-        self._run_us, self._steps = mark.run_us, mark.steps
-        self._stand_at(mark)
-
-    def _stand_at(self, mark: Mark) -> None:
-        self._after, self._newest = mark.after, mark.newest
 
 
 def _in_builtins(sensitivities: Mapping[str, Sensitivity]) -> dict[str, dict[str, float]]:

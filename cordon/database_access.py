@@ -47,12 +47,20 @@ def run_on_database(settings: Settings, work: Coroutine[Any, Any, ResultT]) -> R
 
 
 def run_on_connection(
-    settings: Settings, act: Callable[[psycopg.AsyncConnection], Awaitable[ResultT]]
+    settings: Settings,
+    act: Callable[[psycopg.AsyncConnection], Awaitable[ResultT]],
+    *refusals: type[Exception],
 ) -> ResultT:
     """Do something with one connection, in autocommit mode and UTC.
 
+    Args:
+        settings: Which database.
+        act: What to do.
+        refusals: Errors whose text is for people.
+
     Raises:
-        CordonError: The database does not answer, or is of an older version.
+        CordonError: The database does not answer, is of an older version or refuses this login, or
+            one of `refusals` was raised.
     """
 
     async def run() -> ResultT:
@@ -63,7 +71,18 @@ def run_on_connection(
 
     try:
         return run_on_database(settings, run())
-    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedFunction) as error:
+    except refusals as error:
+        raise CordonError(str(error)) from error
+    except (
+        psycopg.errors.UndefinedTable,
+        psycopg.errors.UndefinedFunction,
+        psycopg.errors.InvalidSchemaName,
+    ) as error:
         raise CordonError(
             "The database is of an older version: start the service of this version once."
+        ) from error
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise CordonError(
+            f"This login of the database may not do it ({error.diag.message_primary}). Which may: "
+            "docs/operations.md, Who may read the history."
         ) from error

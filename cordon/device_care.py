@@ -90,7 +90,9 @@ class DeviceCare:
     def take(self, batch: Batch, wearing: Wearing) -> Noticed:
         """Take in what a batch says of devices."""
         latest = latest_of(batch)
-        troubles = in_order(take_reports(self.health, batch, latest), self.door.take(batch))
+        troubles = take_reports(self.health, batch, latest)
+        flushes = self.health.flushes(batch.received_us)
+        troubles = in_order(troubles, self.door.take(batch, flushes=flushes))
         gaps = self.sequences.take(batch)
         return Noticed(troubles, gaps, take_answers(self.commands, batch, latest, wearing), [])
 

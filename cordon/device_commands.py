@@ -19,7 +19,7 @@ from devices.caseload import Caseload, Device
 from devices.credential_store import CredentialStore
 from devices.credentials import Credential, CredentialError
 from devices.instants import to_iso
-from devices.signing import Algorithm, SigningKey, SigningKeyError
+from devices.signing import Algorithm, SigningKey, SigningKeyError, held_by_device
 from devices.store import CaseloadStore
 from evidence.reader import HistoryUnavailableError, Reader
 from evidence.turned_away import Stranger
@@ -180,6 +180,7 @@ def list_command(settings: Settings, *, as_json: bool) -> None:
 
     credentials, keys, kinds = run_on_database(settings, work())
     now_us = wall_clock_us()
+    unheard = sorted(name for name, held in held_by_device(keys).items() if held.lacks_key)
     rows = [
         _row(c, kinds, c.kind, _state(c, now_us))
         | {"valid_to": to_iso(c.valid_to_us) if c.valid_to_us else None}
@@ -191,7 +192,8 @@ def list_command(settings: Settings, *, as_json: bool) -> None:
         if key.algorithm != "none"
     ]
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(rows), indent=2).decode())
+        listed = [{**row, "lacks_key": row["device"] in unheard} for row in rows]
+        click.echo(msgspec.json.format(msgspec.json.encode(listed), indent=2).decode())
         return
     for row in rows:
         ends = f" until {row['valid_to']}" if row.get("valid_to") else ""
@@ -204,6 +206,9 @@ def list_command(settings: Settings, *, as_json: bool) -> None:
     bare = sorted(set(kinds) - {c.device for c in credentials})
     for name in bare:
         click.echo(f"{name:24} {kinds[name]:20} {'none':12} cannot connect")
+    for name in unheard:
+        known = kinds.get(name, "not in the caseload")
+        click.echo(f"{name:24} {known:20} {'no key':12} has to sign: whatever it sends is refused")
 
 
 def _row(

@@ -15,7 +15,7 @@ import structlog
 from alerts.channels import Channel
 from alerts.contacts import Contact, Contacts
 from alerts.deliveries import ASK_EXPIRY_S, ChannelName, Delivery, Summons
-from alerts.escalation_rules import AskedRole
+from alerts.escalation_rules import AskedRole, ContactChannel
 from devices.instants import MICROSECONDS, to_iso
 
 log = structlog.get_logger("asking")
@@ -41,7 +41,7 @@ class DirectAsking:
     async def ask(
         self, roles: Sequence[AskedRole], kind: str, title: str, text: str, now_us: int
     ) -> None:
-        """Ask everybody of the first role that has anybody."""
+        """Ask everybody of the first role that has anybody who can be asked, of whatever agency."""
         summons = Summons(
             id=str(uuid.uuid5(uuid.NAMESPACE_URL, f"urn:cordon:{kind}:{title}:{now_us}")),
             alert_id="",
@@ -54,7 +54,7 @@ class DirectAsking:
         sends = [
             self._send(name, _delivery(summons, name, contact.name, now_us))
             for contact in self._people(roles)
-            for name in self._contacts.channels(contact, self._channels)
+            for name in self._ways(contact)
         ]
         if not sends:
             log.warning("nobody_to_ask", kind=kind, title=title)
@@ -62,11 +62,14 @@ class DirectAsking:
 
     def _people(self, roles: Sequence[AskedRole]) -> list[Contact]:
         for role in roles:
-            ranks = range(1, ASKED_LIMIT + 1)
-            found = [self._contacts.of_role(role, n, agency="", person=None) for n in ranks]
-            if people := [contact for contact in found if contact is not None]:
-                return people
+            if people := [one for one in self._contacts.everybody(role) if self._ways(one)]:
+                return people[:ASKED_LIMIT]
         return []
+
+    def _ways(self, contact: Contact) -> list[ContactChannel]:
+        """By which a contact can be asked here: a dispatch system takes incidents, and no words."""
+        ways = self._contacts.channels(contact, self._channels)
+        return [way for way in ways if way != "webhook" or contact.format != "eido"]
 
     async def _send(self, name: ChannelName, delivery: Delivery) -> None:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import click
 import msgspec
@@ -72,20 +72,32 @@ async def _carried_out(check: Check, patient: Patient) -> Sequence[Finding]:
 
 @asynccontextmanager
 async def _connected(url: str) -> AsyncIterator[tuple[NatsClient | None, str]]:
-    """A connection that does not try again; without one, why not."""
-    nc = NatsClient()
+    """A connection that does not try for long; without one, why not."""
+    if not url:
+        yield None, "no address"
+        return
+    nc, said = NatsClient(), ""
 
-    async def quiet(_: Exception) -> None:
-        """What went wrong is raised as well."""
+    async def note(error: Exception) -> None:
+        nonlocal said
+        said = str(error) or type(error).__name__
 
-    connected, why = False, "no address"
-    if url:
-        try:
-            await nc.connect(url, allow_reconnect=False, connect_timeout=CONNECT_S, error_cb=quiet)
-            connected, why = True, ""
-        except (nats.errors.Error, OSError) as error:
-            why = str(error) or type(error).__name__
+    connected = False
     try:
-        yield (nc if connected else None), why
+        # The last two govern the first connection, too, whatever `allow_reconnect` says.
+        await nc.connect(
+            url,
+            allow_reconnect=False,
+            connect_timeout=CONNECT_S,
+            error_cb=note,
+            max_reconnect_attempts=1,
+            reconnect_time_wait=0,
+        )
+        connected = True
+    except (nats.errors.Error, OSError) as error:
+        said = said or str(error) or type(error).__name__
+    try:
+        yield (nc, "") if connected else (None, said)
     finally:
-        await nc.close()
+        with suppress(AssertionError):  # an address that cannot be one: it has not even begun
+            await nc.close()

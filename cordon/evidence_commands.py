@@ -154,7 +154,8 @@ def check_command(settings: Settings, *, as_json: bool) -> None:
         for finding in found.findings:
             click.echo(f"WRONG: {finding}")
         click.echo(
-            f"{found.rows} rows in {found.batches} batches are as they were sealed; "
+            f"{found.rows - found.erased} rows in {found.batches} batches are as they were sealed, "
+            f"{found.erased} more were erased, each under a record; "
             f"{found.waiting} wait to be sealed, {found.uncovered} are older than the log."
         )
     sys.exit(bool(found.findings))

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import click
 import psycopg
 
-from cordon.database_access import dsn_of, run_on_database
+from alerts.looks import EVERYBODY
+from cordon.clock import wall_clock_us
+from cordon.database_access import dsn_of, run_on_connection
 from cordon.errors import CordonError
 from cordon.settings import Settings
-from devices.migrations import migrate
-from devices.store import MIGRATIONS as CASELOAD_MIGRATIONS
-from devices.store import SCHEMA as CASELOAD_SCHEMA
+from devices.store import update_tables
 from evidence.handover_export import hand_over
 from evidence.handover_import import take_over
 from evidence.handover_tables import HandoverError, Manifest
+from evidence.inquiries import About, Inquiry, InquiryError, note_inquiry
 from evidence.store import Store
 
 Connection = psycopg.AsyncConnection
@@ -24,17 +24,34 @@ Connection = psycopg.AsyncConnection
 
 @click.command("hand-over")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--actor", required=True, help="Who takes it out.")
+@click.option("--purpose", required=True, help="What for, and under what authority.")
+@click.option("--recipient", required=True, help="Who is given it.")
 @click.pass_obj
-def hand_over_command(settings: Settings, folder: Path) -> None:
+def hand_over_command(
+    settings: Settings, folder: Path, actor: str, purpose: str, recipient: str
+) -> None:
     """Write everything that is stored into FOLDER, for another keeper.
 
     Fixes, messages as received, decisions, alerts, the log with its salts, the caseload with its
     history: plain tables, described in docs/handover.md. Stop the service first. If it is
-    interrupted, give the command again: it goes on.
+    interrupted, give the command again: it goes on. Who takes it out, what for and for whom is
+    recorded before anything is read.
 
     What the log's key has signed is not in it: hand the key's files over by another way.
     """
-    manifest = _act(settings, lambda connection: hand_over(connection, folder, _tell))
+    if not recipient.strip():
+        raise CordonError("Name the recipient: who is given it stays in the record.")
+
+    async def act(connection: Connection) -> Manifest:
+        async def record() -> None:
+            now_us = wall_clock_us()
+            about = About("hand-over", [EVERYBODY], 0, now_us, f"for {recipient}")
+            await note_inquiry(connection, Inquiry(actor, purpose, EVERYBODY), about, now_us)
+
+        return await hand_over(connection, folder, record, _tell)
+
+    manifest = run_on_connection(settings, act, HandoverError, InquiryError)
     click.echo(f"{folder} holds {sum(file.rows for file in manifest.files)} rows.")
 
 
@@ -52,24 +69,11 @@ def import_command(settings: Settings, folder: Path) -> None:
         store = Store(dsn_of(settings))
         await store.migrate()
         await store.close()
-        await migrate(connection, CASELOAD_SCHEMA, CASELOAD_MIGRATIONS)
+        await update_tables(connection)
         return await take_over(connection, folder, _tell)
 
-    manifest = _act(settings, act)
+    manifest = run_on_connection(settings, act, HandoverError)
     click.echo(f"{sum(file.rows for file in manifest.files)} rows are here, as they were there.")
-
-
-def _act(settings: Settings, act: Callable[[Connection], Awaitable[Manifest]]) -> Manifest:
-    async def run() -> Manifest:
-        async with await psycopg.AsyncConnection.connect(
-            dsn_of(settings), autocommit=True, options="-c timezone=UTC"
-        ) as connection:
-            return await act(connection)
-
-    try:
-        return run_on_database(settings, run())
-    except HandoverError as error:
-        raise CordonError(str(error)) from error
 
 
 def _tell(step: str) -> None:

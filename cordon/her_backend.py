@@ -74,9 +74,11 @@ class ServiceHerBackend:
             raise NotAvailableError("The service is still reading what happened. Try again soon")
         own, now_us = self._handsets(person), self._clock()
         outgoing = self._parts.outgoing
-        change = outgoing.wishes.of_staff(person, asked.choices, operator, asked.note, own, now_us)
-        outgoing.chosen(change)
+        wish = outgoing.wishes.of_staff(person, asked.choices, operator, asked.note, own, now_us)
+        outgoing.chosen(wish)
         await self._kept()
+        change = wish.change
+        assert change is not None, "what staff set is newer than all there is"
         if change.problem is not None:
             profile = own[0].profile if own else DEFAULT
             profiles = self._parts.policy.profiles
@@ -93,9 +95,8 @@ class ServiceHerBackend:
     async def was_real(self, alert_id: str) -> Reality:
         """See `console.her_backend.HerBackend`."""
         partition, profiles = self._parts.worker.partition, self._parts.policy.profiles
-        for alert in partition.desk.each_open():
-            if alert.alert_id == alert_id:
-                return was_real(alert, profiles)
+        if (alert := partition.desk.find(alert_id)) is not None:
+            return was_real(alert, profiles)
         try:
             steps = await self._parts.history.alert_history(alert_id)
         except HistoryUnavailableError as error:

@@ -19,7 +19,8 @@ from cordon.clock import wall_clock_us
 from cordon.parts import Parts
 from cordon.probe import Probe
 from cordon.record_metrics import of_record
-from evidence.sealer import Sealer
+from cordon.worker import Worker
+from evidence.sealer import SealerFigures
 
 if TYPE_CHECKING:  # a type stub; there is no such module at run time
     from _typeshed import DataclassInstance
@@ -60,8 +61,7 @@ class _PartsCollector(Collector):
         if parts.forwarder is not None:
             yield from _counters("forwarding", "Posted positions", parts.forwarder.counts)
         yield from _counters("journal", "Journal writer, since its start", parts.journal.counts)
-        yield from _counters("worker", "Worker, since its start", parts.worker.counts)
-        yield from _counters("express", "Urgent events", parts.worker.express.counts)
+        yield from _of_worker(parts.worker)
         partition = parts.worker.partition
         yield from _counters("engine", "Engine, since the start", partition.counts)
         yield from _counters(
@@ -91,7 +91,7 @@ class _PartsCollector(Collector):
             yield from _counters(f"channel_{channel}", f"Deliveries to {channel}", lane)
         yield from _counters("evidence", "Rows stored", parts.writer.counts.written)
         if isinstance(parts.writer, BackroomProcess):
-            yield from _counters("conduct", "Courses of conduct", parts.writer.conduct)
+            yield from _of_the_backroom(parts.writer)
         yield from _counters("console", "Live streams of the console", parts.hub.counts)
         yield CounterMetricFamily(
             "cordon_unassigned_reports",
@@ -141,6 +141,26 @@ class _PartsCollector(Collector):
         yield _gauge("console_streams", "Open consoles", len(parts.hub))
 
 
+def _of_the_backroom(room: BackroomProcess) -> Iterator[Metric]:
+    yield from _counters("conduct", "Courses of conduct", room.conduct)
+    yield _labelled(
+        "cordon_backroom_restarts",
+        "Times a part of the back room had to be started again, since its start",
+        "part",
+        room.restarts,
+    )
+
+
+def _of_worker(worker: Worker) -> Iterator[Metric]:
+    yield from _counters("worker", "Worker, since its start", worker.counts)
+    yield CounterMetricFamily(
+        "cordon_worker_caseloads_refused",
+        "Versions that cannot be watched; the one before stayed in force",
+        worker.caseload.refused,
+    )
+    yield from _counters("express", "Urgent events", worker.express.counts)
+
+
 def _of_the_door(parts: Parts) -> Iterator[Metric]:
     """How many were let in and put out."""
     yield _gauge(
@@ -159,7 +179,7 @@ def _of_the_door(parts: Parts) -> Iterator[Metric]:
     yield _gauge("devices_registered", "Devices with a credential", len(registry or ()))
 
 
-def _of_sealer(sealer: Sealer) -> Iterator[Metric]:
+def _of_sealer(sealer: SealerFigures) -> Iterator[Metric]:
     yield from _counters("sealer", "Sealer, since its start", sealer.counts)
     yield _gauge("sealer_log_size", "Batches in the log", sealer.progress.size)
     yield _gauge(

@@ -11,15 +11,17 @@ import psycopg
 
 from alerts.looks import EVERYBODY
 from cordon.clock import wall_clock_us
-from cordon.database_access import dsn_of, run_on_database
-from cordon.errors import CordonError
+from cordon.database_access import dsn_of, run_on_connection
+from cordon.evidence_options import JSON_LINES, asks
+from cordon.instant_option import instant
 from cordon.settings import Settings
 from devices.caseload import Assignment, Caseload
-from devices.instants import MICROSECONDS, from_datetime, from_iso, to_iso
+from devices.instants import MICROSECONDS, from_datetime, to_iso
 from devices.store import CaseloadStore
 from evidence.inquiries import About, Inquiry, InquiryError, note_inquiry
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # compiles: only when asked for
+    from evidence.nearby import Answer, Question
     from evidence.transitions import DeviceFixes
 
 WORDS = {
@@ -36,25 +38,21 @@ WORDS = {
 @click.option(
     "--within", "within_m", type=click.FloatRange(1, 100_000), required=True, help="Metres."
 )
-@click.option("--at", "at_text", metavar="INSTANT", required=True, help="First instant.")
+@click.option("--at", "from_us", metavar="INSTANT", required=True, callback=instant)
 @click.option(
     "--for", "for_s", type=click.FloatRange(0, 86_400), default=0.0, help="Seconds from then."
 )
-@click.option("--actor", required=True, help="Who asks.")
-@click.option("--purpose", required=True, help="Why, for the record.")
-@click.option("--case", required=True, help="In which case.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+@asks
+@JSON_LINES
 @click.pass_obj
 def near_command(
     settings: Settings,
     lat: float,
     lon: float,
     within_m: float,
-    at_text: str,
+    from_us: int,
     for_s: float,
-    actor: str,
-    purpose: str,
-    case: str,
+    inquiry: Inquiry,
     *,
     as_json: bool,
 ) -> None:
@@ -70,43 +68,36 @@ def near_command(
       cordon evidence near --lat 54.0 --lon 4.0 --within 100 --at 2026-11-23T18:00:00Z --for 600 \\
         --actor "DC Roe" --purpose "burglary, who was there" --case 26/4711
     """  # noqa: D301
-    from evidence.nearby import Question  # noqa: PLC0415 - compiles: only when asked for
+    from evidence.nearby import Question  # noqa: PLC0415
 
-    try:
-        from_us = from_iso(at_text)
-    except ValueError as error:
-        raise CordonError(f"{at_text!r} is not an instant: 2026-11-23T18:00:00Z is one.") from error
     question = Question(lat, lon, within_m, from_us, from_us + int(for_s * MICROSECONDS))
-    inquiry = Inquiry(actor, purpose, case)
-    for line in run_on_database(settings, _ask(dsn_of(settings), inquiry, question, as_json)):
-        click.echo(line)
+
+    async def act(connection: psycopg.AsyncConnection) -> list[Answer]:
+        about = About("near", [EVERYBODY], question.from_us, question.to_us)
+        await note_inquiry(connection, inquiry, about, wall_clock_us())
+        return await _ask(connection, dsn_of(settings), question)
+
+    for one in run_on_connection(settings, act, InquiryError):
+        click.echo(msgspec.json.encode(one).decode() if as_json else _line(one))
 
 
-async def _ask(dsn: str, inquiry: Inquiry, question: object, as_json: bool) -> list[str]:  # noqa: FBT001
-    from evidence.nearby import LOOK_S, Question, answers  # noqa: PLC0415
+async def _ask(connection: psycopg.AsyncConnection, dsn: str, question: Question) -> list[Answer]:
+    from evidence.nearby import LOOK_S, answers  # noqa: PLC0415
     from evidence.transitions import read_device_fixes  # noqa: PLC0415
 
-    assert isinstance(question, Question)
     store = CaseloadStore(dsn)
     try:
         carried = _carried((await store.load()).caseload, question.from_us, question.to_us)
     finally:
         await store.close()
-    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
-        try:
-            about = About("near", [EVERYBODY], question.from_us, question.to_us)
-            await note_inquiry(connection, inquiry, about, wall_clock_us())
-        except InquiryError as error:
-            raise CordonError(str(error)) from error
-        look_us = LOOK_S * MICROSECONDS
-        fixes = await read_device_fixes(
-            connection,
-            {one.device for one in carried},
-            question.from_us - look_us,
-            question.to_us + look_us,
-        )
-    found = answers(question, [(a.device, a.person, _while_carried(a, fixes)) for a in carried])
-    return [msgspec.json.encode(one).decode() if as_json else _line(one) for one in found]
+    look_us = LOOK_S * MICROSECONDS
+    fixes = await read_device_fixes(
+        connection,
+        {one.device for one in carried},
+        question.from_us - look_us,
+        question.to_us + look_us,
+    )
+    return answers(question, [(a.device, a.person, _while_carried(a, fixes)) for a in carried])
 
 
 def _carried(caseload: Caseload, from_us: int, to_us: int) -> list[Assignment]:
@@ -129,10 +120,7 @@ def _while_carried(one: Assignment, fixes: Mapping[str, DeviceFixes]) -> DeviceF
     return cut
 
 
-def _line(one: msgspec.Struct) -> str:
-    from evidence.nearby import Answer  # noqa: PLC0415
-
-    assert isinstance(one, Answer)
+def _line(one: Answer) -> str:
     parts = [f"{one.person} ({one.device}): {WORDS[one.verdict]}"]
     if one.probability is not None:
         parts.append(f"probability {one.probability:.3f} by {one.fixes} fixes")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
-from alerts.assurances import Assurances
 from console.hub import Hub
 from cordon.picture import Heard
 from cordon.strangers import Strangers
@@ -31,9 +31,9 @@ class Telling:
         strangers: Strangers,
         hub: Hub,
         plan_changed: asyncio.Event,
-        assurances: Assurances,
+        came_online: Callable[[str], None],
     ) -> None:
-        self._assurances = assurances
+        self._came_online = came_online
         self._heard = heard
         self._strangers = strangers
         self._plan_changed = plan_changed
@@ -45,7 +45,7 @@ class Telling:
         self._strangers.note(batch)
         for status in batch.statuses:
             if status.online:
-                self._assurances.lost(status.device)
+                self._came_online(status.device)
 
     def replanned(self) -> None:
         """See `Observer.replanned`."""

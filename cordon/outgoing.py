@@ -12,7 +12,6 @@ from alerts.assurances import Assurances
 from alerts.channels import Channel, MqttPublisher
 from alerts.channels.agency import AgencyChannel
 from alerts.channels.handset import HandsetChannel
-from alerts.choosing import ChoiceChange
 from alerts.contacts import Contacts
 from alerts.decisions import (
     Decision,
@@ -21,7 +20,7 @@ from alerts.decisions import (
     encode_decisions,
     encode_found,
 )
-from alerts.deliveries import BearerOf, ChannelName, DeliveryRecord, Entry, encode_entry
+from alerts.deliveries import BearerOf, ChannelName, DeliveryRecord, Entry, HandsetsOf, encode_entry
 from alerts.dispatcher import Dispatcher
 from alerts.load import Load
 from alerts.model import AlertChange
@@ -30,7 +29,7 @@ from alerts.profile import Profiles
 from cordon.appender import Appender
 from cordon.checkpoint import Recorded
 from cordon.command_lane import CommandLane
-from cordon.wishes import Wishes
+from cordon.wishes import Wish, Wishes
 from devices.command_desk import Sending
 from devices.course import CourseStep
 from devices.instants import Clock
@@ -77,6 +76,7 @@ class Outgoing:
         contacts: Who may be asked when nobody acts.
         channels: To contacts.
         operators: How many consoles are open.
+        handsets_of: What a protected person carries now.
     """
 
     def __init__(
@@ -91,11 +91,12 @@ class Outgoing:
         contacts: Contacts | None = None,
         channels: Mapping[ChannelName, Channel] | None = None,
         operators: Callable[[], int] = lambda: 1,
+        handsets_of: HandsetsOf = lambda _: (),
         partition: int = 0,
     ) -> None:
         self.decisions = Appender(js, decision_subject(partition))
         self.alerts = Appender(js, alert_subject(partition))
-        self.outbox = Outbox(profiles, bearer_of, contacts)
+        self.outbox = Outbox(profiles, bearer_of, contacts, handsets_of=handsets_of)
         self.dispatcher = Dispatcher(
             self.outbox,
             {
@@ -174,22 +175,32 @@ class Outgoing:
 
     def wished(self, event: Event, bearer: Bearer, now_us: int) -> None:
         """Her handset says what she has chosen."""
-        change = self.wishes.of_event(event, bearer, now_us)
-        if change is not None:
-            self.chosen(change)
+        self._note(self.wishes.of_event(event, bearer, now_us).entries)
 
-    def chosen(self, change: ChoiceChange) -> None:
+    def chosen(self, wish: Wish) -> None:
         """Something was chosen, or refused: record it, and send the answer."""
-        self.keep(change)
+        self._note(wish.entries)
+
+    def _note(self, entries: Sequence[Entry]) -> None:
+        """Keep these, and send what they have put into the outbox."""
+        for entry in entries:
+            if isinstance(entry, DeliveryRecord):
+                self._record(entry)
+            else:
+                self.keep(entry)
+        if entries:
+            self.dispatcher.submit(())
+
+    def came_online(self, device: str) -> None:
+        """A handset is there: what it may not have is sent again."""
+        self.assurances.lost(device)
+        for record in self.outbox.came_online(device, self._clock()):
+            self._record(record)
         self.dispatcher.submit(())
 
     def advance(self, now_us: int) -> None:
         """Time passes: make the digests that are due. Not while the past is read again."""
-        made = self.outbox.digest_due(now_us)
-        for digest in made:
-            self.keep(digest)
-        if made:
-            self.dispatcher.submit(())
+        self._note(self.outbox.digest_due(now_us))
 
     def keep(self, entry: Entry) -> None:
         """Write an entry to the alerts stream that nobody has to be told of."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from alerts.channels import Channel
+from alerts.deliveries import ChannelName
 from console.hub import Hub
 from cordon.backroom import BackroomProcess
 from cordon.caseload_feed import CaseloadFeed
@@ -20,7 +23,7 @@ from cordon.strangers import Strangers
 from cordon.supervision import Supervisor
 from cordon.worker import Worker
 from evidence.reader import Reader
-from evidence.sealer import Sealer
+from evidence.sealer import SealerFigures
 from evidence.writer import Writer
 from ingest.decoder import Decoder
 from ingest.gateway import Gateway
@@ -35,9 +38,10 @@ class Parts:
 
     Attributes:
         decoder: Knows with what devices sign.
+        channels: To contacts.
         forwarder: None where the settings name no port for it.
         writer: The history's writer, here or in the back room.
-        sealer: None where it runs apart.
+        sealer: The sealer, or the figures of the one in the back room; None where it runs apart.
     """
 
     gateway: Gateway
@@ -57,8 +61,9 @@ class Parts:
     heartbeat: Heartbeat
     nearness: Nearness
     policy: Policy
+    channels: Mapping[ChannelName, Channel]
     probe: Probe | None
     strangers: Strangers
     forwarder: Forwarder | None
     identity: Identity
-    sealer: Sealer | None = None
+    sealer: SealerFigures | None = None

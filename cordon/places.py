@@ -21,18 +21,17 @@ class Places:
         """Where the engine believes a device to have been at its last fix."""
         if self.partition is None:
             return None
-        tracks = self.partition.compiled.plan.tracks
-        if device not in tracks:
+        track = self.partition.wearing.track(device)
+        if track < 0:
             return None
-        index = tracks.index(device)
-        seen = self.partition.engine.picture().tracks
-        fix_us = int(seen.time_us[index])
+        seen = self.partition.engine.place(track)
+        fix_us = int(seen.time_us[0])
         if fix_us == UNKNOWN_TIME_US:
             return None
-        accuracy_m = float(seen.accuracy_m[index])
+        accuracy_m = float(seen.accuracy_m[0])
         return Place(
-            float(seen.lat_deg[index]),
-            float(seen.lon_deg[index]),
+            float(seen.lat_deg[0]),
+            float(seen.lon_deg[0]),
             accuracy_m if accuracy_m > 0 else None,  # NaN is not above 0 either
             fix_us,
         )

@@ -71,7 +71,8 @@ def explain_command(settings: Settings, name_or_file: str, language: str) -> Non
 def rehearse_command(settings: Settings, name_or_file: str, page: Path | None) -> None:
     """Play a story under a profile: who is told what, when, by which channel.
 
-    Nothing is sent to anybody. A profile of yours is played the story of the one it extends.
+    Nothing is sent to anybody. A profile of yours is played the story of the one it extends; of a
+    step that it leaves nothing for, the table says why.
     """
     if page is not None:
         put_between(page, STORIES_BEGIN, STORIES_END, shipped_tables())

@@ -25,6 +25,12 @@ from devices.credential_store import OpenCredentials
 from devices.credentials import Credential
 from devices.signing import Algorithm, SigningKey
 
+_KEYLESS = (
+    "{device} has to sign and has no key in force: whatever it sends is refused. Give it a key with "
+    "`cordon device provision {device} --key-only --sign hmac` (or ed25519), or take its word unsigned "
+    "from now on with `--sign none`."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -51,7 +57,11 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What was made for one device: password, the certificate's files, key to sign with."""
+    """What was made for one device: password, the certificate's files, key to sign with.
+
+    Attributes:
+        lacks_key: It has to sign and has no key in force: whatever it sends is refused.
+    """
 
     device: str
     credential: Credential | None = None
@@ -59,6 +69,7 @@ class Made:
     folder: Path | None = None
     signing: SigningKey | None = None
     signing_secret: bytes = b""
+    lacks_key: bool = False
 
 
 async def provide(
@@ -75,15 +86,22 @@ async def provide(
         credentials = [m.credential for m in made if m.credential is not None]
         if credentials:
             await database.issue(credentials, replace=not wanted.keep)
-        if wanted.sign is None:
-            return made
-        now_us = wall_clock_us()
-        new = [
-            new_signing_key(name, wanted.sign, by=wanted.by, now_us=now_us, public=wanted.public)
-            for name in names
-        ]
-        replace = not wanted.keep or wanted.sign == "none"
-        keys = await database.issue_keys([key for key, _ in new], replace=replace)
+        if wanted.sign is not None:
+            return await _with_keys(database, made, wanted, wanted.sign)
+    registry = await database.registry()
+    return [dataclasses.replace(m, lacks_key=registry.signs(m.device).lacks_key) for m in made]
+
+
+async def _with_keys(
+    database: OpenCredentials, made: list[Made], wanted: Wanted, sign: Algorithm
+) -> list[Made]:
+    now_us = wall_clock_us()
+    new = [
+        new_signing_key(m.device, sign, by=wanted.by, now_us=now_us, public=wanted.public)
+        for m in made
+    ]
+    replace = not wanted.keep or sign == "none"
+    keys = await database.issue_keys([key for key, _ in new], replace=replace)
     return [
         dataclasses.replace(m, signing=key, signing_secret=secret)
         for m, key, (_, secret) in zip(made, keys, new, strict=True)
@@ -113,6 +131,7 @@ def show(settings: Settings, made: list[Made], sheet_file: Path | None, *, as_js
         cordon.identity.certificates.CertificateError: The page cannot be written.
     """
     address, ca_file = device_address(settings), ca_file_of(settings)
+    _warn(made)
     if sheet_file is not None:
         ca = fingerprint(read_certificate(ca_file)) if ca_file else b""
         setups = [_setup(m, address, ca, tls=settings.broker.mqtt_tls) for m in made]
@@ -137,6 +156,11 @@ def show(settings: Settings, made: list[Made], sheet_file: Path | None, *, as_js
         )
     if settings.broker.mqtt_tls and ca_file:
         click.echo(f"The CA to trust: {ca_file}")
+
+
+def _warn(made: list[Made]) -> None:
+    for name in (m.device for m in made if m.lacks_key):
+        click.echo(_KEYLESS.format(device=name), err=True)
 
 
 def _setup(made: Made, address: str, ca: bytes, *, tls: bool) -> Setup:

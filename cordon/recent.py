@@ -9,7 +9,7 @@ told by device and sequence number, as always.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 from nats.aio.client import Client as NatsClient
@@ -54,19 +54,20 @@ class Recent:
                 for subscription in subscriptions:
                     await subscription.unsubscribe()
 
-    def batches(self, gateway: str, decoder: Decoder) -> list[Batch]:
-        """What was heard within `HOLD_S`, ready for the journal."""
+    def batches(self, gateway: str, decoder: Decoder) -> Iterator[Batch]:
+        """What was heard within `HOLD_S`, ready for the journal.
+
+        Each is decoded when it is taken: in between others have their turn.
+        """
         self._forget()
         messages = list(self._messages)
-        return [
-            decoder.decode(
+        for number, start in enumerate(range(0, len(messages), MAX_BATCH_MESSAGES), 1):
+            yield decoder.decode(
                 messages[start : start + MAX_BATCH_MESSAGES],
                 gateway=f"{gateway}.recent",
-                number=1 + start // MAX_BATCH_MESSAGES,
+                number=number,
                 received_us=self._clock(),
             )
-            for start in range(0, len(messages), MAX_BATCH_MESSAGES)
-        ]
 
     async def _hear(self, message: Msg) -> None:
         topic = message.subject.replace(".", "/")

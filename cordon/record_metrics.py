@@ -26,7 +26,7 @@ def of_record(watch: RecordWatch) -> Iterator[Metric]:
     if watch.waiting is not None:
         waiting = watch.waiting
         figures |= {
-            "break_glass_waiting": ("Read in an emergency, not reviewed", waiting.glass),
+            "break_glass_waiting": ("Read in an emergency, not reviewed", len(waiting.glass)),
             "break_glass_overdue": ("The same for more than a day", waiting.glass_overdue),
             "holds_in_force": ("Legal holds", waiting.holds),
             "holds_to_review": ("Of these to be looked at again", waiting.holds_due),

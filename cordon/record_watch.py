@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
+from uuid import UUID
 
 import psycopg
 import structlog
@@ -15,9 +16,13 @@ from cordon.embedded.postgres import EmbeddedPostgres
 from cordon.settings import Settings
 from devices.instants import Clock
 from evidence.capacity import Capacity, Connection, Waiting, read_capacity, read_waiting
+from evidence.database import describe
 
 EVERY_S = 60.0
 RETRY_S = 5.0
+SAID_AT = 2
+"""Failed looks in a row at which it is said: the first of a new installation may find no tables yet."""
+
 READ_LIMIT_S = 20
 CONNECT_LIMIT_S = 5
 
@@ -43,7 +48,7 @@ class RecordWatch:
         clock: The time.
 
     Attributes:
-        capacity, waiting: None before the first look, and while the database is away.
+        capacity, waiting: None before the first look, and while they cannot be read.
     """
 
     def __init__(self, dsn: str, settings: Settings, clock: Clock) -> None:
@@ -52,6 +57,8 @@ class RecordWatch:
         self._dsn = dsn
         self._settings = settings
         self._clock = clock
+        self._seen: frozenset[UUID] = frozenset()
+        self._failed = 0
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -61,16 +68,26 @@ class RecordWatch:
 
     async def look(self) -> None:
         """Look once, and say when somebody has broken the glass."""
-        seen = self.waiting.glass if self.waiting else 0
+        self.capacity = self.waiting = None
         try:
             self.capacity, self.waiting = await self._read()
-        except (psycopg.Error, TimeoutError):
-            self.capacity = self.waiting = None
+        except (psycopg.OperationalError, TimeoutError):
             return  # that it is away is told elsewhere
-        if self.waiting.glass > seen:
+        except psycopg.Error as error:
+            self._failed += 1
+            if self._failed == SAID_AT:
+                log.error(  # noqa: TRY400 - PostgreSQL may quote rows
+                    "record_cannot_be_watched",
+                    reason=describe(error),
+                    what_to_do="start the service of this version once as the owner of the tables",
+                )
+            return
+        self._failed = 0
+        seen, self._seen = self._seen, self.waiting.glass
+        if self.waiting.glass - seen:
             log.warning(
                 "break_glass_waits_for_review",
-                waiting=self.waiting.glass,
+                waiting=len(self.waiting.glass),
                 overdue=self.waiting.glass_overdue,
                 what_to_do="somebody else reviews it: cordon evidence review",
             )

@@ -7,6 +7,7 @@ import sys
 import time
 import tomllib
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,15 +15,23 @@ import click
 import msgspec
 import psycopg
 
-from cordon.database_access import dsn_of, run_on_database
+from alerts.looks import EVERYBODY
+from cordon.clock import wall_clock_us
+from cordon.database_access import run_on_connection
 from cordon.errors import CordonError
+from cordon.evidence_options import ACTOR, PURPOSE
+from cordon.instant_option import instant
 from cordon.settings import Settings
 from devices.caseload import Caseload, Proximity
-from devices.instants import from_iso, to_iso
+from devices.instants import LATEST_US, to_iso
+from evidence.holds import people_of
+from evidence.inquiries import About, Inquiry, InquiryError, note_inquiry
 
 if TYPE_CHECKING:  # the engine takes a second to load: only when asked for
     from cordon.replaying.replay import Told
     from cordon.replaying.way import Change
+
+Connection = psycopg.AsyncConnection
 
 SHOWN = 20
 """Lines of each kind for people; --json has all."""
@@ -40,6 +49,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         stored, equal, unrecorded: See `cordon.replaying.comparing.Comparison`.
         differences: In order of time; the first is the one to look at.
         gaps: What is missing of what the service was told.
+        unkept: Batches that were decided on, and that the journal never had.
         findings: Of the evidential timeline.
         changes: What other parameters would have changed.
     """
@@ -59,14 +69,17 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     unrecorded: int = 0
     differences: list[Any] = []
     gaps: list[str] = []
+    unkept: int = 0
     findings: list[Any] = []
     changes: list[Any] | None = None
 
 
 @click.command()
 @click.option("--case", "order", metavar="ORDER", help="One order alone; without it: all.")
-@click.option("--from", "from_text", metavar="INSTANT", help="First instant.")
-@click.option("--to", "to_text", metavar="INSTANT", help="Instant behind the last.")
+@click.option("--from", "from_us", metavar="INSTANT", callback=instant, help="First instant.")
+@click.option("--to", "to_us", metavar="INSTANT", callback=instant, help="Excluded.")
+@ACTOR
+@PURPOSE
 @click.option(
     "--rules",
     metavar="FILE|VERSION",
@@ -85,8 +98,10 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 def replay(
     settings: Settings,
     order: str | None,
-    from_text: str | None,
-    to_text: str | None,
+    from_us: int | None,
+    to_us: int | None,
+    actor: str,
+    purpose: str,
     rules: str | None,
     timeline: str,
     *,
@@ -104,18 +119,26 @@ def replay(
 
     \b
     Examples:
-      cordon replay --from 2026-11-23T18:00:00Z --to 2026-11-24T00:00:00Z
-      cordon replay --case order-1 --timeline evidential
-      cordon replay --case order-1 --rules stricter.toml --json
+      cordon replay --from 2026-11-23T18:00:00Z --to 2026-11-24T00:00:00Z \\
+        --actor "Sgt Kim" --purpose "every decision comes out again"
+      cordon replay --case order-1 --timeline evidential --actor "DC Roe" --purpose hearing
     """  # noqa: D301
-    asked = (order, _instant(from_text), _instant(to_text), rules, timeline)
-    report = run_on_database(settings, _report(dsn_of(settings), *asked, _progress()))
+    inquiry = Inquiry(actor, purpose, order or EVERYBODY)
+
+    async def act(connection: Connection) -> Report:
+        people = await people_of(connection, order) if order else []
+        now_us = wall_clock_us()
+        about = About("replay", people or [EVERYBODY], from_us or 0, to_us or now_us)
+        await note_inquiry(connection, inquiry, about, now_us)
+        return await _report(connection, order, from_us, to_us, rules, timeline, _progress())
+
+    report = run_on_connection(settings, act, InquiryError)
     click.echo(msgspec.json.encode(report).decode() if as_json else _text(report))
     sys.exit(report.exact is False)
 
 
 async def _report(
-    dsn: str,
+    connection: Connection,
     order: str | None,
     from_us: int | None,
     to_us: int | None,
@@ -132,62 +155,65 @@ async def _report(
     from cordon.replaying.way import WayError  # noqa: PLC0415
     from evidence.batches import TornBatchError  # noqa: PLC0415
 
-    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
-        try:
-            async with reading(connection):
-                first_us = await earliest_us(connection) if from_us is None else from_us
-                known = await read_told(connection, first_us, to_us or 2**62)
-                if order is not None:
-                    _see_known(order, known)
-                change = await _change_of(connection, rules)
-                act = _live if timeline == "live" else _evidential
-                began_s = time.monotonic()
-                report = await act(connection, known, order, change, tell)
-                seconds = time.monotonic() - began_s
-                return msgspec.structs.replace(report, seconds=seconds)
-        except (ReplayError, WayError, TornBatchError) as error:
-            raise CordonError(str(error)) from error
-        except psycopg.errors.UndefinedTable as error:
-            raise CordonError(
-                "The database is of an older version: start the service of this version once."
-            ) from error
+    try:
+        async with reading(connection):
+            first_us = await earliest_us(connection) if from_us is None else from_us
+            known = await read_told(connection, first_us, LATEST_US if to_us is None else to_us)
+            if order is not None:
+                _see_known(order, known)
+            change = await _change_of(connection, rules)
+            job = _Job(connection, known, order, change, tell)
+            began_s = time.monotonic()
+            report = await (_live if timeline == "live" else _evidential)(job)
+            return msgspec.structs.replace(report, seconds=time.monotonic() - began_s)
+    except (ReplayError, WayError, TornBatchError) as error:
+        raise CordonError(str(error)) from error
 
 
-def _base_report(known: Told, timeline: str) -> Report:
-    return Report(
-        timeline=timeline,
-        window=(to_iso(known.from_us), to_iso(known.to_us)),
-        replayed_from=to_iso(known.base.at_us),
-        runs=len(known.runs),
-        builds=known.builds,
-        rules=known.versions,
-        gaps=known.gaps,
-    )
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What is to be replayed: `order` None for all, `change` None for the parameters of then."""
+
+    connection: Connection
+    known: Told
+    order: str | None
+    change: Change | None
+    tell: Callable[[str], None]
+
+    @property
+    def orders(self) -> list[str]:
+        """Empty: all."""
+        return [self.order] if self.order else []
+
+    def report(self, timeline: str) -> Report:
+        """What is known before anything is replayed."""
+        known = self.known
+        return Report(
+            timeline=timeline,
+            window=(to_iso(known.from_us), to_iso(known.to_us)),
+            replayed_from=to_iso(known.base.at_us),
+            runs=len(known.runs),
+            builds=known.builds,
+            rules=known.versions,
+            gaps=known.gaps,
+        )
 
 
-async def _live(
-    connection: psycopg.AsyncConnection,
-    known: Told,
-    order: str | None,
-    change: Change | None,
-    tell: Callable[[str], None],
-) -> Report:
+async def _live(job: _Job) -> Report:
     from cordon.replaying.comparing import compare  # noqa: PLC0415
     from cordon.replaying.replay import replay as run_replay  # noqa: PLC0415
     from cordon.replaying.way import unchanged  # noqa: PLC0415
     from cordon.replaying.whatif import changes  # noqa: PLC0415
     from evidence.transitions import read_transitions  # noqa: PLC0415
 
-    done = await run_replay(connection, known, tell, change or unchanged)
-    report = msgspec.structs.replace(
-        _base_report(known, "live"), batches=done.batches, fixes=done.fixes
-    )
-    if change is not None:
-        orders = [order] if order else []
-        stored = await read_transitions(connection, known.from_us, known.to_us, orders)
+    known, order = job.known, job.order
+    done = await run_replay(job.connection, known, job.tell, job.change or unchanged)
+    report = msgspec.structs.replace(job.report("live"), batches=done.batches, fixes=done.fixes)
+    if job.change is not None:
+        stored = await read_transitions(job.connection, known.from_us, known.to_us, job.orders)
         made = [d.transition for d in done.made.decisions if not order or d.order_id == order]
         return msgspec.structs.replace(report, changes=changes(stored, made))
-    found = await compare(connection, done.made, _of_case(order, known) if order else ())
+    found = await compare(job.connection, done.made, _of_case(order, known) if order else ())
     return msgspec.structs.replace(
         report,
         exact=not found.differences and not known.gaps,
@@ -195,28 +221,23 @@ async def _live(
         equal=found.equal,
         unrecorded=found.unrecorded,
         differences=found.differences,
+        unkept=done.unkept,
     )
 
 
-async def _evidential(
-    connection: psycopg.AsyncConnection,
-    known: Told,
-    order: str | None,
-    change: Change | None,
-    tell: Callable[[str], None],
-) -> Report:
+async def _evidential(job: _Job) -> Report:
     from cordon.replaying.hindsight import hindsight  # noqa: PLC0415
     from cordon.replaying.way import unchanged  # noqa: PLC0415
 
-    orders = [order] if order else []
-    findings = await hindsight(connection, known, orders, change or unchanged, tell)
-    return msgspec.structs.replace(_base_report(known, "evidential"), findings=findings)
+    change = job.change or unchanged
+    findings = await hindsight(job.connection, job.known, job.orders, change, job.tell)
+    return msgspec.structs.replace(job.report("evidential"), findings=findings)
 
 
 # -- what is asked --------------------------------------------------------------------------
 
 
-async def _change_of(connection: psycopg.AsyncConnection, rules: str | None) -> Change | None:
+async def _change_of(connection: Connection, rules: str | None) -> Change | None:
     """Other parameters, from a file or from what was in force once."""
     from cordon.replaying.way import with_parameters  # noqa: PLC0415
     from evidence.told import rules_of  # noqa: PLC0415
@@ -274,15 +295,6 @@ def _people(caseload: Caseload, order: str) -> set[str]:
     }
 
 
-def _instant(text: str | None) -> int | None:
-    try:
-        return None if text is None else from_iso(text)
-    except ValueError as error:
-        raise CordonError(
-            f"{text!r} is not an instant. Write it with its offset: 2026-11-23T18:00:00Z"
-        ) from error
-
-
 # -- what is told ---------------------------------------------------------------------------
 
 
@@ -314,6 +326,10 @@ def _text(report: Report) -> str:
         if report.unrecorded:
             lines += [f"{report.unrecorded} more may have been made just before the service ended"]
         lines += [f"MISSING: {gap}" for gap in report.gaps]
+        if report.unkept:
+            lines += [
+                f"{report.unkept} batches were decided on and not journaled; they came again later"
+            ]
         lines += [f"DIFFERENT: {line}" for line in _some(report.differences)]
     if report.fixes:
         lines += [f"{report.fixes} fixes in {report.batches} batches, {report.seconds:.1f} s"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 import click
 import msgspec
@@ -17,6 +17,7 @@ from cordon.database_access import dsn_of, run_on_database
 from cordon.errors import CordonError
 from cordon.report_page import report_page
 from cordon.settings import Settings
+from cordon.zone_option import zone_named
 from devices.instants import from_datetime, to_datetime
 from evidence import month as history
 
@@ -49,7 +50,7 @@ def month_command(
     Each figure stands beside what EEMUA 191 and ISA-18.2 ask for. A month that is not over yet is
     reported up to now.
     """
-    place = _zone(zone)
+    place = zone_named(zone)
     since_us, end_us = _span(month, place)
     now_us = wall_clock_us()
     until_us = min(end_us, now_us)
@@ -83,13 +84,6 @@ async def _figures(
         month = Month(since_us, until_us, operators, date_of, open_before)
         await history.take_in(connection, month, since_us, until_us)
     return month.figures()
-
-
-def _zone(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError) as error:
-        raise CordonError(f"There is no time zone {name!r}. Write one as Europe/Madrid.") from error
 
 
 def _span(month: str, zone: ZoneInfo) -> tuple[int, int]:

@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-import getpass
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+import sys
 from uuid import UUID
 
 import click
 import msgspec
-import psycopg
 
 from cordon.clock import wall_clock_us
 from cordon.database_access import run_on_connection
 from cordon.errors import CordonError
+from cordon.evidence_options import AS_JSON, BY
 from cordon.instant_option import instant
 from cordon.settings import Settings
 from devices.instants import to_iso
 from evidence import holds
 from evidence.access import AccessDeniedError
-from evidence.erasing import Erased, ErasureError, Order
+from evidence.erasing import Erased, ErasureError, Order, unsealed_text
 from evidence.holds import Connection, NewHold
 from evidence.retention import Policy, Retained, erase_subject, retain, scrub, text_of
-
-ResultT = TypeVar("ResultT")
+from evidence.text import clean
 
 REVIEW_DAYS = 180
-BY = click.option("--by", default=getpass.getuser, help="Who does it. Default: you.")
 _DAY_US = 86_400_000_000
-_AS_JSON = click.option("--json", "as_json", is_flag=True, help="As JSON.")
 _FROM = click.option("--from", "from_us", required=True, metavar="INSTANT", callback=instant)
 _TO = click.option("--to", "to_us", required=True, metavar="INSTANT", callback=instant)
 
@@ -65,7 +60,7 @@ def hold_command(
     async def act(connection: Connection) -> UUID:
         return await holds.place(connection, new)
 
-    click.echo(f"{_done(settings, act)}  held.")
+    click.echo(f"{run_on_connection(settings, act, AccessDeniedError)}  held.")
 
 
 @click.command("release")
@@ -79,17 +74,17 @@ def release_command(settings: Settings, hold_id: UUID, reason: str, by: str) -> 
     async def act(connection: Connection) -> bool:
         return await holds.release(connection, hold_id, by, reason)
 
-    if not _done(settings, act):
+    if not run_on_connection(settings, act):
         raise CordonError(f"There is no hold {hold_id} in force: see `cordon evidence holds`.")
     click.echo("Released.")
 
 
 @click.command("holds")
-@_AS_JSON
+@AS_JSON
 @click.pass_obj
 def holds_command(settings: Settings, *, as_json: bool) -> None:
     """List the holds in force."""
-    found = _done(settings, holds.in_force)
+    found = run_on_connection(settings, holds.in_force)
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
         return
@@ -106,7 +101,7 @@ def holds_command(settings: Settings, *, as_json: bool) -> None:
 @_FROM
 @_TO
 @click.option("--reason", required=True, help="For the record.")
-@click.option("--asked-by", required=True, help="Who wants it: somebody else than --by.")
+@click.option("--asked-by", required=True, help="Who wants it, as stated: another name than --by.")
 @BY
 @click.pass_obj
 def erase_command(
@@ -123,22 +118,36 @@ def erase_command(
     Positions, events and raw messages go, and the keys that prove them; places in the log stay, so
     that it still verifies, and so does a record of this. What was decided and told stays: it holds
     distances, and no positions. Nothing under hold goes. Take backups that hold it out of use, too.
-    """
-    order = Order("erasure", asked_by, by, subject, from_us, to_us, reason)
 
-    async def act(connection: Connection) -> Erased:
+    Who asked and who did it stand in the record as stated: two names that differ, no signatures.
+
+    Ends with 1 where rows of it are not sealed yet: those stay until it is run again.
+    """
+
+    async def act(connection: Connection) -> tuple[Erased, str]:
+        approved_by = by or await _login(connection)
+        if clean(asked_by) in {"", clean(approved_by)}:
+            raise ErasureError(
+                "Nothing was done: who asks for an erasure and who carries it out are two people, "
+                "both as stated."
+            )
+        order = Order("erasure", asked_by, approved_by, subject, from_us, to_us, reason)
         done = await erase_subject(connection, subject, (from_us, to_us), order, wall_clock_us())
         await scrub(connection)
-        return done
+        return done, approved_by
 
-    done = _done(settings, act)
+    done, approved_by = run_on_connection(settings, act, ErasureError)
     rows = ", ".join(f"{count} of {table}" for table, count in sorted(done.rows.items()))
     click.echo(f"{done.erasure_id}  erased: {rows}; {done.keys} keys destroyed.")
+    click.echo(f"On record as stated: asked for by {asked_by}, carried out by {approved_by}.")
+    if done.unsealed:
+        click.echo(unsealed_text(done.unsealed))
+        sys.exit(1)
 
 
 @click.command("retain")
 @click.option("--dry-run", is_flag=True, help="Only show what would go.")
-@_AS_JSON
+@AS_JSON
 @BY
 @click.pass_obj
 def retain_command(settings: Settings, by: str, *, dry_run: bool, as_json: bool) -> None:
@@ -152,12 +161,13 @@ def retain_command(settings: Settings, by: str, *, dry_run: bool, as_json: bool)
     )
 
     async def act(connection: Connection) -> Retained:
-        done = await retain(connection, policy, by, wall_clock_us(), dry_run=dry_run)
+        who = by or await _login(connection)
+        done = await retain(connection, policy, who, wall_clock_us(), dry_run=dry_run)
         if (done.days or done.made) and not dry_run:
             await scrub(connection)
         return done
 
-    done = _done(settings, act)
+    done = run_on_connection(settings, act, ErasureError)
     if as_json:
         click.echo(msgspec.json.encode(done).decode())
         return
@@ -174,18 +184,8 @@ def retain_command(settings: Settings, by: str, *, dry_run: bool, as_json: bool)
 COMMANDS = (hold_command, release_command, holds_command, erase_command, retain_command)
 
 
-def _done(settings: Settings, act: Callable[[Connection], Awaitable[ResultT]]) -> ResultT:
-    """Do it on the database.
-
-    Raises:
-        CordonError: It was not done.
-    """
-    try:
-        return run_on_connection(settings, act)
-    except (AccessDeniedError, ErasureError) as error:
-        raise CordonError(str(error)) from error
-    except psycopg.errors.CheckViolation as error:
-        raise CordonError(
-            "Nothing was done: who asks for an erasure and who carries it out are two people, and "
-            "say why."
-        ) from error
+async def _login(connection: Connection) -> str:
+    cursor = await connection.execute("SELECT session_user")
+    row = await cursor.fetchone()
+    assert row is not None, "it always answers"
+    return str(row[0])

@@ -13,7 +13,7 @@ from devices.instants import Clock
 from evidence.keys import Guard, KeyFileError, load_seeds
 from evidence.log.notes import NoteFormatError
 from evidence.log.signing import VerifierKey
-from evidence.sealer import Sealer
+from evidence.sealer import Sealer, SealerFigures
 from evidence.timestamps import Authority, Stamper, read_roots
 from evidence.witness_client import Witness
 
@@ -22,8 +22,13 @@ log = structlog.get_logger("seal")
 BUILD = f"cordon {__version__}"
 
 
-def sealer_in_service(settings: Settings, dsn: str, clock: Clock) -> Sealer | None:
+def sealer_in_service(
+    settings: Settings, dsn: str, clock: Clock, *, backroom: bool
+) -> SealerFigures | None:
     """The sealer that runs in the service; None where it runs apart.
+
+    Of one that runs in the back room only the figures: its seeds need not lie in two processes. That
+    it can be made is seen all the same.
 
     Raises:
         CordonError: As `sealer_of`.
@@ -36,7 +41,8 @@ def sealer_in_service(settings: Settings, dsn: str, clock: Clock) -> Sealer | No
             meaning="the log proves what this installation signed, not that nobody rewrote it",
             what_to_do="name some in evidence.witnesses; docs/evidence.md says how",
         )
-    return sealer_of(settings, dsn, clock)
+    sealer = sealer_of(settings, dsn, clock)
+    return SealerFigures(clock, sealer.quorum) if backroom else sealer
 
 
 def sealer_of(settings: Settings, dsn: str, clock: Clock) -> Sealer:

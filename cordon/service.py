@@ -51,9 +51,8 @@ from cordon.supervision import Supervisor
 from cordon.worker import Worker
 from devices.instants import Clock
 from devices.store import CaseloadStore
-from devices.watches import Bearer
 from evidence.reader import Reader
-from evidence.sealer import Sealer
+from evidence.sealer import Sealer, SealerFigures
 from evidence.sources import Stream
 from evidence.store import Store
 from evidence.writer import Writer
@@ -233,19 +232,15 @@ class Service:
         js, broker = nc.jetstream(), ends.mqtt_broker()
         hub = Hub(secrets.token_hex(8), clock, build=BUILD)
         rules = Rules()
-
-        def bearer_of(device: str) -> Bearer | None:
-            return partition.compiled.bearers.get(device)
-
         strangers = Strangers(lambda device: partition.wearing.bearer(device).person is not None)
         alerting = make_alerting(
-            settings.alerts, js, broker, hub, bearer_of, clock, rules=rules.version, build=BUILD
+            settings.alerts, js, broker, hub, clock, rules=rules.version, build=BUILD
         )
         name, outgoing = new_name(), alerting.outgoing
         partition = Partition(
             alerting.new_desk,
             outgoing,
-            Telling(heard, strangers, hub, self._replanned, outgoing.assurances),
+            Telling(heard, strangers, hub, self._replanned, outgoing.came_online),
             clock(),
             tick_s=settings.engine.sweep_interval_s,
             build=BUILD,
@@ -254,7 +249,7 @@ class Service:
             sensitivities=alerting.policy.profiles.sensitivities,
             synthetic=settings.alerts.probe,
         )
-        alerting.places.partition = partition
+        alerting.places.partition = alerting.carried.partition = partition
         registry = RegistryCopy(keep, nc)
         decoder = Decoder(RegisteredKeys(registry))
         worker = self._worker(nc, gateway_nc, keep, partition, outgoing, stream_ends, decoder)
@@ -262,7 +257,7 @@ class Service:
         slow_lane = SlowLane(gateway_nc, journal, clock, gateway=name, decoder=decoder)
         gateway = Gateway(broker, journal, clock, defer=slow_lane.keep, name=name, decoder=decoder)
         refusals = BrokerRefusals(journal, clock, name=f"{name}.watch")
-        sealer = sealer_in_service(settings, ends.dsn, clock)
+        sealer = sealer_in_service(settings, ends.dsn, clock, backroom=self._backroom)
         record = RecordWatch(ends.dsn, settings, clock)
         return Parts(
             gateway=gateway,
@@ -282,6 +277,7 @@ class Service:
             heartbeat=Heartbeat(nc, gateway_nc),
             nearness=Nearness(nc, partition, gateway),
             policy=alerting.policy,
+            channels=alerting.channels,
             probe=alerting.probe,
             strangers=strangers,
             forwarder=forwarder_of(settings.forwarding, broker),
@@ -297,7 +293,7 @@ class Service:
         stream_ends: Mapping[Stream, int],
         slow_lane: SlowLane,
         record: RecordWatch,
-        sealer: Sealer | None,
+        sealer: SealerFigures | None,
         gateway: str,
     ) -> Writer | BackroomProcess:
         ends = self._endpoints
@@ -346,7 +342,7 @@ class Service:
             "evidence": parts.writer.run,
             "caseload": parts.feed.run,
             "policy": lambda: parts.policy.run(lambda: self._adopt(parts)),
-            "troubles": self._backend.watch(self._settings.alerts).run,
+            "troubles": self._backend.watch().run,
             **parts.identity.runs(),
         }
         if parts.forwarder is not None:
@@ -355,7 +351,7 @@ class Service:
             runs["record"] = parts.record.run
             runs["states"] = parts.states.run
             runs["slow-lane"] = parts.identity.knowing_keys(parts.slow_lane.run)
-            if parts.sealer is not None:
+            if isinstance(parts.sealer, Sealer):
                 runs["sealer"] = parts.sealer.run
         if parts.probe is not None:
             runs["self-test"] = parts.probe.run

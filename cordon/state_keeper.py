@@ -26,6 +26,11 @@ STATE_EVERY_S = 6 * 3600
 takes some 20 MB."""
 
 LOOK_EVERY_S = 5.0
+"""While none is kept, and at the least."""
+
+LOOKS_BETWEEN = 36
+"""Looks between two states: each fetches and decodes the whole checkpoint."""
+
 RETRY_S = 5.0
 CONNECT_LIMIT_S = 5
 
@@ -48,18 +53,19 @@ class StateKeeper:
         self._keep = keep
         self._build = build
         self._every_us = int(every_s * MICROSECONDS)
+        self._wait_s = max(LOOK_EVERY_S, every_s / LOOKS_BETWEEN)
 
     async def run(self) -> None:
         """Look until cancelled; wait out the absence of the database."""
         newest_us = -1
         while True:
-            end_if_told()
-            wait_s = LOOK_EVERY_S
             try:
                 newest_us = await self._turn(newest_us)
+                wait_s = LOOK_EVERY_S if newest_us < 0 else self._wait_s
             except (psycopg.Error, OSError, TimeoutError, nats.errors.Error) as error:
                 log.warning("worker_state_not_kept", reason=describe(error))
                 wait_s = RETRY_S
+            end_if_told()  # before a wait that may be long
             await asyncio.sleep(wait_s)
 
     async def _turn(self, newest_us: int) -> int:

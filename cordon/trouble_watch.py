@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 
 import structlog
 
+from alerts.channels import Channel
 from alerts.contacts import Contacts
 from alerts.degraded import Degraded, News
+from alerts.deliveries import ChannelName
 from alerts.escalation_rules import AskedRole
-from cordon.contact_channels import contact_channels
 from cordon.direct_asking import DirectAsking
-from cordon.sections import Alerts
 from devices.instants import Clock, to_iso
 
 log = structlog.get_logger("troubles")
@@ -75,11 +75,8 @@ def watch_of(
     degraded: Degraded,
     present: Callable[[], Mapping[str, str]],
     contacts: Contacts,
-    settings: Alerts,
+    channels: Mapping[ChannelName, Channel],
     clock: Clock,
 ) -> TroubleWatch:
-    """The watch over a service with these settings."""
-    asking = DirectAsking(
-        contacts, contact_channels(settings, contacts, lambda _device: None, clock)
-    )
-    return TroubleWatch(degraded, present, asking, clock)
+    """The watch over a service that has these contacts, and these channels to them."""
+    return TroubleWatch(degraded, present, DirectAsking(contacts, channels), clock)

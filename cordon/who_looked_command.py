@@ -20,6 +20,9 @@ _WHAT = {
     "alerts": "the list of alerts, with distances",
     "protection": "how well everybody is protected",
     "export": "an export of records",
+    "conduct": "courses of conduct",
+    "approaches": "a summary of approaches, with distances",
+    "overlay compare": "positions beside records of others",
 }
 
 

@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import msgspec
 
-from alerts.choosing import ChoiceChange
+from alerts.choosing import CHOICE_TYPE_PREFIX, ChoiceChange, choice_id
+from alerts.deliveries import DeliveryRecord, Entry
 from alerts.outbox import Outbox
-from alerts.personal import answer_delivery
 from alerts.profile import Profiles
 from devices.choices import CHOICES_BYTES, Choices
 from devices.commands import HandsetAddress, address_of
+from devices.instants import to_iso
 from devices.reports import Event
 from devices.watches import Bearer
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What became of what somebody chose.
+
+    Attributes:
+        change: None where it changes nothing.
+        given_way: Records of deliveries that the answers left no room for.
+    """
+
+    change: ChoiceChange | None = None
+    given_way: tuple[DeliveryRecord, ...] = ()
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """What has to be kept, in order."""
+        return self.given_way if self.change is None else (self.change, *self.given_way)
 
 
 @dataclass(slots=True)
@@ -24,7 +42,7 @@ class WishCounts:
     Attributes:
         taken: Choices that came into force.
         refused: Choices refused, with a reason that she was told.
-        older: Choices older than those in force.
+        older: Choices older than those in force, which she was told.
         not_hers: Choices sent by a device that no protected person carries.
     """
 
@@ -47,15 +65,16 @@ class Wishes:
         self._outbox = outbox
         self._profiles = profiles
 
-    def of_event(self, event: Event, bearer: Bearer, now_us: int) -> ChoiceChange | None:
-        """Her handset says what she has chosen. What has to be kept; None where there is nothing."""
+    def of_event(self, event: Event, bearer: Bearer, now_us: int) -> Wish:
+        """Her handset says what she has chosen."""
         if not isinstance(address_of(bearer), HandsetAddress) or bearer.person is None:
             self.counts.not_hers += 1
-            return None
+            return Wish()
+        person, name, asked = bearer.person, f"{event.device}/{event.seq}", _read(event)
         change = self._outbox.choosing.choose(
-            bearer.person,
-            _read(event),
-            name=f"{event.device}/{event.seq}",
+            person,
+            asked,
+            name=name,
             by=bearer.person,
             way="handset",
             asked_us=event.time_us,
@@ -63,11 +82,35 @@ class Wishes:
             locked=frozenset(self._profiles.find(bearer.profile).locked),
             device=event.device,
         )
-        return self._answered(change, [bearer], now_us)
+        if change is not None:
+            return self._answered(change, now_us)
+        self.counts.older += 1
+        older = self._older(person, asked, choice_id(person, name), event, now_us)
+        return Wish(given_way=tuple(self._outbox.answer(older, now_us)))
+
+    def _older(
+        self, person: str, asked: Choices | None, found: str, event: Event, now_us: int
+    ) -> ChoiceChange:
+        """What is answered to a choice that is older than what is in force. It is no entry to be kept."""
+        choosing = self._outbox.choosing
+        stands = asked == choosing.of(person)
+        return ChoiceChange(
+            id=found,
+            type=CHOICE_TYPE_PREFIX + ("set" if stands else "refused"),
+            time=to_iso(now_us),
+            person=person,
+            version=choosing.version(person),
+            choices=asked,
+            by=person,
+            way="handset",
+            device=event.device,
+            asked_at=to_iso(event.time_us),
+            problem=None if stands else "older",
+        )
 
     def of_staff(
         self, person: str, asked: Choices, operator: str, note: str, own: list[Bearer], now_us: int
-    ) -> ChoiceChange:
+    ) -> Wish:
         """The staff set what she asked them for. Her handsets are told.
 
         Args:
@@ -93,22 +136,12 @@ class Wishes:
             note=note,
         )
         assert change is not None, "it is newer than all there is"
-        self._answered(change, own if change.accepted else [], now_us)
-        return change
+        return self._answered(change, now_us)
 
-    def _answered(
-        self, change: ChoiceChange | None, own: Iterable[Bearer], now_us: int
-    ) -> ChoiceChange | None:
-        if change is None:
-            self.counts.older += 1
-            return None
+    def _answered(self, change: ChoiceChange, now_us: int) -> Wish:
         self.counts.taken += change.accepted
         self.counts.refused += not change.accepted
-        choosing = self._outbox.choosing
-        in_force, by = choosing.of(change.person), choosing.by(change.person)
-        for bearer in own:
-            self._outbox.post(answer_delivery(change, in_force, by, bearer, self._profiles), now_us)
-        return change
+        return Wish(change, tuple(self._outbox.answer(change, now_us)))
 
 
 def _read(event: Event) -> Choices | None:

@@ -13,7 +13,7 @@ a third time, before both: see `cordon.express`.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -25,6 +25,7 @@ from nats.aio.client import Client as NatsClient
 from nats.aio.msg import Msg
 
 from cordon import express
+from cordon.applied import Applied
 from cordon.caseload_in_force import CaseloadInForce
 from cordon.checkpoint import CHECKPOINT, decode_checkpoint, read_recorded
 from cordon.express import Express
@@ -41,10 +42,6 @@ from ingest.streams import JOURNAL, alert_subject, journal_subject
 
 log = structlog.get_logger("worker")
 
-REMEMBERED_NAMES = 20_000
-"""Names of batches applied lately. One that is forgotten and comes again is applied again, which
-changes nothing (see `docs/decisions/0003-journal-read-twice.md`)."""
-
 TICK_LAG_US = 200_000
 """A tick waits so long for batches received before it, so that a replay, which has them in order,
 ticks at the same place."""
@@ -57,9 +54,6 @@ a hole in what was confirmed, or a batch of somebody else."""
 READ_EVERY_S = 1.0
 """The stream is read so often all the same: a subscription may lose what it should bring. What only
 the stream brings is decided so much later."""
-
-MAX_CONFIRMED = 10_000
-"""Confirmed positions remembered behind a hole; the stream has those beyond it, too."""
 
 DURABLE_GROUP = 256
 
@@ -84,6 +78,7 @@ class WorkerCounts:
         damaged: Entries that could not be read.
         gaps: Breaks in the journal that were passed.
         given_up: Batches passed over after `MAX_STRIKES`.
+        unkept: Batches that were decided on and given up by the journal; see `lost`.
     """
 
     batches_live: int = 0
@@ -92,6 +87,7 @@ class WorkerCounts:
     damaged: int = 0
     gaps: int = 0
     given_up: int = 0
+    unkept: int = 0
     checkpoints: int = 0
     checkpoints_failed: int = 0
 
@@ -144,8 +140,7 @@ class Worker:
         self._subject = journal_subject(number)
         self._alert_subject = alert_subject(number)
         self._journal_end: int | None = journal_end
-        self._names: OrderedDict[str, None] = OrderedDict()
-        self._confirmed: dict[int, str] = {}
+        self._applied = Applied()
         self._missing = False
         self._strikes: Counter[str] = Counter()
         self._live_failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -177,8 +172,7 @@ class Worker:
             self.caught_up.clear()
 
     async def _restore(self) -> None:
-        self._names.clear()
-        self._confirmed.clear()
+        self._applied = Applied()
         # After a failure within the process: what was handed over last must be read back, too.
         await self._outgoing.drained()
         kept = await self._keep.get_caseload()
@@ -224,7 +218,7 @@ class Worker:
     def hear(self, name: str, batch: Batch) -> None:
         """A batch of this process's own gateway; see `ingest.journal.Listener`."""
         # Until the journal has been read to its end, newer batches must wait for older ones.
-        if not self.caught_up.is_set() or name in self._names or self._live_failure.done():
+        if not self.caught_up.is_set() or name in self._applied or self._live_failure.done():
             return
         try:
             if self._apply(name, batch):
@@ -237,18 +231,21 @@ class Worker:
         partition = self.partition
         if position <= partition.position:
             return
-        if name not in self._names:  # it came before the worker listened
+        if name not in self._applied:  # it came before the worker listened
             self._missing = True
             return
-        if len(self._confirmed) < MAX_CONFIRMED:
-            self._confirmed[position] = name
-        while self._confirmed.pop(partition.position + 1, None) is not None:
-            partition.position += 1
+        partition.position = self._applied.confirm(position, partition.position)
+
+    def lost(self, name: str, batch: Batch) -> None:
+        """What was heard may never be in the journal: a replay must not wait for it."""
+        if name in self._applied:
+            self.counts.unkept += 1
+            self.partition.course.note("unkept", batch.received_us, batch=batch.name)
 
     async def _on_live(self, message: Msg) -> None:
         self._missing = True
         name = (message.headers or {}).get(BATCH_HEADER, "")
-        if self.caught_up.is_set() and name not in self._names:
+        if self.caught_up.is_set() and name not in self._applied:
             batch = self._read(message.data)
             if batch is not None:
                 self.hear(name, batch)
@@ -302,7 +299,7 @@ class Worker:
         for _ in range(round(READ_EVERY_S / LOOK_S)):
             before = self.partition.position
             await asyncio.sleep(LOOK_S)
-            stuck = bool(self._confirmed) and self.partition.position == before
+            stuck = self._applied.has_hole and self.partition.position == before
             if stuck or self._missing:
                 return
 
@@ -310,16 +307,16 @@ class Worker:
         if entry.position <= self.partition.position:  # heard, and confirmed meanwhile
             return
         name = entry.headers.get(BATCH_HEADER, "")
-        batch = None if name in self._names else self._read(entry.data)
+        batch = None if name in self._applied else self._read(entry.data)
         if batch is not None and self._apply(name, batch):
             self.counts.batches_durable += 1
         self.partition.position = entry.position
-        self._confirmed.pop(entry.position, None)
+        self._applied.passed(entry.position)
 
     async def _pass_gap(self, gap: JournalGap) -> None:
         """What is gone is gone: go on with what is there, and say so. Alerts must not stop."""
         self.counts.gaps += 1
-        self._confirmed.clear()  # the stream has what is behind the gap
+        self._applied.forget_positions()  # the stream has what is behind the gap
         after, upto = self.partition.position, max(gap.found - 1, 0)
         self.partition.course.note("gap", self._clock(), position=after, upto=upto)
         log.error("journal_gap", wanted=gap.wanted, found=gap.found)
@@ -343,15 +340,14 @@ class Worker:
             self.counts.given_up += 1
             self.partition.course.note("given_up", batch.received_us, batch=batch.name)
             log.error("batch_given_up", batch=batch.name)
+            self._applied.remember(name or batch.name)  # it may be heard again
             return False
         try:
             self.partition.apply(batch)
         except Exception:
             self._strikes[batch.name] += 1
             raise
-        self._names[name or batch.name] = None
-        if len(self._names) > REMEMBERED_NAMES:
-            self._names.popitem(last=False)
+        self._applied.remember(name or batch.name)
         self.last_applied_us = batch.received_us
         self.lag_ms = (self._clock() - batch.received_us) / 1000
         return True

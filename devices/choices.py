@@ -34,8 +34,8 @@ PAUSE_LONGEST_S = 3 * 86_400
 
 CHOICES_BYTES = 2_048
 
-Problem = Literal["shape", "locked", "zone", "digest_hour", "pause"]
-"""Why a document is refused."""
+Problem = Literal["shape", "locked", "zone", "digest_hour", "pause", "older"]
+"""Why a document is refused. What is older than what is in force is answered, and not kept as a choice."""
 
 _DAYS: tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...] = (
     "mon",

@@ -22,6 +22,7 @@ from devices.command_timing import Timing, cell_of
 from devices.commands import FixInterval
 from devices.health_state import NEVER_US
 from devices.instants import LATEST_US, MICROSECONDS, to_iso
+from devices.layouts import unpacked
 from devices.reports import Receipt
 from devices.watches import Bearer
 
@@ -352,14 +353,7 @@ class CommandDesk:
         Raises:
             CommandStateError: Another layout, or damaged bytes.
         """
-        if data[:3] != _FORMAT:
-            raise CommandStateError(
-                f"unknown layout {data[:3]!r} of the commands; this version reads {_FORMAT!r}"
-            )
-        try:
-            state = _decoder.decode(memoryview(data)[3:])
-        except (msgspec.MsgspecError, ValueError) as error:
-            raise CommandStateError(f"damaged commands: {error}") from error
+        state = unpacked(data, _FORMAT, _decoder, CommandStateError, "the commands")
         desk = cls(state.secret, state.advanced_us)
         desk.devices = state.devices
         waiting = [(one.next_us, name) for name, one in state.devices.items()]

@@ -26,7 +26,7 @@ from devices.caseload import (
 from devices.instants import from_datetime, to_iso
 from devices.outlines import joined, outline_of
 from devices.schedule import is_active, next_change_us, time_zone
-from devices.watches import Bearer, Compiled, Watch
+from devices.watches import Bearer, Compiled, Watch, protectees_of
 from geofence.plan import Companions, IntArray, Pairs, Plan, ZoneKind, Zones
 from geofence.sensitivity import DEFAULT_SENSITIVITY, Sensitivity
 
@@ -137,12 +137,16 @@ def compile_caseload(
             np.array([number[carried] for _, carried in companions], dtype=np.int64),
         ),
     )
+    watches = {entry.watch.key: entry.watch for entry in (*pairs, *zones)}
+    bearers = _bearers(caseload, present)
     return Compiled(
         plan=plan,
-        watches={entry.watch.key: entry.watch for entry in (*pairs, *zones)},
-        bearers=_bearers(caseload, present),
+        watches=watches,
+        bearers=bearers,
+        handsets=present.handsets,
         valid_until_us=_valid_until_us(caseload, present.orders, at_us),
         pairs=_by_devices(pairs),
+        protectees=protectees_of(watches, bearers),
     )
 
 

@@ -11,11 +11,14 @@ from typing import Literal
 
 import msgspec
 
-StepKind = Literal["started", "live", "caseload", "profiles", "order", "skipped", "gap", "given_up"]
+StepKind = Literal[
+    "started", "live", "caseload", "profiles", "order", "skipped", "gap", "given_up", "unkept"
+]
 """``started``: it began from a checkpoint, or from nothing. ``live``: it had caught up. ``caseload``
 and ``profiles``: others came into force. ``order``: `batch` was taken in here, which is not its place, or is the first of its gateway.
 ``skipped``: the sweeps after `ticked_us` up to `upto` were left out. ``gap``: the batches after
-journal position `position` up to `upto` could not be read. ``given_up``: `batch` was passed over."""
+journal position `position` up to `upto` could not be read. ``given_up``: `batch` was passed over.
+``unkept``: `batch`, received at `at_us`, was taken in, and the journal did not confirm it."""
 
 
 Order = tuple[int, str, int]

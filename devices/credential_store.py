@@ -11,12 +11,9 @@ from psycopg.rows import class_row
 
 from devices.credentials import Credential, Registry
 from devices.instants import to_datetime
-from devices.migrations import migrate
 from devices.signing import SigningKey
-from devices.signing_store import issue_keys, load_keys, revoke_keys
-from devices.store import CONNECT_LIMIT_S, MIGRATIONS, SCHEMA, STATEMENT_LIMIT_S
-
-MAX_REASON_CHARS = 500
+from devices.signing_store import MAX_REASON_CHARS, OpenKeys
+from devices.store import CONNECT_LIMIT_S, STATEMENT_LIMIT_S, update_tables
 
 _SESSION = f"""
     set application_name = 'cordon credentials';
@@ -79,15 +76,12 @@ class CredentialStore:
         ) as conn:
             await conn.execute(_SESSION.encode())
             if update:
-                await migrate(conn, SCHEMA, MIGRATIONS)
+                await update_tables(conn)
             yield OpenCredentials(conn)
 
 
-class OpenCredentials:
+class OpenCredentials(OpenKeys):
     """What can be done while connected."""
-
-    def __init__(self, conn: psycopg.AsyncConnection) -> None:
-        self._conn = conn
 
     @asynccontextmanager
     async def at_once(self) -> AsyncIterator[None]:
@@ -110,7 +104,7 @@ class OpenCredentials:
             async with self._conn.cursor(row_factory=class_row(Credential)) as cursor:
                 await cursor.execute(_SELECT.encode())
                 credentials = await cursor.fetchall()
-            return Contents(credentials, await load_keys(self._conn), version)
+            return Contents(credentials, await self.keys(), version)
 
     async def registry(self) -> Registry:
         """All of it, ready to be asked."""
@@ -149,25 +143,6 @@ class OpenCredentials:
             _REVOKE, [to_datetime(now_us), by, reason[:MAX_REASON_CHARS], list(devices)]
         )
         return cursor.rowcount
-
-    async def issue_keys(self, keys: Sequence[SigningKey], *, replace: bool) -> list[SigningKey]:
-        """See `devices.signing_store.issue_keys`."""
-        return await issue_keys(self._conn, keys, replace=replace)
-
-    async def revoke_keys(
-        self,
-        devices: Sequence[str],
-        *,
-        now_us: int,
-        by: str,
-        reason: str,
-        number: int | None = None,
-    ) -> int:
-        """See `devices.signing_store.revoke_keys`."""
-        reason = reason[:MAX_REASON_CHARS]
-        return await revoke_keys(
-            self._conn, devices, now_us=now_us, by=by, reason=reason, number=number
-        )
 
     async def carried(self, now_us: int) -> set[str]:
         """Devices that somebody carries at an instant."""

@@ -19,6 +19,7 @@ import msgspec
 
 from devices.health_changes import DoorCause, DoorKind, HealthCause, HealthChange
 from devices.instants import LATEST_US, MICROSECONDS
+from devices.layouts import unpacked
 from devices.reports import Batch
 from devices.watches import Bearer
 
@@ -45,13 +46,22 @@ _AS_CAUSE: dict[str, DoorCause] = {code: code for code in KINDS}
 OF_SOMEBODY_ELSE = frozenset(KINDS) - {"flood"}
 """Codes by which nobody has proved that it was the device: no word of it, however often it comes."""
 
-TIMES: dict[DoorKind, int] = {"turned_away": 3}
+TIMES: dict[DoorKind, int] = {"turned_away": 3, "flood": 2}
 """So many refusals within `WITHIN_US` are told, where one is not enough. One wrong password is a
-slip; `cordon.broker_refusals` journals the first, the third and the tenth of the same in a minute."""
+slip; `cordon.broker_refusals` journals the first, the third and the tenth of the same in a minute.
+A flood that is over within a minute (`ingest.allowance.TOLD_EVERY_US`) is a buffer that was sent
+message by message."""
+
+_NEEDED = math.lcm(*TIMES.values())
+"""Weights that begin a trouble: strangers are one, whatever of all this they try."""
 
 WITHIN_US = 600 * MICROSECONDS
 QUIET_US = 900 * MICROSECONDS
 """It is over after so long without another. What goes on is journaled once a minute at least."""
+
+NUMBERS_KEPT = 1_000
+"""Devices and kinds of trouble whose last spell is over and is remembered by its number. Of more, the
+one that is over for longest is let go, and its next counts from 1 again (see `alerts.marks.Passed`)."""
 
 NAMES_COUNTED = 1_000
 """Different names of strangers that are told apart; with more the count stays."""
@@ -104,7 +114,7 @@ class Door:
     def __init__(self) -> None:
         self._known: dict[str, str | None] = {}
         self._open: OrderedDict[_Key, Attempts] = OrderedDict()  # quiet for longest first
-        self._numbers: dict[_Key, int] = {}
+        self._numbers: dict[_Key, int] = {}  # of spells that are over: for longest first
         self._now_us = 0
 
     def plan(self, bearers: Mapping[str, Bearer], now_us: int) -> list[HealthChange]:
@@ -116,17 +126,26 @@ class Door:
             if name and self._known.get(name, "") != attempts.person:
                 changes += self._end(key, self._now_us, "plan")
         self._numbers = {
-            key: number for key, number in self._numbers.items() if key[1] in {"", *self._known}
+            key: number
+            for key, number in self._numbers.items()
+            if not key[1] or key[1] in self._known
         }
         return changes
 
-    def take(self, batch: Batch) -> list[HealthChange]:
-        """Take in what was refused, or told of a flood, in a batch."""
+    def take(self, batch: Batch, *, flushes: bool = False) -> list[HealthChange]:
+        """Take in what was refused, or told of a flood, in a batch.
+
+        Args:
+            batch: What has arrived.
+            flushes: Very many devices send what they could not send before: no flood begins.
+        """
         changes = self.advance(batch.received_us)
         for refusal in batch.refusals:
             code = _AS_CAUSE.get(refusal.code)
             if code is not None:
-                changes += self._attempt(code, refusal.device)
+                weight = _NEEDED // TIMES.get(KINDS[code], 1)
+                of_all = flushes and code == "flood"
+                changes += self._attempt(code, refusal.device, 0 if of_all else weight)
         return changes
 
     def advance(self, now_us: int) -> list[HealthChange]:
@@ -146,7 +165,7 @@ class Door:
         """Before this instant `advance` finds nothing, if nothing happens meanwhile."""
         return next((one.last_us + QUIET_US for one in self._open.values()), LATEST_US)
 
-    def _attempt(self, code: DoorCause, name: str) -> list[HealthChange]:
+    def _attempt(self, code: DoorCause, name: str, weight: int) -> list[HealthChange]:
         now_us, kind = self._now_us, KINDS[code]
         is_known = name in self._known
         key: _Key = (kind, name) if is_known else ("strangers", "")
@@ -158,20 +177,21 @@ class Door:
         if attempts.onset_us is not None:
             return []
         attempts.cause = code
-        needed = max(TIMES.values())
-        weight = needed // TIMES.get(kind, 1)
         seen = [at_us for at_us in attempts.seen_us if at_us > now_us - WITHIN_US]
-        attempts.seen_us = (seen + [now_us] * weight)[-needed:]
-        if len(attempts.seen_us) < needed:
+        attempts.seen_us = (seen + [now_us] * weight)[-_NEEDED:]
+        if len(attempts.seen_us) < _NEEDED:
             return []
         attempts.onset_us = attempts.seen_us[0]
-        attempts.number = self._numbers[key] = self._numbers.get(key, 0) + 1
+        attempts.number = self._numbers.pop(key, 0) + 1
         return [_change(key, attempts, now_us, code, began=True)]
 
     def _end(self, key: _Key, at_us: int, cause: HealthCause) -> list[HealthChange]:
         attempts = self._open.pop(key)
         if attempts.onset_us is None:
             return []
+        self._numbers[key] = attempts.number
+        if len(self._numbers) > NUMBERS_KEPT:
+            del self._numbers[next(iter(self._numbers))]
         return [_change(key, attempts, at_us, cause, began=False)]
 
     # -- what is kept -----------------------------------------------------------------------
@@ -204,12 +224,7 @@ class Door:
         door = cls()
         if not data:
             return door
-        if data[:3] != _FORMAT:
-            raise DoorStateError(f"unknown layout {data[:3]!r}; this version reads {_FORMAT!r}")
-        try:
-            state = _decoder.decode(memoryview(data)[3:])
-        except (msgspec.MsgspecError, ValueError) as error:
-            raise DoorStateError(f"damaged state of the door: {error}") from error
+        state = unpacked(data, _FORMAT, _decoder, DoorStateError, "the door")
         door._known = state.known
         door._open = OrderedDict(((kind, name), one) for kind, name, one in state.open)
         door._numbers = {(kind, name): number for kind, name, number in state.numbers}

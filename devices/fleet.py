@@ -40,6 +40,10 @@ RELEASE_US = 120 * MICROSECONDS
 """After the end of an incident each device has so long to be heard again: they come back one after
 the other, as their networks let them in."""
 
+FLUSH_US = 600 * MICROSECONDS
+"""After the end of an incident devices send for so long what they have kept meanwhile, some of them
+message by message: no flood of theirs is a trouble of the device."""
+
 
 def overdue_after_us(interval_s: float) -> int:
     """After so long without a word a device of this interval is overdue."""
@@ -70,11 +74,15 @@ class Fleet:
     Args:
         numbers: Incidents there were, by agency; grows.
         incident: One that goes on.
+        ended_us: When the last one ended; 0: there was none.
     """
 
-    def __init__(self, numbers: dict[str, int], incident: Incident | None = None) -> None:
+    def __init__(
+        self, numbers: dict[str, int], incident: Incident | None = None, ended_us: int = 0
+    ) -> None:
         self.numbers = numbers
         self.incident = incident
+        self.ended_us = ended_us
         self._heard: OrderedDict[str, int] = OrderedDict()
         self._overdue: OrderedDict[str, int] = OrderedDict()
 
@@ -135,8 +143,12 @@ class Fleet:
         if 2 * incident.missing > incident.members:
             return []
         changes = [self._change(agency, now_us, began=False) for agency in incident.agencies]
-        self.incident = None
+        self.incident, self.ended_us = None, now_us
         return changes
+
+    def flushes(self, now_us: int) -> bool:
+        """Whether what very many devices could not send meanwhile may come now."""
+        return self.incident is not None or now_us < self.ended_us + FLUSH_US
 
     def going_on(self, now_us: int) -> list[HealthChange]:
         """The incident, as changes that began: one for each agency."""

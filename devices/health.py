@@ -32,6 +32,7 @@ from devices.health_state import (
     take_status,
 )
 from devices.instants import LATEST_US, MICROSECONDS
+from devices.layouts import unpacked
 from devices.watches import Bearer
 
 _OVERDUE, _SILENT, _NO_FIX = range(3)
@@ -56,6 +57,7 @@ class _State(msgspec.Struct):
     listening_us: int
     incident: Incident | None
     incidents: dict[str, int]
+    incident_ended_us: int = 0
 
 
 _FORMAT = b"CV1"  # Cordon vitals, layout 1: `_State` as MessagePack.
@@ -268,6 +270,10 @@ class Health:
         """Many devices are missing together, if they are."""
         return self._fleet.incident
 
+    def flushes(self, now_us: int) -> bool:
+        """See `Fleet.flushes`."""
+        return self._fleet.flushes(now_us)
+
     def going_on(self, now_us: int) -> list[HealthChange]:
         """Everything that is wrong now, as changes that began."""
         found = [one for name, held in self.devices.items() for one in going_on(name, held, now_us)]
@@ -281,6 +287,7 @@ class Health:
             self._listening_us,
             self._fleet.incident,
             self._fleet.numbers,
+            self._fleet.ended_us,
         )
         return _FORMAT + msgspec.msgpack.encode(state)
 
@@ -291,26 +298,19 @@ class Health:
         Raises:
             HealthStateError: Another layout, or damaged bytes.
         """
-        if data[:3] != _FORMAT:
-            raise HealthStateError(
-                f"unknown layout {data[:3]!r} of the devices' health; this version reads"
-                f" {_FORMAT!r}"
-            )
-        try:
-            state = _decoder.decode(memoryview(data)[3:])
-        except (msgspec.MsgspecError, ValueError) as error:
-            raise HealthStateError(f"damaged health of devices: {error}") from error
+        state = unpacked(data, _FORMAT, _decoder, HealthStateError, "the devices' health")
         health = cls(state.listening_us)
         health.devices = state.devices
         health._advanced_us = state.advanced_us
-        health._fleet = Fleet(state.incidents, state.incident)
+        health._fleet = Fleet(state.incidents, state.incident, state.incident_ended_us)
         health._recall_fleet()
         health._lay_out_time()
         return health
 
     def _recall_fleet(self) -> None:
         """Who was heard and who fell overdue lately, from what is known of each."""
-        self._fleet = Fleet(self._fleet.numbers, self._fleet.incident)
+        fleet = self._fleet
+        self._fleet = Fleet(fleet.numbers, fleet.incident, fleet.ended_us)
         known = [(name, one) for name, one in self.devices.items() if one.heard_us != NEVER_US]
         heard = [(one.heard_us, name) for name, one in known if not one.overdue]
         overdue = [(one.overdue_us, name) for name, one in known if one.overdue]

@@ -14,6 +14,7 @@ from dataclasses import dataclass, fields
 import msgspec
 
 from devices.instants import LATEST_US, MICROSECONDS
+from devices.layouts import unpacked
 from devices.reports import Batch
 from devices.sequence_changes import GapChange
 from devices.sequence_state import DeviceSequence, change_of, take, take_run
@@ -165,16 +166,10 @@ class Sequences:
         Raises:
             SequenceStateError: Another layout, or damaged bytes.
         """
-        if data[:3] != _FORMAT:
-            raise SequenceStateError(
-                f"unknown layout {data[:3]!r} of the sequence numbers; this version reads"
-                f" {_FORMAT!r}"
-            )
         sequences = cls()
-        try:
-            sequences.devices = _decoder.decode(memoryview(data)[3:])
-        except (msgspec.MsgspecError, ValueError) as error:
-            raise SequenceStateError(f"damaged sequence numbers: {error}") from error
+        sequences.devices = unpacked(
+            data, _FORMAT, _decoder, SequenceStateError, "the sequence numbers"
+        )
         waiting = [
             (gap.opened_us + SETTLE_US, name, number)
             for name, device in sequences.devices.items()

@@ -67,6 +67,11 @@ class Held(msgspec.Struct, frozen=True):
     keys: tuple[SigningKey, ...]
     must_sign: bool
 
+    @property
+    def lacks_key(self) -> bool:
+        """Whatever it sends is refused: its keys were revoked, and it was given no other."""
+        return self.must_sign and not self.keys
+
 
 NOTHING_HELD = Held((), must_sign=False)
 

@@ -78,7 +78,7 @@ class CaseloadStore:
             devices.migrations.MigrationError: The database belongs to another version.
         """
         async with self._connection() as conn:
-            return await migrate(conn, SCHEMA, MIGRATIONS)
+            return await update_tables(conn)
 
     async def save(self, caseload: Caseload) -> Saved:
         """Puts a caseload on top of the one in force; what it does not name stays as it is.
@@ -169,6 +169,30 @@ class CaseloadStore:
         # Caseloads change a few times a day: a connection each is simpler than a pool to mend.
         async with await self._connect() as conn:
             yield conn
+
+
+async def update_tables(conn: psycopg.AsyncConnection) -> list[str]:
+    """Creates or updates the tables; names of the migrations that were applied.
+
+    Where the history is in the same database, its roles get their rights on what is new.
+
+    Args:
+        conn: Idle: not inside a transaction.
+
+    Raises:
+        devices.migrations.MigrationError: The database belongs to another version.
+    """
+    applied = await migrate(conn, SCHEMA, MIGRATIONS)
+    if applied:
+        async with conn.transaction():
+            # A migration of the history that runs now either ends first, or sees the new tables.
+            await conn.execute(
+                "select pg_advisory_xact_lock(hashtextextended('cordon.migrate.evidence', 0))"
+            )
+            cursor = await conn.execute("select to_regproc('evidence.set_rights')")
+            if await cursor.fetchone() != (None,):
+                await conn.execute("select evidence.set_rights()")
+    return applied
 
 
 async def _load(conn: psycopg.AsyncConnection) -> Stored:

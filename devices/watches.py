@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -75,6 +76,19 @@ class Bearer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True)
+class Protectee:
+    """A protected person whom an order concerns.
+
+    Attributes:
+        handsets: That she carries.
+        tags: Of those she is protected from.
+    """
+
+    handsets: tuple[Bearer, ...]
+    tags: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Compiled:
     """A caseload compiled for one instant.
 
@@ -82,7 +96,9 @@ class Compiled:
         plan: For the engine.
         watches: By watch key; the same keys as `plan.watch_keys`.
         bearers: By device id; every device of the caseload.
+        handsets: By protected person those that she carries, sorted. Never a wearer's.
         pairs: Keys of the watches that compare a tag and a handset, by both.
+        protectees: By id of the person, sorted.
         valid_until_us: When an assignment, an order or a schedule next begins or ends: compile
             again then. None when nothing will.
     """
@@ -90,9 +106,31 @@ class Compiled:
     plan: Plan
     watches: Mapping[str, Watch]
     bearers: Mapping[str, Bearer]
+    handsets: Mapping[str, Sequence[str]]
     valid_until_us: int | None
     pairs: Mapping[tuple[str, str], tuple[str, ...]]
+    protectees: Mapping[str, Protectee]
 
     def pairs_of(self, device: str, other: str) -> tuple[str, ...]:
         """Keys of the watches that compare these two devices, in whichever order."""
         return self.pairs.get((device, other)) or self.pairs.get((other, device), ())
+
+
+def protectees_of(
+    watches: Mapping[str, Watch], bearers: Mapping[str, Bearer]
+) -> dict[str, Protectee]:
+    """See `Compiled.protectees`."""
+    handsets: dict[str, list[Bearer]] = defaultdict(list)
+    for bearer in bearers.values():
+        if bearer.role == "protected" and bearer.person is not None and bearer.agencies:
+            own = handsets[bearer.person]
+            if bearer.kind == "handset":
+                own.append(bearer)
+    tags: dict[str, set[str]] = defaultdict(set)
+    for watch in watches.values():
+        if watch.protected is not None:
+            tags[watch.protected].add(watch.tag)
+    return {
+        person: Protectee(tuple(handsets.get(person, ())), frozenset(tags.get(person, ())))
+        for person in sorted(handsets.keys() | tags.keys())
+    }

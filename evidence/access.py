@@ -61,32 +61,6 @@ class Asking:
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
-    """A grant, and when it was revoked."""
-
-    grant_id: UUID
-    granted_by: str
-    kind: str
-    grantee: str
-    role: str
-    case: str
-    subject: str
-    purpose: str
-    valid_from_us: int
-    valid_to_us: int
-    reason: str
-    revoked_us: int | None
-
-    def state(self, now_us: int) -> str:
-        """``revoked``, ``over``, ``to come`` or ``in force``."""
-        if self.revoked_us is not None:
-            return "revoked"
-        if now_us >= self.valid_to_us:
-            return "over"
-        return "in force" if now_us >= self.valid_from_us else "to come"
-
-
-@dataclass(frozen=True, slots=True)
 class NewGrant:
     """What is to be granted, by whom. Of `kind` ``person`` or ``agency``."""
 
@@ -100,6 +74,22 @@ class NewGrant:
     valid_from_us: int
     valid_to_us: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Grant(NewGrant):
+    """A grant, and when it was revoked."""
+
+    grant_id: UUID
+    revoked_us: int | None
+
+    def state(self, now_us: int) -> str:
+        """``revoked``, ``over``, ``to come`` or ``in force``."""
+        if self.revoked_us is not None:
+            return "revoked"
+        if now_us >= self.valid_to_us:
+            return "over"
+        return "in force" if now_us >= self.valid_from_us else "to come"
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,13 +202,13 @@ async def revoke(connection: Connection, grant_id: UUID, by: str, reason: str) -
 
 
 async def grants(connection: Connection) -> list[Grant]:
-    """Every grant there was, newest first. For the owner of the tables."""
+    """Every grant there was, newest first; to who may not grant, their own."""
     async with connection.cursor(row_factory=class_row(Grant)) as cursor:
         await cursor.execute(
-            'SELECT g.grant_id, granted_by, kind, grantee, role, "case", subject, purpose, '
+            'SELECT grant_id, granted_by, kind, grantee, role, "case", subject, purpose, '
             "evidence.us(valid_from) AS valid_from_us, evidence.us(valid_to) AS valid_to_us, "
-            "g.reason, evidence.us(r.revoked_at) AS revoked_us FROM evidence.access_grant g "
-            "LEFT JOIN evidence.access_revocation r USING (grant_id) ORDER BY granted_at DESC"
+            "reason, evidence.us(revoked_at) AS revoked_us FROM evidence.list_grants() "
+            "ORDER BY granted_at DESC, grant_id"
         )
         return await cursor.fetchall()
 

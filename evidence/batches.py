@@ -23,6 +23,7 @@ from devices.instants import to_datetime
 from devices.reports import FIX_DTYPE, Batch, Event, FixArray, Receipt, Refusal, Status, no_fixes
 from evidence.columns import aggregates, read_groups
 from evidence.copying import POSTGRES_EPOCH_US
+from evidence.fixes import FIX_WIRE
 from evidence.rest import Rest, event_order, whole
 
 SLICE_FIXES = 200_000
@@ -33,7 +34,15 @@ Connection = psycopg.AsyncConnection
 
 
 class TornBatchError(RuntimeError):
-    """The rows of a batch are not those it was stored with: some are gone, or were added."""
+    """The rows of a batch are not those it was stored with: some are gone, or were added.
+
+    Attributes:
+        received_us: When the batch came: its records are of a time before.
+    """
+
+    def __init__(self, text: str, received_us: int) -> None:
+        super().__init__(text)
+        self.received_us = received_us
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +152,8 @@ def _whole(
         if count != (had := getattr(head, kind)):
             raise TornBatchError(
                 f"batch {head.name} (journal position {head.position}) was stored with {had} "
-                f"{kind}; {count} are there"
+                f"{kind}; {count} are there",
+                head.received_us,
             )
     return Batch(
         gateway=head.gateway,
@@ -183,25 +193,8 @@ async def _small(
 
 # -- fixes ----------------------------------------------------------------------------------
 
-_SAME = tuple(
-    (name, wire)
-    for name, wire in (
-        ("seq", ">i8"),
-        ("lat_e7", ">i4"),
-        ("lon_e7", ">i4"),
-        ("accuracy_cm", ">i4"),
-        ("speed_cms", ">i4"),
-        ("course_cdeg", ">i4"),
-        ("altitude_dm", ">i4"),
-        ("satellites", ">i2"),
-        ("hdop_c", ">i2"),
-        ("kind", ">i2"),
-        ("battery_pct", ">i2"),
-        ("charging", ">i2"),
-        ("buffered", "u1"),
-    )
-)
-_WIRE = {"journal_position": ">i8", "message": ">i4", "time": ">i8", **dict(_SAME)}
+_WIRE = {name: wire for name, wire in FIX_WIRE.items() if name != "received_at"}
+_SAME = tuple(name for name in _WIRE if name not in {"journal_position", "message", "time"})
 
 
 async def _fixes(
@@ -222,7 +215,7 @@ async def _fixes(
     table = np.zeros(len(index), FIX_DTYPE)
     table["message"] = copied["message"][order]
     table["time_us"] = copied["time"][order] + POSTGRES_EPOCH_US
-    for name, _ in _SAME:
+    for name in _SAME:
         table[name] = copied[name][order]
     positions = copied["journal_position"][order].astype(np.int64)
     starts = np.flatnonzero(np.diff(positions, prepend=-1))

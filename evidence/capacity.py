@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from uuid import UUID
 
 import psycopg
 
@@ -45,13 +46,13 @@ class Waiting:
     """What waits for people.
 
     Attributes:
-        glass: Broken and not reviewed.
+        glass: Ids of what was broken and is not reviewed.
         glass_overdue: Of these, for more than a day.
         holds: In force.
         holds_due: Of these, to be looked at again.
     """
 
-    glass: int
+    glass: frozenset[UUID]
     glass_overdue: int
     holds: int
     holds_due: int
@@ -88,7 +89,7 @@ async def read_waiting(connection: Connection, now_us: int) -> Waiting:
     """
     now = to_datetime(now_us)
     cursor = await connection.execute(
-        "SELECT (SELECT count(*) FROM evidence.break_glass_waiting), "
+        "SELECT ARRAY(SELECT glass_id FROM evidence.break_glass_waiting), "
         "(SELECT count(*) FROM evidence.break_glass_waiting WHERE review_due < %s), "
         "(SELECT count(*) FROM evidence.hold_in_force), "
         "(SELECT count(*) FROM evidence.hold_in_force WHERE review_at < %s)",
@@ -96,4 +97,4 @@ async def read_waiting(connection: Connection, now_us: int) -> Waiting:
     )
     row = await cursor.fetchone()
     assert row is not None, "it always answers"
-    return Waiting(*row)
+    return Waiting(frozenset(row[0]), *row[1:])

@@ -292,14 +292,16 @@ _MINUTES = """
 """
 
 LISTED = """
-    SELECT evidence.us(kept_at) AS kept_us, document::text AS document
+    SELECT evidence.us(kept_at) AS kept_us,
+        jsonb_set(document::jsonb, '{acts}', '[]')::text AS document
     FROM (
         SELECT DISTINCT ON (pattern_id) kept_at, document, state, last_at
         FROM evidence.conduct_pattern ORDER BY pattern_id, version DESC
     ) newest
     ORDER BY state = 'going_on' DESC, last_at DESC LIMIT %(limit)s
 """
-"""The newest version of each pattern: those that go on, then the others, the last first."""
+"""The newest version of each pattern, without its acts (they are most of it): those that go on, then
+the others, the last first."""
 
 SHOWN = """
     SELECT evidence.us(kept_at) AS kept_us, document::text AS document

@@ -58,6 +58,12 @@ CONTROL_RECORDS: tuple[tuple[str, str, str, str], ...] = (
         "placed_at:time hold_id:text person",
     ),
     (
+        "hold_device",
+        "device",
+        "placed_at",
+        "placed_at:time hold_id:text device from_at:time to_at:time",
+    ),
+    (
         "hold_release",
         "",
         "released_at",

@@ -12,7 +12,7 @@ from psycopg import sql
 
 from evidence.columns import aggregates
 from evidence.covered_payloads import (
-    FIX_WIRE,
+    STORED_WIRE,
     DamagedRowsError,
     Stored,
     fix_payloads,
@@ -128,7 +128,7 @@ def _column(name: str, kind: str) -> sql.Composable:
 
 _FIXES = sql.SQL(
     "SELECT device, {} FROM evidence.fix WHERE stored_in >= %s AND stored_in < %s GROUP BY device"
-).format(aggregates(FIX_WIRE))
+).format(aggregates(STORED_WIRE))
 
 _COUNTS = sql.SQL(
     "SELECT stored_in, sum(n)::int8, array_agg(name) FROM ({}) AS every GROUP BY stored_in ORDER BY stored_in"

@@ -17,6 +17,7 @@ import numpy as np
 from evidence.columns import NullError, read_groups
 from evidence.copying import POSTGRES_EPOCH_US
 from evidence.covered_tables import FIX, Covered
+from evidence.fixes import FIX_WIRE
 from evidence.log.canonical import bytes_start, encode, encode_start
 from evidence.log.leaves import FIX_PAYLOAD, FIX_VERSION, Row, chain_of
 from evidence.partitions import DAY_US
@@ -29,27 +30,8 @@ class DamagedRowsError(RuntimeError):
 Stored = tuple[int, Row]
 """A row, and the transaction that stored it."""
 
-_WIRE = (
-    ("chain", "S32"),
-    ("time", ">i8"),
-    ("seq", ">i8"),
-    ("received_at", ">i8"),
-    ("journal_position", ">i8"),
-    ("message", ">i4"),
-    ("lat_e7", ">i4"),
-    ("lon_e7", ">i4"),
-    ("accuracy_cm", ">i4"),
-    ("speed_cms", ">i4"),
-    ("course_cdeg", ">i4"),
-    ("altitude_dm", ">i4"),
-    ("satellites", ">i2"),
-    ("hdop_c", ">i2"),
-    ("kind", ">i2"),
-    ("battery_pct", ">i2"),
-    ("charging", ">i2"),
-    ("buffered", "u1"),
-)
-FIX_WIRE = {**dict(_WIRE[1:]), "stored_in": ">i8"}
+_WIRE = (("chain", "S32"), *FIX_WIRE.items())
+STORED_WIRE = {**FIX_WIRE, "stored_in": ">i8"}
 """Columns of fixes as they are read: see `evidence.columns`."""
 
 _FIX_BYTES = np.dtype([("version", "u1")] + [(name, wire) for name, wire in _WIRE])
@@ -57,13 +39,13 @@ assert _FIX_BYTES.itemsize == FIX_PAYLOAD.size, "one layout, said twice"
 
 
 def fix_payloads(found: Sequence[Sequence[Any]]) -> list[Stored]:
-    """The fixes of some devices: name, then the columns of `FIX_WIRE`, of each.
+    """The fixes of some devices: name, then the columns of `STORED_WIRE`, of each.
 
     Raises:
         DamagedRowsError: They are not as the schema wants them.
     """
     try:
-        sizes, columns = read_groups(FIX_WIRE, [row[1:] for row in found])
+        sizes, columns = read_groups(STORED_WIRE, [row[1:] for row in found])
     except NullError as error:
         text = "stored fixes have empty columns, which no writer leaves empty"
         raise DamagedRowsError(text) from error

@@ -22,7 +22,7 @@ from evidence import seal_reader, seal_store
 from evidence.covered import covered_tables
 from evidence.covered_tables import Covered
 from evidence.erasures import Connection, digest_of, keep_erased
-from evidence.keeping import MESSAGE, Plan
+from evidence.keeping import MESSAGE, Plan, Touched
 from evidence.log.headers import Header
 from evidence.log.leaves import Head, Leaf, open_rows, seal
 from evidence.log.merkle import root_of
@@ -62,6 +62,7 @@ class Erased:
         leaves: Of these, how many the log holds a place for.
         kept: Records of the same days that stay.
         keys: Destroyed.
+        unsealed: Rows of it that are not sealed yet and stay until it is repeated.
     """
 
     erasure_id: UUID
@@ -69,6 +70,7 @@ class Erased:
     leaves: int = 0
     kept: int = 0
     keys: int = 0
+    unsealed: int = 0
 
 
 async def erase(connection: Connection, plan: Plan, order: Order, now_us: int) -> Erased:
@@ -83,7 +85,7 @@ async def erase(connection: Connection, plan: Plan, order: Order, now_us: int) -
         next_transaction = await _stop_the_sealer(connection)
         chains = plan.chains()
         tables = {table.name: table for table in covered_tables()}
-        stored = await _transactions(connection, plan, chains, tables, next_transaction)
+        stored = await _transactions(connection, chains, tables, next_transaction)
         for state in await seal_reader.all_logs(connection):
             batches = await _batches(connection, state.log, stored)
             await _derive(connection, batches, plan, chains, done)
@@ -95,10 +97,21 @@ async def erase(connection: Connection, plan: Plan, order: Order, now_us: int) -
                 "check`."
             )
         if not done.rows:
-            raise NothingToEraseError("Nothing of this is stored and sealed: nothing was erased.")
-        done.keys = await _destroy_keys(connection, plan, chains)
+            raise NothingToEraseError(
+                "Nothing of this is stored and sealed: nothing was erased."
+                + (f" {unsealed_text(done.unsealed)}" if done.unsealed else "")
+            )
+        done.keys = await _destroy_keys(connection, chains)
         await _record(connection, done, order, older, now_us)
     return done
+
+
+def unsealed_text(unsealed: int) -> str:
+    """What is to be done about rows that are not sealed yet, for people."""
+    return (
+        f"{unsealed} rows of it are not sealed yet and stay: have them sealed (`cordon evidence seal "
+        "--once`, where the service does not seal), then repeat this."
+    )
 
 
 async def _stop_the_sealer(connection: Connection) -> int:
@@ -117,16 +130,15 @@ async def _stop_the_sealer(connection: Connection) -> int:
 
 async def _transactions(
     connection: Connection,
-    plan: Plan,
-    chains: Mapping[bytes, tuple[str, str]],
+    chains: Mapping[bytes, Touched],
     tables: Mapping[str, Covered],
     before: int,
 ) -> list[int]:
     """Transactions that stored records of the touched chains and days and that are sealed."""
     wanted: dict[str, tuple[list[str], list[int]]] = {}
-    for name, subject in chains.values():
+    for name, subject, touched in chains.values():
         subjects, days = wanted.setdefault(name, ([], []))
-        for day in plan.days(name, subject):
+        for day in touched:
             subjects.append(subject)
             days.append(day)
     found: set[int] = set()
@@ -179,7 +191,7 @@ async def _derive(
     connection: Connection,
     batches: Sequence[StoredBatch],
     plan: Plan,
-    chains: Mapping[bytes, tuple[str, str]],
+    chains: Mapping[bytes, Touched],
     done: Erased,
 ) -> None:
     """Find the leaves that go, and keep what is left of them."""
@@ -204,7 +216,7 @@ async def _take(
     one: Reread,
     heads: dict[bytes, Head],
     plan: Plan,
-    chains: Mapping[bytes, tuple[str, str]],
+    chains: Mapping[bytes, Touched],
     done: Erased,
 ) -> None:
     leaves = open_rows(one.rows, heads, one.keys, one.gone)
@@ -219,11 +231,11 @@ async def _take(
     for leaf in leaves:
         if leaf.payload is None or leaf.chain not in chains:
             continue
-        table, subject = chains[leaf.chain]
+        table, subject, touched = chains[leaf.chain]
         day = days[leaf.chain, leaf.payload]
         if plan.takes(table, subject, leaf.payload, day):
             gone.append(leaf)
-        elif day in plan.days(table, subject):
+        elif day in touched:
             kept.append(leaf)
     await _keep(connection, one.batch, gone, kept, done)
 
@@ -237,6 +249,11 @@ async def _keep(
 ) -> None:
     if gone:
         await keep_erased(connection, batch.log, batch.number, done.erasure_id, gone)
+        await connection.execute(  # kept when an erasure before this one took others of their days
+            "DELETE FROM evidence.seal_kept_salt k USING unnest(%s::bytea[], %s::int8[]) AS g (chain, place) "
+            "WHERE (k.chain, k.place) = (g.chain, g.place)",
+            ([leaf.chain for leaf in gone], [leaf.place for leaf in gone]),
+        )
     if kept:
         async with connection.cursor() as cursor:
             await cursor.executemany(
@@ -268,13 +285,7 @@ async def _delete(
     for name, by_subject in plan.windows.items():
         table = tables[name]
         windows = [(subject, *part) for subject, parts in by_subject.items() for part in parts]
-        query = sql.SQL(
-            "WITH gone AS (DELETE FROM evidence.{table} t USING unnest(%s::text[], %s::timestamptz[], "
-            "%s::timestamptz[]) AS w (subject, begins, ends) WHERE {subject} = w.subject "
-            "AND {time} >= w.begins AND {time} < w.ends AND (stored_in < %s OR stored_in IS NULL) {kept} "
-            "RETURNING stored_in) SELECT count(*), count(*) - count(stored_in) FROM gone"
-        ).format(
-            table=sql.Identifier(name),
+        chosen = _IN_WINDOWS.format(
             subject=_subject(table),
             time=sql.Identifier(table.time),
             kept=_NOT_KEPT if name == MESSAGE else sql.SQL(""),
@@ -283,12 +294,11 @@ async def _delete(
             [window[0] for window in windows],
             [to_datetime(window[1]) for window in windows],
             [to_datetime(window[2]) for window in windows],
-            before,
         )
-        older += await _count(connection, query, values, name, done)
+        older += await _take_out(connection, name, chosen, values, before, done)
     await connection.execute("DELETE FROM kept_message")
-    await _fill(connection, {key for keys in plan.extra.values() for key in keys} - plan.kept)
-    return older + await _count(connection, _EXTRA, (before,), MESSAGE, done)
+    await _fill(connection, plan.apart())
+    return older + await _take_out(connection, MESSAGE, _NAMED, (), before, done)
 
 
 async def _fill(connection: Connection, keys: Iterable[tuple[int, int, int]]) -> None:
@@ -299,41 +309,47 @@ async def _fill(connection: Connection, keys: Iterable[tuple[int, int, int]]) ->
         )
 
 
-async def _count(
+async def _take_out(
     connection: Connection,
-    query: sql.Composed | sql.SQL,
-    values: tuple[object, ...],
     name: str,
+    chosen: sql.Composable,
+    values: tuple[object, ...],
+    before: int,
     done: Erased,
 ) -> int:
-    cursor = await connection.execute(query, values)
+    """Delete chosen rows of a table, and count what is left of them: how many were older than the log."""
+    names = {"table": sql.Identifier(name), "chosen": chosen}
+    cursor = await connection.execute(_GONE.format(**names), (*values, before))
     row = await cursor.fetchone()
     assert row is not None, "counting always answers"
     if row[0]:
         done.rows[name] = done.rows.get(name, 0) + int(row[0])
+    cursor = await connection.execute(_LEFT.format(**names), values)
+    left = await cursor.fetchone()
+    assert left is not None, "counting always answers"
+    done.unsealed += int(left[0])
     return int(row[1])
 
 
-_NOT_KEPT = sql.SQL(
-    "AND NOT EXISTS (SELECT FROM kept_message k WHERE (k.received_at, k.journal_position, k.item) "
-    "= (t.received_at, t.journal_position, t.item))"
+_GONE = sql.SQL(
+    "WITH gone AS (DELETE FROM evidence.{table} t USING {chosen} "
+    "AND (stored_in < %s OR stored_in IS NULL) RETURNING stored_in) "
+    "SELECT count(*), count(*) - count(stored_in) FROM gone"
 )
-_EXTRA = sql.SQL(
-    "WITH gone AS (DELETE FROM evidence.message t USING kept_message k "
-    "WHERE (k.received_at, k.journal_position, k.item) = (t.received_at, t.journal_position, t.item) "
-    "AND (stored_in < %s OR stored_in IS NULL) "
-    "RETURNING stored_in) SELECT count(*), count(*) - count(stored_in) FROM gone"
+_LEFT = sql.SQL("SELECT count(*) FROM evidence.{table} t, {chosen}")
+_IN_WINDOWS = sql.SQL(
+    "unnest(%s::text[], %s::timestamptz[], %s::timestamptz[]) AS w (subject, begins, ends) "
+    "WHERE {subject} = w.subject AND {time} >= w.begins AND {time} < w.ends {kept}"
 )
+_NAMED = sql.SQL(
+    "kept_message k WHERE (k.received_at, k.journal_position, k.item) "
+    "= (t.received_at, t.journal_position, t.item)"
+)
+_NOT_KEPT = sql.SQL("AND NOT EXISTS (SELECT FROM {})").format(_NAMED)
 
 
-async def _destroy_keys(
-    connection: Connection, plan: Plan, chains: Mapping[bytes, tuple[str, str]]
-) -> int:
-    named = [
-        (chain, day)
-        for chain, (table, subject) in chains.items()
-        for day in plan.days(table, subject)
-    ]
+async def _destroy_keys(connection: Connection, chains: Mapping[bytes, Touched]) -> int:
+    named = [(chain, day) for chain, touched in chains.items() for day in touched.days]
     cursor = await connection.execute(
         "DELETE FROM evidence.seal_key k USING unnest(%s::bytea[], %s::int4[]) AS w (chain, day) "
         "WHERE (k.chain, k.day) = (w.chain, w.day)",

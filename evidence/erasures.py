@@ -15,6 +15,7 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import class_row
 
+from devices.instants import to_datetime, to_iso
 from evidence.log.leaves import NOTHING_GONE, Gone, Leaf
 
 Connection = psycopg.AsyncConnection
@@ -57,11 +58,40 @@ _ERASURES = (
 )
 
 
+def erasure_text(one: Erasure) -> str:
+    """An erasure, for people."""
+    return (
+        f"{one.leaves} records from {to_iso(one.from_us)} to {to_iso(one.to_us)} were erased on "
+        f"{to_iso(one.erased_us)} by {one.approved_by}, asked for by {one.asked_by} (both as stated): "
+        f"{one.reason}"
+    )
+
+
 async def all_erasures(connection: Connection) -> list[Erasure]:
     """Every erasure, oldest first."""
     async with connection.cursor(row_factory=class_row(Erasure)) as cursor:
         await cursor.execute(f"{_ERASURES} ORDER BY erased_at, erasure_id".encode())
         return await cursor.fetchall()
+
+
+async def erasures_over(connection: Connection, from_us: int, to_us: int) -> list[Erasure]:
+    """The erasures of records whose time lies in a window, oldest first."""
+    async with connection.cursor(row_factory=class_row(Erasure)) as cursor:
+        await cursor.execute(
+            _ERASURES.encode()
+            + b" WHERE from_at < %s AND to_at > %s ORDER BY erased_at, erasure_id",
+            (to_datetime(to_us), to_datetime(from_us)),
+        )
+        return await cursor.fetchall()
+
+
+async def retained_from_us(connection: Connection) -> int:
+    """Before this instant retention has erased something; 0: nothing yet."""
+    cursor = await connection.execute(
+        "SELECT coalesce(evidence.us(max(to_at)), 0) FROM evidence.erasure WHERE kind = 'retention'"
+    )
+    row = await cursor.fetchone()
+    return int(row[0]) if row else 0
 
 
 async def erasures_of(connection: Connection, chains: Iterable[bytes]) -> list[Erasure]:

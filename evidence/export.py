@@ -19,9 +19,9 @@ from devices.instants import to_datetime
 from evidence import seal_reader, seal_store
 from evidence.case_records import record_disclosure
 from evidence.covered import Span
-from evidence.erasures import erased_between
+from evidence.erasures import erased_between, erasure_text
 from evidence.export_erased import erasures_for
-from evidence.export_folder import MANIFEST, Bundle, Pack, Place, erasure_text, write_folder
+from evidence.export_folder import MANIFEST, Bundle, Pack, Place, write_folder
 from evidence.log.headers import Header
 from evidence.log.leaves import Head, Leaf, chain_of, open_rows, seal
 from evidence.log.merkle import Levels, hidden_ranges, range_hash
@@ -153,8 +153,7 @@ async def _read(connection: Connection, asked: Asked, signers: Signers, opened_u
 
 def _decide(bundles: Sequence[Bundle], asked: Asked, selection: Selection) -> None:
     """Say of each record whether its content is shown; messages last, by what was made of them."""
-    strict = asked.side != "court" or bool(asked.withheld_us)
-    messages = Messages(selection.partly_outside, strict=strict)
+    messages = Messages(selection.partly_outside, strict=asked.strict)
     places = [place for bundle in bundles for place in bundle.places]
     for place in places:
         record = place.record

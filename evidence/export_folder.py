@@ -17,10 +17,11 @@ from typing import Any
 
 from devices.instants import to_iso
 from evidence.case_uco import PackFile, case_uco
-from evidence.erasures import Erasure
+from evidence.erasures import Erasure, erasure_text
 from evidence.export_gaps import gaps_table
 from evidence.log.leaves import Leaf
 from evidence.log.notes import parse_note
+from evidence.private_folder import make_private
 from evidence.records import Record, columns
 from evidence.report.pdf import About, report
 from evidence.seal_store import LogState
@@ -93,7 +94,7 @@ def write_folder(folder: Path, asked: Asked, pack: Pack) -> None:
     """Write all files.
 
     Args:
-        folder: Made; must not exist or be empty.
+        folder: Made, for its owner alone; must not exist or be empty.
         asked: What is shown.
         pack: The records and their proofs.
 
@@ -101,9 +102,7 @@ def write_folder(folder: Path, asked: Asked, pack: Pack) -> None:
         ExportError: The folder cannot be used.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise ExportError(f"{folder} is not empty: name another folder.")
+        make_private(folder)
         runs: list[dict[str, Any]] = []
         with (folder / "records.jsonl").open("w") as file:
             for number, bundle in enumerate(pack.bundles):
@@ -114,8 +113,6 @@ def write_folder(folder: Path, asked: Asked, pack: Pack) -> None:
             _write_stamps(folder, number, log)
         _write_json(folder / "layout.json", columns())
         _write_json(folder / "custody.json", _custody(asked, pack))
-        if pack.selection.unsealed:
-            _write_json(folder / "unsealed.json", pack.selection.unsealed)
         facts = Facts.of(asked.custody.case, asked.side, asked.window, pack.shown())
         write_views(folder / "views", facts)
         (folder / "report.pdf").write_bytes(report(facts, _about(folder, asked, pack)))
@@ -126,16 +123,10 @@ def write_folder(folder: Path, asked: Asked, pack: Pack) -> None:
         (folder / "README.txt").write_text(text)
         _write_json(folder / "case.jsonld", case_uco(_custody(asked, pack), _files(folder)))
         (folder / MANIFEST).write_text("".join(_manifest(folder)))
+    except FileExistsError as error:
+        raise ExportError(f"{error}: name another folder.") from error
     except OSError as error:
         raise ExportError(f"{folder} cannot be written: {error.strerror}.") from error
-
-
-def erasure_text(one: Erasure) -> str:
-    """An erasure, for people."""
-    return (
-        f"{one.leaves} records from {to_iso(one.from_us)} to {to_iso(one.to_us)} were erased on "
-        f"{to_iso(one.erased_us)} by {one.approved_by}, asked for by {one.asked_by}: {one.reason}"
-    )
 
 
 def _proof(asked: Asked, pack: Pack, runs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -150,7 +141,6 @@ def _proof(asked: Asked, pack: Pack, runs: list[dict[str, Any]]) -> dict[str, An
         "older_than_the_log": pack.older,
         "erasures": [erasure_text(one) for one in pack.erased],
         "absent": selection.absent,
-        "unsealed": {name: len(rows) for name, rows in selection.unsealed.items()},
         "runs": runs,
         "logs": pack.logs,
     }
@@ -184,7 +174,6 @@ def _about(folder: Path, asked: Asked, pack: Pack) -> About:
         absent=pack.selection.absent,
         older=pack.older,
         erased=[erasure_text(one) for one in pack.erased],
-        unsealed={name: len(rows) for name, rows in pack.selection.unsealed.items()},
     )
 
 

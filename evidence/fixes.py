@@ -45,6 +45,9 @@ FIX_COLUMNS = (
 )
 """Staged fixes: name, bytes on the wire, type. `device` counts from 1 in `Fixes.devices`."""
 
+FIX_WIRE = {name: wire for name, wire, _ in FIX_COLUMNS if name not in {"ordinal", "device"}}
+"""Columns of stored fixes but the device, as PostgreSQL sends them; the log has them in this order."""
+
 _SAME = tuple(
     name
     for name, _, _ in FIX_COLUMNS

@@ -10,7 +10,7 @@ import asyncio
 import gzip
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import msgspec
@@ -30,6 +30,7 @@ from evidence.handover_tables import (
     read_state,
     read_tables,
 )
+from evidence.private_folder import make_private
 
 Connection = psycopg.AsyncConnection
 Tell = Callable[[str], None]
@@ -40,19 +41,26 @@ PROGRESS = "progress.jsonl"
 GZIP_LEVEL = 6
 
 
-async def hand_over(connection: Connection, folder: Path, tell: Tell) -> Manifest:
+async def hand_over(
+    connection: Connection, folder: Path, record: Callable[[], Awaitable[None]], tell: Tell
+) -> Manifest:
     """Write a hand-over.
 
     Args:
         connection: In autocommit mode, with the time zone UTC. Its role reads every table.
-        folder: Empty, or one that was begun.
+        folder: Empty, or one that was begun. Only its owner reads it: salts and keys are in it.
+        record: Commits who takes it out, before anything is read. Not called again for a folder
+            that was begun.
         tell: Where progress goes.
 
     Raises:
         HandoverError: The folder holds something else, or things were stored meanwhile.
     """
+    begun = await asyncio.to_thread(_is_begun, folder)
+    if not begun:
+        await record()  # what is stored afterwards would be of another state
     state = await read_state(connection)
-    done = await asyncio.to_thread(_begin, folder, state)
+    done = await asyncio.to_thread(_go_on if begun else _begin, folder, state)
     tables = await read_tables(connection)
     wanted = [piece for table in tables for piece in await _pieces(connection, table)]
     files = []
@@ -105,17 +113,30 @@ async def _write(
     return File(name, table.name, table.columns, from_day, to_day, rows, size, digest)
 
 
-def _begin(folder: Path, state: str) -> dict[str, File]:
-    """The files that are done."""
-    progress = folder / PROGRESS
+def _is_begun(folder: Path) -> bool:
+    """Whether it is one that was begun; else it is empty, and ours alone."""
     if (folder / MANIFEST).exists():
         raise HandoverError(f"{folder} holds a hand-over that is complete. Name an empty folder.")
-    if not progress.exists():
-        if folder.exists() and any(folder.iterdir()):
-            raise HandoverError(f"{folder} is not empty. Name an empty folder.")
-        (folder / "data").mkdir(parents=True)
-        progress.write_text(f"{state}\n")
-        return {}
+    if (folder / PROGRESS).exists():
+        return True
+    try:
+        make_private(folder)
+    except FileExistsError as error:
+        raise HandoverError(f"{error}. Name an empty folder.") from error
+    except OSError as error:
+        raise HandoverError(f"{folder} cannot be written: {error.strerror}.") from error
+    return False
+
+
+def _begin(folder: Path, state: str) -> dict[str, File]:
+    (folder / "data").mkdir()
+    (folder / PROGRESS).write_text(f"{state}\n")
+    return {}
+
+
+def _go_on(folder: Path, state: str) -> dict[str, File]:
+    """The files that are done."""
+    progress = folder / PROGRESS
     first, *lines = progress.read_text().splitlines()
     if first != state:
         raise HandoverError(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date
 from pathlib import Path
 
@@ -37,13 +37,8 @@ Tell = Callable[[str], None]
 
 CHUNK_BYTES = 256 * 1024
 _EPOCH = date(1970, 1, 1)
-_HOLDS_SOMETHING = (
-    "evidence.batch",
-    "evidence.decision",
-    "evidence.alert_change",
-    "evidence.seal_log",
-    "caseload.caseload_version",
-)
+_FILLED = ("caseload.credential_version", "evidence.caseload_kept")
+"""Tables that the migrations themselves put rows into."""
 
 
 def check_folder(folder: Path, tell: Tell) -> Manifest:
@@ -102,8 +97,10 @@ async def take_over(connection: Connection, folder: Path, tell: Tell) -> Manifes
     manifest = await asyncio.to_thread(check_folder, folder, tell)
     tables = names_of(await read_tables(connection))
     await _check_fits(connection, manifest, tables)
-    done = await _begin(connection, manifest)
-    emptied = {file.table for file in manifest.files if file.name in done}
+    done = await _done(connection, manifest)
+    begun = {file.table for file in manifest.files if file.name in done}
+    await _see_empty(connection, [table for name, table in tables.items() if name not in begun])
+    await _begin(connection, manifest)
     for number, file in enumerate(manifest.files, 1):
         if file.name in done:
             continue
@@ -111,11 +108,10 @@ async def take_over(connection: Connection, folder: Path, tell: Tell) -> Manifes
         table = tables[file.table]
         await _make_room(connection, file)
         async with connection.transaction():
-            if file.table not in emptied:
-                await _empty(connection, table)
+            if file.table in _FILLED:  # the hand-over has its own
+                await connection.execute(sql.SQL("DELETE FROM {}").format(table.identifier))
             await _copy(connection, folder, file, table)
             await connection.execute("INSERT INTO handover.imported VALUES (%s)", (file.name,))
-        emptied.add(file.table)
     async with connection.transaction():
         for table in tables.values():
             await _set_counters(connection, table)
@@ -137,33 +133,42 @@ async def _check_fits(connection: Connection, manifest: Manifest, tables: dict[s
             raise HandoverError(f"{file.name} does not fit the table {file.table} of this version.")
 
 
-async def _begin(connection: Connection, manifest: Manifest) -> set[str]:
+async def _done(connection: Connection, manifest: Manifest) -> set[str]:
     """The files that an interrupted import took in."""
     cursor = await connection.execute("SELECT to_regclass('handover.imported') IS NOT NULL")
     row = await cursor.fetchone()
-    if row is not None and row[0]:
-        cursor = await connection.execute("SELECT state FROM handover.begun")
-        begun = await cursor.fetchone()
-        if begun is None or begun[0] != manifest.state:
+    if row is None or not row[0]:
+        return set()
+    cursor = await connection.execute("SELECT state FROM handover.begun")
+    begun = await cursor.fetchone()
+    if begun is None or begun[0] != manifest.state:
+        raise HandoverError(
+            "Another hand-over was begun in this database and not finished. Finish that one, or "
+            "import into a new database."
+        )
+    cursor = await connection.execute("SELECT name FROM handover.imported")
+    return {found[0] for found in await cursor.fetchall()}
+
+
+async def _see_empty(connection: Connection, tables: Iterable[Table]) -> None:
+    for table in tables:
+        query = sql.SQL("SELECT 1 FROM {} LIMIT 1").format(table.identifier)
+        filled = table.name in _FILLED
+        if not filled and await (await connection.execute(query)).fetchone() is not None:
             raise HandoverError(
-                "Another hand-over was begun in this database and not finished. Finish that one, or "
-                "import into a new database."
+                f"The database is not empty: {table.name} holds rows. Import into a new database, "
+                "before the service has been started on it."
             )
-        cursor = await connection.execute("SELECT name FROM handover.imported")
-        return {found[0] for found in await cursor.fetchall()}
-    for name in _HOLDS_SOMETHING:
-        query = sql.SQL("SELECT 1 FROM {} LIMIT 1").format(sql.Identifier(*name.split(".", 1)))
-        if await (await connection.execute(query)).fetchone() is not None:
-            raise HandoverError(
-                f"The database is not empty: {name} holds rows. Import into a new database, before "
-                "the service has been started on it."
-            )
+
+
+async def _begin(connection: Connection, manifest: Manifest) -> None:
     async with connection.transaction():
-        await connection.execute("CREATE SCHEMA handover")
-        await connection.execute("CREATE TABLE handover.begun (state text NOT NULL)")
-        await connection.execute("CREATE TABLE handover.imported (name text PRIMARY KEY)")
-        await connection.execute("INSERT INTO handover.begun VALUES (%s)", (manifest.state,))
-    return set()
+        cursor = await connection.execute("SELECT to_regnamespace('handover') IS NULL")
+        if await cursor.fetchone() == (True,):
+            await connection.execute("CREATE SCHEMA handover")
+            await connection.execute("CREATE TABLE handover.begun (state text NOT NULL)")
+            await connection.execute("CREATE TABLE handover.imported (name text PRIMARY KEY)")
+            await connection.execute("INSERT INTO handover.begun VALUES (%s)", (manifest.state,))
 
 
 async def _make_room(connection: Connection, file: File) -> None:
@@ -171,11 +176,6 @@ async def _make_room(connection: Connection, file: File) -> None:
         timelines = await read_timelines(connection)
         day = (date.fromisoformat(file.from_day) - _EPOCH).days
         await ensure(connection, [(timelines[file.table.split(".", 1)[1]], [day])])
-
-
-async def _empty(connection: Connection, table: Table) -> None:
-    """What the migrations put there goes: the hand-over has its own."""
-    await connection.execute(sql.SQL("DELETE FROM {}").format(table.identifier))
 
 
 async def _copy(connection: Connection, folder: Path, file: File, table: Table) -> None:

@@ -13,6 +13,8 @@ from psycopg.rows import class_row
 from devices.instants import to_datetime
 from evidence.access import AccessDeniedError
 from evidence.keeping import Interval, union
+from evidence.partitions import DAY_US
+from evidence.sources import Stream
 from evidence.text import clean
 
 Connection = psycopg.AsyncConnection
@@ -22,6 +24,10 @@ OF_DEVICES = (
     *("anomaly", "device_health", "sequence_step", "command"),
 )
 """Tables whose subject is a device."""
+
+JOURNAL_US = 7 * DAY_US
+"""For so long streams keep what is not stored yet. Whose a damaged entry is nobody can tell, so that each
+is held that was found in a hold's window, or within this after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +121,9 @@ async def in_force(connection: Connection) -> list[Hold]:
 
 async def people_of(connection: Connection, case: str) -> list[str]:
     """Whom an order is about now: its wearer, and those it protects."""
-    cursor = await connection.execute(
-        "SELECT DISTINCT unnest(ARRAY[w.id, p.id]) FROM caseload.court_order o "
-        "JOIN caseload.person w ON w.person_no = o.wearer_no "
-        "LEFT JOIN caseload.condition c USING (order_no) "
-        "LEFT JOIN caseload.person p ON p.person_no = c.protected_no WHERE o.id = %s",
-        (clean(case),),
-    )
-    return sorted(row[0] for row in await cursor.fetchall() if row[0] is not None)
+    cursor = await connection.execute("SELECT evidence.people_of_case(%s)", (clean(case),))
+    row = await cursor.fetchone()
+    return list(row[0]) if row else []
 
 
 async def carried(
@@ -145,13 +146,20 @@ async def carried(
 async def held(
     connection: Connection, holds: Iterable[Hold]
 ) -> dict[str, dict[str, tuple[Interval, ...]]]:
-    """What the holds keep: intervals by table and subject, as `keeping.Plan` has them."""
+    """What the holds keep: intervals by table and subject, as `keeping.Plan` has them.
+
+    Of devices those that are assigned to their people now, and those that were when it was placed.
+    """
     found: dict[str, dict[str, list[Interval]]] = {}
     for hold in holds:
         window = (hold.from_us, hold.to_us)
-        for device, parts in (await carried(connection, hold.people, window)).items():
+        today = await carried(connection, hold.people, window)
+        for device, parts in (*today.items(), *await _placed(connection, hold)):
             for table in OF_DEVICES:
                 found.setdefault(table, {}).setdefault(device, []).extend(parts)
+        for stream in Stream:
+            late = (window[0], window[1] + JOURNAL_US)
+            found.setdefault("damaged_entry", {}).setdefault(stream.value, []).append(late)
         for table, subjects in (await _told(connection, hold)).items():
             for subject in subjects:
                 found.setdefault(table, {}).setdefault(subject, []).append(window)
@@ -159,6 +167,16 @@ async def held(
         table: {subject: union(parts) for subject, parts in by_subject.items()}
         for table, by_subject in found.items()
     }
+
+
+async def _placed(connection: Connection, hold: Hold) -> list[tuple[str, tuple[Interval, ...]]]:
+    """What its people carried as it was known when it was placed."""
+    cursor = await connection.execute(
+        "SELECT device, evidence.us(from_at), evidence.us(to_at) FROM evidence.hold_device "
+        "WHERE hold_id = %s",
+        (hold.hold_id,),
+    )
+    return [(row[0], ((row[1], row[2]),)) for row in await cursor.fetchall()]
 
 
 async def _told(connection: Connection, hold: Hold) -> Mapping[str, list[str]]:

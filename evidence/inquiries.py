@@ -1,4 +1,4 @@
-"""Every question about many people names who asks, why, and in which case, before it is answered."""
+"""Every question about many people, and whoever takes everything out, names who asks, why, and in which case, before it is answered."""
 
 from __future__ import annotations
 
@@ -33,15 +33,17 @@ class About:
     """What is asked.
 
     Attributes:
-        what: `near` or `timeline`; without places.
+        what: `near`, `timeline`, `conduct`, `replay` or `hand-over`, for example; without places.
         subjects: Ids of the people whom it is about; `alerts.looks.EVERYBODY` for all.
-        from_us, to_us: The time that it is about.
+        from_us, to_us: The time that it is about; None: whatever there is.
+        note: What else is to be said: who is given it, which file.
     """
 
     what: str
     subjects: Iterable[str]
-    from_us: int
-    to_us: int
+    from_us: int | None = None
+    to_us: int | None = None
+    note: str = ""
 
 
 async def note_inquiry(
@@ -66,6 +68,9 @@ async def note_inquiry(
     for subject in about.subjects:
         await connection.execute(
             'INSERT INTO evidence.access (at_us, who, role, purpose, "case", what, subject, from_us, '
-            "to_us) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
-            (now_us, *who, about.what, clean(subject), about.from_us, about.to_us),
+            "to_us, note) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            (
+                *(now_us, *who, about.what, clean(subject), about.from_us, about.to_us),
+                clean(about.note),
+            ),
         )

@@ -7,8 +7,11 @@ made from it hold, so one goes with its fixes and stays with them, whenever it c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
+from typing import NamedTuple
 
 from evidence.log.canonical import decode
 from evidence.log.leaves import FIX_PAYLOAD, chain_of
@@ -86,6 +89,14 @@ def key_of(payload: bytes) -> MessageKey:
     return received_us, position, item
 
 
+class Touched(NamedTuple):
+    """A chain that is touched: its table and subject, and the days whose records are."""
+
+    table: str
+    subject: str
+    days: set[int]
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What goes.
@@ -100,11 +111,14 @@ class Plan:
     extra: Mapping[str, frozenset[MessageKey]] = field(default_factory=dict)
     kept: frozenset[MessageKey] = frozenset()
 
-    def chains(self) -> dict[bytes, tuple[str, str]]:
-        """Table and subject of every chain that is touched."""
+    def chains(self) -> dict[bytes, Touched]:
+        """Every chain that is touched."""
         named = [(table, subject) for table, part in self.windows.items() for subject in part]
         named += [(MESSAGE, device) for device in self.extra]
-        return {chain_of(table, subject): (table, subject) for table, subject in named}
+        return {
+            chain_of(table, subject): Touched(table, subject, self.days(table, subject))
+            for table, subject in named
+        }
 
     def days(self, table: str, subject: str) -> set[int]:
         """Days whose records are touched, so that their key has to go."""
@@ -112,6 +126,16 @@ class Plan:
         if table == MESSAGE:
             found |= {key[0] // DAY_US for key in self.extra.get(subject, ())}
         return found
+
+    def apart(self) -> set[MessageKey]:
+        """The messages of `extra` that go and lie in no window of their device."""
+        windows = self.windows.get(MESSAGE, {})
+        return {
+            key
+            for device, keys in self.extra.items()
+            for key in keys - self.kept
+            if _around(windows.get(device, ()), key[0]) is None
+        }
 
     def takes(self, table: str, subject: str, payload: bytes, day: int) -> bool:
         """Whether a record goes.
@@ -130,7 +154,13 @@ class Plan:
             if key in self.extra.get(subject, ()):
                 return True
         midnight = day * DAY_US
-        near = within(intervals, (midnight, midnight + DAY_US))
-        if near == ((midnight, midnight + DAY_US),):
+        near = _around(intervals, midnight)
+        if near and near[1] >= midnight + DAY_US:
             return True
-        return bool(near) and any(start <= time_of(payload) < end for start, end in near)
+        return bool(intervals) and _around(intervals, time_of(payload)) is not None
+
+
+def _around(intervals: Sequence[Interval], instant: int) -> Interval | None:
+    """The interval that an instant is in; they are sorted and apart."""
+    index = bisect_right(intervals, instant, key=itemgetter(0)) - 1
+    return intervals[index] if index >= 0 and instant < intervals[index][1] else None

@@ -100,9 +100,9 @@ def answer(question: Question, device: str, person: str, fixes: DeviceFixes) -> 
     if not len(fixes):
         return Answer(device=device, person=person, verdict="unknown")
     distances_m = _distances_m(question, fixes)
-    sigmas_m = _sigmas_m(fixes)
+    sigmas_m = sigmas_of(fixes)
     times_us = fixes["time_us"]
-    least_m = _least_m(question, times_us, distances_m - SURE_SIGMAS * sigmas_m)
+    least_m = least_distance_m(question, times_us, distances_m - SURE_SIGMAS * sigmas_m)
     fresh_us = FRESH_S * MICROSECONDS
     of_time = np.flatnonzero(
         (times_us >= question.from_us - fresh_us) & (times_us <= question.to_us + fresh_us)
@@ -156,7 +156,8 @@ def _distances_m(question: Question, fixes: DeviceFixes) -> NDArray[np.float64]:
     return out
 
 
-def _sigmas_m(fixes: DeviceFixes) -> NDArray[np.float64]:
+def sigmas_of(fixes: DeviceFixes) -> NDArray[np.float64]:
+    """Standard deviation per axis that fixes state, or are taken to have where they state none."""
     rules = DEFAULT_RULES
     stated_m = fixes["accuracy_cm"] / 100
     stated_m = np.where(stated_m > 0, stated_m, rules.unknown_accuracy_m)
@@ -164,10 +165,10 @@ def _sigmas_m(fixes: DeviceFixes) -> NDArray[np.float64]:
     return sigmas_m
 
 
-def _least_m(
+def least_distance_m(
     question: Question, times_us: NDArray[np.int64], nearest_m: NDArray[np.float64]
 ) -> float:
-    """The least that the distance can have been at an instant of the time.
+    """The least that the distance can have been at an instant of the time, by the nearest of each fix.
 
     Between two fixes both bounds hold, one falling with time, one rising: the greater of them is
     least where they cross.

@@ -282,7 +282,7 @@ class Reader:
         return steps
 
     async def patterns(self, limit: int = 100) -> list[KeptPattern]:
-        """Courses of conduct in their newest version: those that go on, then the others.
+        """Courses of conduct in their newest version, without acts: those that go on, then the others.
 
         Raises:
             HistoryLimitError: `limit` is not within 1 and `conduct.PATTERNS_LIMIT`.

@@ -7,7 +7,7 @@ Pieces of tables are dropped when nothing is left in them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import psycopg
@@ -22,11 +22,12 @@ from evidence.holds import OF_DEVICES, Connection, Hold
 from evidence.keeping import MESSAGE, Interval, MessageKey, Plan, Windows, within, without
 from evidence.partitions import DAY_US
 from evidence.selection import FOREVER_US
-from evidence.traces import REST, ByDevice, drop_old, drop_states, rests_about
+from evidence.staying import staying
+from evidence.traces import REST, drop_old, drop_states, repeats_of
 
 POSITIONS = (
     *("fix", "event", "status", "receipt", "refusal", "message", "sequence_step", "batch"),
-    REST,
+    *(REST, "damaged_entry"),
 )
 DECISIONS = ("decision", "anomaly", "device_health", "command")
 ALERTS = ("alert_change", "delivery", "digest")
@@ -136,13 +137,21 @@ async def erase_subject(
     in_force = await holds.in_force(connection)
     kept = await holds.held(connection, in_force)
     _refuse_held(windows, kept, in_force)
-    windows[REST] = await _rests_to_erase(connection, carried, kept, window[0])
     extra = await holds.messages_of(connection, windows)
+    earliest_us = min(key[0] for keys in ({(window[0], 0, 0)}, *extra.values()) for key in keys)
+    since = (earliest_us, FOREVER_US)  # a clock that is ahead: sent before its own time, and again
+    going = await repeats_of(connection, carried, carried, since)
+    held = await repeats_of(connection, kept.get("fix", {}), kept.get("event", {}), since)
+    windows[REST] = {
+        gateway: without(some, held.rests.get(gateway, ())) for gateway, some in going.rests.items()
+    }
+    for device, repeating in going.messages.items():
+        extra.setdefault(device, set()).update(repeating)
     kept_messages = await holds.messages_of(connection, kept)
     plan = Plan(
         windows,
         {device: frozenset(keys) for device, keys in extra.items()},
-        frozenset(key for keys in kept_messages.values() for key in keys),
+        frozenset().union(*kept_messages.values(), *held.messages.values()),
     )
     async with connection.transaction():
         done = await erase(connection, plan, order, now_us)
@@ -151,22 +160,12 @@ async def erase_subject(
     return done
 
 
-async def _rests_to_erase(
-    connection: Connection, carried: ByDevice, kept: Windows, from_us: int
-) -> dict[str, tuple[Interval, ...]]:
-    """Parts of batches that hold what is to be erased, but nothing that is under hold."""
-    since = (from_us, FOREVER_US)
-    going = await rests_about(connection, carried, carried, since)
-    held = await rests_about(connection, kept.get("fix", {}), kept.get("event", {}), since)
-    return {gateway: without(some, held.get(gateway, ())) for gateway, some in going.items()}
-
-
 async def scrub(connection: Connection) -> None:
     """Have the server free the room of what was erased, so that it is written over.
 
     To be called after an erasure, in autocommit mode.
     """
-    for table in ("seal_key", REST, "worker_state", *OF_DEVICES):
+    for table in ("seal_key", "seal_kept_salt", REST, "worker_state", *OF_DEVICES):
         await connection.execute(sql.SQL("VACUUM evidence.{}").format(sql.Identifier(table)))
 
 
@@ -214,8 +213,8 @@ async def _day_plan(
     connection: Connection, tables: Iterable[str], day: int, kept: Windows
 ) -> _Found:
     window = (day * DAY_US, (day + 1) * DAY_US)
-    rests = await rests_about(connection, kept.get("fix", {}), kept.get("event", {}), window)
-    kept = {**kept, REST: rests}
+    stays = await staying(connection, window, kept)
+    kept = {**kept, **stays.windows}
     everything: dict[str, dict[str, tuple[Interval, ...]]] = {}
     going: dict[str, dict[str, tuple[Interval, ...]]] = {}
     for table in _tables(tables):
@@ -235,28 +234,7 @@ async def _day_plan(
             parts = without((window,), kept.get(table.name, {}).get(subject, ()))
             if parts:
                 going.setdefault(table.name, {})[subject] = parts
-    messages = await _held_messages(connection, window, kept) if MESSAGE in going else frozenset()
-    return _Found(Plan(going, kept=messages), everything)
-
-
-async def _held_messages(
-    connection: Connection, received: Interval, kept: Windows
-) -> frozenset[MessageKey]:
-    """Messages received in a window that carried something that is under hold."""
-    found: set[MessageKey] = set()
-    for table in ("fix", "event"):
-        by_device = kept.get(table, {})
-        cursor = await connection.execute(
-            sql.SQL(
-                "SELECT device, evidence.us(time), evidence.us(received_at), journal_position, message "
-                "FROM evidence.{} WHERE device = ANY(%s) AND received_at >= %s AND received_at < %s"
-            ).format(sql.Identifier(table)),
-            (list(by_device), to_datetime(received[0]), to_datetime(received[1])),
-        )
-        async for device, time_us, *key in cursor:
-            if within(by_device[device], (time_us, time_us + 1)):
-                found.add((key[0], key[1], key[2]))
-    return frozenset(found)
+    return _Found(Plan(going, kept=stays.messages), everything)
 
 
 async def _counted(connection: Connection, found: _Found, day: int) -> Day:
@@ -264,9 +242,8 @@ async def _counted(connection: Connection, found: _Found, day: int) -> Day:
     report = Day(day)
     for name, by_subject in found.everything.items():
         all_rows = await _count(connection, name, by_subject)
-        going = await _count(connection, name, found.plan.windows.get(name, {}))
-        if name == MESSAGE:
-            going = max(0, going - len(found.plan.kept))
+        kept = found.plan.kept if name == MESSAGE else frozenset()
+        going = await _count(connection, name, found.plan.windows.get(name, {}), kept)
         report.held += all_rows - going
         if going:
             report.rows[name] = going
@@ -274,7 +251,10 @@ async def _counted(connection: Connection, found: _Found, day: int) -> Day:
 
 
 async def _count(
-    connection: Connection, name: str, by_subject: Mapping[str, tuple[Interval, ...]]
+    connection: Connection,
+    name: str,
+    by_subject: Mapping[str, tuple[Interval, ...]],
+    kept: Collection[MessageKey] = (),
 ) -> int:
     [table] = _tables([name])
     windows = [(subject, *part) for subject, parts in by_subject.items() for part in parts]
@@ -282,20 +262,28 @@ async def _count(
         sql.SQL(
             "SELECT count(*) FROM evidence.{table} JOIN unnest(%s::text[], %s::timestamptz[], "
             "%s::timestamptz[]) AS w (subject, begins, ends) ON coalesce({subject}, '') = w.subject "
-            "AND {time} >= w.begins AND {time} < w.ends"
+            "AND {time} >= w.begins AND {time} < w.ends {kept}"
         ).format(
             table=sql.Identifier(name),
             subject=sql.Identifier(table.subject),
             time=sql.Identifier(table.time),
+            kept=_NOT_KEPT if kept else sql.SQL(""),
         ),
         (
             [window[0] for window in windows],
             [to_datetime(window[1]) for window in windows],
             [to_datetime(window[2]) for window in windows],
+            *([[key[index] for key in kept] for index in range(3)] if kept else ()),
         ),
     )
     row = await cursor.fetchone()
     return int(row[0]) if row else 0
+
+
+_NOT_KEPT = sql.SQL(
+    "AND (evidence.us(received_at), journal_position, item) "
+    "NOT IN (SELECT * FROM unnest(%s::int8[], %s::int8[], %s::int4[]))"
+)
 
 
 def _tables(names: Iterable[str]) -> list[Covered]:
@@ -311,20 +299,34 @@ async def _drop_empty(connection: Connection, table: str, cutoff: int) -> list[s
         (table, to_datetime(cutoff * DAY_US)),
     )
     for piece, hypertable in await cursor.fetchall():
-        name = sql.SQL(piece)  # quoted by the server
+        if not await _is_empty(connection, piece):
+            continue
         try:
             async with connection.transaction():
                 await connection.execute(f"SET LOCAL lock_timeout = '{DROP_LOCK_LIMIT}'".encode())
-                found = await connection.execute(sql.SQL("SELECT FROM {} LIMIT 1").format(name))
-                if await found.fetchone() is None:
+                # What somebody is just storing is seen once he has ended, and nobody stores after that.
+                if not hypertable:  # in the order in which writers lock, so that nobody is stuck
+                    await _lock(connection, f"ONLY evidence.{table}")
+                await _lock(connection, piece)
+                if await _is_empty(connection, piece):
                     drop = "SELECT evidence.drop_piece(%s)" if hypertable else "DROP TABLE {}"
                     await connection.execute(
-                        sql.SQL(drop).format(name), [piece] if hypertable else None
+                        sql.SQL(drop).format(sql.SQL(piece)), [piece] if hypertable else None
                     )
                     dropped.append(str(piece))
         except psycopg.errors.LockNotAvailable:
             continue  # at the next run
     return dropped
+
+
+async def _lock(connection: Connection, table: str) -> None:
+    await connection.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE".encode())
+
+
+async def _is_empty(connection: Connection, piece: str) -> bool:
+    """Whether a piece, named as the server quotes it, holds nothing."""
+    found = await connection.execute(f"SELECT FROM {piece} LIMIT 1".encode())
+    return await found.fetchone() is None
 
 
 def text_of(day: Day) -> str:

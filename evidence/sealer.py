@@ -104,7 +104,30 @@ class SealerProgress:
     witness_sizes: dict[str, int] = field(default_factory=dict)
 
 
-class Sealer:
+class SealerFigures:
+    """How far a sealer is, wherever it runs.
+
+    Args:
+        clock: The time.
+        quorum: Witnesses that have to sign for a head to count.
+    """
+
+    def __init__(self, clock: Clock, quorum: int) -> None:
+        self.counts = SealerCounts()
+        self.progress = SealerProgress()
+        self.quorum = quorum
+        self._clock = clock
+
+    def lag_s(self) -> float:
+        """Age of the newest head that enough witnesses signed; without witnesses: of the newest.
+
+        What was stored since is not protected yet.
+        """
+        protected_us = self.progress.cosigned_us if self.quorum else self.progress.sealed_us
+        return (self._clock() - protected_us) / MICROSECONDS if protected_us else float("inf")
+
+
+class Sealer(SealerFigures):
     """Seals until cancelled.
 
     Args:
@@ -134,14 +157,11 @@ class Sealer:
         stamper: Stamper | None = None,
         crashpoint: Crashpoint = no_crash,
     ) -> None:
-        self.counts = SealerCounts()
-        self.progress = SealerProgress()
+        super().__init__(clock, quorum)
         self._dsn = dsn
         self._guard = guard
         self._witnesses = tuple(witnesses)
-        self._clock = clock
         self._origin = origin
-        self._quorum = quorum
         self._interval_s = interval_s
         self._program = program
         self._stamper = stamper
@@ -259,7 +279,7 @@ class Sealer:
             if answer is not None:
                 raise answer
         sizes = sorted(self.progress.witness_sizes.values(), reverse=True)
-        if 0 < self._quorum <= len(sizes) and sizes[self._quorum - 1] == state.size:
+        if 0 < self.quorum <= len(sizes) and sizes[self.quorum - 1] == state.size:
             self.progress.cosigned_size, self.progress.cosigned_us = state.size, state.closed_us
 
     async def _ask(
@@ -300,14 +320,6 @@ class Sealer:
         if self.progress.refused != str(error):
             log.error("sealer_refuses_to_sign", reason=str(error))
         self.progress.refused = str(error)
-
-    def lag_s(self) -> float:
-        """Age of the newest head that enough witnesses signed; without witnesses: of the newest.
-
-        What was stored since is not protected yet.
-        """
-        protected_us = self.progress.cosigned_us if self._quorum else self.progress.sealed_us
-        return (self._clock() - protected_us) / MICROSECONDS if protected_us else float("inf")
 
 
 async def _locked(connection: Connection) -> bool:

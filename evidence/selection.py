@@ -11,12 +11,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from psycopg import sql
-
 from devices.instants import from_iso, to_datetime
 from evidence import sides
 from evidence.case_records import Custody
 from evidence.covered_tables import FIX, LAYOUT, RECORDS
+from evidence.repeats import repeating
 from evidence.seal_store import Connection
 from evidence.sides import MessageKey, Role, Showing, Side
 from evidence.sources import Stream
@@ -55,6 +54,11 @@ class Asked:
     def side(self) -> Side:
         """For whom the pack is made."""
         return self.custody.side  # type: ignore[return-value] # checked by whoever asks
+
+    @property
+    def strict(self) -> bool:
+        """Whether bytes are shown only where it is known that nothing in them is withheld."""
+        return self.side != "court" or bool(self.withheld_us)
 
     @property
     def window(self) -> Window:
@@ -101,15 +105,14 @@ class Selection:
         devices: Of the case that the side may know of, with who carries them: `wearer`,
             `protected`, or `device` where no case was named.
         absent: What is not in the pack at all, and why.
-        partly_outside: Messages that came in the window, with something made of them from outside.
-        unsealed: Records that concern the case and that no log covers, by table.
+        partly_outside: Messages that came in the window, with something made of them from outside;
+            strictly also those that repeat what came before.
     """
 
     chosen: list[Chosen] = field(default_factory=list)
     devices: dict[str, Role] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
     partly_outside: set[MessageKey] = field(default_factory=set)
-    unsealed: dict[str, list[Any]] = field(default_factory=dict)
 
     def add(self, chosen: Chosen, why: str = "") -> None:
         """Take a chain in, or say why it is left out."""
@@ -154,8 +157,6 @@ async def select(connection: Connection, asked: Asked, opened_us: int) -> Select
     found.add(disclosures, sides.WHY_ABSENT["disclosure"])
     for stream in Stream:
         found.add(Chosen("gap", stream.value, asked.window))
-    if asked.side == "court":
-        found.unsealed = await _unsealed(connection, asked)
     return found
 
 
@@ -315,6 +316,8 @@ async def _partly_outside(
             ([clean(device) for device in devices], start, end, start, end),
         )
         found.update([(row[0], row[1], row[2]) async for row in cursor])
+    if asked.strict:
+        found |= await repeating(connection, asked.window, devices)
     return found
 
 
@@ -322,21 +325,6 @@ async def _subjects(connection: Connection, query: str, asked: Asked, *more: obj
     window = [to_datetime(instant) for instant in asked.window]
     cursor = await connection.execute(query.encode(), (*window, *more))
     return sorted([row[0] async for row in cursor])
-
-
-async def _unsealed(connection: Connection, asked: Asked) -> dict[str, list[Any]]:
-    """Who looked at the case, where a table of that is kept that the log does not cover."""
-    if "access" in TABLES:
-        return {}
-    cursor = await connection.execute("SELECT to_regclass('evidence.access') IS NOT NULL")
-    row = await cursor.fetchone()
-    if row is None or not row[0]:
-        return {}
-    cursor = await connection.execute(
-        sql.SQL('SELECT to_jsonb(a) FROM evidence.access a WHERE a."case" = %s'),
-        (asked.custody.case,),
-    )
-    return {"access": [row[0] async for row in cursor]}
 
 
 def by_kind(chosen: Iterable[Chosen]) -> dict[str, list[Chosen]]:

@@ -115,7 +115,8 @@ class Messages:
     of it that is shown: what came twice or was refused as a whole has no row to judge it by.
 
     Args:
-        partly_outside: Messages of which something was made that lies outside the window.
+        partly_outside: Messages of which something was made that lies outside the window; strictly also
+            those that repeat something, whatever it is (`evidence.repeats`).
         strict: As above.
     """
 

@@ -12,6 +12,8 @@ import msgspec
 import psycopg
 
 from devices.instants import to_datetime, to_iso
+from evidence.holds import carried
+from evidence.selection import FOREVER_US
 
 Connection = psycopg.AsyncConnection
 
@@ -48,23 +50,33 @@ class TooMuchError(ValueError):
 
 
 async def read_timeline(
-    connection: Connection, order: str, devices: Collection[str], from_us: int, to_us: int
+    connection: Connection,
+    order: str,
+    people: Collection[str],
+    from_us: int,
+    to_us: int,
 ) -> list[Line]:
     """Lines of a case, those known from an instant to before another.
 
     Args:
         connection: To the history.
         order: The case: an order.
-        devices: Those that people in it carried.
+        people: Ids of those it is about. Of a device that changed hands, only what is of the time in
+            which they carried it belongs to the case.
         from_us: The first instant.
         to_us: The instant behind the last.
 
     Raises:
         TooMuchError: More than `LINES_LIMIT`.
     """
+    worn = await carried(connection, people, (0, FOREVER_US))
+    spells = [(device, *spell) for device, some in worn.items() for spell in some]
     values = {
         "order": order,
-        "devices": list(devices),
+        "people": list(people),
+        "devices": [device for device, _, _ in spells],
+        "starts": [to_datetime(start) for _, start, _ in spells],
+        "ends": [to_datetime(end) for _, _, end in spells],
         "from": to_datetime(from_us),
         "to": to_datetime(to_us),
         "limit": LINES_LIMIT + 1,
@@ -77,9 +89,16 @@ async def read_timeline(
 
 
 _LINES = """
-    WITH of_case AS (
+    WITH carried AS (
+        SELECT * FROM unnest(%(devices)s::text[], %(starts)s::timestamptz[], %(ends)s::timestamptz[])
+            AS c (device, start, stop)
+    ), of_case AS (
         SELECT DISTINCT alert_id FROM evidence.alert_change
         WHERE document->'data'->>'order_id' = %(order)s
+            -- Those of events, anomalies and troubles of devices name no order.
+            OR (document->'data'->>'device' = ANY(%(devices)s)
+                AND ARRAY[document->'data'->>'wearer', document->'data'->>'protected']
+                    && %(people)s::text[])
     ), found AS (
         SELECT coalesce(greatest(fix_time_a, fix_time_b), decided_at) AS happened,
             decided_at AS known, 'decision' AS kind, watch AS subject,
@@ -93,19 +112,23 @@ _LINES = """
         SELECT coalesce(onset_at, decided_at), decided_at, 'anomaly', device,
             format('kind %%s %%s', kind, CASE WHEN began THEN 'begins' ELSE 'ends' END),
             format('%%s number %%s', device, number)
-        FROM evidence.anomaly
-        WHERE device = ANY(%(devices)s) AND decided_at >= %(from)s AND decided_at < %(to)s
+        FROM evidence.anomaly JOIN carried USING (device)
+        WHERE coalesce(onset_at, decided_at) >= start AND coalesce(onset_at, decided_at) < stop
+            AND decided_at >= %(from)s AND decided_at < %(to)s
         UNION ALL
         SELECT coalesce(onset_at, decided_at), decided_at, 'device_health', device,
             format('%%s %%s', kind, CASE WHEN began THEN 'begins' ELSE 'ends' END),
             format('%%s number %%s', device, number)
-        FROM evidence.device_health
-        WHERE device = ANY(%(devices)s) AND decided_at >= %(from)s AND decided_at < %(to)s
+        FROM evidence.device_health JOIN carried USING (device)
+        WHERE coalesce(onset_at, decided_at) >= start AND coalesce(onset_at, decided_at) < stop
+            AND decided_at >= %(from)s AND decided_at < %(to)s
         UNION ALL
         SELECT time, received_at, 'event', device,
             type || coalesce(' of ' || peer, ''), format('%%s number %%s', device, seq)
-        FROM evidence.event
-        WHERE device = ANY(%(devices)s) AND received_at >= %(from)s AND received_at < %(to)s
+        FROM evidence.event JOIN carried USING (device)
+        WHERE CASE WHEN time_doubted THEN received_at ELSE time END >= start
+            AND CASE WHEN time_doubted THEN received_at ELSE time END < stop
+            AND received_at >= %(from)s AND received_at < %(to)s
         UNION ALL
         SELECT time, time, 'alert_change', a.alert_id,
             format('%%s, tier %%s, by %%s', type, tier, actor), format('version %%s', version)

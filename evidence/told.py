@@ -67,9 +67,11 @@ async def state_before(connection: Connection, at_us: int) -> State | None:
     return State(*row) if row else None
 
 
-async def first_state(connection: Connection) -> State | None:
-    """The oldest state there is."""
-    cursor = await connection.execute(f"{_STATES} ORDER BY ticked_at LIMIT 1")
+async def first_state(connection: Connection, since_us: int) -> State | None:
+    """The oldest state from an instant on."""
+    cursor = await connection.execute(
+        f"{_STATES} WHERE ticked_at >= %s ORDER BY ticked_at LIMIT 1", (to_datetime(since_us),)
+    )
     row = await cursor.fetchone()
     return State(*row) if row else None
 

@@ -8,6 +8,7 @@ deleted, and nothing is left of them.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -15,9 +16,10 @@ import psycopg
 from psycopg import sql
 
 from devices.instants import to_datetime
-from evidence.keeping import Interval, union, within
+from evidence.keeping import Interval, MessageKey, union, within
 from evidence.partitions import DAY_US
 from evidence.rest import Rest
+from evidence.selection import FOREVER_US
 
 Connection = psycopg.AsyncConnection
 
@@ -28,38 +30,91 @@ REST = "batch_rest"
 _rests = msgspec.msgpack.Decoder(Rest)
 
 
-async def rests_about(
+@dataclass(frozen=True, slots=True)
+class Repeats:
+    """What repeats something of devices that was stored before.
+
+    Attributes:
+        rests: Rows of `batch_rest`: by gateway, one microsecond each.
+        messages: The messages that brought it, by device.
+    """
+
+    rests: dict[str, tuple[Interval, ...]]
+    messages: dict[str, set[MessageKey]]
+
+
+async def repeats_of(
     connection: Connection, fixes: ByDevice, events: ByDevice, received: Interval
-) -> dict[str, tuple[Interval, ...]]:
-    """The rows of `batch_rest` that hold something of devices: by gateway, one microsecond each.
+) -> Repeats:
+    """What was received in a window and repeats something of devices.
+
+    Where it is not known what a batch repeats (the rest of it, or its own row, is gone), all messages
+    of these devices in it.
 
     Args:
         connection: In a transaction, or in autocommit mode.
         fixes: Of which devices and times.
         events: The same of events.
-        received: When the batches were received.
+        received: When rests and messages were received.
     """
-    names = sorted(fixes.keys() | events.keys())
-    cursor = await connection.execute(
-        "SELECT gateway, evidence.us(received_at), content FROM evidence.batch_rest "
-        "WHERE received_at >= %s AND received_at < %s AND EXISTS (SELECT FROM unnest(%s::text[]) n "
-        "WHERE position(convert_to(n, 'UTF8') IN content) > 0)",
-        (to_datetime(received[0]), to_datetime(received[1]), names),
-    )
-    found: dict[str, list[Interval]] = {}
-    async for gateway, received_us, content in cursor:
-        if _holds(_rests.decode(content), fixes, events):
-            found.setdefault(gateway, []).append((received_us, received_us + 1))
-    return {gateway: union(instants) for gateway, instants in found.items()}
+    values: dict[str, Any] = {
+        "names": sorted(fixes.keys() | events.keys()),
+        "start": to_datetime(received[0]),
+        "end": to_datetime(received[1]),
+        "longest": LONGEST_BATCH_US,
+        "closed": to_datetime(min(received[1] + LONGEST_BATCH_US, FOREVER_US)),
+    }
+    rests: dict[str, list[Interval]] = {}
+    places: set[tuple[int, int, int]] = set()
+    async for position, gateway, received_us, content in await connection.execute(_RESTS, values):
+        found = _repeated(_rests.decode(content), fixes, events)
+        places |= {(position, item, received_us) for item in found}
+        if found and received_us < received[1]:
+            rests.setdefault(gateway, []).append((received_us, received_us + 1))
+    for index, name in enumerate(("positions", "items", "batches")):
+        values[name] = [place[index] for place in places]
+    messages: dict[str, set[MessageKey]] = {}
+    async for device, *key in await connection.execute(_MESSAGES, values):
+        messages.setdefault(device, set()).add((key[0], key[1], key[2]))
+    return Repeats({gateway: union(instants) for gateway, instants in rests.items()}, messages)
 
 
-def _holds(rest: Rest, fixes: ByDevice, events: ByDevice) -> bool:
+LONGEST_BATCH_US = 3_600_000_000
+"""A batch is closed after its messages came, within seconds; this is never reached."""
+
+_RESTS = """
+    SELECT journal_position, gateway, evidence.us(received_at), content FROM evidence.batch_rest
+    WHERE received_at >= %(start)s AND received_at < %(closed)s AND EXISTS (
+        SELECT FROM unnest(%(names)s::text[]) n WHERE position(convert_to(n, 'UTF8') IN content) > 0)
+"""
+_MESSAGES = """
+    SELECT m.device, evidence.us(m.received_at), m.journal_position, m.item
+    FROM evidence.message m LEFT JOIN evidence.batch b ON b.journal_position = m.journal_position
+        AND b.received_at >= m.received_at AND evidence.us(b.received_at) - evidence.us(m.received_at) < %(longest)s
+    WHERE m.device = ANY(%(names)s) AND m.received_at >= %(start)s AND m.received_at < %(end)s
+        AND ((m.journal_position, m.item, evidence.us(b.received_at)) IN (
+                SELECT * FROM unnest(%(positions)s::int8[], %(items)s::int4[], %(batches)s::int8[]))
+            OR b.number IS NULL OR (b.duplicate_fixes > 0 OR b.duplicate_events > 0) AND NOT EXISTS (
+                SELECT FROM evidence.batch_rest r
+                WHERE (r.received_at, r.gateway, r.number) = (b.received_at, b.gateway, b.number)))
+"""
+"""A position is given away again when a journal is set up anew, so that it does not name a batch alone."""
+
+
+def _repeated(rest: Rest, fixes: ByDevice, events: ByDevice) -> set[int]:
+    """Which messages of a batch brought something of it."""
+
     def wanted(of: ByDevice, device: str, time_us: int) -> bool:
         return bool(within(of.get(device, ()), (time_us, time_us + 1)))
 
-    return any(
-        wanted(fixes, rest.devices[fix["device"]], int(fix["time_us"])) for fix in rest.table
-    ) or any(wanted(events, event.device, event.time_us) for event in rest.events or ())
+    found = {
+        int(fix["message"])
+        for fix in rest.table
+        if wanted(fixes, rest.devices[fix["device"]], int(fix["time_us"]))
+    }
+    return found | {
+        event.message for event in rest.events or () if wanted(events, event.device, event.time_us)
+    }
 
 
 async def drop_states(connection: Connection, carried: ByDevice) -> int:

@@ -37,7 +37,7 @@ from geofence.passes import (
     take_plan,
     take_sighting,
 )
-from geofence.picture import Picture, take_picture
+from geofence.picture import Picture, TrackPicture, take_picture, take_tracks
 from geofence.plan import Companions, IntArray, Pairs, Plan, ZoneKind, Zones
 from geofence.rules import DEFAULT_RULES, Rules
 from geofence.snapshot import Retired, Snapshot, decode_snapshot, encode_snapshot
@@ -271,6 +271,10 @@ class Engine:
         """How everything stands after the last call, as copies."""
         return take_picture(*self._arrays())
 
+    def place(self, track: int) -> TrackPicture:
+        """Where one device is: the row of `track` in the plan, of the tracks of `picture`."""
+        return take_tracks(self._tracks[track : track + 1])
+
     def away(self, first: int, second: int, at_us: int) -> Away | None:
         """Which way leads from one track to another, as they stood at a decision on both just now."""
         return away(self._tracks[first], self._tracks[second], at_us)
@@ -372,20 +376,14 @@ def warm_up() -> float:
 
 def _small_plan() -> Plan:
     """A pair and a circle: enough to reach every kernel."""
+    first, second = np.array([0]), np.array([1])
     return Plan(
         "warm-up",
         ("a", "b"),
-        Pairs(
-            ("pair",),
-            np.array([0]),
-            np.array([1]),
-            np.array([10.0]),
-            np.array([20.0]),
-            np.array([30.0]),
-        ),
+        Pairs(("pair",), first, second, np.array([10.0]), np.array([20.0]), np.array([30.0])),
         Zones(
             ("zone",),
-            np.array([0]),
+            first,
             np.array([int(ZoneKind.EXCLUSION)]),
             np.array([0.0]),
             np.array([[0.0, 0.0, 10.0]]),
@@ -394,5 +392,5 @@ def _small_plan() -> Plan:
             np.zeros(0),
             np.zeros(0),
         ),
-        companions=Companions(np.array([0]), np.array([1])),
+        companions=Companions(first, second),
     )

@@ -60,24 +60,29 @@ class Picture:
     watches: WatchPicture
 
 
-def take_picture(
-    tracks: TrackArray, watches: WatchArray, layout: Layout, limits: RowArray, scratch: RowArray
-) -> Picture:
-    """Copy the present state out of the engine's arrays."""
+def take_tracks(tracks: TrackArray) -> TrackPicture:
+    """Copy where devices are out of tracks, all or some."""
     seen = tracks["time_us"] != UNKNOWN_TIME_US
     x, y, z = tracks["here_m"].T
     # On the ellipsoid, where the track is to within metres of height, this is exact.
     lat_deg = np.degrees(np.arctan2(z, (1 - ECCENTRICITY2) * np.hypot(x, y)))
+    return TrackPicture(
+        time_us=tracks["time_us"].copy(),
+        lat_deg=np.where(seen, lat_deg, np.nan),
+        lon_deg=np.where(seen, np.degrees(np.arctan2(y, x)), np.nan),
+        accuracy_m=np.where(seen, tracks["here_sigma_m"] / SIGMAS_PER_R68, np.nan),
+    )
+
+
+def take_picture(
+    tracks: TrackArray, watches: WatchArray, layout: Layout, limits: RowArray, scratch: RowArray
+) -> Picture:
+    """Copy the present state out of the engine's arrays."""
     numbers = np.empty((watches.size, 4))
     describe_all(tracks, watches, layout, limits, scratch, numbers)
     level = np.where(watches["unknown"] != 0, int(Level.UNKNOWN), watches["held"])
     return Picture(
-        TrackPicture(
-            time_us=tracks["time_us"].copy(),
-            lat_deg=np.where(seen, lat_deg, np.nan),
-            lon_deg=np.where(seen, np.degrees(np.arctan2(y, x)), np.nan),
-            accuracy_m=np.where(seen, tracks["here_sigma_m"] / SIGMAS_PER_R68, np.nan),
-        ),
+        take_tracks(tracks),
         WatchPicture(
             level=level,
             distance_m=numbers[:, 0].copy(),

@@ -2,7 +2,8 @@
 
 The publish that stores a batch is the same one that live subscribers hear. They hear it before it
 is stored, and again when it has to be repeated; the stream stores one copy, because a repetition
-carries the same name. Whoever decides in the same process is told by a call, before either.
+carries the same name. Whoever decides in the same process is told by a call, before either, and again
+before each repetition: he may not have been ready for the first.
 """
 
 from __future__ import annotations
@@ -53,16 +54,24 @@ class Listener(Protocol):
     """Who is to know at once what goes into the journal, and then where it stands."""
 
     def hear(self, name: str, batch: Batch) -> None:
-        """A batch, or a part of one, is on its way into the journal. Must not raise."""
+        """A batch, or a part of one, is on its way into the journal, for the first time or again.
+
+        Must not raise.
+        """
 
     def kept(self, name: str, position: int) -> None:
         """The journal has it."""
+
+    def lost(self, name: str, batch: Batch) -> None:
+        """The journal did not confirm it in time: its messages come again, in another batch."""
 
 
 class _Nobody:
     def hear(self, name: str, batch: Batch) -> None: ...
 
     def kept(self, name: str, position: int) -> None: ...
+
+    def lost(self, name: str, batch: Batch) -> None: ...
 
 
 class JournalUnavailableError(RuntimeError):
@@ -106,7 +115,7 @@ class JournalWriter:
 
     Args:
         nc: Connection to publish on.
-        listener: Told of each part before it is published, and once it is kept.
+        listener: Told of each part before each publish, and once it is kept.
         subject, stream: Where to.
     """
 
@@ -154,15 +163,18 @@ class JournalWriter:
                 connection was closed for good. Part or all of it may be there all the same.
         """
         await self._listen()
-        position = 0
+        unkept, position = parts(batch, self._max_bytes()), 0
         try:
             async with asyncio.timeout(APPEND_LIMIT_S):
-                for part in parts(batch, self._max_bytes()):
+                for part in unkept:
                     self._listener.hear(part.name, part.batch)
-                    position = await self._append(part)
-                    self._listener.kept(part.name, position)
+                while unkept:
+                    position = await self._append(unkept[0])
+                    self._listener.kept(unkept.pop(0).name, position)
         except TimeoutError:
             self.counts.given_up += 1
+            for part in unkept:
+                self._listener.lost(part.name, part.batch)
             raise JournalUnavailableError(
                 f"The journal did not confirm a batch within {APPEND_LIMIT_S:g} s. Its messages "
                 "stay with the broker and come again. Look at nats-server: is it up, is its disk "
@@ -212,6 +224,7 @@ class JournalWriter:
             self._report_refusal(reason)
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, RETRY_MOST_S)
+            self._listener.hear(part.name, part.batch)
             async with self._retry_slots:
                 self.counts.retries += 1
                 try:

@@ -131,8 +131,8 @@ class Reading:
 
         An urgent one whose time is missing or cannot be right is taken all the same, with the
         time of its arrival, and is marked so; what was wrong with the time is kept beside it. So is
-        one of a message that is not verified, whose own time and number might be chosen so that a
-        true event looks like a repetition of it.
+        one of a message that is not verified, of which nothing but its kind is used: its own time
+        and number might be chosen so that a true event looks like a repetition of it.
 
         Args:
             kind: One of `devices.reports.EventType`.
@@ -149,7 +149,7 @@ class Reading:
         if doubted:
             if kind not in URGENT:
                 return  # the message is refused already
-            time_us, seq, peer = self.received_us, None, None
+            time_us, seq, peer, detail = self.received_us, None, None, None
         try:
             if time_us is None:
                 raise Refused(Code.BAD_TIME, NO_TIME)  # noqa: TRY301 -- one place decides about it

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import settings
 from psycopg import conninfo, sql
 
 # Before anything imports the engine: its kernels are compiled once for all test processes.
@@ -18,6 +19,10 @@ os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(__file__).parents[1] / ".cordo
 
 from cordon.embedded.broker import EmbeddedBroker
 from cordon.embedded.postgres import EmbeddedPostgres
+
+# How long an example takes says how busy the machine is, and whether a kernel had to be compiled.
+settings.register_profile("cordon", settings(), deadline=None)
+settings.load_profile("cordon")
 
 OTHER_SERVER_DSN = os.environ.get("CORDON_TEST_DSN", "")
 

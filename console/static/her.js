@@ -8,7 +8,8 @@ const TOPICS = {
   device: "Her own device", outage: "How her protection status is announced",
 };
 const HOWS = { now: "at once", digest: "once a day", off: "not at all" };
-const WHAT = { map: "the map", alerts: "the list of alerts", protection: "protection status", export: "an export of records" };
+const WHAT = { map: "the map", alerts: "the list of alerts", protection: "protection status", export: "an export of records",
+  conduct: "courses of conduct" };
 
 const local = (instant) => new Date(instant).toLocaleString();
 const when = (us) => local(us / 1000);
@@ -18,8 +19,15 @@ function say(text) {
   byId("message").hidden = !text;
 }
 
+// What is typed while a form is about to be drawn anew would be lost.
+function hold(disabled) {
+  const fields = byId("choices").querySelector("fieldset");
+  if (fields) fields.disabled = disabled;
+}
+
 async function show(person) {
   say("");
+  hold(true);
   try {
     const [found, looks] = await Promise.all([getChoices(person), getLooked(person)]);
     byId("choices").replaceChildren(form(person, found), ...history(found.history));
@@ -39,8 +47,14 @@ function select(name, value) {
   return el("select", { name }, ...Object.entries(HOWS).map(([how, text]) => el("option", { value: how, selected: how === value }, text)));
 }
 
+function pause(choices) {
+  if (!(Date.parse(choices.paused_until) > Date.now())) return [];
+  return [el("p", {}, `Paused until ${local(choices.paused_until)}`),
+    field("End the pause", el("input", { name: "end", type: "checkbox" }))];
+}
+
 function form(person, { choices, version, by, held }) {
-  const node = el("form", {},
+  const node = el("form", {}, el("fieldset", {},
     el("h2", {}, version === 0 ? "Nothing chosen: everything is told at once" : `In force: version ${version}, set by ${by === person ? "herself" : by}`),
     el("p", {}, `Alerts held back now: ${held}. That he may be near is always told at once.`),
     ...Object.entries(TOPICS).map(([topic, text]) => field(text, select(topic, choices.topics[topic] ?? "now"))),
@@ -48,30 +62,33 @@ function form(person, { choices, version, by, held }) {
     field("Quiet to", el("input", { name: "to", type: "time", value: choices.quiet?.to })),
     field("Once a day at", el("input", { name: "digest_at", type: "time", value: choices.digest_at })),
     field("Her time zone", el("input", { name: "zone", value: choices.zone, placeholder: "Europe/Madrid" })),
-    field("Pause for hours, at most 72", el("input", { name: "pause", type: "number", min: 0, max: 72, value: 0 })),
+    ...pause(choices),
+    field("Pause for hours from now, at most 72", el("input", { name: "pause", type: "number", min: 0, max: 72, value: 0 })),
     field("How she asked for it", el("input", { name: "note", required: true, maxlength: 500 })),
-    el("button", {}, "Set"));
+    el("button", {}, "Set")));
   node.addEventListener("submit", async (event) => {
     event.preventDefault();
     const data = Object.fromEntries(new FormData(node));
+    hold(true);
     try {
-      await choose(person, chosen(data), data.note);
+      await choose(person, chosen(data, choices), data.note);
       await show(person);
     } catch (error) {
       say(error.message);
+      hold(false);
     }
   });
   return node;
 }
 
-function chosen(data) {
+function chosen(data, before) {
   const topics = Object.fromEntries(Object.keys(TOPICS).filter((topic) => data[topic] !== "now").map((topic) => [topic, data[topic]]));
   const hours = Number(data.pause);
   return {
     topics, zone: data.zone.trim(),
     quiet: data.from && data.to ? { from: data.from, to: data.to } : null,
     digest_at: data.digest_at || null,
-    paused_until: hours > 0 ? new Date(Date.now() + hours * 3600000).toISOString() : null,
+    paused_until: hours > 0 ? new Date(Date.now() + hours * 3600000).toISOString() : data.end ? null : before.paused_until,
   };
 }
 

@@ -67,7 +67,7 @@ async def max_ack_pending(js: JetStreamContext) -> Finding:
     least = min(windows)
     return _judged(
         "max_ack_pending",
-        f"While the journal stalls, alerts go on for {least} messages of a session.",
+        f"While the journal stalls, alerts go on for {least} messages of a subscription.",
         "Set max_ack_pending: 10000 in the mqtt block of nats-server, then delete the sessions.",
         well=least >= PENDING_LEAST,
     )

@@ -32,7 +32,7 @@ async def record(patient: Patient) -> Sequence[Finding]:
         return []
     try:
         capacity, waiting = await on_a_short_connection(patient.endpoints.dsn, act)
-    except (psycopg.Error, TimeoutError):
+    except (psycopg.OperationalError, TimeoutError):
         return []  # the check of the database says so
     return [room(capacity), people(waiting)]
 
@@ -72,7 +72,7 @@ def people(waiting: Waiting) -> Finding:
     return Finding(
         "reviews",
         state,
-        f"{waiting.glass} readings in an emergency wait for a review, {waiting.glass_overdue} for more "
+        f"{len(waiting.glass)} readings in an emergency wait for a review, {waiting.glass_overdue} for more "
         f"than a day; {waiting.holds} legal holds are in force, {waiting.holds_due} to be looked at again.",
         "Somebody who did not read reviews: `cordon evidence review`; and see `cordon evidence holds`.",
     )

@@ -42,12 +42,13 @@ LOOK_S = 5.0
 class KeptRegistry(msgspec.Struct, frozen=True):
     """The registry in force, with the version the database gave it.
 
-    `keys` is empty where a version of the service wrote it that knew of none.
+    `keys` is None where a version of the service wrote it that knew of none: who has to sign is not
+    known from it.
     """
 
     version: int
     credentials: list[Credential]
-    keys: list[SigningKey] = []
+    keys: list[SigningKey] | None = None
 
 
 class RegistryFeed:
@@ -64,6 +65,7 @@ class RegistryFeed:
         self._keep = keep
         self._nc = nc
         self._version: int | None = None
+        self._is_whole = True
         self.changes = 0
         self.reachable = False
 
@@ -71,6 +73,7 @@ class RegistryFeed:
         """Follow the database until cancelled; wait out its absence."""
         kept = await read_kept(self._keep)
         self._version = kept.version if kept else None
+        self._is_whole = kept is None or kept.keys is not None
         while True:
             try:
                 async with self._store.open() as database:
@@ -90,7 +93,7 @@ class RegistryFeed:
 
     async def _copy(self, database: OpenCredentials) -> None:
         version = await database.version()
-        if version == self._version:
+        if version == self._version and self._is_whole:
             return
         if version == 0 and self._version:
             # A database that never held one must not lock every device out.
@@ -107,7 +110,7 @@ class RegistryFeed:
         kept = KeptRegistry(version, credentials, keys)
         await self._keep.put(KEPT, msgspec.msgpack.encode(kept))
         await self._nc.publish(CHANGED, str(version).encode())
-        self._version = version
+        self._version, self._is_whole = version, True
         self.changes += 1
         log.info("credentials_in_force", version=version)
 
@@ -166,7 +169,7 @@ class RegistryCopy:
         if kept is None:
             return
         try:
-            registry = Registry(kept.credentials, kept.keys, kept.version)
+            registry = Registry(kept.credentials, kept.keys or [], kept.version)
         except CredentialError as error:
             log.error("kept_credentials_unusable", reason=str(error))  # noqa: TRY400
             return

@@ -21,7 +21,8 @@ from devices.caseload import Caseload
 from devices.course import Mark
 from devices.instants import MICROSECONDS, to_iso
 from evidence import told
-from evidence.batches import read_batches
+from evidence.batches import TornBatchError, read_batches
+from evidence.erasures import erasure_text, erasures_over, retained_from_us
 from geofence.rules import Rules
 
 Connection = psycopg.AsyncConnection
@@ -29,6 +30,10 @@ Tell = Callable[[str], None]
 
 EARLIER_US = 86_400 * MICROSECONDS
 """A batch behind a journal position is looked for from so long before the state was taken on."""
+
+
+SHOWN = 3
+"""Erasures that a refusal names: the newest."""
 
 
 class ReplayError(RuntimeError):
@@ -87,11 +92,13 @@ class Replayed:
 
     Attributes:
         batches, fixes: Read, those before the window that lead to its beginning included.
+        unkept: Batches that were decided on then, and that the journal never had.
     """
 
     made: Collected
     batches: int = 0
     fixes: int = 0
+    unkept: int = 0
 
 
 @asynccontextmanager
@@ -112,12 +119,13 @@ async def read_told(connection: Connection, from_us: int, to_us: int) -> Told:
         to_us: The instant behind the last; what is not stored yet is left out.
 
     Raises:
-        ReplayError: There is no state to begin from, or nothing is stored.
+        ReplayError: There is no state to begin from, nothing is stored, or something was erased.
     """
     to_us = min(to_us, await told.end_us(connection))
     if to_us <= from_us:
         raise ReplayError("Nothing is stored of this time.")
     base = await _base(connection, from_us)
+    await _see_nothing_erased(connection, base.at_us, to_us)
     runs = runs_of(await told.read_steps(connection, base.run_us, to_us))
     if not runs or runs[0].run_us != base.run_us or runs[0].start is None:
         raise ReplayError(f"The steps of the run that began {to_iso(base.run_us)} are not stored.")
@@ -136,7 +144,7 @@ async def replay(
         change: Other parameters than those of then.
 
     Raises:
-        ReplayError: A run went on from a state that is not known.
+        ReplayError: A run went on from a state that is not known, or something was erased.
         WayError: What is stored does not say how it went on.
         evidence.batches.TornBatchError: Rows of a batch are gone, or were added.
     """
@@ -148,7 +156,12 @@ async def replay(
             way.resume(known.base.checkpoint)
         else:
             way.begin(_state_of(run, states))
-        await _go(connection, way, known.to_us, done, tell)
+        try:
+            await _go(connection, way, known.to_us, done, tell)
+        except TornBatchError as error:
+            # What came late is older than the base, and so may be what was erased of it.
+            await _see_nothing_erased(connection, 0, error.received_us, f"{error}. ")
+            raise
         states |= way.marked
     return done
 
@@ -182,6 +195,7 @@ async def _go(connection: Connection, way: Way, to_us: int, done: Replayed, tell
             tell(f"Replayed up to {to_iso(part[-1].batch.received_us)}")
             await asyncio.sleep(0)
     way.end(to_us)
+    done.unkept += way.unkept
 
 
 async def _base(connection: Connection, from_us: int) -> Base:
@@ -193,22 +207,42 @@ async def _base(connection: Connection, from_us: int) -> Base:
         return Base(state.run_us, state.ticked_us, checkpoint)
     if blank_before:
         return Base(blank_before[-1], blank_before[-1], None)
-    first = await told.first_state(connection)
-    since = [*blank_us[:1], *([first.ticked_us] if first else [])]
-    if not since:
+    earliest = await earliest_us(connection)
+    if not earliest:
         raise ReplayError(
             "The database holds no state of the service to begin from. It keeps one from this "
             "version on: let the service run for a minute."
         )
     raise ReplayError(
-        f"A replay can begin at {to_iso(min(since))} at the earliest: no state from before is kept."
+        f"A replay can begin at {to_iso(earliest)} at the earliest: no state from before is kept."
+    )
+
+
+async def _see_nothing_erased(
+    connection: Connection, from_us: int, to_us: int, why: str = ""
+) -> None:
+    """Refuse where records of a time were erased: nobody has to answer for what does not fit then."""
+    gone = await erasures_over(connection, from_us, to_us)
+    if not gone:
+        return
+    later_us = await _start_us(connection, max(one.to_us for one in gone))
+    later = f" that begins at {to_iso(later_us)} or later" if later_us else " without them"
+    more = f" (and {len(gone) - SHOWN} more)" if len(gone) > SHOWN else ""
+    raise ReplayError(
+        f"{why}Records that a replay needs were erased, so it cannot be exact: "
+        f"{'; '.join(erasure_text(one) for one in gone[-SHOWN:])}{more}. Choose a window{later}."
     )
 
 
 async def earliest_us(connection: Connection) -> int:
     """The first instant that a window may begin with; 0 where there is none."""
-    blank_us = await told.blank_starts(connection)
-    first = await told.first_state(connection)
+    return await _start_us(connection, await retained_from_us(connection))
+
+
+async def _start_us(connection: Connection, since_us: int) -> int:
+    """The first instant from another on that a replay can begin at; 0: there is none."""
+    blank_us = [at_us for at_us in await told.blank_starts(connection) if at_us >= since_us]
+    first = await told.first_state(connection, since_us)
     return min([*blank_us[:1], *([first.ticked_us] if first else [])], default=0)
 
 

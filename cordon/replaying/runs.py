@@ -38,6 +38,7 @@ class Run:
         orders: By name of batch, where one was taken in elsewhere than in its place.
         skipped: By the sweep before, sweeps that were left out.
         passed: Batches that were not taken in.
+        unkept: By name, when they were received: taken in, and perhaps never journaled.
         lost: Journal positions (behind the first, up to the second) that were not read.
         next_us: When the next run began; None: it is the last.
         next_mark: Where in this run the next one went on from; None: not in this one.
@@ -50,6 +51,7 @@ class Run:
     orders: dict[str, CourseStep] = field(default_factory=dict)
     skipped: dict[int, CourseStep] = field(default_factory=dict)
     passed: set[str] = field(default_factory=set)
+    unkept: dict[str, int] = field(default_factory=dict)
     lost: list[tuple[int, int]] = field(default_factory=list)
     next_us: int | None = None
     next_mark: Mark | None = None
@@ -110,6 +112,8 @@ def _run(run_us: int, steps: list[CourseStep]) -> Run:
             run.skipped[step.ticked_us] = step
         elif step.kind == "given_up":
             run.passed.add(step.batch)
+        elif step.kind == "unkept":
+            run.unkept[step.batch] = step.at_us
         elif step.kind == "gap":
             run.lost.append((step.position, step.upto))
         elif step.kind in INPUTS:

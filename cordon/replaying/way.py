@@ -24,7 +24,7 @@ from devices.caseload import Caseload
 from devices.command_desk import CommandDesk
 from devices.course import CourseStep, Mark, Order, Start, order_of
 from devices.instants import MICROSECONDS
-from devices.reports import Batch
+from devices.reports import Batch, no_fixes
 from evidence.batches import StoredBatch
 from geofence.rules import Rules
 from geofence.sensitivity import Sensitivity
@@ -91,6 +91,9 @@ class Way:
         caseloads: By version, all that were in force.
         out: Takes what is decided.
         change: Other parameters than those of then: given the rules and the sensitivities.
+
+    Attributes:
+        unkept: Batches that were decided on and are not stored: the journal never had them.
     """
 
     def __init__(
@@ -101,6 +104,7 @@ class Way:
         change: Change,
     ) -> None:
         self.run = run
+        self.unkept = 0
         self.marked: dict[Mark, Checkpoint] = {}
         self._caseloads = caseloads
         self._out = out
@@ -109,6 +113,7 @@ class Way:
         self._held: dict[str, list[StoredBatch]] = defaultdict(list)
         self._awaited = {step.after for step in run.orders.values()}
         self._been: set[str] = set()
+        self._unkept = [_empty(name, at_us) for name, at_us in run.unkept.items()]
         self._base: Order | None = None
         start = run.start
         if start is None:
@@ -181,9 +186,23 @@ class Way:
         if not self.run.takes(batch.name, stored.position):
             return False
         if self._base is not None:
-            order = order_of(batch.gateway, batch.number, batch.received_us)
-            return order > self._base or batch.name in self.run.orders
+            return not self._is_behind(batch)
         return stored.position > self.run.position or batch.received_us > self.run.run_us
+
+    def _is_behind(self, batch: Batch) -> bool:
+        """Whether it was taken in before the point that was resumed at."""
+        if self._base is None or batch.name in self.run.orders:
+            return False
+        return _order(batch) <= self._base
+
+    def _take_unkept(self, before: Order) -> None:
+        """Where a batch was that the journal never got: empty, for nobody has what was in it."""
+        passed = [batch for batch in self._unkept if _order(batch) < before]
+        self._unkept = [batch for batch in self._unkept if _order(batch) >= before]
+        for batch in sorted(passed, key=_order):
+            if not self._is_behind(batch):
+                self.unkept += 1
+                self._take(StoredBatch(0, batch))
 
     def _kept(self, version: str) -> KeptCaseload:
         if version not in self._caseloads:
@@ -194,8 +213,13 @@ class Way:
 
     def take(self, stored: StoredBatch) -> None:
         """The next batch, in the order of `devices.course.order_of`."""
+        self._unkept = [one for one in self._unkept if one.name != stored.batch.name]
         if not self._takes(stored):
             return
+        self._take_unkept(_order(stored.batch))
+        self._take(stored)
+
+    def _take(self, stored: StoredBatch) -> None:
         step = self.run.orders.get(stored.batch.name)
         if step is not None and step.after not in self._been:
             self._held[step.after].append(stored)
@@ -266,6 +290,7 @@ class Way:
 
     def end(self, to_us: int) -> None:
         """There are no more batches: what was done after the last one, up to an instant."""
+        self._take_unkept((to_us, "", 0))
         for batches in list(self._held.values()):  # their turn never came
             for stored in batches:
                 self._apply(stored.batch)
@@ -282,6 +307,21 @@ class Way:
 
     def _checkpoint(self) -> Checkpoint:
         return self.partition.checkpoint()
+
+
+def _order(batch: Batch) -> Order:
+    return order_of(batch.gateway, batch.number, batch.received_us)
+
+
+def _empty(name: str, received_us: int) -> Batch:
+    gateway, _, number = name.rpartition("/")
+    return Batch(
+        gateway=gateway,
+        number=int(number),
+        received_us=received_us,
+        messages=(),
+        fixes=no_fixes(),
+    )
 
 
 def sensitivities_of(told: Sensitivities) -> dict[str, Sensitivity]:

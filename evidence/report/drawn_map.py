@@ -69,7 +69,7 @@ def drawn_map(facts: Facts) -> Drawing | None:
     by_colour = colours(facts)
     for device, track in tracks.items():
         drawing.add(_track(track, plane, by_colour[device]))
-    drawing.add(_scale_bar(plane))
+    drawing.add(scale_bar(plane))
     drawing.add(_legend(facts, by_colour))
     drawing.add(Rect(0, 0, WIDTH, HEIGHT, fillColor=None, strokeColor=_INK, strokeWidth=0.5))
     return drawing
@@ -112,7 +112,7 @@ def _zone(zone: Zone, plane: Plane) -> Group:
     return group
 
 
-def _scale_bar(plane: Plane) -> Group:
+def scale_bar(plane: Plane) -> Group:
     """A bar of a round length, which way is north, and where the middle lies."""
     group = Group()
     lengths = [step * 10.0**power for power in range(6) for step in _ROUND]

@@ -70,7 +70,6 @@ class About:
         absent: Kinds that this side is not shown, and why.
         older: Records from before there was a log.
         erased: What was erased, by whom and why, one sentence each.
-        unsealed: Counts of records that no log covers.
     """
 
     custody: Mapping[str, str]
@@ -80,7 +79,6 @@ class About:
     absent: Mapping[str, str]
     older: int
     erased: Sequence[str]
-    unsealed: Mapping[str, int]
 
 
 def report(facts: Facts, about: About) -> bytes:
@@ -344,10 +342,6 @@ def _withheld(about: About) -> list[Flowable]:
     if about.older:
         lines.append(f"{about.older} records are from before there was a log; nothing proves them.")
     lines += about.erased
-    lines += [
-        f"{count} records of {name} are not covered by the log (unsealed.json)."
-        for name, count in about.unsealed.items()
-    ]
     return [_text("What is withheld, and what nothing proves", _HEADING), *_bullets(lines)]
 
 

@@ -72,7 +72,7 @@ def verify(folder, trusted):
         "missing": missing(shown),
         "absent": proof["absent"],
         "erasures": proof["erasures"],
-        "unsealed": proof["unsealed"],
+        "unsealed": proof.get("unsealed", {}),  # older packs could hold such
         "older_than_the_log": proof["older_than_the_log"],
         "other_files": check_files(folder),
         "keys_given": bool(trusted),

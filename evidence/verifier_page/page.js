@@ -25,7 +25,7 @@ const told = (result) => {
     lines.push(`Not in this pack at all: ${why} (${kinds.sort().join(", ")})`);
   }
   for (const text of result.proof.erasures) lines.push(`Erased, as its keeper says: ${text}`);
-  for (const [name, count] of Object.entries(result.proof.unsealed)) lines.push(`Not proven: ${count} records of ${name}.`);
+  for (const [name, count] of Object.entries(result.proof.unsealed ?? {})) lines.push(`Not proven: ${count} records of ${name}.`);
   if (result.proof.older_than_the_log) lines.push(`Not proven: ${result.proof.older_than_the_log} older records.`);
   lines.push("Not provable by anybody: that a position was true when the device sent it.");
   return lines;

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from alerts.contacts import Contact
-from alerts.deliveries import decode_entry, encode_entry
+from alerts.deliveries import Delivery, decode_entry, encode_entry
 from alerts.model import AlertChange
 from alerts.rehearsal import START_US, Rehearsal
 from alerts.stories import Beat, Story, Takes
@@ -21,11 +20,10 @@ class Mortal(Rehearsal):
         seconds: Those.
     """
 
-    def __init__(
-        self, story: Story, seconds: list[int], people: tuple[Contact, ...] | None = None
-    ) -> None:
+    def __init__(self, story: Story, seconds: list[int]) -> None:
         self.receipts: list[Receipt] = []
-        super().__init__(story, PROFILES, people)
+        self.heard: set[str] = set()
+        super().__init__(story, PROFILES)
         self.seconds = seconds
         self.checkpoint = (self.desk.snapshot(), self.outbox.snapshot(), 0)
 
@@ -68,6 +66,12 @@ class Mortal(Rehearsal):
         ):  # devices' words are in the journal, which is read again
             super().hear(receipt)
         self.keep(self.desk.retire(WATCHES, now_us=self.now_us))
+
+    def tell(self, delivery: Delivery) -> None:
+        """Receivers know what came before a death by its id."""
+        if delivery.id not in self.heard:
+            self.heard.add(delivery.id)
+            super().tell(delivery)
 
     def hear(self, receipt: Receipt) -> None:
         self.receipts.append(receipt)

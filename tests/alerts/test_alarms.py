@@ -11,14 +11,17 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from alerts.alarms import ALARMS_LIMIT, LINK_US, alarm_of
+from alerts.contacts import Contact, Contacts
 from alerts.deliveries import decode_entry, encode_entry
 from alerts.desk import Desk
+from alerts.incidents import Draft
 from alerts.model import AlertChange
 from alerts.outbox import Outbox
 from alerts.profile_rules import ALARM
 from alerts.reality import verdict_of, was_real
-from alerts.steps import Acknowledge, Dispatch, Resolve
+from alerts.steps import Acknowledge, Dispatch, Resolve, Shelve
 from devices.commands import AlarmAnswer, decode_command
+from devices.instants import to_iso
 from devices.reports import Event
 from geofence.levels import Level
 from tests.alerts.builders import (
@@ -113,6 +116,87 @@ def test_long_after_or_once_somebody_was_sent_it_stays_an_alert_of_its_own() -> 
     act(on, on.open_alerts()[0], Dispatch(to="patrol"))
     level(on, 1, Level.ALERT)
     assert len(on.open_alerts()) == 2
+
+
+UNKNOWN_OF_3 = profiles_with(
+    levels={
+        **PROFILES.by_name["default"].levels,
+        "proximity": {
+            **PROFILES.by_name["default"].levels["proximity"],
+            "unknown": msgspec.structs.replace(
+                PROFILES.by_name["default"].levels["proximity"]["unknown"], tier=3
+            ),
+        },
+    }
+)
+
+
+@pytest.mark.parametrize("to", [Level.PRE_ALERT, Level.UNKNOWN])
+def test_what_goes_on_with_her_alarm_matters_as_much_until_it_was_seen(to: Level) -> None:
+    on = Desk(UNKNOWN_OF_3, rules="r", build="b")
+    raise_own(on, 7, "a-1")
+    [raised, _closed] = level(on, 1, to)
+    assert (raised.data.tier, raised.data.acknowledged_by) == (2, None)
+    level(on, 2, Level.CONTACT)
+    [moved] = level(on, 3, to)
+    assert moved.data.tier == 2
+    act(on, moved.data, Acknowledge())
+    level(on, 4, Level.CONTACT)
+    act(on, on.open_alerts()[0], Acknowledge())
+    [seen] = level(on, 5, to)
+    assert (seen.data.tier, seen.data.acknowledged_by) == (3, "ada")
+
+
+@pytest.mark.parametrize("to", [Level.PRE_ALERT, Level.UNKNOWN])
+@pytest.mark.parametrize("shelved", [False, True])
+def test_her_alarm_asks_for_a_person_where_the_alert_was_in_hand_or_put_aside(
+    to: Level,
+    shelved: bool,  # noqa: FBT001 - given
+) -> None:
+    on = Desk(UNKNOWN_OF_3, rules="r", build="b")
+    level(on, 1, to)
+    act(on, on.open_alerts()[0], Acknowledge())
+    if shelved:
+        act(on, on.open_alerts()[0], Shelve(minutes=400, reason="his mast is down"))
+    [linked] = raise_own(on, 7, "a-1", NOW_US + SECOND_US)
+    alert = linked.data
+    assert (linked.kind, alert.tier) == ("tier", 2)
+    assert (alert.acknowledged_by, alert.shelved_until) == (None, None)
+    assert alert.asks_since == to_iso(NOW_US + SECOND_US)
+    assert [one.id for one in alert.alarms] == ["a-1"]
+    [answer] = answers(Outbox(PROFILES, BEARERS.get), [linked])
+    assert (answer.state, answer.tier) == ("open", 2)
+
+
+def test_her_alarm_takes_one_of_the_same_tier_off_the_shelf_and_leaves_what_is_in_hand() -> None:
+    on = desk()
+    level(on, 1, Level.ALERT)
+    act(on, on.open_alerts()[0], Acknowledge())
+    [linked] = raise_own(on, 7, "a-1")
+    assert (linked.kind, linked.data.acknowledged_by) == ("alarm", "ada")
+    act(on, linked.data, Shelve(minutes=400, reason="his mast is down"))
+    [back] = raise_own(on, 8, "a-2")
+    assert (back.kind, back.data.shelved_until, back.data.acknowledged_by) == ("tier", None, None)
+
+
+def test_dispatch_that_was_asked_of_her_alarm_hears_of_what_goes_on_before_the_closing() -> None:
+    cad = Contact(name="CAD", role="police", webhook="https://cad.example/x", format="eido")
+    contacts = Contacts([cad], ("webhook", "eido"))
+    on, outbox = desk(), Outbox(PROFILES, BEARERS.get, contacts)
+    [own_alert] = raise_own(on, 7, "a-1")
+    asked = msgspec.structs.replace(own_alert.data, version=2, contacts_asked=("CAD",))
+    on.restore(
+        [msgspec.structs.replace(own_alert, id="a/2", type="cordon.alert.escalated", data=asked)]
+    )
+    changes = level(on, 1, Level.PRE_ALERT)
+    for change in changes:
+        outbox.take(change, now_us=NOW_US)
+    told = [msgspec.json.decode(one.payload, type=Draft) for one in outbox.pending("eido")]
+    assert [(one.alert_id, one.status) for one in told] == [
+        (changes[0].data.alert_id, "new"),
+        (own_alert.data.alert_id, "closed"),
+    ]
+    assert on.open_alerts()[0].contacts_asked == ("CAD",)
 
 
 def test_a_panic_and_a_beacon_keep_the_name_that_the_handset_gave_them() -> None:
@@ -252,10 +336,21 @@ class Reconciled(RuleBasedStateMachine):
     def somebody_closes_what_can_be_closed(self) -> None:
         for alert in self.desk.open_alerts():
             if not alert.watch:
-                self.note(act(self.desk, alert, Acknowledge()))
+                if alert.acknowledged_by is None:
+                    self.note(act(self.desk, alert, Acknowledge()))
                 left = [one for one in self.desk.open_alerts() if one.alert_id == alert.alert_id]
                 for one in left:
                     self.note(act(self.desk, one, Resolve(outcome="no_breach", note="looked")))
+
+    @rule(shelved=st.booleans())
+    def somebody_takes_one_in_hand(self, shelved: bool) -> None:  # noqa: FBT001 - drawn
+        waiting = [one for one in self.desk.open_alerts() if one.acknowledged_by is None]
+        for alert in waiting[:1]:
+            changes = act(self.desk, alert, Acknowledge())
+            self.note(changes)
+            if shelved and alert.tier > 1 and changes[-1].kind != "resolved":
+                step = Shelve(minutes=400, reason="his mast is down")
+                self.note(act(self.desk, changes[-1].data, step, now_us=self.now_us))
 
     @rule(from_snapshot=st.booleans())
     def it_starts_anew(self, from_snapshot: bool) -> None:  # noqa: FBT001 - drawn
@@ -270,6 +365,12 @@ class Reconciled(RuleBasedStateMachine):
     def every_alarm_is_kept_in_an_alert(self) -> None:
         kept = {alarm.id for change in self.changes for alarm in change.data.alarms}
         assert kept == {f"a-{number}" for number in range(1, self.seq + 1)}
+
+    @invariant()
+    def what_nobody_has_seen_is_not_turned_down(self) -> None:
+        for alert in self.desk.open_alerts():
+            if alert.alarms and alert.acknowledged_by is None:
+                assert alert.tier <= 2
 
     @invariant()
     def an_alarm_is_open_in_one_alert_at_most(self) -> None:

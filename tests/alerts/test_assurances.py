@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import hypothesis.strategies as st
@@ -10,10 +11,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from alerts.assurances import Assurance, Assurances, sent_record
 from alerts.protection import LONGEST_US, Footing, statuses
+from alerts.weakening import Weakening
 from devices.choices import Choices
 from devices.commands import ProtectionStatus, decode_command, encode_for_handset
 from devices.fleet import overdue_after_us
 from devices.health_state import NEVER_US, silent_after_us
+from devices.instants import from_iso
 from devices.reports import Receipt
 from simulators.status_screen import UNKNOWN, StatusScreen
 from tests.alerts.builders import PROFILES, SECOND_US
@@ -40,7 +43,7 @@ class World:
     def judge(self) -> list[Assurance]:
         known = {"phone-1": self.phone, "tag-1": self.tag}
         footing = Footing(broken_us=self.broken_us)
-        [found] = statuses(COMPILED, known, [], self.now_us, footing)
+        [found] = statuses(COMPILED, known, Weakening(), self.now_us, footing)
         return self.desk.due(found, self.now_us)
 
     def arrive(self, assurance: Assurance) -> ProtectionStatus:
@@ -174,9 +177,9 @@ def test_a_change_is_sent_again_until_it_is_answered_and_is_kept_once() -> None:
     [again] = world.judge()
     assert not again.changed
     assert again.command.confirm
-    assert world.answer(first.command) is None  # one sent before the newest: no news
-    shown = world.answer(again.command)
-    assert (shown.state, shown.delivery_id) == ("shown", again.command.id)
+    assert first.command.id != again.command.id
+    shown = world.answer(first.command)  # it says the same as the newest
+    assert (shown.state, shown.delivery_id) == ("shown", first.command.id)
     assert world.answer(again.command) is None
     world.now_us += 10 * SECOND_US
     assert world.judge() == []
@@ -189,8 +192,10 @@ def test_what_was_not_sent_is_new_still() -> None:
     world.desk.unsent(first)
     [again] = world.judge()
     assert again.changed
-    world.desk.unsent(again)
-    assert len(world.desk) == 0
+    assert again.command.confirm
+    world.desk.lost("phone-1")
+    [third] = world.judge()  # that one was sent
+    assert not third.changed
 
 
 def test_a_handset_that_changes_hands_is_told_anew_and_is_forgotten_with_its_bearer() -> None:
@@ -237,8 +242,9 @@ def test_a_change_is_announced_as_she_has_chosen_but_never_hushed_when_nothing_w
     chosen = {"she": Choices(topics={"device": "off"})}
     world.desk = Assurances(PROFILES, lambda person: chosen.get(person, Choices()))
     world.hear()
+    # The first word after a start of the service: she may have been told the same before.
     [well] = world.judge()
-    assert well.command.aloud
+    assert not well.command.aloud
     world.phone = health("phone-1", world.now_us, "battery_low")
     [weaker] = world.judge()
     assert (weaker.command.state, weaker.command.aloud) == ("degraded", False)
@@ -250,3 +256,55 @@ def test_a_change_is_announced_as_she_has_chosen_but_never_hushed_when_nothing_w
     world.phone = health("phone-1", world.now_us)
     [again] = world.judge()
     assert (again.command.state, again.command.aloud) == ("live", False)
+
+
+def test_a_start_of_the_service_sounds_no_handset_unless_nothing_works() -> None:
+    world = World()
+    world.hear()
+    world.phone = health("phone-1", world.now_us, "battery_low")
+    for broken_us in (None, None, world.now_us):
+        world.broken_us = broken_us
+        world.desk = Assurances(PROFILES)
+        [first] = world.judge()
+        assert first.command.aloud == (first.command.state == "not_working")
+
+
+def test_what_the_broker_was_slow_to_confirm_is_announced_once_and_kept_once() -> None:
+    world = World()
+    world.hear()
+    [well] = world.judge()
+    world.answer(well.command)
+    world.phone = health("phone-1", world.now_us, "battery_low")
+    [weaker] = world.judge()
+    assert weaker.command.aloud
+    world.desk.unsent(weaker)
+    [again] = world.judge()
+    assert (again.changed, again.command.aloud, again.command.confirm) == (True, False, True)
+    world.desk.lost("phone-1")
+    [third] = world.judge()
+    assert (third.changed, third.command.aloud) == (False, False)
+
+
+def test_a_handset_that_is_away_is_told_ever_more_rarely_and_at_once_when_it_is_there() -> None:
+    world, sent = World(), list[ProtectionStatus]()
+    world.hear()
+    world.now_us += LONGEST_US  # it is overdue, so that nothing new becomes of it
+    for _ in range(3_600):
+        sent += [one.command for one in world.judge()]
+        world.now_us += SECOND_US
+    times = [from_iso(one.time) for one in sent]
+    pauses = [(later - earlier) // SECOND_US for earlier, later in pairwise(times)]
+    quarters = [at // (900 * SECOND_US) for at in (one - times[0] for one in times)]
+    assert pauses[:2] == [10, 20]
+    assert max(pauses) <= LONGEST_US // SECOND_US // 2
+    assert len(sent) <= 70
+    assert set(quarters) == {0, 1, 2, 3}
+    assert world.judge() == []
+    world.desk.lost("phone-1")
+    [there] = world.judge()
+    assert there.command.confirm
+    world.now_us += 10 * SECOND_US
+    [once_more] = world.judge()
+    assert world.answer(sent[0]) is None  # of long ago: what it said has been forgotten
+    assert world.answer(there.command).delivery_id == there.command.id
+    assert once_more.command.confirm

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import hypothesis.strategies as st
 import msgspec
 import pytest
@@ -11,118 +9,19 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from alerts.choosing import ALWAYS_TIER, Choosing
-from alerts.deliveries import DeliveryRecord, Entry, decode_entry, encode_entry
-from alerts.desk import Desk
+from alerts.deliveries import DeliveryRecord, decode_entry, encode_entry
 from alerts.errors import DeskStateError
 from alerts.holding import ANSWER_LONGEST_S, HELD_LIMIT, Held, Holding
 from alerts.model import AlertChange
-from alerts.outbox import Outbox
-from devices.choices import Choices, How, Quiet, Topic
+from devices.choices import Choices, How, Topic
 from devices.commands import Digest, Notify, decode_command
 from devices.instants import to_iso
-from devices.reports import Receipt
 from geofence.levels import Level
 from tests.alerts.builders import (
-    BEARERS,
-    PHONE,
-    PROFILES,
     SECOND_US,
     START_US,
-    WATCH,
-    desk,
-    event,
-    transition,
 )
-
-HOUR_US = 3_600 * SECOND_US
-NIGHT = Choices(quiet=Quiet(from_="22:00", to="07:00"), zone="Europe/Madrid")
-DIGESTS = Choices(topics={"outer_ring": "digest", "device": "off"}, zone="UTC", digest_at="08:00")
-
-
-class Centre:
-    """A desk and an outbox, the stream between runs, and her handset."""
-
-    def __init__(self) -> None:
-        self.now_us = START_US
-        self.desk: Desk = desk()
-        self.outbox = Outbox(PROFILES, BEARERS.get)
-        self.stream: list[bytes] = []
-        self.versions: dict[str, int] = {}  # newest version of each alert that she knows
-        self.shown: list[Notify | Digest] = []
-        self.number = 0
-
-    def choose(self, choices: Choices, by: str = "protected1") -> Any:
-        change = self.outbox.choosing.choose(
-            "protected1",
-            choices,
-            name=str(self.now_us),
-            by=by,
-            way="handset",
-            asked_us=self.now_us,
-            now_us=self.now_us,
-            locked=frozenset(),
-        )
-        if change is not None:
-            self.keep(change)
-        return change
-
-    def keep(self, *entries: Entry) -> None:
-        self.stream += [encode_entry(entry) for entry in entries]
-
-    def take(self, changes: list[AlertChange]) -> list[DeliveryRecord]:
-        records = []
-        for change in changes:
-            self.keep(change)
-            records += self.outbox.take(change, now_us=self.now_us)
-        self.keep(*records)
-        return records
-
-    def level(self, level: Level) -> list[DeliveryRecord]:
-        self.number += 1
-        fields = {"onset_us": START_US, "decided_at_us": self.now_us}
-        moved = transition(self.number, level, **fields)
-        return self.take(self.desk.on_transition(moved, WATCH, now_us=self.now_us))
-
-    def battery(self, kind: str) -> list[DeliveryRecord]:
-        self.number += 1
-        one = event(kind, self.number)
-        return self.take(self.desk.on_event(one, PHONE, now_us=self.now_us))
-
-    def send(self, *, answered: bool = True) -> list[Notify | Digest]:
-        """Everything that waits reaches her handset, which may answer."""
-        sent: list[Notify | Digest] = []
-        while (delivery := self.outbox.next("handset")) is not None:
-            self.keep(self.outbox.finish(delivery, "sent", self.now_us))
-            if not answered:
-                continue
-            command = decode_command(delivery.payload)
-            assert isinstance(command, Notify | Digest)
-            self.see(command)
-            sent.append(command)
-            receipt = Receipt(0, delivery.recipient, delivery.id, "shown", self.now_us, None)
-            record = self.outbox.answered(receipt, now_us=self.now_us)
-            if record is not None:
-                self.keep(record)
-        return sent
-
-    def see(self, command: Notify | Digest) -> None:
-        self.shown.append(command)
-        items = command.items if isinstance(command, Digest) else (command,)
-        for one in items:
-            newest = max(self.versions.get(one.alert_id, 0), one.version)
-            self.versions[one.alert_id] = newest
-
-    def digest(self) -> None:
-        self.keep(*self.outbox.digest_due(self.now_us))
-
-    def restart(self, *, from_snapshot: bool) -> None:
-        """Go back to what was kept; the stream is read again, with what is known already."""
-        fresh = Outbox(PROFILES, BEARERS.get)
-        if from_snapshot:
-            fresh.load_snapshot(self.outbox.snapshot())
-            fresh.choosing.load_snapshot(self.outbox.choosing.snapshot())
-        fresh.restore([decode_entry(data) for data in self.stream], now_us=self.now_us)
-        self.outbox = fresh
+from tests.alerts.choosing_centre import DIGESTS, HOUR_US, NIGHT, Centre
 
 
 def ids(held: list[Held]) -> set[str]:
@@ -274,6 +173,43 @@ def test_one_message_at_her_hour_has_what_was_held_back() -> None:
     assert centre.send() == []
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+def test_what_was_held_comes_to_the_phone_that_she_has_at_her_hour(
+    restarted: bool,  # noqa: FBT001 - given
+) -> None:
+    centre = Centre()
+    centre.choose(DIGESTS)
+    centre.level(Level.PRE_ALERT)
+    centre.now_us += 16 * HOUR_US  # past eight in the morning
+    if restarted:  # it was made for the old one, and not sent
+        centre.digest()
+    centre.gets_another_phone()
+    if restarted:
+        centre.restart(from_snapshot=False)
+    else:
+        centre.digest()
+    [delivery] = [one for one in centre.outbox.pending("handset") if one.recipient == "phone2"]
+    command = decode_command(delivery.payload)
+    assert isinstance(command, Digest)
+    assert len(command.items) == 1
+
+
+def test_what_gives_way_to_a_digest_is_recorded_after_a_restart_too() -> None:
+    centre = Centre()
+    centre.room = 1
+    centre.outbox = centre.new_outbox()
+    centre.choose(msgspec.structs.replace(DIGESTS, topics={"outer_ring": "digest"}))
+    centre.level(Level.PRE_ALERT)
+    centre.battery("battery_low")
+    centre.now_us += 16 * HOUR_US  # past eight in the morning
+    made, *records = centre.outbox.digest_due(centre.now_us)
+    centre.keep(made)
+    dropped = [(one.state, one.channel) for one in records if isinstance(one, DeliveryRecord)]
+    assert dropped == [("dropped", "handset")]
+    again = centre.restart(from_snapshot=False)
+    assert records[0] in again
+
+
 def test_what_nobody_answered_is_told_again_with_what_came_since() -> None:
     centre = Centre()
     centre.choose(DIGESTS)
@@ -329,7 +265,7 @@ def test_without_a_choice_everything_is_told_at_once() -> None:
 def test_more_than_can_be_held_is_counted() -> None:
     holding = Holding()
     for number in range(HELD_LIMIT + 5):
-        holding.hold(Held(f"a{number}", 1, 4, "", "t", "x", 1, ("phone1",)), START_US)
+        holding.hold(Held(f"a{number}", 1, 4, "", "t", "x", 1), START_US)
     made = 0
     told = 0
     more = 0

@@ -199,7 +199,8 @@ async def test_one_incident_from_the_first_ask_to_the_end() -> None:
         running = asyncio.create_task(dispatcher.run())
         for change in life():
             dispatcher.submit([change])
-            wanted = len(receiver.requests) + (change.kind in UPDATES or bool(change.asked))
+            told = bool(change.data.contacts_asked) and change.kind in UPDATES
+            wanted = len(receiver.requests) + (told or bool(change.asked))
             await until(partial(has, receiver.requests, wanted))
         await until(lambda: len(records) == 5)
         running.cancel()
@@ -248,6 +249,29 @@ def test_who_was_not_asked_or_may_not_know_is_not_told() -> None:
         outbox.take(change, now_us=START_US)
         assert outbox.next("eido") is None
     assert takes_incidents(CAD, first.data)
+
+
+def test_what_closes_in_the_same_instant_is_told_once_and_as_closed() -> None:
+    machine = desk()
+    outbox = Outbox(PROFILES, BEARERS.get, Contacts([CAD], ("webhook", "eido")))
+    [first] = machine.on_transition(transition(1, Level.ALERT), WATCH, now_us=START_US)
+    machine.act(
+        first.data.alert_id, Acknowledge(), version=1, operator="Kim", now_us=START_US + SECOND_US
+    )
+    clear = transition(2, Level.CLEAR, previous=Level.ALERT)
+    ended = machine.on_transition(clear, WATCH, now_us=START_US + 2 * SECOND_US)
+    assert [change.kind for change in ended] == ["returned", "resolved"]
+    for change in ended:
+        outbox.take(with_asked(change), now_us=START_US)
+    [told] = outbox.pending("eido")
+    assert msgspec.json.decode(told.payload, type=Draft).status == "closed"
+
+
+def test_a_dispatch_system_that_is_set_up_no_more_is_not_told() -> None:
+    outbox = Outbox(PROFILES, BEARERS.get, Contacts([CAD], ("webhook",)))
+    for change in life()[2:]:
+        outbox.take(change, now_us=START_US)
+    assert outbox.pending("eido") == []
 
 
 def test_without_the_setting_a_dispatch_system_cannot_be_reached() -> None:

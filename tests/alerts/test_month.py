@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.deliveries import DeliveryRecord
+from alerts.deliveries import PROTECTION, DeliveryRecord
 from alerts.load_parts import FLOOD_BEGINS_ABOVE, FLOOD_ENDS_BELOW, WINDOW_US, Flood, comebacks
 from alerts.model import AlertChange
 from alerts.month import BY_ITSELF, Month, MonthFigures
 from devices.instants import from_datetime, to_datetime, to_iso
+from devices.synthetic import AGENCY, HANDSET
 from geofence.levels import Level
 from tests.alerts.builders import SECOND_US, desk, step
 
@@ -172,9 +173,28 @@ def test_outcomes_people_and_what_did_not_get_there() -> None:
     assert [(one.name, one.count) for one in found.missed_reasons] == [("too late", 1)]
 
 
-def test_the_self_test_is_in_no_figure() -> None:
+def test_the_self_test_and_her_status_are_in_no_figure() -> None:
     told = month()
     told.take(change(START_US, synthetic=True))
+    for recipient, channel, change_id, state in (
+        (AGENCY, "agency", "a1/1", "sent"),
+        (HANDSET, "handset", "a1/1", "expired"),
+        ("phone1", "handset", PROTECTION, "sent"),
+        ("phone1", "handset", PROTECTION, "shown"),
+    ):
+        told.delivered(
+            DeliveryRecord(
+                id=f"{recipient}/{state}",
+                type=f"cordon.delivery.{state}",
+                time=to_iso(START_US),
+                delivery_id=recipient,
+                alert_id="",
+                change_id=change_id,
+                channel=channel,  # type: ignore[arg-type] # one of those above
+                recipient=recipient,
+                state=state,  # type: ignore[arg-type] # one of those above
+            )
+        )
     assert told.figures() == month().figures()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, get_args
 
 import hypothesis.strategies as st
@@ -14,21 +16,28 @@ from alerts.protection import (
     Footing,
     Protection,
     ReasonCode,
-    is_valid,
     status_words,
     statuses,
 )
+from alerts.weakening import Weakening
 from devices.compiler import compile_caseload
 from devices.fleet import overdue_after_us
 from devices.health_changes import HealthChange
 from devices.health_state import NEVER_US, DeviceHealth, Spell, silent_after_us
 from devices.instants import from_iso, to_iso
+from devices.watches import Bearer, Compiled, Watch, protectees_of
 from tests.alerts.builders import PROFILES, SECOND_US, desk
 from tests.cordon.running import one_pair
 
 NOW_US = from_iso("2026-11-24T08:00:00Z")
 COMPILED = compile_caseload(one_pair(), NOW_US, "1")
 WINDOW_US = overdue_after_us(COMPILED.bearers["phone-1"].fix_interval_s)
+
+
+def compiled_of(watches: Mapping[str, Watch], bearers: Mapping[str, Bearer]) -> Compiled:
+    """The same, but for these."""
+    protectees = protectees_of(watches, bearers)
+    return replace(COMPILED, watches=watches, bearers=bearers, protectees=protectees)
 
 
 def health(device: str, heard_us: int = NOW_US, *spells: Any) -> DeviceHealth:
@@ -49,7 +58,7 @@ def status(
 ) -> Protection:
     known = {"phone-1": phone, "tag-1": tag or health("tag-1")}
     given_health = {name: one for name, one in known.items() if one is not None}
-    values: dict[str, Any] = {"now_us": NOW_US, "alerts": [], "footing": Footing()}
+    values: dict[str, Any] = {"now_us": NOW_US, "weakening": Weakening(), "footing": Footing()}
     values |= options
     [found] = statuses(COMPILED, given_health, **values)
     assert [bearer.device for bearer in found.handsets] == ["phone-1"]
@@ -61,8 +70,7 @@ def test_heard_just_now_and_nothing_wrong_is_live() -> None:
     assert (found.person, found.state, found.reasons) == ("she", "live", ())
     assert found.title == "You are protected"
     assert found.valid_until == to_iso(NOW_US + WINDOW_US)
-    assert is_valid(found, NOW_US + WINDOW_US)
-    assert not is_valid(found, NOW_US + WINDOW_US + 1)
+    assert from_iso(found.valid_until) == NOW_US + WINDOW_US
 
 
 @pytest.mark.parametrize(
@@ -124,7 +132,8 @@ def test_live_only_when_all_is_well_and_heard_just_now(
     if found.state == "live":
         # What is shown as live has ended to be valid by the time it is live no longer.
         later = status(phone_health, tag_health, now_us=NOW_US + later_us)
-        assert is_valid(found, NOW_US + later_us) == (later.state == "live")
+        holds = NOW_US + later_us <= from_iso(found.valid_until)
+        assert holds == (later.state == "live")
 
 
 @pytest.mark.parametrize("language", ["en", "es", "fr"])
@@ -141,8 +150,8 @@ def test_every_reason_has_words_in_every_language(language: str) -> None:
         ("permission_off",),
     ):
         known = {"phone-1": health("phone-1", NOW_US, *spells), "tag-1": health("tag-1")}
-        compiled = type(COMPILED)(COMPILED.plan, COMPILED.watches, bearers, None, COMPILED.pairs)
-        [found] = statuses(compiled, known, [], NOW_US)
+        compiled = compiled_of(COMPILED.watches, bearers)
+        [found] = statuses(compiled, known, Weakening(), NOW_US)
         texts.add(found.in_words(PROFILES).title)
     assert len(texts) == 6
 
@@ -167,8 +176,8 @@ def test_a_tag_that_falls_silent_together_with_many_is_not_passed_over() -> None
 def test_a_tag_never_heard_and_no_tag_at_all_are_not_safe() -> None:
     never = status(health("phone-1"), health("tag-1", NEVER_US))
     assert (never.state, never.reasons[0].code, never.since) == ("degraded", "other_device", None)
-    compiled = type(COMPILED)(COMPILED.plan, {}, COMPILED.bearers, None, COMPILED.pairs)
-    [none] = statuses(compiled, {"phone-1": health("phone-1")}, [], NOW_US)
+    compiled = compiled_of({}, COMPILED.bearers)
+    [none] = statuses(compiled, {"phone-1": health("phone-1")}, Weakening(), NOW_US)
     assert none.state == "degraded"
 
 
@@ -188,21 +197,22 @@ def test_the_service_s_own_troubles_and_an_outage_are_told() -> None:
         number=1,
     )
     nobody = msgspec.structs.replace(COMPILED.bearers["phone-1"], person=None, role=None)
-    [raised] = desk().on_health(change, nobody, now_us=NOW_US)
-    found = status(health("phone-1"), alerts=[raised.data])
+    machine = desk()
+    machine.on_health(change, nobody, now_us=NOW_US)
+    found = status(health("phone-1"), weakening=machine.weakening)
     assert [(one.code, one.since) for one in found.reasons] == [("many_silent", to_iso(NOW_US - 5))]
 
 
 def test_of_two_handsets_the_status_ends_with_the_one_it_rests_on() -> None:
     second = msgspec.structs.replace(COMPILED.bearers["phone-1"], device="phone-2")
     bearers = {**COMPILED.bearers, "phone-2": second}
-    compiled = type(COMPILED)(COMPILED.plan, COMPILED.watches, bearers, None, COMPILED.pairs)
+    compiled = compiled_of(COMPILED.watches, bearers)
     well = health("phone-1", NOW_US - WINDOW_US + 5)
     worse = health("phone-1", NOW_US, "permission_off")
     known = {"phone-1": well, "phone-2": worse, "tag-1": health("tag-1")}
-    [found] = statuses(compiled, known, [], NOW_US)
+    [found] = statuses(compiled, known, Weakening(), NOW_US)
     assert (found.state, found.until_us) == ("live", NOW_US + 5)
-    [later] = statuses(compiled, known, [], NOW_US + 6)
+    [later] = statuses(compiled, known, Weakening(), NOW_US + 6)
     assert later.state == "degraded"
 
 

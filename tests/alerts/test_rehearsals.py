@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,9 +12,11 @@ from hypothesis import strategies as st
 from alerts.deliveries import DeliveryRecord, Entry
 from alerts.model import AlertChange
 from alerts.rehearsal import START_US, Rehearsal
-from alerts.stories import POLICE, STORIES, Comes, contacts, story_for
+from alerts.steps import Acknowledge
+from alerts.stories import CONTACTS, POLICE, STORIES, Comes, near, story_for, takes
 from alerts.story_page import plain
 from devices.instants import MICROSECONDS
+from geofence.levels import Level
 from tests.alerts.builders import PROFILES
 from tests.alerts.rehearsals import Mortal
 from tests.alerts.story_tables import TABLES
@@ -90,15 +93,18 @@ def test_nor_does_one_that_dies_again_and_again(
     assert steps_of(mortal.entries) == steps_of(whole.entries)
 
 
-def test_that_nobody_could_be_asked_is_written_though_the_service_dies() -> None:
+def test_that_nobody_could_be_asked_is_written_though_the_service_dies(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     story = STORIES["spain"]
-    people = tuple(one for one in contacts() if one.name != POLICE)
-    whole = Rehearsal(story, PROFILES, people)
+    people = tuple(one for one in CONTACTS if one.name != POLICE)
+    monkeypatch.setattr("alerts.rehearsal.CONTACTS", people)
+    whole = Rehearsal(story, PROFILES)
     whole.play()
     refused = [entry.id for entry in whole.entries if entry.type == "cordon.delivery.refused"]
     assert len(refused) == 1
     for entry in range(1, len(whole.entries) + 1):
-        mortal = Mortal(story, seconds_of(whole), people)
+        mortal = Mortal(story, seconds_of(whole))
         mortal.play_and_die_after(entry, checkpointed=True)
         assert [one.id for one in mortal.entries if one.id in refused] == refused
 
@@ -147,3 +153,11 @@ def test_a_profile_without_a_story_is_told_that_of_the_one_it_extends() -> None:
     mine = story_for("mine", "france")
     assert (mine.profile, mine.beats) == ("mine", STORIES["france"].beats)
     assert story_for("mine").beats == STORIES["default"].beats
+
+
+def test_a_step_without_an_alert_is_told_and_the_story_goes_on() -> None:
+    beats = (takes(1, "Kim acts", "tamper", Acknowledge()), near(10, "he comes", Level.ALERT))
+    story = msgspec.structs.replace(STORIES["default"], beats=beats, ends_s=10)
+    table = plain(story, Rehearsal(story, PROFILES).play(), START_US)
+    assert "cannot do this: no alert of the condition tamper is open" in table
+    assert "raised, tier 2: proximity alert" in table

@@ -44,6 +44,7 @@ def test_the_short_form_of_the_faults() -> None:
         assert (row.lost, row.duplicate_rows) == (0, 0), row
         assert row.alerts_due > 50, row
         assert (row.missing, row.twice) == (0, 0), row
+        assert (row.steps_missing, row.sent_twice) == (0, 0), row
 
 
 def test_a_fault_that_is_not_known_is_named() -> None:

@@ -8,8 +8,13 @@ from typing import Any
 import httpx
 import pytest
 
+from alerts.conduct import DAY_US, patterns_of
+from alerts.conduct_rules import ConductRules
 from alerts.looks import REMEMBERED_LIMIT, REMEMBERED_S, Look, Looks
 from alerts.reality import Reality
+from tests.alerts.builders import START_US
+from tests.alerts.conduct_stories import SUBJECT
+from tests.alerts.conduct_stories import act as conduct_act
 from tests.console.application import SAME_ORIGIN, World
 from tests.console.fake import NOW_US, OPERATOR
 
@@ -71,6 +76,20 @@ def test_reading_where_people_are_is_recorded_with_who_and_what_for(inside: Worl
     assert inside.backend.her.seen == [
         (OPERATOR, "operator", "map", "*", "alert a1"),
         (OPERATOR, "operator", "alerts", "*", ""),
+    ]
+
+
+def test_reading_courses_of_conduct_is_recorded_for_both_people(inside: World) -> None:
+    acts = [conduct_act("approach", day) for day in (0, 1, 2)]
+    found = patterns_of(SUBJECT, acts, ConductRules(), START_US + 3 * DAY_US)
+    inside.backend.conduct = found
+    why = {"Cordon-Purpose": "case 4711"}
+    inside.client.get("/api/v1/conduct", headers=why)
+    assert inside.client.get("/api/v1/conduct/nothing", headers=why).status_code == 404
+    inside.client.get(f"/api/v1/conduct/{found[0].pattern_id}", headers=why)
+    assert inside.backend.her.seen == [
+        (OPERATOR, "operator", "conduct", person, "case 4711")
+        for person in ("*", SUBJECT.wearer, SUBJECT.protected)
     ]
 
 

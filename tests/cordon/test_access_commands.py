@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from cordon.cli import cordon
+from cordon.errors import CordonError
 from devices.instants import to_iso
 from evidence.store import Store
 from tests.conftest import Database
-from tests.evidence.access_world import CASE, WINDOW, fill
+from tests.evidence.access_world import CASE, WINDOW, Login, fill, login
 
 Run = Callable[..., Result]
 OF_HIM = ("--case", CASE, "--subject", "he-1")
+OF_NOBODY = ("--reason", "r", "--by", "somebody else")
 WITHIN = ("--from", to_iso(WINDOW[0]), "--to", to_iso(WINDOW[1]))
+READ = (*OF_HIM, "--purpose", "investigation", "--kind", "fix", *WITHIN)
 
 
 @pytest.fixture
@@ -30,15 +35,15 @@ async def filled(database: Database) -> str:
 
 @pytest.fixture
 def run(filled: str) -> Run:
-    def call(*arguments: str) -> Result:
-        command = ["evidence", *arguments]
-        return CliRunner().invoke(cordon, command, env={"CORDON_DATABASE_URL": filled})
+    def call(*arguments: str, dsn: str = filled, **settings: str) -> Result:
+        environment = {"CORDON_DATABASE_URL": dsn, **settings}
+        return CliRunner().invoke(cordon, ["evidence", *arguments], env=environment)
 
     return call
 
 
 def test_granting_reading_and_revoking(run: Run) -> None:
-    read = ("read", *OF_HIM, "--purpose", "investigation", "--kind", "fix", *WITHIN, "--by", "ana")
+    read = ("read", *READ, "--by", "ana")
     refused = run(*read)
     assert refused.exit_code == 1
     assert "no grant is in force" in str(refused.exception)
@@ -71,6 +76,91 @@ def test_breaking_the_glass_and_reviewing_it(run: Run) -> None:
     assert run("review", glass_id).exit_code == 1
     assert run(*verdict, "--by", "chief").exit_code == 0
     assert run("review").output == ""
+
+
+async def test_each_login_can_do_what_is_written_of_it_and_is_told_what_it_cannot(
+    filled: str, run: Run
+) -> None:
+    async with login(filled, "cordon_owner") as chief, login(filled, "cordon_investigator") as ana:
+        await asyncio.to_thread(_as_owner, run, chief, ana)
+        await asyncio.to_thread(_as_investigator, run, chief, ana)
+
+
+def _as_owner(run: Run, chief: Login, ana: Login) -> None:
+    owner = chief.own_dsn()
+
+    def done(*arguments: str) -> str:
+        return succeeded(run(*arguments, dsn=owner))
+
+    def refused(*arguments: str, **settings: str) -> str:
+        return refusal(run(*arguments, dsn=owner, **settings))
+
+    given = ("--role", "investigator", *OF_HIM, "--purpose", "investigation", "--for", "8h")
+    done("grant", "--to", ana.name, *given, "--reason", "file 1")
+    grant_id = done("grant", "--to", "another", *given, "--reason", "file 2").split()[0]
+    assert {one["granted_by"] for one in json.loads(done("grants", "--json"))} == {chief.name}
+    assert done("revoke", grant_id, "--reason", "moved") == "Revoked.\n"
+    assert "only who is in cordon_operator" in refused("revoke", grant_id, *OF_NOBODY)
+    hold_id = done("hold", "--case", CASE, *WITHIN, "--reason", "appeal").split()[0]
+    assert f"he-1, she-1 from {WITHIN[1]}" in done("holds")
+    assert "only who is in cordon_operator" in refused("release", hold_id, *OF_NOBODY)
+    assert done("release", hold_id, "--reason", "over") == "Released.\n"
+    whole = ("--subject", "he-1", *WITHIN, "--reason", "acquitted", "--asked-by", "court")
+    days = {"CORDON_EVIDENCE_RETAIN_POSITIONS_DAYS": "1"}
+    for owners in (("erase", *whole), ("retain",), ("read", *READ)):
+        assert "permission denied" in refused(*owners, **days), owners
+
+
+def _as_investigator(run: Run, chief: Login, ana: Login) -> None:
+    owner, reader = chief.own_dsn(), ana.own_dsn()
+
+    def done(*arguments: str) -> str:
+        return succeeded(run(*arguments, dsn=reader))
+
+    assert len(done("read", *READ).splitlines()) == 2
+    assert [one["grantee"] for one in json.loads(done("grants", "--json"))] == [ana.name]
+    glass_id = done("break-glass", *OF_HIM, "--reason", "she does not answer").split()[0]
+    given = ("--role", "investigator", *OF_HIM, "--purpose", "investigation", "--for", "8h")
+    for others in (
+        ("grant", "--to", "another", *given, "--reason", "r"),
+        ("hold", "--case", CASE, *WITHIN, "--reason", "appeal"),
+        ("holds",),
+        ("review",),
+    ):
+        assert "ermission denied" in refusal(run(*others, dsn=reader))
+    verdict = ("review", glass_id, "--justified", "--note", "call 77")
+    assert f"{ana.name} read of he-1" in succeeded(run("review", dsn=owner))
+    assert succeeded(run(*verdict, dsn=owner)) == "Reviewed.\n"
+
+
+async def test_the_services_login_asks_of_many_people(
+    filled: str, run: Run, tmp_path: Path
+) -> None:
+    who = ("--actor", "DC Roe", "--purpose", "burglary", "--case", "26/1")
+    near = ("--lat", "51.5", "--lon", "0", "--within", "100", "--at", to_iso(WINDOW[0]))
+    async with login(filled, "cordon_writer", "cordon_sealer") as service:
+        dsn = service.own_dsn()
+        found = await asyncio.to_thread(run, "timeline", "--order", CASE, *WITHIN, *who, dsn=dsn)
+        assert found.exit_code == 0, found.exception
+        found = await asyncio.to_thread(run, "near", *near, *who, dsn=dsn)
+        assert found.exit_code == 0, found.exception
+        words = ["replay", *who[:4], *WITHIN]
+        environment = {"CORDON_DATABASE_URL": dsn}
+        replayed = await asyncio.to_thread(CliRunner().invoke, cordon, words, env=environment)
+        assert "no state of the service" in refusal(replayed)
+        everything = ("hand-over", str(tmp_path / "out"), *who[:4], "--recipient", "r")
+        refused = await asyncio.to_thread(run, *everything, dsn=dsn)
+        assert "ermission denied" in refusal(refused)
+
+
+def succeeded(ended: Result) -> str:
+    assert ended.exit_code == 0, ended.exception
+    return ended.output
+
+
+def refusal(ended: Result) -> str:
+    assert isinstance(ended.exception, CordonError), ended.exc_info
+    return str(ended.exception)
 
 
 def test_what_cannot_be_understood_is_said(run: Run) -> None:

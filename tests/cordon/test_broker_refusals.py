@@ -11,9 +11,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cordon.broker_refusals import KEPT_PER_MINUTE, REPEAT_US, Repeats
+from cordon.broker_refusals import KEPT_PER_MINUTE, REPEAT_US, BrokerRefusals, Repeats
+from cordon.connections import connect_nats
+from cordon.embedded.broker import EmbeddedBroker
 from cordon.identity.tokens import Issuer, TokenError, read_question
 from cordon.identity.violations import read_line
+from ingest.journal import JournalWriter
 
 PUBLISH = (
     '[6435] 2026/11/27 08:04:57.985002 [ERR] 127.0.0.1:50055 - mid:10 - "tag-1" - '
@@ -72,6 +75,28 @@ def test_names_made_up_by_the_thousand_do_not_fill_the_evidence() -> None:
     taken = [repeats.take((f"made-up-{n}", "x"), n) for n in range(3 * KEPT_PER_MINUTE)]
     assert sum(held is not None for held in taken) == KEPT_PER_MINUTE
     assert repeats.take(("another", "x"), REPEAT_US) == 0
+
+
+def test_what_found_no_room_is_told_when_there_is_some() -> None:
+    repeats = Repeats()
+    for number in range(KEPT_PER_MINUTE):
+        repeats.take((f"tag-{number}", "x"), 0)
+    late_us = REPEAT_US - 5
+    assert [repeats.take(("tag", "x"), late_us + n) for n in range(5)] == [None] * 5
+    assert repeats.take(("tag", "x"), REPEAT_US) == 5, "a minute with room"
+    assert repeats.take(("tag", "x"), REPEAT_US + 1) is None
+
+
+async def test_made_up_names_leave_room_for_devices(broker: EmbeddedBroker) -> None:
+    nc = await connect_nats(broker.nats_url, "test")
+    refusals = BrokerRefusals(JournalWriter(nc), lambda: 0, name="test")
+    for number in range(2 * KEPT_PER_MINUTE):
+        refusals.put("$broker/login", f"made-up-{number}", "unknown_device", "Who?", b"")
+    assert refusals.counts.repeated == KEPT_PER_MINUTE
+    for _ in range(3):
+        refusals.put("$broker/login", "tag-1", "wrong_password", "No.", b"")
+    assert refusals.counts.repeated == KEPT_PER_MINUTE + 1, "the first and the third are kept"
+    await nc.close()
 
 
 @given(st.binary(min_size=32, max_size=32))

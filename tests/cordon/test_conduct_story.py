@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
+
 from alerts.conduct import Subject, patterns_of
 from alerts.conduct_acts import Told, acts_of_watches, alert_ids_of
 from alerts.conduct_rules import ConductRules
 from alerts.model import Alert
 from tests.cordon.partitions import Room
 from tests.cordon.running import one_pair
+
+pytestmark = pytest.mark.timeout(300)  # every second of three days is gone through
 
 DAY_S = 86_400
 RULES = ConductRules()

@@ -16,8 +16,11 @@ from click.testing import CliRunner, Result
 
 from alerts.conduct import DAY_US, MINUTE_US, Pattern
 from alerts.deliveries import encode_entry
+from alerts.desk import Desk
 from alerts.model import AlertChange
+from alerts.steps import Acknowledge, Check, Resolve, Step
 from cordon.cli import cordon
+from cordon.clock import wall_clock_us
 from cordon.conduct_watch import ConductWatch
 from devices.caseload import Agency, Assignment, Caseload, Device, Order, Person, Proximity
 from devices.reports import FIX_DTYPE, Batch, Event, Message
@@ -26,11 +29,13 @@ from evidence.reader import Reader
 from evidence.statements import Connection
 from evidence.store import Store
 from geofence.levels import Level
-from tests.alerts.builders import START_US
+from tests.alerts import builders
+from tests.alerts.builders import START_US, TAG
 from tests.alerts.conduct_stories import Told
 from tests.conftest import Database
 from tests.cordon.running import METRE_DEG, load
 
+MINUTE_DAYS = 1 / 1440
 ROOT = Path(__file__).parents[2]
 SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 CASELOAD = Caseload(
@@ -85,6 +90,19 @@ class History:
             entries.append(read_alert_entry(self._position, encode_entry(change)))
         await self.store.write_alerts(entries)
 
+    async def events(self, number: int, events: tuple[Event, ...]) -> None:
+        at_us = events[-1].time_us
+        batch = Batch(
+            gateway="gw",
+            number=number,
+            received_us=at_us,
+            messages=(Message(at_us, "t", b""),),
+            devices=(),
+            fixes=np.zeros(0, FIX_DTYPE),
+            events=events,
+        )
+        await self.store.write_journal([(number, batch)])
+
     async def way(
         self, number: int, device: str, start_us: int, way: Sequence[tuple[float, float]]
     ) -> None:
@@ -111,8 +129,12 @@ class History:
     async def look(self, day: float) -> list[Pattern]:
         self.now_us = START_US + int(day * DAY_US)
         await self.watch.look()
-        found = await Reader(self.dsn).patterns()
-        return [one.pattern() for one in found]
+        reader = Reader(self.dsn)
+        listed = [one.pattern() for one in await reader.patterns()]
+        found = [await reader.pattern(one.pattern_id) for one in listed]
+        whole = [one.pattern() for one in found if one is not None]
+        assert listed == [msgspec.structs.replace(one, acts=()) for one in whole]
+        return whole
 
 
 @pytest.fixture
@@ -193,21 +215,73 @@ async def test_following_on_two_days_is_found_in_the_tracks(history: History) ->
     assert again == pattern
 
 
+async def test_an_act_stays_when_the_beginning_of_its_spell_leaves_the_window(
+    history: History,
+) -> None:
+    """It began a minute after what is read begins, the spell before: the alert and the id stay."""
+    await history.keep(approaches(0, 1, 2))
+    [found] = await history.look(20)
+    assert found.acts[0].began_us == START_US + 2 * MINUTE_US
+    assert await history.look(28 + MINUTE_DAYS) == [found]
+    [kept] = await rows(history.dsn, "SELECT count(*)::text FROM evidence.conduct_act")
+    assert kept == "3"
+
+
+def cuts_on(*days: int) -> tuple[Event, ...]:
+    return tuple(
+        Event(0, "tag1", day, START_US + day * DAY_US, "strap_cut", None, {}) for day in days
+    )
+
+
+async def cut_again_and_again(history: History, desk: Desk, *days: int) -> None:
+    """The strap, on these days; the desk takes what is repeated into the alert that is open."""
+    for cut in cuts_on(*days):
+        await history.events(cut.seq + 1, (cut,))
+        await history.changes(desk.on_event(cut, TAG, now_us=cut.time_us))
+
+
+def at_fault(desk: Desk, day: float) -> list[AlertChange]:
+    """The one alert is closed: the device was at fault."""
+    [alert] = desk.open_alerts()
+    steps: tuple[Step, ...] = (
+        Acknowledge(),
+        Check(by="replaced", note="worn strap"),
+        Resolve(outcome="device_at_fault", note="worn strap"),
+    )
+    now_us = START_US + int(day * DAY_US)
+    changes = []
+    for version, step in enumerate(steps, alert.version):
+        changes += desk.act(alert.alert_id, step, version=version, operator="Kim", now_us=now_us)
+    return changes
+
+
+async def test_repeated_tampering_stays_explained_when_the_first_leaves_the_window(
+    history: History,
+) -> None:
+    desk = builders.desk()
+    await cut_again_and_again(history, desk, 0, 1, 2, 3)
+    await history.changes(at_fault(desk, 3.5))
+    assert await history.look(4) == []
+    assert await history.look(28 + MINUTE_DAYS) == []
+
+
+async def test_a_repetition_finds_its_alert_though_the_first_left_the_window(
+    history: History,
+) -> None:
+    desk = builders.desk()
+    await cut_again_and_again(history, desk, 0, 10, 20)
+    [found] = await history.look(21)
+    await cut_again_and_again(history, desk, 30)
+    [grown] = await history.look(30.1)
+    assert (grown.pattern_id, grown.occasions) == (found.pattern_id, {"tampering": 4})
+    assert [act.rests[0].id for act in grown.acts] == 4 * [found.acts[0].rests[0].id]
+    await history.changes(at_fault(desk, 30.2))
+    [withdrawn] = await history.look(30.3)
+    assert (withdrawn.pattern_id, withdrawn.state) == (found.pattern_id, "withdrawn")
+
+
 async def test_repeated_tampering_is_a_pattern_though_it_is_one_alert(history: History) -> None:
-    cuts = tuple(
-        Event(0, "tag1", seq, START_US + seq * DAY_US, "strap_cut", None, {}) for seq in (1, 2, 3)
-    )
-    at_us = START_US + 3 * DAY_US
-    batch = Batch(
-        gateway="gw",
-        number=1,
-        received_us=at_us,
-        messages=(Message(at_us, "t", b""),),
-        devices=(),
-        fixes=np.zeros(0, FIX_DTYPE),
-        events=cuts,
-    )
-    await history.store.write_journal([(1, batch)])
+    await history.events(1, cuts_on(1, 2, 3))
     [pattern] = await history.look(4)
     assert pattern.occasions == {"tampering": 3}
     assert pattern.subject.protected == "protected1"
@@ -227,20 +301,21 @@ async def test_looking_changes_nothing_of_what_alerts_rest_on(history: History) 
 
 
 async def test_the_commands_print_each_act_with_what_it_rests_on(history: History) -> None:
-    told = approaches(0, 1, 2)
-    await history.keep(told)
+    done = approaches(0, 1, 2)
+    await history.keep(done)
     [pattern] = await history.look(3)
 
-    async def run(*words: str) -> Result:
+    async def run(*words: str, who: str = "DC Roe") -> Result:
+        said = ["--actor", who, "--purpose", "reports of stalking", "--case", "26/4711"]
         env = {"CORDON_DATABASE_URL": history.dsn}
         invoke = CliRunner().invoke
-        return await asyncio.to_thread(invoke, cordon, ["conduct", *words], env=env)
+        return await asyncio.to_thread(invoke, cordon, ["conduct", *words, *said], env=env)
 
     listed = await run("list")
     assert pattern.pattern_id in listed.stdout
     assert "wearer1 towards protected1: 3 approach" in listed.stdout
     shown = (await run("show", pattern.pattern_id)).stdout
-    assert all(name in shown for name in told.alerts)
+    assert all(name in shown for name in done.alerts)
     assert "decision keep-away/tag1/phone1#2" in shown
     assert "3 of approach within 28 days" in shown
     as_json = (await run("show", pattern.pattern_id, "--json")).stdout
@@ -249,6 +324,21 @@ async def test_the_commands_print_each_act_with_what_it_rests_on(history: Histor
     assert (short.pattern_id, short.acts) == (pattern.pattern_id, ())
     missing = await run("show", "nothing")
     assert "There is no course of conduct nothing" in str(missing.exception)
+    nobody = await run("show", pattern.pattern_id, who=" ")
+    assert "An inquiry has to name its actor." in str(nobody.exception)
+    assert nobody.stdout == ""
+    told = {
+        person: await Reader(history.dsn).looks(person, 0, wall_clock_us(), 10)
+        for person in ("wearer1", "protected1", "somebody else")
+    }
+    assert {person: len(found) for person, found in told.items()} == {
+        "wearer1": 4,
+        "protected1": 4,
+        "somebody else": 2,
+    }
+    assert {
+        (one.who, one.purpose, one.case, one.what) for found in told.values() for one in found
+    } == {("DC Roe", "reports of stalking", "26/4711", "conduct")}
 
 
 async def rows(dsn: str, query: str) -> list[str]:

@@ -159,6 +159,29 @@ def test_signing_is_given_up_only_when_that_is_said(given: Give, database: Datab
     assert not must_sign()
 
 
+def test_a_password_for_a_device_that_lacks_a_key_to_sign_with_comes_with_a_warning(
+    given: Give,
+) -> None:
+    def lacking() -> list[bool]:
+        return [row["lacks_key"] for row in json.loads(given("device", "list", "--json").output)]
+
+    given("device", "provision", "tag-7", "--sign", "hmac")
+    assert "has no key" not in given("device", "provision", "tag-7").stderr
+    assert not any(lacking())
+    given("device", "revoke", "tag-7", "--reason", "lost")
+    for more in ([], ["--json"]):
+        said = given("device", "provision", "tag-7", *more)
+        assert "tag-7 has to sign and has no key" in said.stderr
+        assert "--sign none" in said.stderr
+    assert all(lacking())
+    assert "tag-7" in next(
+        line for line in given("device", "list").output.splitlines() if "no key" in line
+    )
+    for more in (["--key-only", "--sign", "hmac"], ["--sign", "none"]):
+        assert given("device", "provision", "tag-7", *more).stderr == ""
+        assert not any(lacking())
+
+
 def test_every_change_of_keys_is_seen_by_who_follows(given: Give, database: Database) -> None:
     def version() -> int:
         with psycopg.connect(database.dsn) as connection:

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import msgspec
 
+from cordon.device_care import DeviceCare
+from devices.caseload import Caseload
+from devices.compiler import compile_caseload
 from devices.door import QUIET_US
-from devices.health_changes import DoorCause
+from devices.fleet import FLEET_LEAST, FLUSH_US
+from devices.health import Health
+from devices.health_changes import DoorCause, HealthChange
 from devices.reports import Batch, Message, Refusal, no_fixes
-from tests.cordon.partitions import SECOND_US, Room
+from devices.watches import Bearer
+from devices.wearing import Wearing
+from tests.cordon.partitions import SECOND_US, START_US, Room
 from tests.cordon.running import one_pair
 
 QUIET_S = QUIET_US // SECOND_US
@@ -39,7 +46,7 @@ def alerts(room: Room) -> list[tuple[str, str, str | None, int, str]]:
 
 
 def all_that_is_tried(room: Room) -> None:
-    refused(room, 1, "tag-1", "flood")
+    refused(room, 1, "tag-1", "flood", times=2)
     for minute in range(5):
         refused(room, 60 * minute + 2, "tag-1", "not_its_topic")
         refused(room, 60 * minute + 3, "phone-1", "wrong_password")
@@ -76,7 +83,7 @@ def test_a_replay_raises_the_same_alerts_with_the_same_ids() -> None:
     for second in range(300, 300 + 2 * QUIET_S):  # live: step by step; read again: in one
         live.partition.tick_until(live.now_us(second))
     for room in (live, replayed):
-        refused(room, 300 + 2 * QUIET_S, "tag-1", "flood")
+        refused(room, 300 + 2 * QUIET_S, "tag-1", "flood", times=2)
     told = [[(c.id, c.kind, c.data.onset) for c in r.out.changes] for r in (live, replayed)]
     assert told[0] == told[1]
     records = [
@@ -103,3 +110,44 @@ def test_a_restart_goes_on_with_what_went_on_and_says_nothing_twice() -> None:
     older.partition.go_live(room.now_us(310))  # of a version that knew of no door
     assert {kind for kind, *_ in alerts(older)} == {"returned"}
     assert older.partition.counts.unreadable_parts == 0
+
+
+def test_after_an_outage_what_devices_have_kept_is_no_flood_of_theirs() -> None:
+    care = DeviceCare(b"secret", START_US)
+    names = [f"tag-{number}" for number in range(FLEET_LEAST)]
+    bearers = {
+        name: Bearer(
+            device=name,
+            kind="home_unit",
+            person=name,
+            role="wearer",
+            fix_interval_s=60.0,
+            agencies=("centre",),
+        )
+        for name in names
+    }
+    care.plan(bearers, START_US)
+
+    def floods(at_s: float) -> list[HealthChange]:
+        """All devices are heard, and the gateway tells of a flood of each."""
+        at_us = START_US + round(at_s * SECOND_US)
+        reasons = [Refusal(0, name, "flood", "Much.", None, 0, bytes(32)) for name in names]
+        batch = Batch(
+            gateway="gw",
+            number=round(at_s),
+            received_us=at_us,
+            messages=(Message(at_us, "$gateway/flood", b""),),
+            fixes=no_fixes(),
+            refusals=tuple(reasons),
+        )
+        return care.take(batch, Wearing(Caseload(), compile_caseload(Caseload(), at_us))).troubles
+
+    floods(1)
+    outage = care.advance(START_US + 3600 * SECOND_US).troubles
+    assert [(one.kind, one.began) for one in outage] == [("fleet_silent", True)]
+    back = floods(3600) + floods(3660)
+    assert [(one.kind, one.began) for one in back] == [("fleet_silent", False)]
+    care.health = Health.restore(care.health.snapshot())
+    end_s = 3600 + FLUSH_US // SECOND_US
+    assert [one for at_s in range(3720, end_s + 1, 60) for one in floods(at_s)] == []
+    assert {one.kind for one in floods(end_s + 60)} == {"flood"}

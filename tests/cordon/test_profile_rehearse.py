@@ -45,6 +45,33 @@ def test_a_profile_of_ones_own_shows_what_it_changes(tmp_path: Path) -> None:
     assert any("Soyez attentive" in line for line in added)
 
 
+@pytest.mark.parametrize(
+    ("extends", "rules", "refusal"),
+    [
+        (
+            "uruguay",
+            "[levels.proximity]\nalert = { tier = 3 }",
+            "the alert was acknowledged by Kim",
+        ),
+        (
+            "france",
+            '[procedures.proximity]\npre_alert = ["call_wearer"]',
+            "leaves nothing to tell her by hand",
+        ),
+    ],
+)
+def test_a_step_that_a_profile_leaves_nothing_for_is_a_line_of_the_table(
+    tmp_path: Path, extends: str, rules: str, refusal: str
+) -> None:
+    mine = tmp_path / "mine.toml"
+    mine.write_text(f'name = "mine"\nextends = "{extends}"\n{rules}\n')
+    table = rehearse(str(mine))
+    [cannot] = [line for line in table.splitlines() if "cannot do this" in line]
+    assert cannot.split()[:2] == ["Kim", "console"]
+    assert refusal in cannot
+    assert "closed: breach, by" in table, "the story goes on to its end"
+
+
 def test_a_profile_that_is_not_there_is_named() -> None:
     result = CliRunner().invoke(cordon, ["profile", "rehearse", "atlantis"])
     assert result.exit_code != 0

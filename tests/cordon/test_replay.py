@@ -14,14 +14,17 @@ from click.testing import CliRunner
 from cordon.cli import cordon
 from cordon.clock import wall_clock_us
 from cordon.embedded.broker import EmbeddedBroker
+from cordon.errors import CordonError
 from cordon.replaying.comparing import Comparison, compare
-from cordon.replaying.replay import Told, earliest_us, read_told, reading, replay
-from devices.instants import MICROSECONDS, to_iso
+from cordon.replaying.replay import ReplayError, Told, earliest_us, read_told, reading, replay
+from devices.instants import MICROSECONDS, to_datetime, to_iso
 from evidence.batches import TornBatchError
 from tests.conftest import Database
 from tests.cordon.running import HOME, METRE_DEG, World, load, one_pair, until, world
 
 pytestmark = pytest.mark.timeout(240)
+
+ASKS = ("--actor", "Sgt Kim", "--purpose", "trial")
 
 
 async def replayed(dsn: str, to_us: int) -> tuple[Told, Comparison]:
@@ -38,8 +41,10 @@ async def replayed(dsn: str, to_us: int) -> tuple[Told, Comparison]:
 def command(dsn: str, *words: str) -> tuple[int, dict[str, Any]]:
     """What ``cordon replay --json`` says."""
     done = CliRunner().invoke(
-        cordon, ["replay", "--json", *words], env={"CORDON_DATABASE_URL": dsn}
+        cordon, ["replay", "--json", *ASKS, *words], env={"CORDON_DATABASE_URL": dsn}
     )
+    if isinstance(done.exception, CordonError):
+        raise done.exception
     assert done.exit_code in {0, 1}, done.output
     return done.exit_code, json.loads(done.stdout)
 
@@ -133,6 +138,11 @@ async def test_a_stretch_with_a_restart_is_decided_again_to_the_bit(
     assert report["timeline"] == "evidential"
 
     with psycopg.connect(database.dsn) as connection:
+        read = connection.execute(
+            "SELECT subject, count(*) FROM evidence.access WHERE who = 'Sgt Kim' AND what = 'replay' "
+            "GROUP BY 1 ORDER BY 1"
+        ).fetchall()
+        assert read == [("*", 3), ("he", 1), ("she", 1)]
         tables = ("batch_rest", "worker_state", "course")
         counts = [connection.execute(f"SELECT count(*) FROM evidence.{t}".encode()) for t in tables]
         assert all(cursor.fetchone() != (0,) for cursor in counts)
@@ -157,3 +167,34 @@ async def test_a_stretch_with_a_restart_is_decided_again_to_the_bit(
         connection.commit()
     with pytest.raises(TornBatchError, match="was stored with"):
         await replayed(database.dsn, to_us)
+    await see_erasures_named(database.dsn, known.base.at_us, to_us)
+
+
+async def see_erasures_named(dsn: str, began_us: int, to_us: int) -> None:
+    """Of a record that lacks a fix."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        erased(connection, "erasure", began_us - 1, began_us)
+        with pytest.raises(ReplayError, match=r"was stored with .* 7 records .* were erased on"):
+            await replayed(dsn, to_us)
+        erased(connection, "erasure", began_us, began_us + 1)
+        with pytest.raises(ReplayError, match=r"7 records .* by chief, asked for by clerk: asked"):
+            await replayed(dsn, to_us)
+        with pytest.raises(CordonError, match="were erased"):
+            await asyncio.to_thread(command, dsn, "--to", to_iso(to_us))
+        erased(connection, "retention", 0, began_us + 1)
+    async with (
+        await psycopg.AsyncConnection.connect(dsn, autocommit=True) as later,
+        reading(later),
+    ):
+        first_us = await earliest_us(later)
+        assert first_us > began_us
+        assert (await read_told(later, first_us, to_us)).base.at_us == first_us
+
+
+def erased(connection: psycopg.Connection, kind: str, from_us: int, to_us: int) -> None:
+    """As if records of this time had been erased."""
+    connection.execute(
+        "INSERT INTO evidence.erasure VALUES (gen_random_uuid(), now(), %s, 'clerk', 'chief', '*', "
+        "%s, %s, 'asked', 7, 0, sha256(''))",
+        (kind, to_datetime(from_us), to_datetime(to_us)),
+    )

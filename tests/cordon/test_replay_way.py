@@ -24,7 +24,7 @@ from cordon.replaying.runs import runs_of
 from cordon.replaying.way import Way, unchanged
 from cordon.ticks import ticks_due
 from devices.course import Mark, order_of
-from devices.reports import FIX_DTYPE, MISSING, Batch, Event, Status
+from devices.reports import FIX_DTYPE, MISSING, Batch, Event, Status, no_fixes
 from evidence.batches import StoredBatch
 from geofence.engine import Rules
 from tests.cordon.partitions import START_US, Recorder
@@ -117,6 +117,15 @@ class Reference:
             self.held = None
         self.partition.position = len(self.journal)
 
+    def lose(self, batch: Batch) -> None:
+        """It is decided on, and the journal never has it."""
+        empty = msgspec.structs.replace(batch, fixes=no_fixes(), events=(), statuses=())
+        self.partition.apply(empty)
+        if self.held is not None:
+            self.partition.apply(self.held)
+            self.held = None
+        self.partition.course.note("unkept", empty.received_us, batch=empty.name)
+
     def settle(self) -> None:
         if self.held is not None:
             self.partition.apply(self.held)
@@ -135,6 +144,9 @@ STEPS = st.lists(
             st.booleans(),
             st.sampled_from(["gw", "gw", "gw.slow"]),
             st.sampled_from([False, False, True]),
+        ),
+        st.tuples(
+            st.just("lost"), st.sampled_from([400, 1_000]), st.sampled_from(["gw", "gw.slow"])
         ),
         st.tuples(st.just("sweep"), st.sampled_from([300, 1_000, 30_000])),
         st.tuples(st.just("idle"), st.sampled_from([70_000, 400_000])),
@@ -155,6 +167,9 @@ def live(steps: Sequence[Any]) -> Reference:
             after_ms, tag, her, older_s, again, gateway, hold = values
             one.now_us += after_ms * 1_000
             one.take(one.batch(tag, her, older_s, again=again, gateway=gateway), hold=hold)
+        elif kind == "lost":
+            one.now_us += values[0] * 1_000
+            one.lose(one.batch(0, 0, 0, again=False, gateway=values[1]))
         elif kind == "sweep":
             for _ in range(values[0] // 250):
                 one.now_us += 250_000
@@ -215,8 +230,21 @@ def compared(one: Reference, made: Collected) -> Comparison:
     return found
 
 
+def _near(tag: int, *, hold: bool = False) -> Any:
+    return ("batch", 1_000, tag, 0, 0, False, "gw", hold)
+
+
+HELD_BY_ONE_THAT_IS_LOST = [
+    *(_near(tag) for tag in (3_000, 900, 450)),
+    _near(150, hold=True),
+    ("lost", 400, "gw"),
+    *[("sweep", 30_000), _near(150), ("sweep", 1_000)] * 2,
+]
+
+
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(STEPS)
+@example(HELD_BY_ONE_THAT_IS_LOST)
 def test_every_life_of_a_worker_can_be_gone_through_again(steps: list[Any]) -> None:
     one = live(steps)
     found = compared(one, again(one))

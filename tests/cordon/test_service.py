@@ -170,9 +170,21 @@ async def test_a_changed_caseload_takes_effect_while_running(
         await seen.fix("phone-1", 0)
         await seen.fix("tag-1", 900)
         await until(lambda: len(seen.stored()) == 2, "both fixes have been dealt with")
-        assert not seen.commands
+        assert not seen.notices("raised")
         await load(database.dsn, one_pair(alert_m=1_000))
         await until(lambda: seen.notices("raised"), "the wider ring is in force")
+
+
+async def test_a_caseload_that_cannot_be_watched_is_counted(
+    broker: EmbeddedBroker, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world(broker, database.dsn, one_pair()) as seen:
+        before = seen.service.parts.worker.partition.kept.version
+        monkeypatch.setattr("devices.compiler.MAX_WATCHES", 1)
+        await load(database.dsn, one_pair(alert_m=300))
+        counted = "cordon_worker_caseloads_refused_total 1.0"
+        await until(lambda: counted in Metrics(seen.service.parts).text().decode(), "it is counted")
+        assert seen.service.parts.worker.partition.kept.version == before
 
 
 async def test_nonsense_hurts_nobody_and_is_kept_with_its_reason(

@@ -79,7 +79,7 @@ async def test_what_she_pauses_is_held_over_a_restart_and_the_inner_ring_is_not(
         await her(later).choose("she", asked, "Kim")
         [digest] = await until(lambda: digests(later), "what was held is told in one message")
         assert [one["title"] for one in digest["items"]] == ["Please charge this phone"]
-        assert later.commands[-1]["topic"] == "cordon/v1/phone-1/command"
+        assert digest["topic"] == "cordon/v1/phone-1/command"
         [answer] = answers(later)
         assert (answer["by"], answer["accepted"]) == ("Kim", True)
         bad = SetChoices(choices=Choices(topics={"inner_ring": "off"}), note="asked")

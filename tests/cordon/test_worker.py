@@ -12,6 +12,7 @@ import pytest
 from nats.aio.client import Client as NatsClient
 from nats.js import JetStreamContext
 
+from alerts.decisions import decode_entry
 from alerts.desk import Desk
 from alerts.profile import load_profiles
 from cordon.checkpoint import CHECKPOINT, Checkpoint, read_recorded
@@ -21,12 +22,13 @@ from cordon.keep import Keep, KeptCaseload
 from cordon.outgoing import Outgoing
 from cordon.partition import Partition
 from cordon.worker import Worker
+from devices.course import CourseStep
 from devices.instants import from_iso
 from devices.reports import Batch, Event, Message, no_fixes
 from devices.watches import Bearer
 from geofence.engine import Rules
-from ingest.journal import JournalWriter
-from ingest.streams import ALERTS, JOURNAL, alert_subject, ensure_streams
+from ingest.journal import JournalUnavailableError, JournalWriter
+from ingest.streams import ALERTS, DECISIONS, JOURNAL, alert_subject, ensure_streams
 from tests.cordon.running import one_pair, until
 
 NOW_US = from_iso("2026-11-24T08:00:00Z")
@@ -113,8 +115,13 @@ class Site:
 
     @contextlib.asynccontextmanager
     async def working(self, others: NatsClient | None = None) -> AsyncIterator[Worker]:
+        """A new worker at work."""
+        async with self.at_work(await self.worker(others)) as worker:
+            yield worker
+
+    @contextlib.asynccontextmanager
+    async def at_work(self, worker: Worker) -> AsyncIterator[Worker]:
         """A worker at work."""
-        worker = await self.worker(others)
         tasks = [
             asyncio.create_task(worker._outgoing.run()),
             asyncio.create_task(worker.run()),
@@ -175,6 +182,70 @@ async def test_what_its_own_gateway_hears_is_told_before_the_journal_has_it(
         await journal.close()
 
 
+async def test_what_met_a_refusing_journal_while_catching_up_is_told_before_it_is_kept(
+    site: Site, gateway_nc: NatsClient
+) -> None:
+    await site.panic("old")
+    config = (await site.js.stream_info(JOURNAL)).config
+    await site.js.update_stream(config.evolve(max_msgs=1))
+    worker = await site.worker(gateway_nc)
+    journal = JournalWriter(gateway_nc, worker)
+    append = asyncio.create_task(journal.append(site.report("a")))
+    await until(lambda: journal.counts.retries > 0, "the journal has refused it")
+    assert not on_the_desk(worker), "nobody has caught up"
+    async with site.at_work(worker):
+        await until(worker.caught_up.is_set, "caught up")
+        await until(lambda: on_the_desk(worker) == {"old", "a"}, "the desk has it")
+        assert not append.done(), "and the journal has not"
+        await site.js.update_stream(config)
+        assert await append == 2
+        await until(lambda: worker.partition.position == 2, "its place is known")
+        assert worker.counts.batches_live == 1
+    await journal.close()
+
+
+async def test_all_parts_of_a_batch_are_told_before_the_journal_has_the_first(
+    site: Site, gateway_nc: NatsClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest.journal.MAX_PART_BYTES", 20_000)
+    one = site.report("a")
+    long = msgspec.structs.replace(one.messages[0], payload=b"{}".ljust(2_500))
+    event = msgspec.structs.replace(one.events[0], message=1, device="b")
+    whole = msgspec.structs.replace(one, messages=(long, long), events=(*one.events, event))
+    async with site.working(gateway_nc) as worker:
+        await until(worker.caught_up.is_set, "caught up")
+        config = (await site.js.stream_info(JOURNAL)).config
+        await site.js.delete_stream(JOURNAL)
+        journal = JournalWriter(gateway_nc, worker)
+        append = asyncio.create_task(journal.append(whole))
+        await until(lambda: on_the_desk(worker) == {"a", "b"}, "the desk has both parts")
+        assert not append.done()
+        await site.js.add_stream(config)
+        assert await append == 2
+        await journal.close()
+
+
+async def test_what_was_decided_on_and_the_journal_never_took_is_noted(
+    site: Site, gateway_nc: NatsClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest.journal.APPEND_LIMIT_S", 0.4)
+    async with site.working(gateway_nc) as worker:
+        await until(worker.caught_up.is_set, "caught up")
+        await site.js.delete_stream(JOURNAL)
+        journal, batch = JournalWriter(gateway_nc, worker), site.report("a")
+        with pytest.raises(JournalUnavailableError):
+            await journal.append(batch)
+        assert on_the_desk(worker) == {"a"}
+        assert worker.counts.unkept == 1
+        await worker._outgoing.drained()
+        count = (await site.js.stream_info(DECISIONS)).state.last_seq
+        found = [await site.js.get_msg(DECISIONS, number + 1) for number in range(count)]
+        steps = [step for one in found for step in decode_entry(one.data or b"")]
+        [noted] = [one for one in steps if isinstance(one, CourseStep) and one.kind == "unkept"]
+        assert (noted.batch, noted.at_us) == (batch.name, batch.received_us)
+        await journal.close()
+
+
 async def test_what_another_journals_is_heard_or_read(site: Site, gateway_nc: NatsClient) -> None:
     async with site.working(gateway_nc) as worker:
         await until(worker.caught_up.is_set, "caught up")
@@ -218,7 +289,8 @@ async def _checkpoint_of_two_panics(site: Site) -> Checkpoint:
 
 
 @pytest.mark.parametrize(
-    "broken", ["all", "engine", "desk", "outgoing", "health", "sequences", "commands"]
+    "broken",
+    ["all", "engine", "desk", "outgoing", "health", "sequences", "commands", "door", "choices"],
 )
 async def test_a_checkpoint_of_another_version_is_not_the_end(site: Site, broken: str) -> None:
     good = await _checkpoint_of_two_panics(site)

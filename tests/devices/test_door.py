@@ -77,7 +77,7 @@ class Twin:
             if code in KINDS:
                 kind: DoorKind = KINDS[code]
                 key = (str(kind), device) if device in OURS else ("strangers", "")
-                keys.setdefault(key, []).append((at_us, 3 // TIMES.get(kind, 1)))
+                keys.setdefault(key, []).append((at_us, 6 // TIMES.get(kind, 1)))
         found: set[tuple[str, str, bool, int, int]] = set()
         for (name, device), tries in keys.items():
             for spell in spells(tries):
@@ -108,8 +108,8 @@ def began(spell: list[tuple[int, int]]) -> int | None:
     for end_us, _ in spell:
         within = [one for one in spell if end_us - WITHIN_US < one[0] <= end_us]
         times = [at for at, weight in within for _ in range(weight)]
-        if len(times) >= 3:
-            return times[-3]
+        if len(times) >= 6:
+            return times[-6]
     return None
 
 
@@ -162,9 +162,10 @@ def test_one_alert_for_each_device_and_spell_not_for_each_message() -> None:
         said += door.take(batch(START_US + second * SECOND_US, *tried))
     said += door.advance(START_US + 10_000 * SECOND_US)
     last = 3590 + QUIET_US // SECOND_US
+    # A flood is told at its second word.
     assert told(said) == [
         ("beyond_rights", "tag-1", True, "not_its_topic", 0),
-        ("flood", "phone-1", True, "flood", 0),
+        ("flood", "phone-1", True, "flood", 10),
         ("beyond_rights", "tag-1", False, "quiet", last),
         ("flood", "phone-1", False, "quiet", last),
     ]
@@ -179,6 +180,26 @@ def test_a_slip_is_told_of_nobody() -> None:
     assert [one.kind for one in again] == ["turned_away"]
 
 
+def test_a_buffer_that_was_sent_message_by_message_is_no_flood() -> None:
+    door = new_door()
+    assert door.take(batch(START_US, ("tag-1", "flood"))) == []
+    after_us = START_US + QUIET_US
+    assert door.take(batch(after_us, ("tag-1", "flood"))) == []
+    [began] = door.take(batch(after_us + 60 * SECOND_US, ("tag-1", "flood")))
+    assert (began.kind, began.onset_us) == ("flood", after_us)
+
+
+def test_while_many_send_what_they_kept_no_flood_begins_and_one_that_is_told_goes_on() -> None:
+    door, said = new_door(), []
+    for minute in range(2):
+        said += door.take(batch(START_US + minute * 60 * SECOND_US, ("tag-1", "flood")))
+    assert told(said) == [("flood", "tag-1", True, "flood", 60)]
+    for minute in range(2, 30):
+        tried = (("tag-1", "flood"), ("phone-1", "flood"), ("phone-1", "not_its_topic"))
+        said += door.take(batch(START_US + minute * 60 * SECOND_US, *tried), flushes=True)
+    assert told(said[1:]) == [("beyond_rights", "phone-1", True, "not_its_topic", 120)]
+
+
 def test_made_up_names_are_one_trouble_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "NAMES_COUNTED", 50)
     door = new_door()
@@ -188,6 +209,18 @@ def test_made_up_names_are_one_trouble_and_bounded(monkeypatch: pytest.MonkeyPat
     assert len(door.snapshot()) < 2_000
     (change,) = door.going_on(START_US)
     assert change.quantity == 50.0
+
+
+def test_numbers_of_what_is_over_are_kept_for_so_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "NUMBERS_KEPT", 3)
+    door, spell_us = Door(), 2 * QUIET_US
+    names = [f"tag-{number}" for number in range(6)]
+    door.plan(bearers(**dict.fromkeys(names, "he")), START_US)
+    tried = [(name, "not_its_topic") for name in names]
+    first = door.take(batch(START_US, *tried)) + door.advance(START_US + spell_us)
+    assert {one.number for one in first} == {1}
+    again = Door.restore(door.snapshot()).take(batch(START_US + spell_us, *tried))
+    assert [one.number for one in again] == [1, 1, 1, 2, 2, 2]
 
 
 def test_with_another_bearer_it_is_over() -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import getpass
 import secrets
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import psycopg
 from psycopg import conninfo, sql
@@ -63,8 +66,6 @@ async def fill(dsn: str, store: Store) -> None:
     ]
     early = [(device, 0, NOW_US - 5 * DAY_US) for device in ("tag-1", "handset-1")]
     await store.write_journal([(1, batch_of(1, fixes)), (2, batch_of(2, early))])
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute("SELECT evidence.set_rights()")
 
 
 def asking(**changes: object) -> Asking:
@@ -97,6 +98,30 @@ class Login:
                 sql.SQL("SET SESSION AUTHORIZATION {}").format(sql.Identifier(self.name))
             )
             yield connection
+
+    def own_dsn(self) -> str:
+        """With which a program signs in as this login: nothing of the superuser's is in it."""
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            row = connection.execute("SELECT current_setting('ident_file')").fetchone()
+            assert row is not None
+            file = Path(row[0])
+            if file.exists():  # the embedded server's: it knows people by their user of the machine
+                user = getpass.getuser()
+                file.write_text(f'{file.read_text()}cordon "{user}" {self.name}\n')
+                connection.execute("SELECT pg_reload_conf()")
+        own = conninfo.make_conninfo(self.dsn, user=self.name)
+        until = time.monotonic() + RELOAD_LIMIT_S
+        while True:
+            try:
+                psycopg.connect(own).close()
+            except psycopg.OperationalError:
+                assert time.monotonic() < until, "the server lets the new login in"
+                time.sleep(0.05)
+            else:
+                return own
+
+
+RELOAD_LIMIT_S = 20.0
 
 
 @asynccontextmanager
@@ -137,6 +162,10 @@ _CONTROL = (
     (
         "SELECT evidence.release_hold(evidence.place_hold('chief', 'c', '{p}', now(),"
         " now() + interval '1 day', 'r', now()), 'chief', 'r')"
+    ),
+    (
+        "INSERT INTO evidence.hold_device (hold_id, device, from_at, to_at)"
+        " SELECT hold_id, 'd', from_at, to_at FROM evidence.hold"
     ),
     (
         "INSERT INTO evidence.erasure VALUES (gen_random_uuid(), now(), 'retention', 'a', 'a', '*', now(),"

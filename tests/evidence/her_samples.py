@@ -40,7 +40,7 @@ def look(number: int, subject: str, who: str = "Kim") -> Look:
 
 
 def digest() -> DigestMade:
-    held = Held("a1", 1, 3, to_iso(NOW_US), "t", "x", 2, ("phone-1",))
+    held = Held("a1", 1, 3, to_iso(NOW_US), "t", "x", 2)
     return DigestMade(
         id="d1",
         type="cordon.digest.made",

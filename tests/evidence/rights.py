@@ -33,7 +33,8 @@ LOOKED_UP: Rights = {
     "cordon_writer": frozenset({"SELECT"}),
     "cordon_sealer": frozenset({"SELECT"}),
 }
-CASELOAD: Rights = {"cordon_writer": frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"})}
+CASELOAD: Rights = {"cordon_writer": frozenset({"SELECT", "INSERT", "UPDATE"})}
+CONDITIONS: Rights = {"cordon_writer": frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"})}
 
 TABLES: dict[str, Rights] = {
     **{
@@ -49,7 +50,7 @@ TABLES: dict[str, Rights] = {
         f"evidence.{name}": CONTROL
         for name in (
             *("access_grant", "access_revocation", "break_glass", "break_glass_review"),
-            *("hold", "hold_person", "hold_release", "erasure", "caseload_entry"),
+            *("hold", "hold_person", "hold_device", "hold_release", "erasure", "caseload_entry"),
         )
     },
     **{
@@ -62,6 +63,7 @@ TABLES: dict[str, Rights] = {
     "evidence.conduct_act": {"cordon_writer": frozenset({"SELECT", "INSERT", "DELETE"})},
     "evidence.conduct_pattern": {"cordon_writer": frozenset({"SELECT", "INSERT"})},
     "evidence.worker_state": {"cordon_writer": frozenset({"SELECT", "INSERT"})},
+    "evidence.overlay": {"cordon_writer": frozenset({"SELECT", "INSERT"})},
     "evidence.caseload_kept": {},
     "evidence.seal_erased": CONTROL,
     "evidence.seal_erased_chain": CONTROL,
@@ -80,7 +82,6 @@ TABLES: dict[str, Rights] = {
     },
     "evidence.fix_day": {"cordon_writer": frozenset({"SELECT"})},
     "evidence.alert_day": {"cordon_writer": frozenset({"SELECT"})},
-    "evidence.my_grants": {role: frozenset({"SELECT"}) for role in READERS},
 }
 
 EVERYBODY = frozenset(ROLES)
@@ -102,6 +103,8 @@ FUNCTIONS: dict[str, frozenset[str]] = {
     "open_access": READERS,
     "read_records": READERS,
     "break_glass": frozenset({"cordon_operator", "cordon_investigator"}),
+    "list_grants": READERS | OWNER,
+    "people_of_case": OWNER | WRITER,
     "grant_access": OWNER,
     "revoke_access": OWNER,
     "review_break_glass": OWNER,
@@ -111,7 +114,7 @@ FUNCTIONS: dict[str, frozenset[str]] = {
     **dict.fromkeys(
         (
             *("cut_by_time", "cover", "role_names", "authority_for", "used_ticket", "set_rights"),
-            "caseload_parts",
+            *("caseload_parts", "keep_devices"),
             *("pieces_before", "drop_piece", "piece_sizes"),
         ),
         NOBODY,

@@ -167,12 +167,11 @@ async def test_a_grant_ends(owner: Connection, ana: Login, probe: Probe) -> None
             await anext(access.read_records(connection, ticket, "fix"))
         with pytest.raises(AccessDeniedError, match="no grant is in force"):
             await access.open_access(connection, asking())
-        mine = await (
-            await connection.execute("SELECT grant_id FROM evidence.my_grants")
-        ).fetchall()
-    assert len(mine) == 3
+        await access.grant(owner, grant_to("another", probe))
+        assert {one.grantee for one in await access.grants(connection)} == {ana.name}
+        assert len(await access.grants(connection)) == 3
     states = [one.state(now_us(probe)) for one in await access.grants(owner)]
-    assert states == ["revoked", "to come", "over"]
+    assert states == ["in force", "revoked", "to come", "over"]
 
 
 @pytest.mark.parametrize(
@@ -278,6 +277,44 @@ async def test_broken_glass_closes_by_itself(owner: Connection, ana: Login) -> N
         )
         with pytest.raises(AccessDeniedError, match="no grant"):
             await access.open_access(connection, asking(purpose="emergency", subject="she-1"))
+
+
+ENDS = {
+    "grant": (
+        "UPDATE evidence.access_grant SET valid_from = now() - interval '1 day', valid_to = now()",
+        "has ended since",
+    ),
+    "glass": (
+        (
+            "UPDATE evidence.break_glass SET opened_at = opened_at - interval '1 hour',"
+            " expires_at = expires_at - interval '1 hour'"
+        ),
+        "has ended since",
+    ),
+    "judged": (
+        (
+            "SELECT evidence.review_break_glass(glass_id, 'chief', false, 'no call was made')"
+            " FROM evidence.break_glass"
+        ),
+        "judged not justified",
+    ),
+}
+
+
+@pytest.mark.parametrize("by", ENDS)
+async def test_an_open_ticket_ends_with_what_it_rests_on(
+    owner: Connection, ana: Login, probe: Probe, by: str
+) -> None:
+    wanted = asking(purpose="investigation" if by == "grant" else "emergency", subject="she-1")
+    await access.grant(owner, grant_to(ana.name, probe, subject="she-1"))
+    async with ana.connected() as connection:
+        await access.break_glass(connection, "", CASE, "she-1", "she does not answer", 30)
+        ticket = await access.open_access(connection, wanted)
+        assert [row async for row in access.read_records(connection, ticket, "fix")]
+        end, why = ENDS[by]
+        await owner.execute(end.encode())
+        with pytest.raises(AccessDeniedError, match=why):
+            await anext(access.read_records(connection, ticket, "fix"))
 
 
 async def test_software_that_signs_people_in_names_them(

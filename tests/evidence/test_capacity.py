@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import secrets
+from uuid import uuid4
+
 import psycopg
 import pytest
+from psycopg import conninfo
+from structlog.testing import capture_logs
 
-from cordon.checks.record import people, room
+from cordon.checks.findings import Patient
+from cordon.checks.record import people, record, room
+from cordon.connections import Endpoints
 from cordon.record_metrics import of_record
 from cordon.record_watch import RecordWatch
 from cordon.settings import load_settings
@@ -62,13 +69,39 @@ async def test_what_waits_for_people_is_counted(
     now = 4_000_000_000_000_000
     watch = watch_over(database.dsn, now)
     async with await psycopg.AsyncConnection.connect(database.dsn, autocommit=True) as connection:
-        await access.break_glass(connection, "ana", CASE, "he-1", "an emergency", 5)
+        first = await access.break_glass(connection, "ana", CASE, "he-1", "an emergency", 5)
+        await watch.look()
+        assert watch.waiting == Waiting(frozenset({first}), glass_overdue=1, holds=0, holds_due=0)
+        assert "break_glass_waits_for_review" in capsys.readouterr().out
+        await watch.look()
+        assert "break_glass" not in capsys.readouterr().out  # once is enough
+        await access.review(connection, first, "chief", "right", justified=True)
+        await access.break_glass(connection, "ben", CASE, "he-1", "another emergency", 5)
     await watch.look()
-    assert watch.waiting == Waiting(glass=1, glass_overdue=1, holds=0, holds_due=0)
-    assert "break_glass_waits_for_review" in capsys.readouterr().out
-    await watch.look()
-    assert "break_glass" not in capsys.readouterr().out  # once is enough
+    assert "break_glass" in capsys.readouterr().out, "as many as before, and another"
     await store.close()
+
+
+@pytest.mark.usefixtures("store")
+async def test_what_may_not_be_read_is_said_once_and_by_the_doctor(database: Database) -> None:
+    role = f"nobody_{secrets.token_hex(4)}"
+    with psycopg.connect(database.dsn, autocommit=True) as owner:
+        owner.execute(f"CREATE ROLE {role}".encode())
+        dsn = conninfo.make_conninfo(database.dsn, options=f"-c role={role}")
+        watch = watch_over(dsn, 0)
+        with capture_logs() as logs:
+            for _ in range(4):
+                await watch.look()
+        assert [line["event"] for line in logs] == ["record_cannot_be_watched"]
+        assert "InsufficientPrivilege" in logs[0]["reason"]
+        assert list(of_record(watch)) == []
+        settings = load_settings(None, {"CORDON_DATABASE_URL": dsn})
+        patient = Patient(settings, Endpoints("", "127.0.0.1", 1, dsn), 0, None, None)
+        with pytest.raises(
+            psycopg.errors.InsufficientPrivilege
+        ):  # the doctor makes a finding of it
+            await record(patient)
+        owner.execute(f"DROP ROLE {role}".encode())
 
 
 async def test_a_database_that_is_away_has_no_figures() -> None:
@@ -96,8 +129,8 @@ def test_the_doctor_says_how_long_there_is_room(capacity: Capacity, state: str, 
 
 def test_the_doctor_says_what_waits() -> None:
     assert [
-        people(Waiting(*counts)).state
-        for counts in ((0, 0, 0, 0), (1, 0, 0, 0), (0, 0, 3, 1), (2, 1, 0, 0))
+        people(Waiting(frozenset(uuid4() for _ in range(glass)), *counts)).state
+        for glass, *counts in ((0, 0, 0, 0), (1, 0, 0, 0), (0, 0, 3, 1), (2, 1, 0, 0))
     ] == ["ok", "warn", "warn", "fail"]
 
 

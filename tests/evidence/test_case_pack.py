@@ -102,7 +102,7 @@ async def test_a_record_erased_between_others_shows_its_place_and_whose_decision
     report = (tmp_path / "out" / "report.pdf").read_bytes()
     if side == "court":
         assert withheld["alert_change"] == [6]
-        assert "by the night's run, asked for by job: over" in found["erasures"][0]
+        assert "by the night's run, asked for by job (both as stated): over" in found["erasures"][0]
         assert b"night" in report
     else:  # he is not told of alerts, so not of what became of them
         assert "alert_change" not in withheld

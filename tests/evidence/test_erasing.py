@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from tests.evidence.access_world import CASE, WINDOW, fill
 from tests.evidence.conftest import Probe
 from tests.evidence.samples import DAY_US, NOW_US, batch_of
 from tests.evidence.sealing_world import log_keys, seal_all, sealer_of
+from tests.ingest.waiting import until
 
 TODAY = NOW_US // DAY_US
 EARLY = NOW_US - 5 * DAY_US
@@ -88,13 +90,20 @@ async def test_what_is_erased_is_gone_and_the_log_still_verifies(
 
 
 async def test_nothing_that_is_left_opens_a_commitment(owner: Connection, probe: Probe) -> None:
-    """Not even for somebody who guesses the very record, as one who knows a place can."""
+    """Not even for somebody who guesses the very record, as one who knows a place can.
+
+    Nor where a part of a day goes first: the salts of what stayed of it then are kept one by one.
+    """
     async with await psycopg.AsyncConnection.connect(probe.dsn, autocommit=True) as connection:
         chain = chain_of("fix", "tag-1")
         payloads = [
             row[1] for _, row in await fix_rows(connection, (0, 1 << 62)) if row[0] == chain
         ]
-    await erase_subject(owner, "he-1", WINDOW, order(), NOW_US)
+    part = (WINDOW[0], NOW_US + 2)
+    assert (await erase_subject(owner, "he-1", part, order(part), NOW_US)).rows["fix"] == 1
+    kept = probe.count("seal_kept_salt")
+    assert (await erase_subject(owner, "he-1", WINDOW, order(), NOW_US)).rows["fix"] == 1
+    assert probe.count("seal_kept_salt") < kept
     packed = b"".join(row[0] for row in probe.ask("SELECT leaves FROM evidence.seal_erased"))
     commitments = {packed[at + 40 : at + 72] for at in range(0, len(packed), 72)}
     keys = [bytes(row[0]) for row in probe.ask("SELECT key FROM evidence.seal_key")]
@@ -199,8 +208,13 @@ async def test_rows_that_are_not_sealed_yet_wait(
     store: Store, owner: Connection, sealer: Sealer, probe: Probe
 ) -> None:
     await store.write_journal([(7, batch_of(7, [("tag-1", 70, NOW_US + 70)]))])
-    await erase_subject(owner, "he-1", WINDOW, order(), NOW_US)
+    assert (await erase_subject(owner, "he-1", WINDOW, order(), NOW_US)).unsealed == 2
     assert seqs(probe, "tag-1") == [0, 70]
+    with pytest.raises(NothingToEraseError, match="2 rows of it are not sealed yet"):
+        await erase_subject(owner, "he-1", WINDOW, order(), NOW_US)
+    await seal_all(sealer, probe.dsn)
+    assert (await erase_subject(owner, "he-1", WINDOW, order(), NOW_US)).unsealed == 0
+    assert seqs(probe, "tag-1") == [0]
     await seal_all(sealer, probe.dsn)
     await sound(owner)
 
@@ -281,3 +295,22 @@ async def test_the_sealer_goes_on_beside_it(
     await seal_all(sealer, probe.dsn)
     assert seqs(probe, "tag-1") == [0]
     assert (await sound(owner)).waiting == 0
+
+
+async def test_a_piece_into_which_somebody_stores_just_then_is_not_dropped(
+    owner: Connection, probe: Probe
+) -> None:
+    """It looks empty, and is not any more when it could be dropped."""
+    old = "FROM evidence.fix WHERE time < %s"
+    values = (to_datetime(TODAY * DAY_US),)
+    async with await psycopg.AsyncConnection.connect(probe.dsn, autocommit=True) as other:
+        await other.execute(f"CREATE TEMP TABLE late AS SELECT * {old}".encode(), values)
+        await other.execute(f"DELETE {old}".encode(), values)
+        async with other.transaction():
+            await other.execute("INSERT INTO evidence.fix SELECT * FROM late")
+            run = retain(owner, Policy(positions_days=2), "job", NOW_US, dry_run=False)
+            dropping = asyncio.create_task(run)
+            waits = "SELECT FROM pg_locks WHERE NOT granted"
+            await until(lambda: bool(probe.ask(waits)), "the piece is waited for")
+    assert not [piece for piece in (await dropping).dropped if "fix" in piece]
+    assert seqs(probe, "tag-1") == [0, 1, 2]

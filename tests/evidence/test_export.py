@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -263,8 +264,10 @@ async def test_what_cannot_be_exported_is_named(
     (tmp_path / "full" / "x").touch()
     with pytest.raises(ExportError, match="not empty"):
         await written(probe.dsn, tmp_path / "full", whole, [])
+    (tmp_path / "out").mkdir(mode=0o755)
     done = await written(probe.dsn, tmp_path / "out", whole, [])
     assert (done.shown, done.witnessed) == (8, False)
+    assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == 0o700, "nobody else reads it"
     assert verify(tmp_path / "out")[0] == NOT_WITNESSED
 
 
@@ -285,6 +288,6 @@ async def test_an_export_says_what_was_erased(store: Store, probe: Probe, tmp_pa
     assert (code, withheld) == (NOT_WITNESSED, {"fix": [1, 3], "message": [2, 3]})
     [text] = found["erasures"]
     assert "2 records from 2026" in text
-    assert "by chief, asked for by the court: acquitted" in text
+    assert "by chief, asked for by the court (both as stated): acquitted" in text
     with pytest.raises(ExportError, match="asked for by the court"):
         await written(probe.dsn, tmp_path / "none", of_device("tag-1", *window), [])

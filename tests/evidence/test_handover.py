@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import secrets
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import psycopg
 import pytest
+from click.testing import CliRunner, Result
 from psycopg import conninfo, sql
 
-from devices.migrations import migrate
+from cordon.cli import cordon
+from cordon.errors import CordonError
 from devices.reports import Event, Message, Receipt, Refusal, Status
-from devices.store import MIGRATIONS, SCHEMA, CaseloadStore
+from devices.store import CaseloadStore, update_tables
+from evidence.access import NewGrant, grant
 from evidence.erasing import Order, erase
 from evidence.handover_export import PROGRESS, hand_over
 from evidence.handover_import import take_over
@@ -79,9 +84,13 @@ async def connect(dsn: str) -> psycopg.AsyncConnection:
     return await psycopg.AsyncConnection.connect(dsn, autocommit=True, options="-c timezone=UTC")
 
 
+async def unrecorded() -> None:
+    """Nobody takes it out."""
+
+
 async def exported(dsn: str, folder: Path) -> Manifest:
     async with await connect(dsn) as connection:
-        return await hand_over(connection, folder, lambda _: None)
+        return await hand_over(connection, folder, unrecorded, lambda _: None)
 
 
 async def imported(dsn: str, folder: Path) -> Manifest:
@@ -89,7 +98,7 @@ async def imported(dsn: str, folder: Path) -> Manifest:
     await store.migrate()
     await store.close()
     async with await connect(dsn) as connection:
-        await migrate(connection, SCHEMA, MIGRATIONS)
+        await update_tables(connection)
         return await take_over(connection, folder, lambda _: None)
 
 
@@ -105,7 +114,9 @@ async def test_a_hand_over_brings_everything_and_the_log_goes_on(
     store: Store, probe: Probe, other: Probe, tmp_path: Path
 ) -> None:
     await fill(store, probe.dsn, tmp_path)
+    (tmp_path / "out").mkdir(mode=0o755)
     manifest = await exported(probe.dsn, tmp_path / "out")
+    assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == 0o700, "salts and keys are in it"
     assert await imported(other.dsn, tmp_path / "out") == manifest
     before = await contents(probe)
     assert await contents(other) == before
@@ -152,6 +163,27 @@ async def test_a_damaged_file_lets_nothing_in(
         await imported(other.dsn, tmp_path / "out")
 
 
+async def test_one_grant_in_the_database_is_not_lost_to_an_import(
+    store: Store, probe: Probe, other: Probe, tmp_path: Path
+) -> None:
+    await store.write_journal([(1, batch_of(1, [("tag-1", 1, NOW_US)]))])
+    async with await connect(probe.dsn) as connection:
+        await update_tables(connection)
+    await exported(probe.dsn, tmp_path / "out")
+    there = Store(other.dsn)
+    await there.migrate()
+    await there.close()
+    granted = NewGrant(
+        "chief", "person", "ana", "investigator", "c", "s", "audit", NOW_US, NOW_US + DAY_US, "r"
+    )
+    async with await connect(other.dsn) as connection:
+        await grant(connection, granted)
+    with pytest.raises(HandoverError, match=r"access_grant holds rows"):
+        await imported(other.dsn, tmp_path / "out")
+    assert other.count("access_grant") == 1
+    assert other.count("batch") == 0
+
+
 async def test_what_was_interrupted_goes_on_and_what_changed_is_noticed(
     store: Store, probe: Probe, other: Probe, tmp_path: Path
 ) -> None:
@@ -169,7 +201,7 @@ async def test_what_was_interrupted_goes_on_and_what_changed_is_noticed(
             stop_after(count)
 
         async with await connect(probe.dsn) as connection:
-            await hand_over(connection, folder, tell)
+            await hand_over(connection, folder, unrecorded, tell)
 
     with pytest.raises(KeyboardInterrupt):
         await until(9)
@@ -191,7 +223,7 @@ async def test_what_was_interrupted_goes_on_and_what_changed_is_noticed(
     await fresh.migrate()
     await fresh.close()
     async with await connect(other.dsn) as connection:
-        await migrate(connection, SCHEMA, MIGRATIONS)
+        await update_tables(connection)
     with pytest.raises(KeyboardInterrupt):
         await import_until(len(manifest.files) // 2)
     told.clear()
@@ -206,3 +238,33 @@ async def test_what_was_interrupted_goes_on_and_what_changed_is_noticed(
     await store.write_journal([(3, batch_of(3, [("tag-1", 99, NOW_US)]))])
     with pytest.raises(HandoverError, match="Stop the service"):
         await exported(probe.dsn, again)
+
+
+@pytest.mark.usefixtures("store")
+async def test_who_takes_everything_out_is_recorded_once_and_handed_over(
+    probe: Probe, other: Probe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with await connect(probe.dsn) as connection:
+        await update_tables(connection)
+    out = tmp_path / "out"
+    words = ("--actor", "Sgt Kim", "--purpose", "contract ends", "--recipient", "New Keeper")
+
+    def run(*words: str) -> Result:
+        command = ["evidence", "hand-over", str(out), *words]
+        return CliRunner().invoke(cordon, command, env={"CORDON_DATABASE_URL": probe.dsn})
+
+    for silent in (("--actor", " "), ("--purpose", " "), ("--recipient", " ")):
+        refused = await asyncio.to_thread(run, *words, *silent)
+        assert isinstance(refused.exception, CordonError)
+    with monkeypatch.context() as patch:
+        patch.setattr("evidence.handover_export._note", interrupted)
+        assert (await asyncio.to_thread(run, *words)).exit_code == 1
+    assert (await asyncio.to_thread(run, *words)).exit_code == 0
+    await imported(other.dsn, out)
+    for keeper in (probe, other):
+        [row] = keeper.ask("SELECT who, purpose, subject, what, note, login FROM evidence.access")
+        assert row[:-1] == ("Sgt Kim", "contract ends", "*", "hand-over", "for New Keeper")
+
+
+def interrupted(*_: object) -> None:
+    raise KeyboardInterrupt

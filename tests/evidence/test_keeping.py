@@ -49,13 +49,18 @@ def test_days_are_those_that_are_touched(halves: list[Interval]) -> None:
     assert days_of(parts) == {at // 2 for start, end in halves for at in range(start, end)}
 
 
-@given(st.integers(0, 3 * DAY_US - 1), st.integers(0, 3 * DAY_US), st.integers(0, 3 * DAY_US))
-def test_a_record_goes_by_its_own_time(time_us: int, start: int, end: int) -> None:
-    plan = Plan({"fix": {"tag-1": union([(start, end)])}})
+@given(
+    st.integers(0, 3 * DAY_US - 1),
+    st.lists(st.tuples(st.integers(0, 3 * DAY_US), st.integers(0, 3 * DAY_US)), max_size=4),
+)
+def test_a_record_goes_by_its_own_time(time_us: int, parts: list[Interval]) -> None:
+    plan = Plan({"fix": {"tag-1": union(parts)}})
     fix = FIX_PAYLOAD.pack(1, chain_of("fix", "tag-1"), time_us, *([0] * 16))
     assert time_of(fix) == time_us
     day = time_us // DAY_US
-    assert plan.takes("fix", "tag-1", fix, day) == (start <= time_us < end)
+    assert plan.takes("fix", "tag-1", fix, day) == any(
+        start <= time_us < end for start, end in parts
+    )
     assert not plan.takes("fix", "tag-2", fix, day)
     assert not plan.takes("event", "tag-1", fix, day)
     if plan.takes("fix", "tag-1", fix, day):
@@ -75,5 +80,6 @@ def test_messages_go_and_stay_with_what_they_carried() -> None:
     assert not plan.takes(MESSAGE, "tag-1", message(5 * DAY_US, 1), 5)
     assert plan.takes(MESSAGE, "tag-1", message(10, 0), 0)
     assert not plan.takes(MESSAGE, "tag-1", message(10, 1), 0)
+    assert plan.apart() == {extra}
     assert plan.days(MESSAGE, "tag-1") == {0, 5}
-    assert plan.chains() == {chain_of(MESSAGE, "tag-1"): (MESSAGE, "tag-1")}
+    assert plan.chains() == {chain_of(MESSAGE, "tag-1"): (MESSAGE, "tag-1", {0, 5})}

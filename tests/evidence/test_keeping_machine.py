@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import struct
 import tempfile
 from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass, field
@@ -19,8 +21,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from evidence import access, holds
 from evidence.access import AccessDeniedError, NewGrant
 from evidence.audit import audit
+from evidence.covered import rows_of
 from evidence.erasing import ErasureError, NothingToEraseError, Order
 from evidence.holds import NewHold
+from evidence.log.leaves import commitment_of, salt_of
 from evidence.retention import Policy, erase_subject, retain
 from evidence.store import Store
 from tests.conftest import Database
@@ -44,6 +48,8 @@ class Twin:
 
     fixes: dict[tuple[str, int], int] = field(default_factory=dict)  # device, seq: day
     sealed: set[tuple[str, int]] = field(default_factory=set)
+    erased: set[tuple[str, int]] = field(default_factory=set)
+    payloads: dict[bytes, set[bytes]] = field(default_factory=dict)  # by chain, of what was there
     grants: list[tuple[str, str, bool]] = field(default_factory=list)  # who, subject, in force
     holds: list[tuple[set[str], range] | None] = field(default_factory=list)
     glass: list[tuple[str, str, bool]] = field(default_factory=list)  # who, subject, open
@@ -75,6 +81,7 @@ class KeepingMachine(RuleBasedStateMachine):
         self.ids: dict[str, list[Any]] = {"grants": [], "holds": [], "glass": []}
         self.folder = tempfile.TemporaryDirectory()
         self.store = Store(self.dsn)
+        self.probe = psycopg.connect(self.dsn, autocommit=True)
         self.do(self.begin())
 
     def do(self, work: Coroutine[Any, Any, ResultT]) -> ResultT:
@@ -86,6 +93,7 @@ class KeepingMachine(RuleBasedStateMachine):
         self.sealer = sealer_of(self.dsn, Path(self.folder.name))
 
     def teardown(self) -> None:
+        self.probe.close()
         self.do(self.end())
         self.folder.cleanup()
 
@@ -102,6 +110,16 @@ class KeepingMachine(RuleBasedStateMachine):
         self.do(self.store.write_journal([(self.number, batch_of(self.number, rows))]))
         self.number += 1
         self.twin.fixes.update({(device, seq): day for seq in seqs})
+
+    @rule(which=st.integers(0, 5))
+    def repeat(self, which: int) -> None:
+        """A device sends once more what it has sent."""
+        there = sorted(self.twin.fixes)
+        if which < len(there):
+            (device, seq), day = there[which], self.twin.fixes[there[which]]
+            rows = [(device, seq, BEFORE_US + day * DAY_US + DAY_US // 2 + seq)]
+            self.do(self.store.write_journal([(self.number, batch_of(self.number, rows))]))
+            self.number += 1
 
     @rule()
     def seal(self) -> None:
@@ -130,8 +148,9 @@ class KeepingMachine(RuleBasedStateMachine):
         order = Order("erasure", "court", "chief", subject, *window, "acquitted")
         held = any(self.twin.held(PEOPLE[subject], day) for day in days)
         wanted = self.twin.goes({subject}, days) & self.twin.sealed
+        self.note()
         try:
-            self.do(erase_subject(self.connection, subject, window, order, NOW_US))
+            done = self.do(erase_subject(self.connection, subject, window, order, NOW_US))
         except NothingToEraseError:
             assert not held
             assert not wanted
@@ -140,6 +159,16 @@ class KeepingMachine(RuleBasedStateMachine):
         else:
             assert not held
             self.forget(wanted)
+            if done.unsealed:  # so it is told to be sealed and done again
+                self.exactly_what_should_be_there_is_there()
+                self.seal()
+                self.erase(subject, first, length)
+            self.twin.erased |= wanted
+
+    def note(self) -> None:
+        """Keep what somebody can have seen before it goes."""
+        for chain, payload, _ in self.do(rows_of(self.connection, (0, 1 << 62))):
+            self.twin.payloads.setdefault(chain, set()).add(payload)
 
     @rule(kept=st.integers(1, 4))
     def keep(self, kept: int) -> None:
@@ -149,6 +178,7 @@ class KeepingMachine(RuleBasedStateMachine):
             for one in self.twin.goes(set(PEOPLE), range(4 - kept)) & self.twin.sealed
             if not self.twin.held(one[0], self.twin.fixes[one])
         }
+        self.note()
         with contextlib.suppress(ErasureError):  # there is no log yet
             self.do(retain(self.connection, Policy(kept), "job", NOW_US, dry_run=False))
         self.forget(going)
@@ -232,8 +262,7 @@ class KeepingMachine(RuleBasedStateMachine):
         return {row["seq"] async for _, row in access.read_records(self.connection, ticket, "fix")}
 
     def ask(self, query: str) -> list[tuple[Any, ...]]:
-        with psycopg.connect(self.dsn) as connection:
-            return connection.execute(query.encode()).fetchall()
+        return self.probe.execute(query.encode()).fetchall()
 
     @invariant()
     def exactly_what_should_be_there_is_there(self) -> None:
@@ -242,6 +271,30 @@ class KeepingMachine(RuleBasedStateMachine):
     @invariant()
     def the_log_verifies(self) -> None:
         assert self.do(audit(self.connection, log_keys(), [])).findings == []
+
+    @invariant()
+    def no_payload_holds_what_was_erased(self) -> None:
+        sent = self.ask("SELECT device, payload FROM evidence.message")
+        assert not {(device, json.loads(text)["seq"]) for device, text in sent} & self.twin.erased
+
+    @invariant()
+    def no_salt_opens_what_was_erased(self) -> None:
+        salts: dict[tuple[bytes, int], list[bytes]] = {}
+        for chain, place, salt in self.ask(
+            "SELECT chain, place, salt FROM evidence.seal_kept_salt"
+        ):
+            salts[chain, place] = [salt]
+        keys: dict[bytes, list[bytes]] = {}
+        for chain, key in self.ask("SELECT chain, key FROM evidence.seal_key"):
+            keys.setdefault(chain, []).append(key)
+        for (packed,) in self.ask("SELECT leaves FROM evidence.seal_erased"):
+            for chain, place, commitment in struct.iter_unpack(">32sQ32s", packed):
+                known = salts.get((chain, place), [])
+                known += [salt_of(key, place) for key in keys.get(chain, ())]
+                seen = self.twin.payloads[chain]
+                assert commitment not in {
+                    commitment_of(salt, payload) for salt in known for payload in seen
+                }
 
 
 @pytest.fixture
@@ -275,6 +328,7 @@ def machines(dsn: str) -> Iterator[type[KeepingMachine]]:
         yield Machine
 
 
+@pytest.mark.timeout(300)
 def test_grants_holds_and_erasures_do_what_the_twin_does(prepared: str, database: Database) -> None:
     chosen = settings(
         max_examples=3 if database.has_timescale else 10,  # making and emptying chunks takes long

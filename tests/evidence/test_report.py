@@ -39,7 +39,6 @@ ABOUT = About(
     absent={"decision": "why"},
     older=2,
     erased=["2 records were erased by the keeper"],
-    unsealed={"access": 4},
 )
 
 

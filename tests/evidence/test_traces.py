@@ -54,6 +54,78 @@ async def test_what_was_sent_again_is_erased_as_well(
     await sound(rests)
 
 
+async def sent_again(store: Store, sealer: Sealer, probe: Probe, number: int) -> None:
+    """A buffer comes once more, two days later: of him a position, of another one, too."""
+    after_us = WINDOW[1] + 2 * DAY_US
+    rows = [("tag-1", 1, NOW_US + 1), ("tag-2", 1, NOW_US + 1), ("tag-1", 90 + number, after_us)]
+    await store.write_journal([(number, batch_of(number, rows, received_us=after_us))])
+    await seal_all(sealer, probe.dsn)
+
+
+AGAIN = "SELECT device FROM evidence.message WHERE journal_position = 30 ORDER BY item"
+
+
+async def test_bytes_that_repeat_what_is_erased_go_whenever_they_came(
+    owner: Connection, store: Store, sealer: Sealer, probe: Probe
+) -> None:
+    await sent_again(store, sealer, probe, 30)
+    assert probe.ask(AGAIN) == [("tag-1",), ("tag-2",), ("tag-1",)]
+    await erase_subject(owner, "he-1", WINDOW, order(), NOW_US)
+    assert probe.ask(AGAIN) == [("tag-2",), ("tag-1",)]
+    assert probe.ask(RESTS) == []
+    # What was repeated of the other went with it, so that all of his messages in the batch are taken.
+    await seal_all(sealer, probe.dsn)
+    await erase_subject(owner, "he-2", WINDOW, order(subject="he-2"), NOW_US)
+    assert probe.ask(AGAIN) == [("tag-1",)]
+    await seal_all(sealer, probe.dsn)
+    await sound(owner)
+
+
+async def test_bytes_that_repeat_what_is_erased_go_if_they_came_before_its_time(
+    owner: Connection, store: Store, sealer: Sealer, probe: Probe
+) -> None:
+    """A clock was ahead by some days, and stood right again before he was asked about."""
+    ahead_us = NOW_US + 8 * DAY_US
+    for number in (30, 31):
+        await store.write_journal([(number, batch_of(number, [("tag-1", 50, ahead_us)]))])
+    await seal_all(sealer, probe.dsn)
+    window = (ahead_us - DAY_US, ahead_us + DAY_US)
+    await erase_subject(owner, "he-1", window, order(window), NOW_US)
+    assert probe.ask("SELECT FROM evidence.message WHERE journal_position >= 30") == []
+    assert probe.ask(RESTS) == []
+
+
+async def test_bytes_at_the_same_place_of_a_journal_set_up_anew_stay(
+    owner: Connection, store: Store, sealer: Sealer, probe: Probe
+) -> None:
+    await sent_again(store, sealer, probe, 30)
+    much_later_us = NOW_US + 90 * DAY_US
+    anew = batch_of(99, [("tag-1", 500, much_later_us)], received_us=much_later_us)
+    await owner.execute("UPDATE evidence.position SET last_sequence = 0")
+    await store.write_journal([(30, anew)])
+    await seal_all(sealer, probe.dsn)
+    await erase_subject(owner, "he-1", WINDOW, order(), NOW_US)
+    assert probe.ask(f"{AGAIN}, received_at") == [("tag-1",), ("tag-2",), ("tag-1",)]
+    assert (
+        probe.value(
+            "SELECT count(*) FROM evidence.message WHERE received_at > %s",
+            to_datetime(much_later_us - 1),
+        )
+        == 1
+    )
+
+
+async def test_bytes_that_repeat_what_is_held_stay_whenever_they_came(
+    owner: Connection, store: Store, sealer: Sealer, probe: Probe
+) -> None:
+    await sent_again(store, sealer, probe, 30)
+    await holds.place(owner, NewHold("chief", CASE, ("he-1",), *WINDOW, "appeal", NOW_US))
+    await retain(owner, Policy(positions_days=2), "job", NOW_US + MONTH_US, dry_run=False)
+    assert probe.ask(AGAIN) == [("tag-1",)]
+    await seal_all(sealer, probe.dsn)
+    await sound(owner)
+
+
 async def test_states_that_know_where_he_was_go_until_he_was_elsewhere(
     rests: Connection, store: Store, probe: Probe
 ) -> None:

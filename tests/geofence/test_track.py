@@ -30,6 +30,16 @@ def test_a_track_never_moves_back(engine: Engine) -> None:
     assert tracks.lat_deg[0] == pytest.approx(51.75, abs=1e-7)
 
 
+def test_the_place_of_one_device_is_its_row_of_the_picture(engine: Engine) -> None:
+    assert engine.place(1).time_us.tolist() == [UNKNOWN_TIME_US]
+    send(engine, Fix(0, NOW_US - 5 * S, 100.0), Fix(1, NOW_US - 3 * S, 900.0), now_us=NOW_US)
+    whole = engine.picture().tracks
+    for track in (0, 1):
+        one = engine.place(track)
+        for column in ("time_us", "lat_deg", "lon_deg", "accuracy_m"):
+            assert getattr(one, column).tolist() == [getattr(whole, column)[track]]
+
+
 def test_a_fix_dated_ahead_does_not_block_honest_ones(engine: Engine) -> None:
     assert marks(engine, Fix(0, NOW_US + 61 * S, 0.0)) == [Mark.FUTURE]
     assert marks(engine, Fix(0, NOW_US + 18 * S, 0.0)) == [Mark.USED]

@@ -204,10 +204,14 @@ def test_a_panic_that_is_not_rightly_signed_is_refused_counted_and_told(
 
 
 def test_nothing_but_type_and_arrival_of_an_unverified_panic_is_used() -> None:
-    """Its own number and time might be chosen so that a true panic looks like a repetition."""
-    body = payload({"time": "2026-11-23T18:09:00Z", "type": "panic", "seq": 2**62, "peer": "x"})
+    """Its own number and time might be chosen so that a true panic looks like a repetition.
+
+    What it says beside them might name another alarm, which it would then be taken for.
+    """
+    said = {"type": "panic", "seq": 2**62, "peer": "x", "detail": {"alarm": "x"}}
+    body = payload({"time": "2026-11-23T18:09:00Z", **said})
     (event,) = heard(body, EVENTS, STRICT).events
-    assert (event.time_us, event.peer) == (NOW_US, None)
+    assert (event.time_us, event.peer, event.detail) == (NOW_US, None, {})
     assert event.seq < 0
 
 
