@@ -364,8 +364,15 @@ def conduct(path: Path, columns: str, time_zone: str | None, *, as_json: bool) -
     default="",
     help="Server to make a database of its own on, and remove it. Without it: an embedded one.",
 )
+@click.option(
+    "--replay/--no-replay",
+    "replayed",
+    default=True,
+    show_default=True,
+    help="Whether the day is decided and replayed, which takes the longest.",
+)
 @_JSON
-def evidence(rows: int, batch: int, dsn: str, *, as_json: bool) -> None:
+def evidence(rows: int, batch: int, dsn: str, *, replayed: bool, as_json: bool) -> None:
     """What it costs to store, seal, verify, read and replay.
 
     Store, sealer and replay are the service's own, on a real server. Sealing (salt, commitment, chain
@@ -374,5 +381,5 @@ def evidence(rows: int, batch: int, dsn: str, *, as_json: bool) -> None:
     from benchmarks.evidence_log import run_evidence  # noqa: PLC0415 - only when asked for
 
     with telling() as tell:
-        result = run_evidence(batch, rows, dsn, tell)
+        result = run_evidence(batch, rows, dsn, tell, replayed=replayed)
     print_result(result, as_json=as_json)

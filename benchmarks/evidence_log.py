@@ -45,7 +45,9 @@ class EvidenceReport(StoreReport, frozen=True, kw_only=True):
     pymerkle_rows_per_s: float | None
 
 
-def run_evidence(rows: int, stored: int, dsn: str, tell: Callable[[str], None]) -> Result:
+def run_evidence(
+    rows: int, stored: int, dsn: str, tell: Callable[[str], None], *, replayed: bool = True
+) -> Result:
     """Seal and verify so many fixes in memory, and measure a store.
 
     Args:
@@ -53,8 +55,9 @@ def run_evidence(rows: int, stored: int, dsn: str, tell: Callable[[str], None]) 
         stored: Fixes in the store.
         dsn: See `benchmarks.evidence_store.run_store`.
         tell: Where progress goes.
+        replayed: See there.
     """
-    store = run_store(stored, dsn, tell)
+    store = run_store(stored, dsn, tell, replayed=replayed)
     tell("Making fixes up")
     fixes = made_up(rows)
     keys = {(chain, DAY): KEY for chain, _, _ in fixes}

@@ -10,7 +10,7 @@ import asyncio
 import secrets
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -30,6 +30,7 @@ from benchmarks.evidence_day import (
     caseload_of,
     entries_of,
 )
+from benchmarks.evidence_filling import fill, sealer_of, store_all
 from cordon.embedded.postgres import EmbeddedPostgres
 from cordon.keep import KeptCaseload
 from cordon.outgoing import Outgoing
@@ -38,18 +39,11 @@ from cordon.replaying.collected import Collected, NoDesk, NoObserver
 from cordon.replaying.comparing import compare
 from cordon.replaying.replay import earliest_us, read_told, reading, replay
 from devices.course import CourseStep
-from devices.reports import Batch
 from devices.store import CaseloadStore
 from evidence.closing import close_days
-from evidence.keys import Guard, load_seeds
-from evidence.sealer import Sealer
 from evidence.store import Store
 from evidence.transitions import read_device_fixes
 from geofence.engine import Rules
-
-GROUP_FIXES = 2_000
-GROUP_BATCHES = 256
-"""In a transaction, at most: as the service's writer has them when there is much."""
 
 DAYS_READ = 20
 
@@ -62,8 +56,10 @@ class StoreReport(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         server: What it ran on.
         rows_per_s: Fixes stored, each with its message as received, duplicates sought, journal
-            position moved, and sealed: by the time that all of it took.
-        store_rows_per_s: The same without sealing.
+            position moved, while a sealer is at work in a process of its own: by the clock, from
+            the first to when the last is sealed.
+        store_rows_per_s: The same while nothing is sealed.
+        seal_store_rows_per_s: Fixes (each with its message) sealed while nothing is stored.
         seal_store_us_per_row: Processor time of this process for sealing a row (a fix or a message)
             out of the database; the server's is not in it.
         again_rows_per_s: The same batches once more: what is stored is found and left out.
@@ -73,7 +69,8 @@ class StoreReport(msgspec.Struct, frozen=True, kw_only=True):
         payload_bytes_per_row: Of the message as received, beside it.
         device_day_ms: Reading a day of one device, warm, the day closed; `device_day_open_ms`: not.
         device_day_cold_ms: The first after a restart of the server; null where that is not ours.
-        replay_fixes_per_s: `cordon replay` over the day, reading included, by the clock.
+        replay_fixes_per_s: `cordon replay` over the day, reading included, by the clock; null where it
+            was left out.
         replay_equal: Decisions and findings that came out equal, of those stored.
     """
 
@@ -82,6 +79,7 @@ class StoreReport(msgspec.Struct, frozen=True, kw_only=True):
     devices: int
     rows_per_s: float
     store_rows_per_s: float
+    seal_store_rows_per_s: float
     seal_store_us_per_row: float
     again_rows_per_s: float
     bytes_per_row: float
@@ -91,25 +89,27 @@ class StoreReport(msgspec.Struct, frozen=True, kw_only=True):
     device_day_ms: float
     device_day_open_ms: float
     device_day_cold_ms: float | None
-    replay_fixes_per_s: float
+    replay_fixes_per_s: float | None
     replay_equal: str
 
 
-def run_store(rows: int, dsn: str, tell: Tell) -> StoreReport:
+def run_store(rows: int, dsn: str, tell: Tell, *, replayed: bool = True) -> StoreReport:
     """Measure on a server.
 
     Args:
         rows: Fixes; at least two devices' day.
         dsn: Of a server on which a database may be made; empty: an embedded one.
         tell: Where progress goes.
+        replayed: Decide the day, and replay it: at millions of fixes that takes the longest.
     """
+    asked = (rows, replayed)
     with tempfile.TemporaryDirectory(prefix="cordon-bench-") as folder:
         if dsn:
-            return asyncio.run(_run(_Server(dsn), rows, Path(folder), tell))
+            return asyncio.run(_run(_Server(dsn), asked, Path(folder), tell))
         embedded = EmbeddedPostgres(Path(folder) / "postgres")
         embedded.start()
         try:
-            return asyncio.run(_run(_Server(embedded.dsn, embedded), rows, Path(folder), tell))
+            return asyncio.run(_run(_Server(embedded.dsn, embedded), asked, Path(folder), tell))
         finally:
             embedded.stop()
 
@@ -139,6 +139,7 @@ class _Server:
     def restart(self) -> bool:
         """Where it is ours. Here, as it ends with the thread that started it."""
         if self.embedded is not None:
+            self.ask("CHECKPOINT")  # what is left to write would take longer than a stop may
             self.embedded.stop()
             self.embedded.start()
         return self.embedded is not None
@@ -154,36 +155,39 @@ class _Server:
             return cursor.fetchall() if cursor.description else []
 
 
-async def _run(server: _Server, rows: int, folder: Path, tell: Tell) -> StoreReport:
+async def _run(server: _Server, asked: tuple[int, bool], folder: Path, tell: Tell) -> StoreReport:
+    rows, replayed = asked
+    devices = max(2, rows // FIXES_A_DAY // 2 * 2)
     server.create()
     try:
-        return await _measure(server, max(2, rows // FIXES_A_DAY // 2 * 2), folder, tell)
+        return await _measure(server, devices, folder, tell, replayed=replayed)
     finally:
         server.drop()
 
 
-async def _measure(server: _Server, devices: int, folder: Path, tell: Tell) -> StoreReport:
+async def _measure(
+    server: _Server, devices: int, folder: Path, tell: Tell, *, replayed: bool
+) -> StoreReport:
     rows = devices * FIXES_A_DAY
     store = Store(server.dsn)
     await store.migrate()
-    tell("Deciding, for something to replay")
-    worker = await _decided(server.dsn, devices)
-    await _seal(server.dsn, folder)  # the log begins; what is stored before is not in it
-    tell(f"Storing {rows} fixes")
-    store_s = await _store(store, enumerate(entries_of(devices), 1))
-    tell("Sealing")
-    seal_s, seal_cpu_s = await _seal(server.dsn, folder)
-    await _keep_decisions(store, worker)
+    if replayed:
+        tell("Deciding, for something to replay")
+        await _keep_decisions(store, await _decided(server.dsn, devices))
+    await sealer_of(server.dsn, folder).turn()  # the log begins; what is before is not in it
+    filled = await fill(store, server.dsn, entries_of(devices), devices, folder, tell)
     server.ask("VACUUM ANALYZE evidence.fix")
     bytes_open = _bytes(server, "fix") / rows
     tell("Reading days of devices")
     open_ms = await _days_ms(server.dsn, devices)
-    tell("Replaying")
-    replay_s, equal = await _replayed(server.dsn)
+    replay_s, equal = None, "not replayed"
+    if replayed:
+        tell("Replaying")
+        replay_s, equal = await _replayed(server.dsn)
     tell("Storing the same again")
     few = again(entries_of(devices), 50)
     doubles = [(FIXES_A_DAY + position, batch) for position, batch in enumerate(few, 1)]
-    again_s = await _store(store, doubles)
+    again_s = await store_all(store, doubles)
     await store.close()
     tell("Closing the day")
     await _close(server.dsn)
@@ -194,9 +198,10 @@ async def _measure(server: _Server, devices: int, folder: Path, tell: Tell) -> S
         server=described,
         rows=rows,
         devices=devices,
-        rows_per_s=rows / (store_s + seal_s),
-        store_rows_per_s=rows / store_s,
-        seal_store_us_per_row=seal_cpu_s / (2 * rows) * 1e6,
+        rows_per_s=filled.both_rows / filled.both_s,
+        store_rows_per_s=filled.alone_rows / filled.alone_s,
+        seal_store_rows_per_s=filled.alone_rows / filled.seal_s,
+        seal_store_us_per_row=filled.seal_cpu_s / (2 * filled.alone_rows) * 1e6,
         again_rows_per_s=sum(len(batch.fixes) for _, batch in doubles) / again_s,
         bytes_per_row=bytes_open,
         bytes_per_row_closed=bytes_closed,
@@ -205,7 +210,7 @@ async def _measure(server: _Server, devices: int, folder: Path, tell: Tell) -> S
         device_day_ms=closed_ms,
         device_day_open_ms=open_ms,
         device_day_cold_ms=await _cold_ms(server, devices),
-        replay_fixes_per_s=rows / replay_s,
+        replay_fixes_per_s=rows / replay_s if replay_s else None,
         replay_equal=equal,
     )
 
@@ -252,39 +257,6 @@ async def _keep_decisions(store: Store, worker: _Recording) -> None:
 
 
 # -- what is measured -----------------------------------------------------------------------
-
-
-async def _store(store: Store, entries: Iterable[tuple[int, Batch]]) -> float:
-    """Seconds that the store took, making the batches up left out."""
-    taken_s, group, fixes = 0.0, [], 0
-    for entry in entries:
-        group.append(entry)
-        fixes += len(entry[1].fixes)
-        if fixes >= GROUP_FIXES or len(group) == GROUP_BATCHES:
-            began_s = time.perf_counter()
-            await store.write_journal(group)
-            taken_s += time.perf_counter() - began_s
-            group, fixes = [], 0
-    began_s = time.perf_counter()
-    if group:
-        await store.write_journal(group)
-    return taken_s + time.perf_counter() - began_s
-
-
-async def _seal(dsn: str, folder: Path) -> tuple[float, float]:
-    sealer = Sealer(
-        dsn,
-        Guard(folder / "log.keys.signed", load_seeds(folder / "log.keys")),
-        (),
-        lambda: START_US + 2 * 86_400_000_000,
-        origin="bench.invalid",
-        quorum=0,
-        interval_s=1.0,
-        program="bench",
-    )
-    began_s, began_cpu_s = time.perf_counter(), time.process_time()
-    await sealer.turn()
-    return time.perf_counter() - began_s, time.process_time() - began_cpu_s
 
 
 async def _days_ms(dsn: str, devices: int) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -20,8 +21,9 @@ from psycopg import sql
 from devices.course import Order, order_of
 from devices.instants import to_datetime
 from devices.reports import FIX_DTYPE, Batch, Event, FixArray, Receipt, Refusal, Status, no_fixes
-from evidence.columns import aggregates, read_columns
-from evidence.fixes import FIX_WIRE, POSTGRES_EPOCH_US
+from evidence.columns import aggregates, read_groups
+from evidence.copying import POSTGRES_EPOCH_US
+from evidence.fixes import FIX_WIRE
 from evidence.rest import Rest, event_order, whole
 
 SLICE_FIXES = 200_000
@@ -201,14 +203,12 @@ async def _fixes(
     """Devices and fixes by position, in the order of `evidence.rest.BY_ROWS`."""
     async with connection.cursor(binary=True) as cursor:
         await cursor.execute(_FIXES, span)
-        by_device = [(name, read_columns(_WIRE, row)) for name, *row in await cursor.fetchall()]
-    if not by_device:
+        found = sorted(await cursor.fetchall(), key=itemgetter(0))
+    if not found:
         return {}
-    by_device.sort(key=lambda one: one[0])
-    names = [name for name, _ in by_device]
-    sizes = [len(columns["time"]) for _, columns in by_device]
+    names = [row[0] for row in found]
+    sizes, copied = read_groups(_WIRE, [row[1:] for row in found])
     index = np.repeat(np.arange(len(names)), sizes)
-    copied = {name: np.concatenate([columns[name] for _, columns in by_device]) for name in _WIRE}
     places = ("seq", "time", "message", "journal_position")
     order = np.lexsort((index, *(copied[name] for name in places)))
     index = index[order]

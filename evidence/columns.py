@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from psycopg import sql
 
 _HEADER_BYTES = 20
+_NULLS = slice(4, 8)
+_NO_NULLS = bytes(4)
 
 Wire = Mapping[str, str]
 """By column (none is ever NULL), how an element stands on the wire: a dtype."""
@@ -25,11 +27,27 @@ def aggregates(names: Iterable[str]) -> sql.Composed:
     return sql.SQL(", ").join(one.format(sql.Identifier(name)) for name in names)
 
 
-def read_columns(wire: Wire, values: Sequence[bytes]) -> dict[str, NDArray[Any]]:
-    """The columns of a row of `aggregates`; a cursor that reads in binary gave it."""
-    return {
-        name: np.frombuffer(value, [("size", ">i4"), ("value", kind)], offset=_HEADER_BYTES)[
-            "value"
-        ]
-        for (name, kind), value in zip(wire.items(), values, strict=True)
-    }
+class NullError(ValueError):
+    """A column has an empty value, which it never has."""
+
+
+def read_groups(
+    wire: Wire, groups: Sequence[Sequence[bytes]]
+) -> tuple[list[int], dict[str, NDArray[Any]]]:
+    """The columns of rows of `aggregates`, one behind the other; a binary cursor gave them.
+
+    Returns:
+        How many elements are of each row, and the columns.
+
+    Raises:
+        NullError: A value is NULL.
+    """
+    if any(value[_NULLS] != _NO_NULLS for row in groups for value in row):
+        raise NullError
+    found, sizes = {}, list[int]()
+    for place, (name, kind) in enumerate(wire.items()):
+        layout = np.dtype([("size", ">i4"), ("value", kind)])
+        parts = [row[place][_HEADER_BYTES:] for row in groups]
+        found[name] = np.frombuffer(b"".join(parts), layout)["value"]
+        sizes = sizes or [len(part) // layout.itemsize for part in parts]
+    return sizes, found

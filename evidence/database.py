@@ -29,6 +29,7 @@ SESSION = f"""
     SET application_name = 'cordon evidence';
     SET timezone = 'UTC';
     SET synchronous_commit = on;
+    SET max_parallel_workers_per_gather = 0;
     SET lock_timeout = '{LOCK_LIMIT_S}s';
     SET statement_timeout = '{TRANSACTION_LIMIT_S}s';
     SET idle_in_transaction_session_timeout = '{TRANSACTION_LIMIT_S}s';

@@ -7,19 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
+from devices.instants import to_datetime
 from devices.reports import Batch, FixArray
+from evidence.copying import COPY_HEADER, COPY_TRAILER, POSTGRES_EPOCH_US
 from evidence.text import clean
 
 JournalEntry = tuple[int, Batch]
 """Position in the journal, and the batch that stands there."""
 
-POSTGRES_EPOCH_US = 946_684_800_000_000  # 2000-01-01: PostgreSQL counts microseconds from there
-_COPY_HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
-_COPY_TRAILER = b"\xff\xff"
+_NEVER_US = 2**57
 
 FIX_COLUMNS = (
     ("ordinal", ">i4", "integer"),
@@ -54,36 +55,49 @@ _SAME = tuple(
 )
 
 
+Rows = NDArray[np.void]
+"""Fixes as they are staged: see `FIX_COLUMNS`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fixes:
-    """The fixes of several entries, ready for COPY.
+    """The fixes of several entries.
 
     Attributes:
         devices: Names the device column counts in, from 1.
-        data: COPY's binary format: columns `FIX_COLUMNS`, rows in the order of the entries.
-        count: How many rows.
+        rows: Of `FIX_COLUMNS`, in the order of the entries.
     """
 
     devices: list[str]
-    data: bytes
-    count: int = 0
+    rows: Rows
+
+    def earliest(self) -> list[datetime]:
+        """The first fix time of each device."""
+        first = np.full(len(self.devices), _NEVER_US, np.int64)
+        np.minimum.at(first, self.rows["device"] - 1, self.rows["time"])
+        return [to_datetime(since_us + POSTGRES_EPOCH_US) for since_us in first.tolist()]
+
+    def doubled(self) -> set[int]:
+        """Devices of which two fixes have the same time and number, counted from 1."""
+        keys = [self.rows[name].astype(np.int64) for name in ("seq", "time", "device")]
+        order = np.lexsort(keys)
+        same = np.logical_and.reduce([np.diff(key[order]) == 0 for key in keys])
+        return set(self.rows["device"][order][1:][same].tolist())
 
 
 def pack_fixes(entries: Sequence[JournalEntry]) -> Fixes:
-    """Lay out all fixes of these entries for COPY. The entries have passed `check`."""
+    """All fixes of these entries. The entries have passed `check`."""
     devices: dict[str, int] = {}
     parts = [_stage(position, batch, devices) for position, batch in entries if batch.fixes.size]
-    if not parts:
-        return Fixes([], b"")
-    rows = np.concatenate(parts)
+    rows = np.concatenate(parts) if parts else np.zeros(0, _STAGE_DTYPE)
     rows["ordinal"] = np.arange(len(rows))
-    return Fixes([clean(name) for name in devices], _copy_format(rows), len(rows))
+    return Fixes([clean(name) for name in devices], rows)
 
 
 _STAGE_DTYPE = np.dtype([(name, wire) for name, wire, _ in FIX_COLUMNS])
 
 
-def _stage(position: int, batch: Batch, devices: dict[str, int]) -> NDArray[np.void]:
+def _stage(position: int, batch: Batch, devices: dict[str, int]) -> Rows:
     """The fixes of one batch as staged rows; `devices` grows by those not seen before."""
     fixes: FixArray = batch.fixes
     rows = np.zeros(len(fixes), _STAGE_DTYPE)
@@ -99,14 +113,36 @@ def _stage(position: int, batch: Batch, devices: dict[str, int]) -> NDArray[np.v
     return rows
 
 
-def _copy_format(rows: NDArray[np.void]) -> bytes:
-    """Binary COPY: per row a count of fields, per field its length and its big-endian bytes."""
+def staged(rows: Rows) -> bytes:
+    """Rows for COPY into the staging table, in its binary format."""
+    return COPY_HEADER + _copy_rows(rows, FIX_COLUMNS) + COPY_TRAILER
+
+
+def direct(devices: Sequence[str], rows: Rows) -> bytes:
+    """Rows for COPY into `evidence.fix`: `FIX_COLUMNS` from the device's name on, as binary.
+
+    Rows of names of one length are laid out together: they are of one width.
+    """
+    names = [name.encode() for name in devices]
+    widths = np.array([len(name) for name in names])[rows["device"] - 1]
+    parts = [COPY_HEADER]
+    for width in np.unique(widths).tolist():
+        columns = (("device", f"S{width}", "text"), *FIX_COLUMNS[2:])
+        some = rows[widths == width]
+        parts.append(_copy_rows(some, columns, np.array(names)[some["device"] - 1]))
+    return b"".join((*parts, COPY_TRAILER))
+
+
+def _copy_rows(
+    rows: Rows, columns: Sequence[tuple[str, str, str]], device: NDArray[np.bytes_] | None = None
+) -> bytes:
+    """Per row a count of fields, per field its length and its big-endian bytes."""
     layout: list[tuple[str, str]] = [("fields", ">i2")]
-    for name, wire, _ in FIX_COLUMNS:
+    for name, wire, _ in columns:
         layout += [(f"{name}_size", ">i4"), (name, wire)]
     out = np.zeros(len(rows), np.dtype(layout))
-    out["fields"] = len(FIX_COLUMNS)
-    for name, wire, _ in FIX_COLUMNS:
+    out["fields"] = len(columns)
+    for name, wire, _ in columns:
         out[f"{name}_size"] = np.dtype(wire).itemsize
-        out[name] = rows[name]
-    return _COPY_HEADER + out.tobytes() + _COPY_TRAILER
+        out[name] = rows[name] if device is None or name != "device" else device
+    return out.tobytes()

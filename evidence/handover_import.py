@@ -175,7 +175,7 @@ async def _make_room(connection: Connection, file: File) -> None:
     if file.from_day:
         timelines = await read_timelines(connection)
         day = (date.fromisoformat(file.from_day) - _EPOCH).days
-        await ensure(connection, timelines[file.table.split(".", 1)[1]], [day])
+        await ensure(connection, [(timelines[file.table.split(".", 1)[1]], [day])])
 
 
 async def _copy(connection: Connection, folder: Path, file: File, table: Table) -> None:

@@ -15,7 +15,7 @@ With TimescaleDB there is nothing to do: it makes its chunks itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -70,47 +70,52 @@ def day_of(instant_us: int) -> int:
     return instant_us // DAY_US
 
 
+Piece = tuple[Timeline, int]
+"""A partition: of which table, and its first day."""
+
+
 async def ensure(
-    connection: psycopg.AsyncConnection, timeline: Timeline, days: Iterable[int]
+    connection: psycopg.AsyncConnection, wanted: Iterable[tuple[Timeline, Iterable[int]]]
 ) -> int:
     """Make the partitions that rows of these days need. To be called outside a transaction.
 
     Args:
         connection: In autocommit mode.
-        timeline: The table.
-        days: Days since 1970-01-01, UTC.
+        wanted: Tables, each with days since 1970-01-01, UTC.
 
     Returns:
         How many were missing.
     """
-    if not timeline.native:
-        return 0
-    missing = await _missing(connection, timeline, timeline.piece_starts(days))
+    pieces = [
+        (timeline, start)
+        for timeline, days in wanted
+        if timeline.native
+        for start in timeline.piece_starts(days)
+    ]
+    missing = await _missing(connection, pieces) if pieces else []
     for first in range(0, len(missing), PARTITIONS_PER_TRANSACTION):
         part = missing[first : first + PARTITIONS_PER_TRANSACTION]
         async with connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK_KEY,))
-            for start in await _missing(connection, timeline, part):
+            for timeline, start in await _missing(connection, part):
                 await _create(connection, timeline, start)
     return len(missing)
 
 
-async def _missing(
-    connection: psycopg.AsyncConnection, timeline: Timeline, starts: list[int]
-) -> list[int]:
+async def _missing(connection: psycopg.AsyncConnection, pieces: Sequence[Piece]) -> list[Piece]:
     # to_regclass would answer from a cache that waiting for an advisory lock does not refresh.
     cursor = await connection.execute(
         """
-        SELECT start FROM unnest(%s::integer[], %s::text[]) AS wanted (start, name)
+        SELECT place FROM unnest(%s::text[]) WITH ORDINALITY AS wanted (name, place)
         WHERE NOT EXISTS (
             SELECT FROM pg_class
             WHERE relnamespace = 'evidence'::regnamespace AND relname = wanted.name
         )
-        ORDER BY start
+        ORDER BY place
         """,
-        (starts, [_partition_name(timeline, start) for start in starts]),
+        ([_partition_name(*piece) for piece in pieces],),
     )
-    return [row[0] for row in await cursor.fetchall()]
+    return [pieces[row[0] - 1] for row in await cursor.fetchall()]
 
 
 def _partition_name(timeline: Timeline, start: int) -> str:

@@ -5,13 +5,24 @@ What cannot be stored is found by `check`, before a transaction begins.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from devices.instants import from_datetime, to_datetime
 from devices.reports import Batch, Event, Receipt, Refusal, Status
+from evidence.copying import (
+    COPY_HEADER,
+    COPY_TRAILER,
+    ROW_START,
+    SIZE,
+    instant,
+    int2,
+    int4,
+    int8,
+    text,
+)
 from evidence.text import clean, clean_optional, json_text
 
 Row = tuple[Any, ...]
@@ -192,19 +203,27 @@ def batch_row(
     )
 
 
-def message_rows(position: int, batch: Batch) -> Iterator[Row]:
-    """Rows of `MESSAGE`."""
-    devices = _devices_of_messages(batch)
-    for item, message in enumerate(batch.messages):
-        yield (
-            to_datetime(message.received_us),
-            position,
-            item,
-            devices.get(item),
-            clean(message.topic),
-            message.payload,
-            int(message.signature),
-        )
+def message_copy(entries: Sequence[tuple[int, Batch]]) -> bytes:
+    """The rows of `MESSAGE` of these entries, as binary COPY: there are as many as fixes."""
+    parts = [COPY_HEADER]
+    for position, batch in entries:
+        devices = _devices_of_messages(batch)
+        starts: dict[int, bytes] = {}
+        middles: dict[tuple[str | None, str], bytes] = {}
+        for item, message in enumerate(batch.messages):
+            start = starts.get(message.received_us)
+            if start is None:
+                start = ROW_START(len(MESSAGE.columns)) + instant(message.received_us)
+                start = starts[message.received_us] = start + int8(position)
+            names = devices.get(item), message.topic
+            middle = middles.get(names)
+            if middle is None:
+                middle = middles[names] = text(names[0]) + text(clean(names[1]))
+            size = SIZE(len(message.payload))
+            end = int2(message.signature)
+            parts += (start, int4(item), middle, size, message.payload, end)
+    parts.append(COPY_TRAILER)
+    return b"".join(parts)
 
 
 def _devices_of_messages(batch: Batch) -> dict[int, str]:

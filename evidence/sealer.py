@@ -37,11 +37,12 @@ from evidence.seal_store import Connection, LogState
 from evidence.sealing import (
     FencedError,
     RestoredError,
+    Waiting,
     check_continues,
     consistency,
     open_first_log,
     restored_text,
-    seal_batch,
+    seal_batches,
     sign_head,
 )
 from evidence.timestamps import Stamper
@@ -204,16 +205,19 @@ class Sealer(SealerFigures):
             await asyncio.sleep(due_s - loop.time())
 
     async def _turn(self, connection: Connection, fence: int) -> None:
-        behind = True
+        behind, waiting = True, Waiting()
         state: LogState | None = None
         await keep_caseload(connection)
         while behind:
-            sealed = await seal_batch(
-                connection, fence, self._clock(), self._program, self._crashpoint
+            sealed = await seal_batches(
+                connection, fence, self._clock(), self._program, self._crashpoint, waiting
             )
             state, behind = sealed.state, sealed.behind
-            self.counts.batches += 1
+            self.counts.batches += sealed.batches
             self.counts.rows += sealed.rows
+            if behind and not waiting.summarized:
+                await seal_store.summarize(connection)
+                waiting.summarized = True
             self.progress.size, self.progress.sealed_us = state.size, state.closed_us
         assert state is not None, "one batch at least was sealed"
         note = await sign_head(connection, state, self._guard, self._clock(), self._crashpoint)
@@ -231,7 +235,9 @@ class Sealer(SealerFigures):
         async with await psycopg.AsyncConnection.connect(
             self._dsn, autocommit=True, connect_timeout=CONNECT_LIMIT_S, keepalives_idle=10
         ) as connection:
-            await connection.execute(SESSION)
+            await connection.execute(
+                f"{SESSION} SET enable_seqscan = off"
+            )  # few rows of long tables
             await migrate(connection, SCHEMA, MIGRATIONS)
             while not await _locked(connection):
                 if not wait:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from psycopg import errors
@@ -18,7 +18,7 @@ from evidence.covered import Span, rows_of, stored_per_transaction
 from evidence.covered_tables import LAYOUT
 from evidence.keys import Guard
 from evidence.log.headers import Header
-from evidence.log.leaves import KEY_BYTES, Row, seal
+from evidence.log.leaves import KEY_BYTES, Head, Row, seal
 from evidence.log.merkle import (
     EMPTY_ROOT,
     Coordinates,
@@ -31,8 +31,11 @@ from evidence.log.notes import Checkpoint
 from evidence.log.witnessing import InconsistentError, Seen
 from evidence.seal_store import Connection, LogState, StoredBatch
 
-ROWS_LIMIT = 20_000
+ROWS_LIMIT = 50_000
 """Rows of one batch, but always one transaction: what is behind is caught up batch by batch."""
+
+BATCHES_AT_ONCE = 8
+"""Batches of one step, and so of one transaction of ours: all of them are there, or none."""
 
 TRANSACTIONS_FIRST = 4096
 """Transactions looked through for rows at first; doubled while there are none."""
@@ -55,14 +58,16 @@ class RestoredError(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True)
-class SealedBatch:
+class Sealed:
     """What one step sealed.
 
     Attributes:
+        rows: In all its batches.
         behind: More rows are waiting already.
     """
 
     state: LogState
+    batches: int
     rows: int
     behind: bool
 
@@ -98,83 +103,156 @@ async def open_first_log(connection: Connection, origin: str, now_us: int) -> Lo
     return state
 
 
-async def seal_batch(
+@dataclass
+class Waiting:
+    """Ended transactions that were looked through for rows, and not all of them sealed yet.
+
+    Nothing is added to what they stored, so that looking once is enough for many batches.
+
+    Attributes:
+        looked: From the first to before the second.
+        counts: Of those that stored rows: how many, in which tables.
+        more: There were others behind them that had ended.
+        summarized: Their rows can be found without going through what was stored lately.
+    """
+
+    looked: Span = (0, 0)
+    more: bool = False
+    summarized: bool = False
+    counts: Sequence[tuple[int, int, list[str]]] = ()
+
+    async def look(self, connection: Connection, start: int, horizon: int) -> None:
+        """Look from `start` on, before `horizon`, until there are rows; or know them already."""
+        first, end = self.looked
+        self.counts = [one for one in self.counts if one[0] >= start]
+        if self.counts and first <= start < end:
+            return
+        width = TRANSACTIONS_FIRST
+        end = min(horizon, start + width)
+        while not (counts := await stored_per_transaction(connection, (start, end))):
+            if end == horizon:
+                break
+            width *= 2
+            end = min(horizon, start + width)
+        self.looked, self.counts, self.more = (start, end), counts, bool(counts) and end < horizon
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What the next batch is made of; `more`: there is another one behind it."""
+
+    span: Span
+    rows: list[Row]
+    more: bool
+
+
+async def seal_batches(
     connection: Connection,
     fence: int,
     now_us: int,
     program: str,
     crashpoint: Callable[[str], None],
-) -> SealedBatch:
-    """Seal what was stored since the batch before; an empty batch if nothing was.
+    waiting: Waiting | None = None,
+) -> Sealed:
+    """Seal what was stored since the batch before, in some batches; one is empty if nothing was.
+
+    All is read and written in one transaction that sees one state, so whatever touches the log
+    meanwhile (another sealer, an erasure) undoes the step.
+
+    Args:
+        connection: Outside a transaction.
+        fence: Number to write with.
+        now_us: The time.
+        program: See `Header`.
+        crashpoint: See `evidence.keys.Crashpoint`.
+        waiting: What is known of what waits; goes on from step to step.
 
     Raises:
         FencedError: Another sealer has taken over.
         RestoredError: The numbers of transactions have gone back.
         psycopg.Error: The database does not answer.
     """
+    waiting = waiting or Waiting()
     try:
         async with connection.transaction():
             await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             state = await seal_store.newest_log(connection)
             if state is None or state.fence != fence:
                 raise FencedError("another sealer has taken over")
-            span, tables, behind = await _next_span(connection, state)
-            rows = await rows_of(connection, span, tables)
-            state = await _append(
-                connection, state, span, rows, max(now_us, state.closed_us), program
-            )
-            crashpoint("batch written")
+            closed_us = max(now_us, state.closed_us)
+            part: _Part | None = await _read(connection, state.next_transaction, waiting)
+            batches, rows, behind = 0, 0, False
+            while part is not None:
+                batches, rows, behind = batches + 1, rows + len(part.rows), part.more
+                following = part.span[1] if behind and batches < BATCHES_AT_ONCE else None
+                state, part = await _append(
+                    connection, state, part, closed_us, program, (following, waiting)
+                )
+                crashpoint("batch written")
     except errors.SerializationFailure as error:
         raise FencedError("another sealer has taken over") from error
     crashpoint("batch committed")
-    return SealedBatch(state, len(rows), behind)
+    return Sealed(state, batches, rows, behind)
 
 
-async def _next_span(connection: Connection, state: LogState) -> tuple[Span, set[str], bool]:
+async def _read(connection: Connection, start: int, waiting: Waiting) -> _Part:
+    """What the batch from a transaction on is made of."""
+    span, tables, more = await _next_span(connection, start, waiting)
+    return _Part(span, await rows_of(connection, span, tables), more)
+
+
+async def _next_span(
+    connection: Connection, start: int, waiting: Waiting
+) -> tuple[Span, set[str], bool]:
     """The transactions of the next batch, the tables they stored rows in, and whether more wait."""
     horizon = await seal_store.ended_transactions(connection)
-    start = state.next_transaction
     if horizon < start:
         raise RestoredError(
             f"The database counts transactions from {horizon} on, the log has sealed up to {start}. "
             "It was brought into a new server from a dump. Stop it, raise its counter with "
             f"`pg_resetwal --next-transaction-id` above {start}, and start again."
         )
-    width = TRANSACTIONS_FIRST
-    end = min(horizon, start + width)
-    while not (counts := await stored_per_transaction(connection, (start, end))):
-        if end == horizon:
-            return (start, end), set(), False
-        width *= 2
-        end = min(horizon, start + width)
+    await waiting.look(connection, start, horizon)
     total, tables = 0, set[str]()
-    for transaction, rows, names in counts:
+    for transaction, rows, names in waiting.counts:
         if total and total + rows > ROWS_LIMIT:
             return (start, transaction), tables, True
         total += rows
         tables.update(names)
-    return (start, end), tables, end < horizon
+    return (start, waiting.looked[1]), tables, waiting.more
 
 
 async def _append(
     connection: Connection,
     state: LogState,
-    span: Span,
-    rows: list[Row],
+    part: _Part,
     closed_us: int,
     program: str,
-) -> LogState:
-    before = await seal_store.heads_of(connection, {chain for chain, _, _ in rows})
-    keys = await _keys(connection, {(chain, day) for chain, _, day in rows})
+    following: tuple[int | None, Waiting],
+) -> tuple[LogState, _Part | None]:
+    """Add a batch to the log. Returns the log's new state, and what the batch behind it is made of.
+
+    Args:
+        connection: In the transaction that read the part.
+        state: Of the log.
+        part: What the batch is made of.
+        closed_us: When it is closed.
+        program: See `Header`.
+        following: The first transaction of the batch behind it, to be read meanwhile; None: is not.
+    """
+    before = await seal_store.heads_of(connection, {chain for chain, _, _ in part.rows})
+    keys = await _keys(connection, {(chain, day) for chain, _, day in part.rows})
     after = dict(before)
+    start, waiting = following
     # Off the event loop: other work must not wait for the hashing of a large batch.
-    leaves = await asyncio.to_thread(seal, rows, after, keys)
-    root = await asyncio.to_thread(root_of, leaves)
+    hashing = asyncio.create_task(asyncio.to_thread(_hashed, part.rows, after, keys))
+    behind = None if start is None else await _read(connection, start, waiting)
+    root = await hashing
     text = f"{program}; layout {LAYOUT}"
     header = Header(
         state.log,
         state.size,
-        len(leaves),
+        len(part.rows),
         state.closed_us,
         closed_us,
         root,
@@ -182,13 +260,21 @@ async def _append(
         hashlib.sha256(text.encode()).digest(),
     ).encode()
     segment = state.size - state.size % SEGMENT_BATCHES
-    batch = StoredBatch(state.log, state.size, span, segment, LAYOUT, text, header)
+    batch = StoredBatch(state.log, state.size, part.span, segment, LAYOUT, text, header)
     nodes = await _completed(connection, state, leaf_hash(header))
     if not await seal_store.append_batch(connection, state, batch, closed_us, nodes):
         raise FencedError("another sealer has taken over")
     if after:
         await seal_store.write_heads(connection, state.log, segment, before, after)
-    return LogState(state.log, state.origin, state.size + 1, span[1], closed_us, state.fence)
+    size, fence = state.size + 1, state.fence
+    return LogState(state.log, state.origin, size, part.span[1], closed_us, fence), behind
+
+
+def _hashed(
+    rows: Sequence[Row], heads: dict[bytes, Head], keys: Mapping[tuple[bytes, int], bytes]
+) -> bytes:
+    """The root of a batch; chains are followed on in `heads`."""
+    return root_of(seal(rows, heads, keys))
 
 
 async def _keys(

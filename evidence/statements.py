@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import psycopg
-from psycopg import sql
+from numpy.typing import NDArray
+from psycopg import errors, sql
 
 from devices.instants import to_datetime
-from evidence.fixes import FIX_COLUMNS, Fixes, JournalEntry
+from evidence.fixes import FIX_COLUMNS, Fixes, JournalEntry, Rows, direct, staged
 from evidence.rows import Row, Table
 from evidence.text import clean
 
 Connection = psycopg.AsyncConnection
+
+DIRECT_FIXES = 100
+"""Fewer are not worth asking whether they can be copied without being staged."""
 
 
 async def claim(connection: Connection, stream: str, partition: int) -> int:
@@ -41,14 +46,17 @@ async def set_position(connection: Connection, stream: str, partition: int, posi
 
 
 async def copy(connection: Connection, table: Table, rows: Iterable[Row]) -> None:
-    """Add rows that cannot be there yet: the fastest way, but a duplicate ends it."""
-    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
-        sql.Identifier("evidence", table.name), _names(table)
-    )
-    async with connection.cursor() as cursor, cursor.copy(statement) as out:
+    """Add rows that cannot be there yet: a faster way, but a duplicate ends it."""
+    async with connection.cursor() as cursor, cursor.copy(_copying(table)) as out:
         out.set_types([kind for _, kind in table.columns])
         for row in rows:
             await out.write_row(row)
+
+
+async def copy_bytes(connection: Connection, table: Table, data: bytes) -> None:
+    """The same, of rows that are in COPY's binary format already."""
+    async with connection.cursor() as cursor, cursor.copy(_copying(table)) as out:
+        await out.write(data)
 
 
 async def insert(connection: Connection, table: Table, rows: Sequence[Row]) -> int:
@@ -81,19 +89,66 @@ class StoredFixes:
 async def insert_fixes(connection: Connection, fixes: Fixes) -> StoredFixes:
     """Add those of the fixes that are not there yet; of equal ones the first.
 
-    COPY cannot pass over duplicates, so the rows go through a temporary table.
+    COPY is the fastest way and cannot pass over duplicates. So fixes of devices of which nothing as
+    late is stored are copied, and the others go through a temporary table. It is the primary key
+    that keeps fixes from being stored twice: if another writer is quicker with one of these, all go
+    through the temporary table.
     """
-    if not fixes.devices:
-        return StoredFixes({})
+    rows = fixes.rows
+    added: dict[int, int] = {}
+    slow = np.ones(len(rows), np.bool_)
+    if len(rows) >= DIRECT_FIXES:
+        slow = np.isin(rows["device"], list(await _with_later(connection, fixes)))
+        if await _copy_fixes(connection, fixes, ~slow):
+            added = _by_position(rows[~slow])
+        else:
+            slow[:] = True
+    if not slow.any():
+        return StoredFixes(added)
     async with connection.cursor() as cursor:
         async with cursor.copy("COPY stage_fix FROM STDIN (FORMAT BINARY)") as out:
-            await out.write(fixes.data)
+            await out.write(staged(rows[slow]))
         await cursor.execute(_FIXES_FROM_STAGE, (fixes.devices,))
-        added: dict[int, int] = dict(await cursor.fetchall())
-        if sum(added.values()) == fixes.count:
+        passed: dict[int, int] = dict(await cursor.fetchall())
+        for position, count in passed.items():
+            added[position] = added.get(position, 0) + count
+        if sum(passed.values()) == np.count_nonzero(slow):
             return StoredFixes(added)
         await cursor.execute(_FIXES_WITHOUT_ROW, (fixes.devices,))
         return StoredFixes(added, frozenset(row[0] for row in await cursor.fetchall()))
+
+
+async def _with_later(connection: Connection, fixes: Fixes) -> set[int]:
+    """Devices, counted from 1, whose fixes may be stored already, or are doubled among these."""
+    nameless = {number for number, name in enumerate(fixes.devices, 1) if not name}
+    first = fixes.earliest()
+    # Not prepared: planned for these times, so that only pieces of then and later are looked at.
+    cursor = await connection.execute(
+        _WITH_LATER, (fixes.devices, first, min(first)), prepare=False
+    )
+    return {row[0] for row in await cursor.fetchall()} | fixes.doubled() | nameless
+
+
+async def _copy_fixes(connection: Connection, fixes: Fixes, which: NDArray[np.bool_]) -> bool:
+    """Add fixes that cannot be there yet. Returns whether that was so; if not, none is added."""
+    if not which.any():
+        return True
+    data = direct(fixes.devices, fixes.rows[which])
+    try:
+        async with (
+            connection.transaction(),
+            connection.cursor() as cursor,
+            cursor.copy(_FIXES_DIRECT) as out,
+        ):
+            await out.write(data)
+    except errors.UniqueViolation:
+        return False
+    return True
+
+
+def _by_position(rows: Rows) -> dict[int, int]:
+    positions, counts = np.unique(rows["journal_position"].astype(np.int64), return_counts=True)
+    return dict(zip(positions.tolist(), counts.tolist(), strict=True))
 
 
 async def known_batches(
@@ -119,6 +174,12 @@ async def known_batches(
     return {(row[0], row[1]) for row in await cursor.fetchall()}
 
 
+def _copying(table: Table) -> sql.Composed:
+    return sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
+        sql.Identifier("evidence", table.name), _names(table)
+    )
+
+
 def _names(table: Table) -> sql.Composed:
     return sql.SQL(", ").join(sql.Identifier(name) for name, _ in table.columns)
 
@@ -126,6 +187,12 @@ def _names(table: Table) -> sql.Composed:
 _KEPT = sql.SQL(", ").join(
     sql.Identifier(name) for name, _, _ in FIX_COLUMNS if name not in {"ordinal", "device"}
 )
+_FIXES_DIRECT = sql.SQL("COPY evidence.fix (device, {}) FROM STDIN (FORMAT BINARY)").format(_KEPT)
+_WITH_LATER = """
+    SELECT number FROM unnest(%s::text[], %s::timestamptz[]) WITH ORDINALITY AS d (name, first, number)
+    WHERE (SELECT true FROM evidence.fix f
+        WHERE f.device = d.name AND f.time >= d.first AND f.time >= %s LIMIT 1)
+"""
 _FIXES_FROM_STAGE = sql.SQL(
     """
     WITH added AS (

@@ -28,6 +28,7 @@ from evidence.statements import (
     Connection,
     claim,
     copy,
+    copy_bytes,
     insert,
     insert_fixes,
     known_batches,
@@ -275,9 +276,8 @@ class Store:
     async def _make_room(
         self, connection: Connection, days_by_table: Mapping[str, set[int]]
     ) -> None:
-        for name, days in days_by_table.items():
-            if days:
-                await ensure(connection, self._database.timelines[name], days)
+        timelines = self._database.timelines
+        await ensure(connection, [(timelines[name], days) for name, days in days_by_table.items()])
 
 
 def _days(entries: Sequence[JournalEntry]) -> dict[str, set[int]]:
@@ -343,6 +343,8 @@ async def _store_batches(
     rests = rest.rest_rows(entries, rest.Missing(stored.missing), again)
     if rests:
         await copy(connection, rest.BATCH_REST, rests)
+    if written.messages:
+        await copy_bytes(connection, rows.MESSAGE, rows.message_copy(entries))
     for table, rows_of in _COPIED:
         new = [row for position, batch in entries for row in rows_of(position, batch)]
         if new:
@@ -372,7 +374,6 @@ _ALERTS = (
 """Tables that are filled from the alerts stream."""
 
 _COPIED = (
-    (rows.MESSAGE, rows.message_rows),
     (rows.RECEIPT, rows.receipt_rows),
     (rows.STATUS, rows.status_rows),
     (rows.REFUSAL, rows.refusal_rows),

@@ -13,8 +13,8 @@ from psycopg import sql
 
 from devices.instants import to_datetime
 from devices.reports import FixKind
-from evidence.columns import aggregates, read_columns
-from evidence.fixes import POSTGRES_EPOCH_US
+from evidence.columns import aggregates, read_groups
+from evidence.copying import POSTGRES_EPOCH_US
 from geofence.levels import UNKNOWN_TIME_US, Cause, Level, Transition
 
 Connection = psycopg.AsyncConnection
@@ -86,7 +86,7 @@ async def read_device_fixes(
 def _by_time(row: tuple[bytes, ...] | None) -> DeviceFixes:
     if row is None or row[0] is None:
         return np.zeros(0, FIXES_DTYPE)
-    columns = read_columns(_WIRE, row)
+    _, columns = read_groups(_WIRE, [row])
     order = np.lexsort((columns["seq"], columns["time"]))
     table = np.zeros(len(order), FIXES_DTYPE)
     table["time_us"] = columns["time"][order] + POSTGRES_EPOCH_US

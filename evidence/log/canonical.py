@@ -29,6 +29,16 @@ def encode(value: Value) -> bytes:
     return b"".join(parts)
 
 
+def encode_start(size: int, *first: Value) -> bytes:
+    """How the encoding of an array of so many items begins, up to and with its first ones."""
+    return b"".join((_head(_ARRAY, size), *map(encode, first)))
+
+
+def bytes_start(size: int) -> bytes:
+    """How the encoding of a byte string of so many bytes begins: all before the bytes."""
+    return _head(_BYTES, size)
+
+
 def _encode(value: Value, parts: list[bytes]) -> None:
     if value is None or isinstance(value, bool):
         parts.append(b"\xf6" if value is None else b"\xf5" if value else b"\xf4")

@@ -42,6 +42,13 @@ Row = tuple[bytes, bytes, int]
 sealed in this order: by chain, then by payload."""
 
 
+Chains = list[tuple[bytes, list[tuple[bytes, int]]]]
+"""Rows in order: chains, each with payloads and days."""
+
+MANY = 5_000
+"""From so many rows on they are hashed many at once: for fewer it is not worth loading the kernels."""
+
+
 class KeyDestroyedError(LookupError):
     """The key of a day is gone: its payloads cannot be proven any more."""
 
@@ -136,9 +143,7 @@ def commitment_of(salt: bytes, payload: bytes) -> bytes:
     return hashlib.sha256(b"\x02" + salt + payload).digest()
 
 
-def in_order(
-    rows: Iterable[Row], others: Iterable[bytes] = ()
-) -> list[tuple[bytes, list[tuple[bytes, int]]]]:
+def in_order(rows: Iterable[Row], others: Iterable[bytes] = ()) -> Chains:
     """Rows as a batch has them: by chain, then by payload; each chain with payloads and days.
 
     Args:
@@ -174,9 +179,15 @@ def seal(
     Raises:
         KeyDestroyedError: A key is missing.
     """
+    chains = in_order(rows, gone.commitments)
+    untouched = not any(gone.touches(chain) for chain, _ in chains)
+    if untouched and sum(len(payloads) for _, payloads in chains) >= MANY:
+        from evidence.log.many import seal_many  # noqa: PLC0415 - takes a second to load
+
+        return seal_many(chains, heads, keys)
     sha256, pack = hashlib.sha256, _PLACE.pack
     leaves: list[bytes] = []
-    for chain, payloads in in_order(rows, gone.commitments):
+    for chain, payloads in chains:
         head = heads.get(chain) or Head.of_new(chain)
         if gone.touches(chain):
             opened = _open_chain(chain, payloads, head, keys, gone)
@@ -185,8 +196,8 @@ def seal(
             continue
         place, leaf, keyed, keyed_day = head.length, head.leaf, None, None
         for payload, day in payloads:
-            if keyed is None or day != keyed_day:  # as `salt_of`; a key is taken in once a day
-                keyed, keyed_day = _keyed(_key(keys, chain, day)), day
+            if keyed is None or day != keyed_day:  # as `salt_of`, the key taken in once
+                keyed, keyed_day = _keyed(key_of(keys, chain, day)), day
             place += 1
             number = pack(place)
             salting = keyed.copy()
@@ -237,14 +248,19 @@ def _open_chain(
             leaf = Leaf(chain, before, place, erased[place], None, None)
         else:
             payload, day = next(rest)
-            salt = salts.get(place) or salt_of(_key(keys, chain, day), place)
+            salt = salts.get(place) or salt_of(key_of(keys, chain, day), place)
             leaf = Leaf(chain, before, place, commitment_of(salt, payload), salt, payload)
         leaves.append(leaf)
         before = leaf.hash
     return leaves
 
 
-def _key(keys: Mapping[tuple[bytes, int], bytes], chain: bytes, day: int) -> bytes:
+def key_of(keys: Mapping[tuple[bytes, int], bytes], chain: bytes, day: int) -> bytes:
+    """The key of a chain's day.
+
+    Raises:
+        KeyDestroyedError: It is missing.
+    """
     try:
         return keys[chain, day]
     except KeyError:

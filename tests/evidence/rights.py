@@ -99,6 +99,7 @@ FUNCTIONS: dict[str, frozenset[str]] = {
     "make_piece": WRITER,
     "choices_at": WRITER,
     "keep_caseload": frozenset({"cordon_sealer"}),
+    "summarize": frozenset({"cordon_sealer"}),
     "open_access": READERS,
     "read_records": READERS,
     "break_glass": frozenset({"cordon_operator", "cordon_investigator"}),

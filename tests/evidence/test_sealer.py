@@ -27,7 +27,7 @@ from evidence.log.leaves import FIX_PAYLOAD
 from evidence.log.notes import Checkpoint, parse_checkpoint, parse_note
 from evidence.log.signing import open_checkpoint, verified
 from evidence.log.witnessing import InconsistentError
-from evidence.sealing import FencedError, RestoredError, recover, seal_batch
+from evidence.sealing import FencedError, RestoredError, recover, seal_batches
 from evidence.sources import Stream
 from evidence.store import Break, Damaged, Store
 from evidence.witness_client import Witness
@@ -218,7 +218,7 @@ async def test_a_sealer_that_was_replaced_writes_nothing(probe: Probe, tmp_path:
     await sealer_of(probe.dsn, tmp_path).turn()
     async with await psycopg.AsyncConnection.connect(probe.dsn, autocommit=True) as connection:
         with pytest.raises(FencedError):
-            await seal_batch(connection, 1, NOW_US, "late", lambda _step: None)
+            await seal_batches(connection, 1, NOW_US, "late", lambda _step: None)
     assert probe.count("seal_batch") == 2
 
 
