@@ -177,7 +177,10 @@ async def see_erasures_named(dsn: str, began_us: int, to_us: int) -> None:
         with pytest.raises(ReplayError, match=r"was stored with .* 7 records .* were erased on"):
             await replayed(dsn, to_us)
         erased(connection, "erasure", began_us, began_us + 1)
-        with pytest.raises(ReplayError, match=r"7 records .* by chief, asked for by clerk: asked"):
+        with pytest.raises(
+            ReplayError,
+            match=r"7 records .* by chief, asked for by clerk \(both as stated\): asked",
+        ):
             await replayed(dsn, to_us)
         with pytest.raises(CordonError, match="were erased"):
             await asyncio.to_thread(command, dsn, "--to", to_iso(to_us))
