@@ -1,4 +1,9 @@
-"""What `evidence.log.leaves` and `evidence.log.merkle` hash, for large batches: the same, sooner."""
+"""What `evidence.log.leaves` and `evidence.log.merkle` hash, for large batches: the same, sooner.
+
+A seal that is wrong would be found by whoever verifies it, years later. So what the compiled kernels
+made is looked at before it counts: the last leaf of each chain, and two nodes of each level of the tree,
+are made again by the system's library. Where they differ, it makes all of them.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +12,25 @@ from collections.abc import Mapping, Sequence
 from itertools import chain as chained
 
 import numpy as np
+import structlog
 
 from evidence.log.hashing import Bytes, Ints, commit, follow, pair_up
-from evidence.log.leaves import KEY_BYTES, Chains, Head, key_of
+from evidence.log.leaves import KEY_BYTES, Chains, Head, Leaf, commitment_of, key_of, salt_of
+from evidence.log.merkle import HASH_BYTES, node_hash
 
-HASH_BYTES = 32
+log = structlog.get_logger("evidence")
+
+
+class WrongHashError(RuntimeError):
+    """The kernels' hashes are not those of the system's library."""
+
+    def __init__(self) -> None:
+        super().__init__("the compiled kernels do not hash as the system's library does")
+        log.error(
+            "hashing_many_is_wrong",
+            meaning="what is sealed is right, and takes longer: the system's library makes it",
+            what_to_do="delete the folder that NUMBA_CACHE_DIR names, start again, and tell us",
+        )
 
 
 def seal_many(
@@ -21,6 +40,7 @@ def seal_many(
 
     Raises:
         KeyDestroyedError: A key is missing.
+        WrongHashError: They are not to be used; `heads` are as before.
     """
     before = [heads.get(chain) or Head.of_new(chain) for chain, _ in chains]
     counts = np.array([len(payloads) for _, payloads in chains], np.int64)
@@ -37,16 +57,33 @@ def seal_many(
     starts = _as_bytes([head.leaf for head in before], HASH_BYTES)
     follow(starts, begins, _longest_first(counts), places, commitments, leaves)
     hashes = _as_list(leaves)
+    after: dict[bytes, Head] = {}
     for (chain, payloads), head, end in zip(chains, before, begins[1:].tolist(), strict=True):
-        heads[chain] = Head(head.length + len(payloads), hashes[end - 1])
+        place, (payload, day) = head.length + len(payloads), payloads[-1]
+        previous = hashes[end - 2] if len(payloads) > 1 else head.leaf
+        salt = salt_of(key_of(keys, chain, day), place)
+        last = Leaf(chain, previous, place, commitment_of(salt, payload), salt, payload)
+        if last.hash != hashes[end - 1]:
+            raise WrongHashError
+        after[chain] = Head(place, last.hash)
+    heads |= after
     return hashes
 
 
 def root_of_many(leaves: Sequence[bytes]) -> bytes:
-    """As `evidence.log.merkle.root_of`."""
+    """As `evidence.log.merkle.root_of`.
+
+    Raises:
+        WrongHashError: It is not to be used.
+    """
     level = _as_bytes(leaves, HASH_BYTES)
     while len(level) > 1:
-        level = pair_up(level)
+        above = pair_up(level)
+        for place in {0, len(level) // 2 - 1}:
+            left, right = level[2 * place].tobytes(), level[2 * place + 1].tobytes()
+            if above[place].tobytes() != node_hash(left, right):
+                raise WrongHashError
+        level = above
     return level.tobytes()
 
 
