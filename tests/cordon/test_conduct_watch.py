@@ -374,6 +374,7 @@ def test_nothing_that_alerts_or_sends_knows_of_patterns() -> None:
         "cordon.cli",
         "cordon.conduct_commands",
         "cordon.conduct_watch",
+        "evidence.approach_rows",
         "evidence.conduct",
         "evidence.reader",
     }

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import dataclasses
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -48,8 +49,11 @@ def give(database: Database, tmp_path: Path) -> Give:
         command = ["device", *arguments]
         found = await asyncio.to_thread(CliRunner().invoke, cordon, command, env=environment)
         assert found.exit_code == 0, (found.output, found.exception)
-        said = found.output
-        return dict(json.loads(said)) if said.startswith("{") else {}
+        # The service runs in this process, so what it logs meanwhile stands beside it.
+        printed = re.search(r"^\{", found.output, re.MULTILINE)
+        if printed is None:
+            return {}
+        return dict(json.JSONDecoder().raw_decode(found.output, printed.start())[0])
 
     return given
 
