@@ -8,6 +8,7 @@ what was looked at last, so a restart costs a look at everybody and changes noth
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,11 @@ TRACK_DAYS = 7
 
 NEW_DAYS = 2
 """Acts of so many days, today among them, are made anew of the tracks, for fixes that come late."""
+
+REST_TIMES = 9
+LONGEST_REST_S = 1.0
+"""After a look at one wearer it rests for so many times as long as the look took, up to the longest: a
+start, which looks at everybody, takes a tenth of a core, and alerts have the others."""
 
 CONNECT_LIMIT_S = 5
 
@@ -127,7 +133,10 @@ class ConductWatch:
             self._looked = {one: self._looked.get(one, _Looked()) for one in by_wearer}
             for wearer, of_him in by_wearer.items():
                 if self._clock() - self._looked[wearer].failed_us >= TOLD_EVERY_US:
+                    began_s = time.monotonic()
                     await self._try(connection, wearer, _subjects(of_him), profiles)
+                    took_s = time.monotonic() - began_s
+                    await asyncio.sleep(min(REST_TIMES * took_s, LONGEST_REST_S))
 
     async def _try(
         self,

@@ -32,8 +32,10 @@ from evidence.rows import UnstorableError
 from evidence.sources import Entry, PositionsGoneError, Source, SourceFactory, Stream
 from evidence.store import Break, Damaged, Store, Written
 
-PAUSE_S = 0.075
-"""Between groups: what arrives meanwhile is stored in one transaction instead of many."""
+PAUSE_S = 0.25
+BEHIND_PAUSE_S = 0.075
+"""Between turns, the second while more is waiting: what arrives meanwhile is stored in one transaction
+instead of many. At 1,000 messages a second four turns a second take half the processor of thirteen."""
 
 READ_WAIT_S = 1.0
 RETRY_FIRST_S = 0.1
@@ -203,7 +205,8 @@ class Writer:
             while True:
                 await self._turn(stream, source)
                 lane.error = ""
-                await asyncio.sleep(self._pause_s)
+                pause_s = self._pause_s if lane.caught_up else min(self._pause_s, BEHIND_PAUSE_S)
+                await asyncio.sleep(pause_s)
         except PositionsGoneError as gone:
             await self._pass_break(stream, gone)
         finally:
