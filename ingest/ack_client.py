@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Self
 import aiomqtt
 
 from devices.instants import Clock
-from ingest.mqtt import ANSWER_LIMIT_S, KEEPALIVE_S, NO_DELAY, MqttBroker
+from ingest.mqtt import ANSWER_LIMIT_S, KEEPALIVE_S, NO_DELAY, ClosingClient, MqttBroker
 from ingest.packets import PUBACK, PacketReader, Publish, puback
 
 READ_BYTES = 256 * 1024
@@ -46,7 +46,7 @@ class Incoming(NamedTuple):
     retained: bool
 
 
-class AckClient(aiomqtt.Client):
+class AckClient(ClosingClient):
     """One connection of a persistent session, acknowledging only what `ack` is told.
 
     Make a new one for every connection. Its queue has no limit of its own, because what overflows
@@ -92,11 +92,7 @@ class AckClient(aiomqtt.Client):
         Raises:
             aiomqtt.MqttError: No connection, or the broker refuses it.
         """
-        try:
-            await super().__aenter__()
-        except BaseException:
-            self._client.disconnect()  # aiomqtt would leave the socket of a failed attempt open
-            raise
+        await super().__aenter__()
         self._disconnected.add_done_callback(lambda _: self._wake.set())
         return self
 

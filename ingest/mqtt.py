@@ -6,7 +6,7 @@ import asyncio
 import ssl
 from dataclasses import dataclass, field
 from socket import IPPROTO_TCP, TCP_NODELAY
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import aiomqtt
 import structlog
@@ -65,7 +65,23 @@ class _Confirmation:
             self.known.set_result(confirmed)
 
 
-class _PromptClient(aiomqtt.Client):
+class ClosingClient(aiomqtt.Client):
+    """Closes the socket of an attempt to connect that fails or is given up, which aiomqtt leaves open."""
+
+    async def __aenter__(self) -> Self:
+        """Connects.
+
+        Raises:
+            aiomqtt.MqttError: No connection, or the broker refuses it.
+        """
+        try:
+            return await super().__aenter__()
+        except BaseException:
+            self._client._reset_sockets()  # noqa: SLF001 - `disconnect` waits for a loop that is left
+            raise
+
+
+class _PromptClient(ClosingClient):
     """Writes at once.
 
     aiomqtt wakes the loop by its pipe and has it watch the socket first, and its `publish` needs a

@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import socket
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +30,7 @@ from devices.commands import (
     decode_command,
 )
 from devices.instants import Clock, from_iso, to_iso
+from ingest.mqtt import NO_DELAY, ClosingClient
 from ingest.tls import explained
 from simulators import wire
 from simulators.outbox import WINDOW, Item, Outbox, Parcel
@@ -55,8 +55,6 @@ LONGEST_PAUSE_S = 5.0
 
 COMMANDS_REMEMBERED = 1_000
 """Commands, and alerts, that a handset remembers: a repeated one is answered but not shown again."""
-
-_NO_DELAY = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
 
 
 class Observer:
@@ -242,7 +240,7 @@ class SimulatedDevice:
         # the loss, and an earlier time than "online" would make it look out of date.
         self._connection_us = self._clock()
         user, password = self._broker.user_of(self.name)
-        client = aiomqtt.Client(
+        client = ClosingClient(
             self._broker.host,
             self._broker.port,
             username=user,
@@ -258,7 +256,7 @@ class SimulatedDevice:
             ),
             timeout=CONNECT_LIMIT_S,
             max_inflight_messages=WINDOW + 1,  # the status may be on its way as well
-            socket_options=_NO_DELAY,
+            socket_options=NO_DELAY,
         )
         client.pending_calls_threshold = WINDOW + 1
         return client

@@ -11,7 +11,7 @@ import pytest
 from cordon.embedded.broker import EmbeddedBroker
 from ingest import mqtt
 from ingest.ack_client import AckClient, Incoming
-from ingest.mqtt import MqttBroker, Publisher, PublishError
+from ingest.mqtt import ClosingClient, MqttBroker, Publisher, PublishError
 from tests.ingest.waiting import freeze, running, until
 
 FILTERS = ("cordon/v1/+/fix",)
@@ -179,3 +179,26 @@ async def test_a_topic_with_a_wildcard_is_the_callers_mistake(service: MqttBroke
     async with running(publisher.run()):
         with pytest.raises(ValueError, match="wildcard"):
             await publisher.publish("cordon/+/x", b"")
+
+
+async def test_an_attempt_that_is_given_up_leaves_no_socket_open() -> None:
+    begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        begun.set_result(None)
+        while await reader.read(1_000):
+            pass
+        writer.close()
+        closed.set_result(None)
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    async with server, asyncio.timeout(30):
+        client = ClosingClient(*server.sockets[0].getsockname())
+        attempt = asyncio.create_task(client.__aenter__())
+        await begun
+        attempt.cancel()
+        await asyncio.wait([attempt])
+        assert attempt.cancelled()
+        await closed
