@@ -35,7 +35,7 @@ from evidence.store import Break, Damaged, Store, Written
 PAUSE_S = 0.25
 BEHIND_PAUSE_S = 0.075
 """Between turns, the second while more is waiting: what arrives meanwhile is stored in one transaction
-instead of many. At 1,000 messages a second four turns a second take half the processor of thirteen."""
+instead of many."""
 
 READ_WAIT_S = 1.0
 RETRY_FIRST_S = 0.1
