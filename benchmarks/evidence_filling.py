@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ import psycopg
 
 from benchmarks.evidence_day import FIXES_A_DAY, START_US
 from devices.reports import Batch
-from evidence.keys import Guard, load_seeds
+from evidence.keys import Crashpoint, Guard, load_seeds, no_crash
 from evidence.log.many import warm_up
 from evidence.sealer import Sealer
 from evidence.store import Store
@@ -119,7 +120,7 @@ async def store_all(store: Store, entries: Iterable[Entry]) -> float:
     return time.perf_counter() - began_s
 
 
-def sealer_of(dsn: str, folder: Path) -> Sealer:
+def sealer_of(dsn: str, folder: Path, crashpoint: Crashpoint = no_crash) -> Sealer:
     """The sealer of the benchmark's log, without witnesses."""
     return Sealer(
         dsn,
@@ -130,40 +131,46 @@ def sealer_of(dsn: str, folder: Path) -> Sealer:
         quorum=0,
         interval_s=SEAL_EVERY_S,
         program="bench",
+        crashpoint=crashpoint,
     )
 
 
 @contextmanager
 def _sealer_apart(dsn: str, folder: Path) -> Iterator[None]:
     """`cordon evidence seal`, in a process of its own, at work when the body begins."""
-    before = _size(dsn)
     command = (sys.executable, "-c", _SEAL_ON, dsn, str(folder))
-    process = subprocess.Popen(command)  # noqa: S603 - the command is ours
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)  # noqa: S603 - the command is ours
+    assert process.stdout is not None
     try:
-        limit_s = time.monotonic() + START_LIMIT_S
-        while _size(dsn) == before:
-            if process.poll() is not None or time.monotonic() > limit_s:
-                raise TimeoutError("the sealer does not come to work")
-            time.sleep(POLL_S)
+        said, _, _ = select.select([process.stdout], [], [], START_LIMIT_S)
+        if not said or not process.stdout.readline():  # it is late, or has ended
+            raise TimeoutError("the sealer does not come to work")
         yield
     finally:
         process.terminate()
         process.wait()
+        process.stdout.close()
+
+
+def seal_on(dsn: str, folder: Path) -> None:
+    """Seal until the end of the process; a line on standard output says that it has begun."""
+    warm_up()
+    begun = False
+
+    def say(point: str) -> None:
+        nonlocal begun
+        if point == "batch committed" and not begun:
+            begun = True
+            print("at work", flush=True)
+
+    asyncio.run(sealer_of(dsn, folder, say).run())
 
 
 _SEAL_ON = """
-import asyncio, pathlib, sys
-from benchmarks.evidence_filling import sealer_of
-from evidence.log.many import warm_up
-warm_up()
-asyncio.run(sealer_of(sys.argv[1], pathlib.Path(sys.argv[2])).run())
+import pathlib, sys
+from benchmarks.evidence_filling import seal_on
+seal_on(sys.argv[1], pathlib.Path(sys.argv[2]))
 """
-
-
-def _size(dsn: str) -> int:
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        row = connection.execute("SELECT max(size) FROM evidence.seal_log").fetchone()
-    return row[0] if row else 0
 
 
 async def _sealed(dsn: str) -> None:

@@ -82,13 +82,12 @@ async def test_each_login_can_do_what_is_written_of_it_and_is_told_what_it_canno
     filled: str, run: Run
 ) -> None:
     async with login(filled, "cordon_owner") as chief, login(filled, "cordon_investigator") as ana:
-        await asyncio.to_thread(_as_owner, run, chief, ana)
-        await asyncio.to_thread(_as_investigator, run, chief, ana)
+        owner, reader = await chief.own_dsn(), await ana.own_dsn()
+        await asyncio.to_thread(_as_owner, run, owner, chief, ana)
+        await asyncio.to_thread(_as_investigator, run, owner, reader, ana)
 
 
-def _as_owner(run: Run, chief: Login, ana: Login) -> None:
-    owner = chief.own_dsn()
-
+def _as_owner(run: Run, owner: str, chief: Login, ana: Login) -> None:
     def done(*arguments: str) -> str:
         return succeeded(run(*arguments, dsn=owner))
 
@@ -111,9 +110,7 @@ def _as_owner(run: Run, chief: Login, ana: Login) -> None:
         assert "permission denied" in refused(*owners, **days), owners
 
 
-def _as_investigator(run: Run, chief: Login, ana: Login) -> None:
-    owner, reader = chief.own_dsn(), ana.own_dsn()
-
+def _as_investigator(run: Run, owner: str, reader: str, ana: Login) -> None:
     def done(*arguments: str) -> str:
         return succeeded(run(*arguments, dsn=reader))
 
@@ -139,7 +136,7 @@ async def test_the_services_login_asks_of_many_people(
     who = ("--actor", "DC Roe", "--purpose", "burglary", "--case", "26/1")
     near = ("--lat", "51.5", "--lon", "0", "--within", "100", "--at", to_iso(WINDOW[0]))
     async with login(filled, "cordon_writer", "cordon_sealer") as service:
-        dsn = service.own_dsn()
+        dsn = await service.own_dsn()
         found = await asyncio.to_thread(run, "timeline", "--order", CASE, *WITHIN, *who, dsn=dsn)
         assert found.exit_code == 0, found.exception
         found = await asyncio.to_thread(run, "near", *near, *who, dsn=dsn)

@@ -196,7 +196,7 @@ async def test_the_services_login_keeps_and_compares_and_the_owner_removes(
     run: Run, file: Path, probe: Probe, tmp_path: Path
 ) -> None:
     async with login(probe.dsn, "cordon_writer") as service:
-        dsn = service.own_dsn()
+        dsn = await service.own_dsn()
         kept = await asyncio.to_thread(brought, run, file, dsn=dsn)
         assert kept.exit_code == 0, kept.exception
         words = ("compare", "--case", CASE, "--person", "he-1", *READER, "--out")
@@ -206,7 +206,7 @@ async def test_the_services_login_keeps_and_compares_and_the_owner_removes(
         removing = ("remove", overlay_of(probe), "--by", "chief", "--reason", "over")
         assert "may not do it" in why(await asyncio.to_thread(run, *removing, dsn=dsn))
     async with login(probe.dsn, "cordon_investigator") as reader:
-        looked = await asyncio.to_thread(run, "list", dsn=reader.own_dsn())
+        looked = await asyncio.to_thread(run, "list", dsn=await reader.own_dsn())
         assert "may not do it" in why(looked)
     assert (await asyncio.to_thread(run, *removing)).exit_code == 0
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 import secrets
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -99,26 +99,34 @@ class Login:
             )
             yield connection
 
-    def own_dsn(self) -> str:
+    async def own_dsn(self) -> str:
         """With which a program signs in as this login: nothing of the superuser's is in it."""
+        await asyncio.to_thread(self._make_known)
+        own = conninfo.make_conninfo(self.dsn, user=self.name)
+        async with asyncio.timeout(RELOAD_LIMIT_S):
+            while not await lets_in(own):  # noqa: ASYNC110 - nobody announces it
+                await asyncio.sleep(0.05)
+        return own
+
+    def _make_known(self) -> None:
+        """The embedded server knows people by their user of the machine; others have no such file."""
         with psycopg.connect(self.dsn, autocommit=True) as connection:
             row = connection.execute("SELECT current_setting('ident_file')").fetchone()
             assert row is not None
             file = Path(row[0])
-            if file.exists():  # the embedded server's: it knows people by their user of the machine
+            if file.exists():
                 user = getpass.getuser()
                 file.write_text(f'{file.read_text()}cordon "{user}" {self.name}\n')
                 connection.execute("SELECT pg_reload_conf()")
-        own = conninfo.make_conninfo(self.dsn, user=self.name)
-        until = time.monotonic() + RELOAD_LIMIT_S
-        while True:
-            try:
-                psycopg.connect(own).close()
-            except psycopg.OperationalError:
-                assert time.monotonic() < until, "the server lets the new login in"
-                time.sleep(0.05)
-            else:
-                return own
+
+
+async def lets_in(dsn: str) -> bool:
+    """Whether the server does so now."""
+    try:
+        await (await psycopg.AsyncConnection.connect(dsn)).close()
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 RELOAD_LIMIT_S = 20.0
