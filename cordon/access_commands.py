@@ -12,7 +12,7 @@ from cordon.clock import wall_clock_us
 from cordon.database_access import run_on_connection
 from cordon.errors import CordonError
 from cordon.evidence_options import AS_JSON, BY
-from cordon.instant_option import instant
+from cordon.instant_option import FROM, TO, instant
 from cordon.settings import Settings
 from devices.instants import MICROSECONDS, to_iso
 from evidence import access
@@ -174,8 +174,8 @@ def review_command(
 @click.option("--role", type=ROLES, default="investigator", show_default=True)
 @click.option("--agency", default="", help="Database role of the agency you read for.")
 @click.option("--kind", "kinds", multiple=True, required=True, help="fix, event, decision, ...")
-@click.option("--from", "from_us", required=True, metavar="INSTANT", callback=instant)
-@click.option("--to", "to_us", required=True, metavar="INSTANT", callback=instant)
+@FROM
+@TO
 @click.option("--note", default="", help="For the record.")
 @BY
 @click.pass_obj

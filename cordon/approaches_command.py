@@ -14,7 +14,7 @@ from cordon.clock import wall_clock_us
 from cordon.database_access import run_on_connection
 from cordon.errors import CordonError
 from cordon.evidence_options import AS_JSON, asks
-from cordon.instant_option import instant
+from cordon.instant_option import FROM, TO
 from cordon.settings import Settings
 from cordon.zone_option import zone_named
 from evidence.holds import people_of
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 @click.command("approaches")
 @click.option("--wearer", help="Instead of whom the order names: this wearer,")
 @click.option("--protected", help="and this protected person.")
-@click.option("--from", "from_us", required=True, metavar="INSTANT", callback=instant)
-@click.option("--to", "to_us", required=True, metavar="INSTANT", callback=instant, help="Excluded.")
+@FROM
+@TO
 @click.option("--zone", "zone_name", default="UTC", show_default=True, help="Of days and hours.")
 @asks
 @AS_JSON

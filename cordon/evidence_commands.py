@@ -17,7 +17,7 @@ import psycopg
 from cordon.clock import wall_clock_us
 from cordon.database_access import dsn_of, run_on_connection
 from cordon.errors import CordonError
-from cordon.instant_option import instant, intervals
+from cordon.instant_option import FROM, TO, intervals
 from cordon.logs import configure_logs
 from cordon.seal import guard_of, sealer_of, witnesses_of
 from cordon.settings import Settings
@@ -164,8 +164,8 @@ def check_command(settings: Settings, *, as_json: bool) -> None:
 @evidence.command("export")
 @click.option("--case", help="Order whose case it is: everything that concerns it.")
 @click.option("--device", help="Instead of a case: the records of one device.")
-@click.option("--from", "from_us", required=True, callback=instant, help="First instant.")
-@click.option("--to", "to_us", required=True, callback=instant, help="Instant behind the last.")
+@FROM
+@TO
 @click.option("--actor", required=True, help="Who takes it out.")
 @click.option("--purpose", required=True, help="What for, and under what authority.")
 @click.option("--recipient", required=True, help="Who is given it.")

@@ -19,6 +19,15 @@ def instant(_context: click.Context, _option: click.Parameter, text: str | None)
         ) from error
 
 
+FROM = click.option(
+    "--from", "from_us", required=True, metavar="INSTANT", callback=instant, help="First instant."
+)
+TO = click.option(
+    "--to", "to_us", required=True, metavar="INSTANT", callback=instant, help="Behind the last one."
+)
+"""A window of time, where one has to be named."""
+
+
 def intervals(
     context: click.Context, option: click.Parameter, texts: tuple[str, ...]
 ) -> tuple[tuple[int, int], ...]:

@@ -12,7 +12,7 @@ from cordon.clock import wall_clock_us
 from cordon.database_access import run_on_connection
 from cordon.errors import CordonError
 from cordon.evidence_options import AS_JSON, BY
-from cordon.instant_option import instant
+from cordon.instant_option import FROM, TO, instant
 from cordon.settings import Settings
 from devices.instants import to_iso
 from evidence import holds
@@ -24,15 +24,13 @@ from evidence.text import clean
 
 REVIEW_DAYS = 180
 _DAY_US = 86_400_000_000
-_FROM = click.option("--from", "from_us", required=True, metavar="INSTANT", callback=instant)
-_TO = click.option("--to", "to_us", required=True, metavar="INSTANT", callback=instant)
 
 
 @click.command("hold")
 @click.option("--case", required=True, help="Id of the order.")
 @click.option("--person", "people", multiple=True, help="Default: all whom the order is about.")
-@_FROM
-@_TO
+@FROM
+@TO
 @click.option("--reason", required=True, help="For the record: a court's letter, a file.")
 @click.option(
     "--review",
@@ -98,8 +96,8 @@ def holds_command(settings: Settings, *, as_json: bool) -> None:
 
 @click.command("erase")
 @click.option("--subject", required=True, help="Id of the person.")
-@_FROM
-@_TO
+@FROM
+@TO
 @click.option("--reason", required=True, help="For the record.")
 @click.option("--asked-by", required=True, help="Who wants it, as stated: another name than --by.")
 @BY

@@ -10,7 +10,7 @@ from cordon.clock import wall_clock_us
 from cordon.database_access import run_on_connection
 from cordon.errors import CordonError
 from cordon.evidence_options import JSON_LINES, asks
-from cordon.instant_option import instant
+from cordon.instant_option import FROM, TO
 from cordon.settings import Settings
 from evidence.holds import people_of
 from evidence.inquiries import About, Inquiry, InquiryError, note_inquiry
@@ -19,8 +19,8 @@ from evidence.timeline import Line, TooMuchError, read_timeline
 
 @click.command("timeline")
 @click.option("--order", required=True, help="The case: an order.")
-@click.option("--from", "from_us", required=True, callback=instant, metavar="INSTANT")
-@click.option("--to", "to_us", required=True, callback=instant, metavar="INSTANT", help="Excluded.")
+@FROM
+@TO
 @asks
 @JSON_LINES
 @click.pass_obj

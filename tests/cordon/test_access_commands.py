@@ -13,9 +13,8 @@ from click.testing import CliRunner, Result
 from cordon.cli import cordon
 from cordon.errors import CordonError
 from devices.instants import to_iso
-from evidence.store import Store
 from tests.conftest import Database
-from tests.evidence.access_world import CASE, WINDOW, Login, fill, login
+from tests.evidence.access_world import CASE, WINDOW, Login, login, set_up
 
 Run = Callable[..., Result]
 OF_HIM = ("--case", CASE, "--subject", "he-1")
@@ -26,10 +25,7 @@ READ = (*OF_HIM, "--purpose", "investigation", "--kind", "fix", *WITHIN)
 
 @pytest.fixture
 async def filled(database: Database) -> str:
-    store = Store(database.dsn)
-    await store.migrate()
-    await fill(database.dsn, store)
-    await store.close()
+    await set_up(database.dsn)
     return database.dsn
 
 

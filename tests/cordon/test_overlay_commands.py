@@ -14,9 +14,8 @@ from click.testing import CliRunner, Result
 
 from cordon.cli import cordon
 from evidence.audit import Audit, audit
-from evidence.store import Store
 from tests.conftest import Database
-from tests.evidence.access_world import CASE, fill, login
+from tests.evidence.access_world import CASE, login, set_up
 from tests.evidence.conftest import Probe
 from tests.evidence.sealing_world import log_keys, sealer_of
 
@@ -32,10 +31,7 @@ READER = ("--actor", "Sgt Kim", "--purpose", "hearing")
 
 @pytest.fixture
 async def filled(database: Database) -> str:
-    store = Store(database.dsn)
-    await store.migrate()
-    await fill(database.dsn, store)
-    await store.close()
+    await set_up(database.dsn)
     return database.dsn
 
 

@@ -17,7 +17,7 @@ from devices.instants import to_iso
 from devices.store import CaseloadStore
 from evidence.store import Store
 from tests.conftest import Database
-from tests.evidence.access_world import CASE, WINDOW, caseload, fill
+from tests.evidence.access_world import CASE, WINDOW, caseload, set_up
 from tests.evidence.samples import DAY_US, NOW_US, batch_of
 from tests.evidence.sealing_world import seal_all, sealer_of
 
@@ -27,10 +27,7 @@ WITHIN = ("--from", to_iso(WINDOW[0]), "--to", to_iso(WINDOW[1]))
 
 @pytest.fixture
 async def filled(database: Database, tmp_path: Path) -> str:
-    store = Store(database.dsn)
-    await store.migrate()
-    await fill(database.dsn, store)
-    await store.close()
+    await set_up(database.dsn)
     await seal_all(sealer_of(database.dsn, tmp_path), database.dsn)
     return database.dsn
 

@@ -55,6 +55,14 @@ def caseload() -> Caseload:
     )
 
 
+async def set_up(dsn: str) -> None:
+    """All tables, and in them what `fill` says."""
+    store = Store(dsn)
+    await store.migrate()
+    await fill(dsn, store)
+    await store.close()
+
+
 async def fill(dsn: str, store: Store) -> None:
     """The caseload, and two fixes of each device on two days."""
     caseloads = CaseloadStore(dsn)

@@ -25,14 +25,13 @@ from alerts.episodes import alert_id, watch_episode_id
 from alerts.model import Alert, Outcome
 from cordon.cli import cordon
 from devices.instants import from_iso, to_iso
-from devices.store import CaseloadStore
 from evidence.approach_picture import calendar
 from evidence.approach_text import text_of
 from evidence.approaches import Summary, alert_ids, summary
 from evidence.store import Store
 from geofence.levels import Cause, Level
 from tests.conftest import Database
-from tests.cordon.running import one_pair
+from tests.cordon.running import load, one_pair
 from tests.evidence.conftest import Probe
 from tests.evidence.samples import NOW_US, change_of, decision_of
 from tests.evidence.test_store import alert_entries
@@ -237,10 +236,7 @@ def test_days_of_25_hours_and_names_that_are_markup_are_drawn() -> None:
 
 @pytest.fixture
 async def filled(store: Store, database: Database) -> str:
-    caseloads = CaseloadStore(database.dsn)
-    await caseloads.migrate()
-    await caseloads.save(one_pair())
-    await caseloads.close()
+    await load(database.dsn, one_pair())
     story = an_evening(Ways(), 3_600)
     strays = an_evening(Ways("x/tag-9/phone-9"))
     others = [msgspec.structs.replace(one, order_id="order-2") for one in strays]

@@ -6,7 +6,6 @@ import asyncio
 import json
 import math
 
-import numpy as np
 import pytest
 from click.testing import CliRunner
 from hypothesis import given
@@ -17,24 +16,12 @@ from devices.instants import to_iso
 from devices.store import CaseloadStore
 from evidence.nearby import GREATEST_MPS, LOOK_S, Answer, Question, answer
 from evidence.store import Store
-from evidence.transitions import FIXES_DTYPE, DeviceFixes
+from evidence.transitions import DeviceFixes
 from geofence.proximity import SIGMAS_PER_R68
 from tests.conftest import Database
-from tests.cordon.running import HOME, METRE_DEG, one_pair
+from tests.cordon.running import HOME, one_pair
+from tests.evidence.positions import SECOND_US, fixes_at
 from tests.evidence.samples import NOW_US, batch_of
-
-SECOND_US = 1_000_000
-
-
-def fixes_at(*rows: tuple[float, float, float]) -> DeviceFixes:
-    """Fixes as (seconds, metres north of `HOME`, accuracy in metres)."""
-    table = np.zeros(len(rows), FIXES_DTYPE)
-    for index, (at_s, north_m, accuracy_m) in enumerate(rows):
-        table[index]["time_us"] = NOW_US + round(at_s * SECOND_US)
-        table[index]["lat_e7"] = round((HOME[0] + north_m * METRE_DEG) * 1e7)
-        table[index]["lon_e7"] = round(HOME[1] * 1e7)
-        table[index]["accuracy_cm"] = round(accuracy_m * 100)
-    return table
 
 
 def asked(fixes: DeviceFixes, for_s: float = 0, within_m: float = 100) -> Answer:

@@ -11,7 +11,6 @@ from uuid import UUID
 from xml.etree import ElementTree as ET
 
 import msgspec
-import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from hypothesis import given
@@ -19,32 +18,20 @@ from hypothesis import strategies as st
 
 from cordon.cli import cordon
 from devices.instants import to_iso
-from devices.store import CaseloadStore
 from evidence.nearby import GREATEST_MPS
 from evidence.overlay_compare import Finding, counts, find, gap_s
 from evidence.overlay_csv import Event, Kind
 from evidence.overlay_words import CANNOT_TELL, says
 from evidence.store import Store
-from evidence.transitions import FIXES_DTYPE, DeviceFixes
+from evidence.transitions import DeviceFixes
 from geofence.proximity import SIGMAS_PER_R68
 from tests.conftest import Database
-from tests.cordon.running import HOME, METRE_DEG, one_pair
+from tests.cordon.running import HOME, METRE_DEG, load, one_pair
 from tests.evidence.conftest import Probe
+from tests.evidence.positions import SECOND_US, fixes_at
 from tests.evidence.samples import NOW_US, batch_of
 
-SECOND_US = 1_000_000
 OVERLAY = UUID(int=1)
-
-
-def fixes_at(*rows: tuple[float, float, float]) -> DeviceFixes:
-    """Fixes as (seconds, metres north of `HOME`, accuracy in metres)."""
-    table = np.zeros(len(rows), FIXES_DTYPE)
-    for index, (at_s, north_m, accuracy_m) in enumerate(rows):
-        table[index]["time_us"] = NOW_US + round(at_s * SECOND_US)
-        table[index]["lat_e7"] = round((HOME[0] + north_m * METRE_DEG) * 1e7)
-        table[index]["lon_e7"] = round(HOME[1] * 1e7)
-        table[index]["accuracy_cm"] = round(accuracy_m * 100)
-    return table
 
 
 def event_of(error_s: float = 0, reach_m: float | None = 50, **sector: float) -> Event:
@@ -189,10 +176,7 @@ def row(at_s: float, north_m: float, name: str) -> str:
 
 @pytest.fixture
 async def filled(store: Store, database: Database) -> str:
-    caseloads = CaseloadStore(database.dsn)
-    await caseloads.migrate()
-    await caseloads.save(one_pair())
-    await caseloads.close()
+    await load(database.dsn, one_pair())
     seconds = range(-600, 601, 10)
     batch = batch_of(1, [("tag-1", s + 601, NOW_US + s * SECOND_US) for s in seconds])
     batch.fixes["lat_e7"] = [round((HOME[0] + s * METRE_DEG) * 1e7) for s in seconds]
