@@ -24,13 +24,14 @@ log = structlog.get_logger("evidence")
 class WrongHashError(RuntimeError):
     """The kernels' hashes are not those of the system's library."""
 
-    def __init__(self) -> None:
-        super().__init__("the compiled kernels do not hash as the system's library does")
-        log.error(
-            "hashing_many_is_wrong",
-            meaning="what is sealed is right, and takes longer: the system's library makes it",
-            what_to_do="delete the folder that NUMBA_CACHE_DIR names, start again, and tell us",
-        )
+
+def _tell() -> WrongHashError:
+    log.error(
+        "hashing_many_is_wrong",
+        meaning="what is sealed is right, and takes longer: the system's library makes it",
+        what_to_do="delete the folder that NUMBA_CACHE_DIR names, start again, and tell us",
+    )
+    return WrongHashError("the compiled kernels do not hash as the system's library does")
 
 
 def seal_many(
@@ -64,7 +65,7 @@ def seal_many(
         salt = salt_of(key_of(keys, chain, day), place)
         last = Leaf(chain, previous, place, commitment_of(salt, payload), salt, payload)
         if last.hash != hashes[end - 1]:
-            raise WrongHashError
+            raise _tell()
         after[chain] = Head(place, last.hash)
     heads |= after
     return hashes
@@ -82,7 +83,7 @@ def root_of_many(leaves: Sequence[bytes]) -> bytes:
         for place in {0, len(level) // 2 - 1}:
             left, right = level[2 * place].tobytes(), level[2 * place + 1].tobytes()
             if above[place].tobytes() != node_hash(left, right):
-                raise WrongHashError
+                raise _tell()
         level = above
     return level.tobytes()
 
