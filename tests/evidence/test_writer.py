@@ -45,8 +45,10 @@ def journal_bytes(number: int) -> bytes:
 
 
 @asynccontextmanager
-async def running(dsn: str, streams: FakeStreams) -> AsyncIterator[Writer]:
-    writer = Writer(Store(dsn), streams.open, lambda: NOW_US, pause_s=0.01)
+async def running(
+    dsn: str, streams: FakeStreams, *, pause_s: float = 0.01
+) -> AsyncIterator[Writer]:
+    writer = Writer(Store(dsn), streams.open, lambda: NOW_US, pause_s=pause_s)
     task = asyncio.create_task(writer.run())
     try:
         yield writer
@@ -174,6 +176,14 @@ async def test_a_replaced_stream_is_read_from_its_start(database: Database, prob
         assert writer.counts.written.skipped == 1
     assert probe.ask("SELECT kind, from_position FROM evidence.gap") == [("replaced", 5)]
     assert probe.count("fix") == 12
+
+
+async def test_what_waits_is_not_held_up_by_the_pause(database: Database, probe: Probe) -> None:
+    streams = FakeStreams()
+    streams.add(Stream.JOURNAL, *map(journal_bytes, range(1, 11)))
+    async with running(database.dsn, streams, pause_s=3_600.0) as writer:
+        await until(lambda: all_stored(writer, streams))
+    assert_exactly_once(probe, 10)
 
 
 async def test_a_source_that_fails_is_opened_again(database: Database, probe: Probe) -> None:
