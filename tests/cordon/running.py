@@ -157,10 +157,10 @@ class World:
             return connection.execute(text).fetchall()
 
     def stored(self) -> set[tuple[str, int]]:
-        """Devices and sequence numbers of the fixes in the database; empty while it is away."""
+        """Devices and sequence numbers of the fixes in the database; empty while it is away or bare."""
         try:
             return {(row[0], row[1]) for row in self.query("select device, seq from evidence.fix")}
-        except psycopg.OperationalError:
+        except (psycopg.OperationalError, psycopg.errors.UndefinedTable):
             return set()
 
 

@@ -163,6 +163,8 @@ async def test_a_large_buffer_is_verified_by_the_back_room_too(
     give: Give,
 ) -> None:
     async with serving(asker, database.dsn, backroom=True) as service:
+        history = service.parts.writer
+        await until(lambda: history.counts.database_up, "the back room has made its tables")
         given = await give("provision", "tag-1", "--sign", "ed25519", "--json")
         await in_force(service, database.dsn)
         tag = tag_of(asker, given)
