@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from alerts.channels import Channel
+from alerts.channels import Channel, PromptChannel
 from alerts.deliveries import ChannelName, Delivery, DeliveryRecord, DeliveryState
 from alerts.errors import NotDeliverable
 from alerts.model import AlertChange
@@ -157,21 +157,35 @@ class _Lane:
             if delivery is None:
                 return
             self._sending += 1
-            self._group.create_task(self._attempt(delivery)).add_done_callback(self._sent)
+            sent = self._begin(delivery)
+            self._group.create_task(self._attempt(delivery, sent)).add_done_callback(self._sent)
+
+    def _begin(self, delivery: Delivery) -> asyncio.Future[bool] | None:
+        """Put it on its way now where the channel can: a task has its turn after all that waits."""
+        if not isinstance(self._channel, PromptChannel) or self._is_late(delivery):
+            return None
+        try:
+            return self._channel.begin(delivery)
+        except Exception:  # noqa: BLE001 - the attempt meets it again, and says what it means
+            return None
+
+    def _is_late(self, delivery: Delivery) -> bool:
+        return self._clock() >= delivery.expires_us
 
     def _sent(self, attempt: asyncio.Task[None]) -> None:
         self._sending -= 1
         if not attempt.cancelled():
             self.pump()
 
-    async def _attempt(self, delivery: Delivery) -> None:
-        if self._clock() >= delivery.expires_us:
+    async def _attempt(self, delivery: Delivery, sent: asyncio.Future[bool] | None) -> None:
+        if sent is None and self._is_late(delivery):
             self.counts.expired += 1
             self._finish(delivery, "expired", "could not be sent in time")
             return
         try:
             async with asyncio.timeout(self._limits.attempt_s):
-                await self._channel.send(delivery)
+                if sent is None or not await sent:
+                    await self._channel.send(delivery)
         except NotDeliverable as verdict:
             self.counts.refused += 1
             self._finish(delivery, "refused", str(verdict))

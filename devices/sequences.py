@@ -7,7 +7,7 @@ when it has stayed open for a minute, and its end is reported when late reports 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Collection
 from dataclasses import dataclass, fields
 
@@ -107,7 +107,7 @@ class Sequences:
         before = _numbers(device)
         changes: list[GapChange] | None = None
         first, last = seqs[0], seqs[-1]
-        if last - first == len(seqs) - 1 and seqs == list(range(first, last + 1)):
+        if first < last == first + len(seqs) - 1 and seqs == list(range(first, last + 1)):
             changes = take_run(name, device, first, last, max(times_us), now_us)
         if changes is None:
             reports = zip(seqs, times_us, strict=True)
@@ -115,11 +115,11 @@ class Sequences:
                 one for seq, at_us in reports for one in take(name, device, seq, at_us, now_us)
             ]
         self._count(name, device, before, now_us)
-        late_us = [now_us - time_us for time_us in times_us]
-        device.late += sum(one > LATE_US for one in late_us)
-        for counted, count in Counter(bisect_left(_LATENESS_US, one) for one in late_us).items():
-            name = _LATENESS[counted]
-            setattr(self.counts, name, getattr(self.counts, name) + count)
+        for time_us in times_us:
+            late_us = now_us - time_us
+            device.late += late_us > LATE_US
+            counted = _LATENESS[bisect_left(_LATENESS_US, late_us)]
+            setattr(self.counts, counted, getattr(self.counts, counted) + 1)
         device.latest_late_us = max(device.latest_late_us, now_us - min(times_us))
         return changes
 

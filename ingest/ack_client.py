@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Callable, Sequence
+from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 import aiomqtt
@@ -21,6 +22,10 @@ from ingest.mqtt import ANSWER_LIMIT_S, KEEPALIVE_S, NO_DELAY, ClosingClient, Mq
 from ingest.packets import PUBACK, PacketReader, Publish, puback
 
 READ_BYTES = 256 * 1024
+ACK_PAUSE_S = 0.005
+"""Acknowledgements of so long go in one piece: each piece is a system call that the broker wakes up by.
+What it holds for us meanwhile is some messages more of the thousands that it may (`max_ack_pending`)."""
+
 READS_PER_TURN = 4
 """The most that one turn of the event loop reads is the product: some thousand small messages.
 
@@ -83,6 +88,8 @@ class AckClient(ClosingClient):
         self._packets = PacketReader()
         self._for_paho = b""
         self._ended = False
+        self._unsent: list[int] = []
+        self._sending: asyncio.TimerHandle | None = None
         self._receive = self._client._sock_recv  # noqa: SLF001
         self._client._sock_recv = self._feed_paho  # type: ignore[method-assign,assignment]  # noqa: SLF001
 
@@ -95,6 +102,16 @@ class AckClient(ClosingClient):
         await super().__aenter__()
         self._disconnected.add_done_callback(lambda _: self._wake.set())
         return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Sends the acknowledgements that wait, and disconnects."""
+        self._send_acks()
+        await super().__aexit__(kind, error, traceback)
 
     async def listen(self, filters: tuple[str, ...]) -> None:
         """Subscribes with QoS 1.
@@ -149,17 +166,28 @@ class AckClient(ClosingClient):
         return taken
 
     def ack(self, messages: Sequence[Incoming]) -> int:
-        """Sends PUBACK for messages of this very connection, in one piece.
+        """Sends PUBACK for messages of this very connection, with others within `ACK_PAUSE_S`.
 
         Returns:
-            How many are settled; 0 if the connection is gone, and the broker will send them again.
+            How many are settled; 0 if the connection is gone, and the broker will send them again,
+            as it does when it is lost before they are sent.
         """
         mids = [message.mid for message in messages if message.qos]
         if mids:
             if self._disconnected.done():
                 return 0
-            self._send(puback(mids))
+            self._unsent += mids
+            if self._sending is None:
+                self._sending = self._loop.call_later(ACK_PAUSE_S, self._send_acks)
         return len(messages)
+
+    def _send_acks(self) -> None:
+        if self._sending is not None:
+            self._sending.cancel()
+            self._sending = None
+        mids, self._unsent = self._unsent, []
+        if mids and not self._disconnected.done():
+            self._send(puback(mids))
 
     def _send(self, data: bytes) -> None:
         """At once, past paho's queue, which takes four system calls and a turn of the loop."""

@@ -150,10 +150,29 @@ class JournalWriter:
         """Whether the stream has not confirmed what was tried last, and is tried again."""
         return self._refusing
 
+    def announce(self, batch: Batch) -> list[Part]:
+        """Tells the listener of a batch at once, and returns its parts to be kept.
+
+        Raises:
+            JournalUnavailableError: The server takes too small messages.
+        """
+        announced = parts(batch, self._max_bytes())
+        for part in announced:
+            self._listener.hear(part.name, part.batch)
+        return announced
+
     async def append(self, batch: Batch) -> int:
-        """Publishes the batch and returns when the journal has all of it.
+        """`announce` and `keep`: publishes the batch and returns when the journal has all of it."""
+        await self._listen()
+        return await self.keep(self.announce(batch))
+
+    async def keep(self, announced: list[Part]) -> int:
+        """Publishes a batch and returns when the journal has all of it.
 
         Any number of these may run at once. A batch too large for one message goes in parts.
+
+        Args:
+            announced: Its parts, as `announce` returned them.
 
         Returns:
             The position of the batch in the journal, of its last part if there are several.
@@ -163,11 +182,9 @@ class JournalWriter:
                 connection was closed for good. Part or all of it may be there all the same.
         """
         await self._listen()
-        unkept, position = parts(batch, self._max_bytes()), 0
+        unkept, position = list(announced), 0
         try:
             async with asyncio.timeout(APPEND_LIMIT_S):
-                for part in unkept:
-                    self._listener.hear(part.name, part.batch)
                 while unkept:
                     position = await self._append(unkept[0])
                     self._listener.kept(unkept.pop(0).name, position)

@@ -89,26 +89,20 @@ class _PromptClient(ClosingClient):
     calls more on the way of every alert.
     """
 
-    def begin(self, topic: str, payload: bytes, *, retain: bool) -> tuple[int, _Confirmation]:
-        """Writes a message with QoS 1: its packet id, and what its PUBACK will set.
-
-        Raises:
-            aiomqtt.MqttError: It cannot be sent on this connection.
-        """
+    def begin(self, topic: str, payload: bytes, *, retain: bool) -> asyncio.Future[bool] | None:
+        """Writes a message with QoS 1; see `Publisher.begin`."""
         info = self._client.publish(topic, payload, 1, retain)
         if info.rc:
-            raise aiomqtt.MqttCodeError(info.rc, "Could not publish message")
+            return None
         confirmation = _Confirmation()
-        self._pending_publishes[info.mid] = cast("asyncio.Event", confirmation)
-        return info.mid, confirmation
-
-    def forget(self, packet_id: int) -> None:
-        """Nobody waits for this message any more."""
-        self._pending_publishes.pop(packet_id, None)
+        waiting = self._pending_publishes
+        waiting[info.mid] = cast("asyncio.Event", confirmation)
+        confirmation.known.add_done_callback(lambda _: waiting.pop(info.mid, None))
+        return confirmation.known
 
     def give_up(self) -> None:
         """The connection is gone: whoever waits learns that nothing will be confirmed."""
-        for waiting in self._pending_publishes.values():
+        for waiting in list(self._pending_publishes.values()):
             cast("_Confirmation", waiting).end(confirmed=False)
 
     def _on_socket_register_write(self, client: Any, userdata: Any, sock: Any) -> None:
@@ -166,6 +160,20 @@ class Publisher:
             await asyncio.sleep(backoff_s)
             backoff_s = min(2 * backoff_s, BACKOFF_MOST_S)
 
+    def begin(
+        self, topic: str, payload: bytes, *, retain: bool = False
+    ) -> asyncio.Future[bool] | None:
+        """Writes one message at once, in this very turn of the loop.
+
+        Returns:
+            What becomes true when the broker has confirmed it, and false when the connection is
+            lost before: then `publish` it. None: it cannot be written now.
+
+        Raises:
+            ValueError: Nothing can be published on this topic.
+        """
+        return None if self._link is None else self._link.begin(topic, payload, retain=retain)
+
     async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         """Publishes one message and returns when the broker has confirmed it.
 
@@ -200,17 +208,8 @@ class Publisher:
     async def _attempt(self, topic: str, payload: bytes, *, retain: bool) -> bool:
         """Sends on the present connection. False: it was lost before the confirmation."""
         await self.ready.wait()
-        link = self._link
-        if link is None:
-            return False
-        try:
-            packet_id, confirmation = link.begin(topic, payload, retain=retain)
-        except aiomqtt.MqttError:
-            return False
-        try:
-            return await confirmation.known
-        finally:
-            link.forget(packet_id)
+        confirmed = self.begin(topic, payload, retain=retain)
+        return confirmed is not None and await confirmed
 
     async def _hold(self, client: _PromptClient) -> None:
         """Offers the connection to `publish` until it breaks."""

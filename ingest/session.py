@@ -24,6 +24,7 @@ from ingest.decoder import Decoder
 from ingest.ending import end_if_told
 from ingest.journal import JournalUnavailableError
 from ingest.mqtt import BACKOFF_FIRST_S, BACKOFF_MOST_S, MqttBroker
+from ingest.parts import Part
 from ingest.tls import explained
 
 MAX_BATCH_MESSAGES = 200
@@ -51,8 +52,14 @@ log = structlog.get_logger("ingest")
 class Journal(Protocol):
     """Where batches are kept: `ingest.journal.JournalWriter`."""
 
-    async def append(self, batch: Batch) -> int:
+    def announce(self, batch: Batch) -> list[Part]:
+        """Tells at once whoever decides on it, and returns it ready to be kept."""
+
+    async def keep(self, announced: list[Part]) -> int:
         """Returns the position once the batch is kept; raises if it is not known to be."""
+
+    async def append(self, batch: Batch) -> int:
+        """Both."""
 
 
 @dataclass
@@ -220,7 +227,7 @@ class Session:
     def _start(
         self, group: asyncio.TaskGroup, connection: _Connection, arrived: Sequence[Incoming]
     ) -> set[asyncio.Task[None]]:
-        """Decodes what arrived and sets tasks on keeping it; does not wait for them."""
+        """Decodes what arrived, has it decided on and sets tasks on keeping it; does not wait."""
         self._counts.messages += len(arrived)
         self._counts.retained += sum(message.retained for message in arrived)
         fresh = [message for message in arrived if not _is_repeated(connection, message)]
@@ -229,7 +236,10 @@ class Session:
         now, later = self._lane.sort(fresh)
         tasks = set()
         if now:
-            tasks.add(group.create_task(self._keep(connection, now, self._decoded(now))))
+            batch = self._decoded(now)
+            # Here and not in the task, which has its turn after all that has arrived meanwhile.
+            announced = self._journal.announce(batch)
+            tasks.add(group.create_task(self._keep(connection, now, batch, announced)))
         if later:
             tasks.add(group.create_task(self._defer(connection, later)))
         for task in tasks:
@@ -248,10 +258,14 @@ class Session:
         )
 
     async def _keep(
-        self, connection: _Connection, messages: Sequence[Incoming], batch: Batch
+        self,
+        connection: _Connection,
+        messages: Sequence[Incoming],
+        batch: Batch,
+        announced: list[Part],
     ) -> None:
         """Journals a batch; only then acknowledges its messages, on their own connection."""
-        await self._journal.append(batch)
+        await self._journal.keep(announced)
         self._count(batch)
         self._acknowledge(connection, messages)
 

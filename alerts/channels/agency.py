@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 from alerts.channels import MqttPublisher
@@ -31,6 +32,10 @@ class AgencyChannel:
 
     def __init__(self, publisher: MqttPublisher) -> None:
         self._publisher = publisher
+
+    def begin(self, delivery: Delivery) -> asyncio.Future[bool] | None:
+        """Write the change at once; see `alerts.channels.PromptChannel`."""
+        return self._publisher.begin(agency_topic(delivery.recipient), delivery.payload)
 
     async def send(self, delivery: Delivery) -> None:
         """Publish the change on the agency's topic."""

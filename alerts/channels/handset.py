@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from alerts.channels import MqttPublisher
 from alerts.deliveries import BearerOf, Delivery, handset_address
 from alerts.errors import NotDeliverable
@@ -21,13 +23,20 @@ class HandsetChannel:
         self._publisher = publisher
         self._bearer_of = bearer_of
 
+    def begin(self, delivery: Delivery) -> asyncio.Future[bool] | None:
+        """Write the command at once; see `alerts.channels.PromptChannel`."""
+        return self._publisher.begin(self._topic(delivery), delivery.payload)
+
     async def send(self, delivery: Delivery) -> None:
         """Publish the command on the handset's topic.
 
         Raises:
             NotDeliverable: The device is not in a protected person's hands any more.
         """
+        await self._publisher.publish(self._topic(delivery), delivery.payload)
+
+    def _topic(self, delivery: Delivery) -> str:
         address = handset_address(delivery.recipient, self._bearer_of)
         if address is None:
             raise NotDeliverable("the device is not a handset that a protected person carries")
-        await self._publisher.publish(command_topic(address), delivery.payload)
+        return command_topic(address)

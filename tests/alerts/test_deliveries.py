@@ -183,6 +183,9 @@ class Recorder:
     def __init__(self) -> None:
         self.published: list[tuple[str, bytes]] = []
 
+    def begin(self, topic: str, payload: bytes) -> None:
+        self.published.append((topic, payload))
+
     async def publish(self, topic: str, payload: bytes) -> None:
         self.published.append((topic, payload))
 

@@ -52,6 +52,15 @@ class Publisher:
         self.hang_on: Callable[[str], bool] = lambda _topic: False
         self.inside = 0
         self.most_inside = 0
+        self.begun: list[tuple[str, asyncio.Future[bool]]] = []
+        self.is_prompt = False
+
+    def begin(self, topic: str, _payload: bytes) -> asyncio.Future[bool] | None:
+        if not self.is_prompt:
+            return None
+        confirmed: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self.begun.append((topic, confirmed))
+        return confirmed
 
     async def publish(self, topic: str, payload: bytes) -> None:
         self.attempts.append(topic)
@@ -90,6 +99,10 @@ class Bench:
 
     def states(self, channel: str) -> list[str]:
         return [record.state for record in self.records if record.channel == channel]
+
+    async def lanes_are_there(self) -> None:
+        for _ in range(3):  # turns of the loop: a task, and its tasks
+            await asyncio.sleep(0)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -135,6 +148,47 @@ async def test_what_was_submitted_before_the_start_is_sent() -> None:
     assert bench.publisher.attempts == []
     async with bench.running():
         await until(lambda: len(bench.records) == 2)
+
+
+async def test_what_a_channel_can_write_at_once_has_left_when_submit_returns() -> None:
+    bench = Bench()
+    bench.publisher.is_prompt = True
+    async with bench.running():
+        await bench.lanes_are_there()
+        bench.dispatcher.submit(raised())
+        written = [topic for topic, _ in bench.publisher.begun]
+        assert written == ["cordon/v1/phone1/command", "cordon/v1/agency/centre/alert"]
+        assert bench.records == []  # not before somebody has taken charge of it
+        for _, confirmed in bench.publisher.begun:
+            confirmed.set_result(True)
+        await until(lambda: len(bench.records) == 2)
+    assert bench.states("handset") == bench.states("agency") == ["sent"]
+    assert bench.publisher.attempts == []
+
+
+async def test_what_was_written_and_lost_with_its_connection_is_sent_again() -> None:
+    bench = Bench()
+    bench.publisher.is_prompt = True
+    async with bench.running():
+        await bench.lanes_are_there()
+        bench.dispatcher.submit(raised())
+        for _, confirmed in bench.publisher.begun:
+            confirmed.set_result(False)
+        await until(lambda: len(bench.records) == 2)
+    assert len(bench.publisher.published) == 2
+    assert bench.dispatcher.counts["handset"].failed_attempts == 0
+
+
+async def test_what_is_written_and_never_confirmed_is_tried_again_in_time() -> None:
+    bench = Bench(DispatchLimits(attempt_s=0.05, retry_first_s=0.01))
+    bench.publisher.is_prompt = True
+    async with bench.running():
+        await bench.lanes_are_there()
+        bench.dispatcher.submit(raised())
+        bench.publisher.is_prompt = False
+        await until(lambda: len(bench.records) == 2)
+    assert bench.states("handset") == ["sent"]
+    assert bench.dispatcher.counts["handset"].failed_attempts == 1
 
 
 async def test_a_failing_channel_is_tried_until_it_works() -> None:

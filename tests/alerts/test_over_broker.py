@@ -31,6 +31,8 @@ class Publisher:
     def __init__(self, client: aiomqtt.Client) -> None:
         self._client = client
 
+    def begin(self, topic: str, payload: bytes) -> None: ...
+
     async def publish(self, topic: str, payload: bytes) -> None:
         await self._client.publish(topic, payload, qos=1)
 

@@ -31,6 +31,8 @@ class Broker:
         self.published: list[tuple[str, bytes]] = []
         self.refuses = False
 
+    def begin(self, topic: str, payload: bytes) -> None: ...
+
     async def publish(self, topic: str, payload: bytes) -> None:
         await asyncio.sleep(0)
         if self.refuses:

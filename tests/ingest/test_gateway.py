@@ -20,8 +20,9 @@ from ingest import session as session_module
 from ingest.ack_client import AckClient
 from ingest.formats.registry import EVENT_FILTERS, POSITION_FILTERS
 from ingest.gateway import Gateway
-from ingest.journal import JournalUnavailableError, JournalWriter
+from ingest.journal import MAX_PART_BYTES, JournalUnavailableError, JournalWriter
 from ingest.mqtt import MqttBroker
+from ingest.parts import Part, parts
 from ingest.reader import StreamReader
 from ingest.streams import JOURNAL, journal_subject
 from tests.ingest.reports import NOW_US, fix, payload
@@ -43,8 +44,14 @@ class SlowJournal:
         self.verdict = asyncio.Event()
         self.error: Exception | None = None
 
+    def announce(self, batch: Batch) -> list[Part]:
+        return parts(batch, MAX_PART_BYTES)
+
     async def append(self, batch: Batch) -> int:
-        self.asked.append(batch)
+        return await self.keep(self.announce(batch))
+
+    async def keep(self, announced: list[Part]) -> int:
+        self.asked += [part.batch for part in announced]
         await self.verdict.wait()
         if self.error is not None:
             raise self.error

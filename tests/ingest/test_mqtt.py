@@ -159,6 +159,23 @@ async def test_publishing_survives_a_killed_broker(
         await during
 
 
+async def test_what_is_written_at_once_is_confirmed_or_known_to_be_lost(
+    broker: EmbeddedBroker, service: MqttBroker
+) -> None:
+    publisher = Publisher(service, identifier="p")
+    assert publisher.begin("cordon/v1/tag-1/command", b"1") is None  # there is no connection yet
+    async with running(publisher.run()):
+        await asyncio.wait_for(publisher.ready.wait(), 10)
+        confirmed = publisher.begin("cordon/v1/tag-1/command", b"2")
+        assert confirmed is not None
+        assert await asyncio.wait_for(confirmed, 10)
+        await freeze(broker.pid)
+        lost = publisher.begin("cordon/v1/tag-1/command", b"3")
+        broker.kill()
+        assert lost is not None
+        assert not await asyncio.wait_for(lost, 10)
+
+
 async def test_without_a_broker_publishing_fails_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mqtt, "PUBLISH_LIMIT_S", 0.3)
     monkeypatch.setattr(mqtt, "PENDING_PUBLISHES", 2)
