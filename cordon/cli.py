@@ -9,36 +9,31 @@ from pathlib import Path
 import click
 
 from cordon import __version__
-from cordon.access_commands import COMMANDS as ACCESS_COMMANDS
 from cordon.added_commands import GroupWithAdded
-from cordon.approaches_command import approaches_command
-from cordon.authorize_commands import authorize
-from cordon.ca_commands import ca
-from cordon.caseload_commands import caseload
-from cordon.close_command import close_command
-from cordon.conduct_commands import conduct
-from cordon.device_commands import device
-from cordon.device_health_commands import health
-from cordon.doctor_command import doctor
 from cordon.errors import CordonError
-from cordon.evidence_commands import evidence
-from cordon.handover_commands import hand_over_command, import_command
-from cordon.near_command import near_command
-from cordon.overlay_commands import overlay
-from cordon.overlay_compare_command import compare_command
-from cordon.profile_commands import profile
-from cordon.replay_command import replay
-from cordon.report_commands import report
-from cordon.retention_commands import COMMANDS as RETENTION_COMMANDS
 from cordon.settings import Settings, describe, load_settings
-from cordon.simulate_commands import simulate
-from cordon.timeline_command import timeline_command
-from cordon.who_looked_command import who_looked
-from cordon.witness_command import witness
+
+NAMED = {
+    "authorize": "cordon.authorize_commands:authorize",
+    "ca": "cordon.ca_commands:ca",
+    "caseload": "cordon.caseload_commands:caseload",
+    "conduct": "cordon.conduct_commands:conduct",
+    "device": "cordon.device_commands:device",
+    "doctor": "cordon.doctor_command:doctor",
+    "evidence": "cordon.evidence_group:evidence",
+    "profile": "cordon.profile_commands:profile",
+    "replay": "cordon.replay_command:replay",
+    "report": "cordon.report_commands:report",
+    "simulate": "cordon.simulate_commands:simulate",
+    "who-looked": "cordon.who_looked_command:who_looked",
+    "witness": "cordon.witness_command:witness",
+}
+"""Commands that stand in modules of their own."""
 
 
 @click.group(
     cls=GroupWithAdded,
+    named=NAMED,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__)
@@ -202,33 +197,6 @@ def operator(name: str) -> None:
     click.echo(
         f'operators = [{{ name = {json.dumps(name, ensure_ascii=False)}, token_sha256 = "{digest}" }}]'
     )
-
-
-device.add_command(health)
-for command in (*ACCESS_COMMANDS, *RETENTION_COMMANDS):
-    evidence.add_command(command)
-evidence.add_command(close_command)
-evidence.add_command(hand_over_command)
-evidence.add_command(import_command)
-evidence.add_command(near_command)
-overlay.add_command(compare_command)
-evidence.add_command(overlay)
-evidence.add_command(approaches_command)
-evidence.add_command(timeline_command)
-
-cordon.add_command(authorize)
-cordon.add_command(ca)
-cordon.add_command(caseload)
-cordon.add_command(conduct)
-cordon.add_command(device)
-cordon.add_command(doctor)
-cordon.add_command(evidence)
-cordon.add_command(profile)
-cordon.add_command(replay)
-cordon.add_command(report)
-cordon.add_command(simulate)
-cordon.add_command(who_looked)
-cordon.add_command(witness)
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ import msgspec
 
 from cordon.clock import wall_clock_us
 from cordon.database_access import dsn_of, run_on_database
+from cordon.device_health_commands import health
 from cordon.errors import CordonError
 from cordon.identity.provisioning import public_key_from
 from cordon.provisioned import Made, Wanted, provide, show
@@ -293,3 +294,6 @@ def _heard(settings: Settings) -> list[str]:
 
 def _line(name: str, what: str, heard: Stranger | HeardDevice) -> str:
     return f"{name:32} {what}, {to_iso(heard.first_us)} to {to_iso(heard.last_us)}"
+
+
+device.add_command(health)
