@@ -63,7 +63,7 @@ class Listener(Protocol):
         """The journal has it."""
 
     def lost(self, name: str, batch: Batch) -> None:
-        """The journal did not confirm it in time: its messages come again, in another batch."""
+        """The journal has not confirmed it: its messages come again, in another batch."""
 
 
 class _Nobody:
@@ -164,7 +164,11 @@ class JournalWriter:
     async def append(self, batch: Batch) -> int:
         """`announce` and `keep`: publishes the batch and returns when the journal has all of it."""
         await self._listen()
-        return await self.keep(self.announce(batch))
+        announced = self.announce(batch)
+        try:
+            return await self.keep(announced)
+        finally:
+            self.lose(announced)
 
     async def keep(self, announced: list[Part]) -> int:
         """Publishes a batch and returns when the journal has all of it.
@@ -172,7 +176,8 @@ class JournalWriter:
         Any number of these may run at once. A batch too large for one message goes in parts.
 
         Args:
-            announced: Its parts, as `announce` returned them.
+            announced: Its parts, as `announce` returned them. What is confirmed is taken out; what
+                is left at the end, however it ends, is for `lose`.
 
         Returns:
             The position of the batch in the journal, of its last part if there are several.
@@ -182,16 +187,14 @@ class JournalWriter:
                 connection was closed for good. Part or all of it may be there all the same.
         """
         await self._listen()
-        unkept, position = list(announced), 0
+        position = 0
         try:
             async with asyncio.timeout(APPEND_LIMIT_S):
-                while unkept:
-                    position = await self._append(unkept[0])
-                    self._listener.kept(unkept.pop(0).name, position)
+                while announced:
+                    position = await self._append(announced[0])
+                    self._listener.kept(announced.pop(0).name, position)
         except TimeoutError:
             self.counts.given_up += 1
-            for part in unkept:
-                self._listener.lost(part.name, part.batch)
             raise JournalUnavailableError(
                 f"The journal did not confirm a batch within {APPEND_LIMIT_S:g} s. Its messages "
                 "stay with the broker and come again. Look at nats-server: is it up, is its disk "
@@ -199,6 +202,12 @@ class JournalWriter:
             ) from None
         self.counts.batches += 1
         return position
+
+    def lose(self, announced: list[Part]) -> None:
+        """Tells the listener of what is not known to be kept: given up, or cut short."""
+        for part in announced:
+            self._listener.lost(part.name, part.batch)
+        announced.clear()
 
     async def close(self) -> None:
         """Stops listening for confirmations. Call it when no append is running."""

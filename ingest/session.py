@@ -58,8 +58,11 @@ class Journal(Protocol):
     async def keep(self, announced: list[Part]) -> int:
         """Returns the position once the batch is kept; raises if it is not known to be."""
 
+    def lose(self, announced: list[Part]) -> None:
+        """Tells whoever decided on it that what is left of these is not known to be kept."""
+
     async def append(self, batch: Batch) -> int:
-        """Both."""
+        """All three."""
 
 
 @dataclass
@@ -239,7 +242,10 @@ class Session:
             batch = self._decoded(now)
             # Here and not in the task, which has its turn after all that has arrived meanwhile.
             announced = self._journal.announce(batch)
-            tasks.add(group.create_task(self._keep(connection, now, batch, announced)))
+            keeping = group.create_task(self._keep(connection, now, batch, announced))
+            # However it ends, and even if it never begins: the connection may be lost before.
+            keeping.add_done_callback(lambda _: self._journal.lose(announced))
+            tasks.add(keeping)
         if later:
             tasks.add(group.create_task(self._defer(connection, later)))
         for task in tasks:

@@ -41,6 +41,7 @@ class SlowJournal:
 
     def __init__(self) -> None:
         self.asked: list[Batch] = []
+        self.lost: list[Batch] = []
         self.verdict = asyncio.Event()
         self.error: Exception | None = None
 
@@ -55,7 +56,11 @@ class SlowJournal:
         await self.verdict.wait()
         if self.error is not None:
             raise self.error
+        announced.clear()
         return len(self.asked)
+
+    def lose(self, announced: list[Part]) -> None:
+        self.lost += [part.batch for part in announced]
 
     @property
     def payloads(self) -> Counter[bytes]:
@@ -179,6 +184,9 @@ async def test_nothing_is_acknowledged_before_the_journal_has_it(
         await until(lambda: len(first.payloads) == 3, "the journal is asked")
         assert gateway.counts.acked == 0
         assert gateway.unacked == 3
+        assert first.lost == []
+    # Who has decided on them learns that they may not be kept.
+    assert {batch.name for batch in first.lost} == {batch.name for batch in first.asked}
     second = SlowJournal()
     second.verdict.set()
     async with serving(Gateway(service, second, clock)) as gateway:
@@ -203,6 +211,7 @@ async def test_a_journal_that_fails_brings_everything_again(
         failing.verdict.set()
         await until(lambda: gateway.counts.reconnects > 0, "the gateway connects anew")
         assert gateway.counts.acked == 0
+        assert failing.lost
         failing.error = None
         await until(lambda: gateway.counts.acked >= 2, "both came again")
 

@@ -118,6 +118,44 @@ async def test_a_killed_server_costs_nothing(
     assert sorted(entry.number for entry in await stored(js)) == list(range(1, 201))
 
 
+class Told:
+    """A listener that notes what it is told."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+        self.known_kept: list[str] = []
+        self.known_lost: list[str] = []
+
+    def hear(self, name: str, _batch: Batch) -> None:
+        self.heard.append(name)
+
+    def kept(self, name: str, _position: int) -> None:
+        self.known_kept.append(name)
+
+    def lost(self, name: str, _batch: Batch) -> None:
+        self.known_lost.append(name)
+
+
+@pytest.mark.usefixtures("js")
+async def test_what_is_cut_short_is_told_as_lost_and_what_is_kept_is_not(
+    nc: NATS, broker: EmbeddedBroker
+) -> None:
+    told = Told()
+    writer = JournalWriter(nc, told)
+    await writer.append(batch(1))
+    assert (told.heard, told.known_kept) == ([batch(1).name], [batch(1).name])
+    assert told.known_lost == []
+    await freeze(broker.pid)
+    cut = asyncio.create_task(writer.append(batch(2)))
+    await until(lambda: writer.unconfirmed == 1, "it is on the wire")
+    cut.cancel()
+    await asyncio.wait([cut])
+    assert told.known_lost == [batch(2).name]
+    never_begun = writer.announce(batch(3))
+    writer.lose(never_begun)
+    assert told.heard[-1] == told.known_lost[-1] == batch(3).name
+
+
 async def test_another_taker_of_the_subject_does_not_count_as_the_journal(
     nc: NATS, js: JetStreamContext
 ) -> None:
