@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from devices.instants import to_datetime
-from devices.reports import Batch, FixArray
+from devices.reports import FIX_DTYPE, Batch
 from evidence.copying import COPY_HEADER, COPY_TRAILER, POSTGRES_EPOCH_US
 from evidence.text import clean
 
@@ -86,31 +86,37 @@ class Fixes:
 
 
 def pack_fixes(entries: Sequence[JournalEntry]) -> Fixes:
-    """All fixes of these entries. The entries have passed `check`."""
+    """All fixes of these entries. The entries have passed `check`.
+
+    They are laid out together: most batches hold a few, for which arrays of their own cost most.
+    """
     devices: dict[str, int] = {}
-    parts = [_stage(position, batch, devices) for position, batch in entries if batch.fixes.size]
-    rows = np.concatenate(parts) if parts else np.zeros(0, _STAGE_DTYPE)
+    numbers: list[int] = []  # of the devices of each batch, one batch after the other
+    received_us: list[int] = []  # of their messages, likewise
+    batches = [(position, batch) for position, batch in entries if batch.fixes.size]
+    starts = []
+    for position, batch in batches:
+        starts.append((position, len(batch.fixes), len(numbers), len(received_us)))
+        numbers += [devices.setdefault(name, len(devices) + 1) for name in batch.devices]
+        received_us += [message.received_us for message in batch.messages]
+    # As bytes: NumPy would find out for each pair of arrays which type suits both.
+    fixes = np.frombuffer(b"".join(batch.fixes.tobytes() for _, batch in batches), FIX_DTYPE)
+    table = np.array(starts, np.int64).reshape(-1, 4)
+    positions, device_starts, message_starts = np.repeat(table[:, [0, 2, 3]], table[:, 1], axis=0).T
+    rows = np.zeros(len(fixes), _STAGE_DTYPE)
     rows["ordinal"] = np.arange(len(rows))
+    rows["device"] = np.array(numbers, np.int64)[device_starts + fixes["device"]]
+    rows["time"] = fixes["time_us"] - POSTGRES_EPOCH_US
+    received = np.array(received_us, np.int64)[message_starts + fixes["message"]]
+    rows["received_at"] = received - POSTGRES_EPOCH_US
+    rows["journal_position"] = positions
+    rows["buffered"] = fixes["buffered"] != 0
+    for name in _SAME:
+        rows[name] = fixes[name]
     return Fixes([clean(name) for name in devices], rows)
 
 
 _STAGE_DTYPE = np.dtype([(name, wire) for name, wire, _ in FIX_COLUMNS])
-
-
-def _stage(position: int, batch: Batch, devices: dict[str, int]) -> Rows:
-    """The fixes of one batch as staged rows; `devices` grows by those not seen before."""
-    fixes: FixArray = batch.fixes
-    rows = np.zeros(len(fixes), _STAGE_DTYPE)
-    numbers = np.array([devices.setdefault(name, len(devices) + 1) for name in batch.devices])
-    received_us = np.array([message.received_us for message in batch.messages], np.int64)
-    rows["device"] = numbers[fixes["device"]]
-    rows["time"] = fixes["time_us"] - POSTGRES_EPOCH_US
-    rows["received_at"] = received_us[fixes["message"]] - POSTGRES_EPOCH_US
-    rows["journal_position"] = position
-    rows["buffered"] = fixes["buffered"] != 0
-    for name in _SAME:
-        rows[name] = fixes[name]
-    return rows
 
 
 def staged(rows: Rows) -> bytes:

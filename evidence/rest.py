@@ -81,16 +81,26 @@ def rest_rows(
     start = 0
     for position, batch in entries:
         size = len(batch.fixes)
+        again = position in duplicate_events
+        if not missing.ordinals and not again and _is_plain(batch):
+            start += size
+            continue
         lost = np.zeros(size, np.bool_)
         if missing.ordinals:
             lost[[i - start for i in missing.ordinals if start <= i < start + size]] = True
         start += size
-        rest = _rest_of(batch, lost, again=position in duplicate_events)
+        rest = _rest_of(batch, lost, again=again)
         if rest is not None:
             content = msgspec.msgpack.encode(rest)
             received_at = to_datetime(batch.received_us)
             rows.append((received_at, batch.number, position, clean(batch.gateway), content))
     return rows
+
+
+def _is_plain(batch: Batch) -> bool:
+    """Whether its rows say it all, seen at once: at most one event, and a message for each fix."""
+    messages = batch.fixes["message"]
+    return len(batch.events) < 2 and bool((messages[1:] > messages[:-1]).all())
 
 
 def _rest_of(batch: Batch, lost: NDArray[np.bool_], *, again: bool) -> Rest | None:

@@ -75,9 +75,13 @@ class Written:
     damaged: int = 0
 
     def __iadd__(self, other: Written) -> Self:
-        for field in fields(other):
-            setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
+        for name in _COUNTED:
+            if more := getattr(other, name):
+                setattr(self, name, getattr(self, name) + more)
         return self
+
+
+_COUNTED = tuple(field.name for field in fields(Written))
 
 
 @dataclass(frozen=True, slots=True)

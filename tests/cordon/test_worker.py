@@ -82,14 +82,8 @@ class Site:
         def bearer_of(device: str) -> Bearer | None:
             return partition.compiled.bearers.get(device)
 
-        outgoing = Outgoing(
-            self.js,
-            silent,
-            profiles,
-            bearer_of,
-            lambda _: None,
-            self.clock,
-        )
+        told = silent, profiles, bearer_of, lambda _: None
+        outgoing = Outgoing(self.js, *told, self.clock)
         partition = Partition(
             lambda: Desk(profiles, rules=rules.version, build="test"),
             outgoing,
