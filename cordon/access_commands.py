@@ -11,17 +11,13 @@ import msgspec
 from cordon.clock import wall_clock_us
 from cordon.database_access import run_on_connection
 from cordon.errors import CordonError
-from cordon.evidence_options import AS_JSON, BY
+from cordon.evidence_options import AS_JSON, BY, GRANTED, PURPOSES, ROLES
 from cordon.instant_option import FROM, TO, instant
 from cordon.settings import Settings
 from devices.instants import MICROSECONDS, to_iso
 from evidence import access
 from evidence.access import AccessDeniedError, Asking, Connection, NewGrant
 
-ROLES = click.Choice(["investigator", "prosecutor", "agency", "auditor"])
-PURPOSES = [
-    *("investigation", "prosecution", "safeguarding", "disclosure", "subject_access", "audit"),
-]
 _PERIOD = re.compile(r"([0-9]{1,4})([hd])")
 
 
@@ -29,8 +25,8 @@ _PERIOD = re.compile(r"([0-9]{1,4})([hd])")
 @click.option("--to", "grantee", required=True, help="Who may read.")
 @click.option("--agency", is_flag=True, help="--to is the database role of an agency.")
 @click.option("--role", type=ROLES, required=True, help="What kinds of records.")
-@click.option("--case", required=True, help="Id of the order; with --role auditor any name.")
-@click.option("--subject", required=True, help="Whom the records are about; * for an auditor.")
+@click.option("--case", required=True, help="Id of the order, or another file of yours.")
+@click.option("--subject", required=True, help="Whom it is about; * to ask of everybody at once.")
 @click.option("--purpose", type=click.Choice(PURPOSES), required=True)
 @click.option("--from", "from_us", metavar="INSTANT", callback=instant, help="Default: now.")
 @click.option("--for", "period", required=True, metavar="30d", help="Hours (8h) or days (30d).")
@@ -169,7 +165,7 @@ def review_command(
 
 @click.command("read")
 @click.option("--case", required=True, help="Id of the order.")
-@click.option("--purpose", type=click.Choice([*PURPOSES, "emergency"]), required=True)
+@GRANTED
 @click.option("--subject", required=True, help="Whom the records are about.")
 @click.option("--role", type=ROLES, default="investigator", show_default=True)
 @click.option("--agency", default="", help="Database role of the agency you read for.")
@@ -177,7 +173,7 @@ def review_command(
 @FROM
 @TO
 @click.option("--note", default="", help="For the record.")
-@BY
+@click.option("--actor", "--by", "by", default="", help="Who reads. Default: the login.")
 @click.pass_obj
 def read_command(
     settings: Settings,
