@@ -17,6 +17,7 @@ from cordon.settings import Settings
 from devices.instants import MICROSECONDS, to_iso
 from evidence import access
 from evidence.access import AccessDeniedError, Asking, Connection, NewGrant
+from evidence.readings import Claim, explained
 
 _PERIOD = re.compile(r"([0-9]{1,4})([hd])")
 
@@ -190,9 +191,15 @@ def read_command(
 ) -> None:
     """Read records, one JSON object a line. That you did is recorded first, and stays."""
     asking = Asking(role, case, subject, purpose, kinds, from_us, to_us, by, agency, note)
+    claim = Claim(by, role, case, purpose, note)
 
     async def act(connection: Connection) -> None:
-        ticket = await access.open_access(connection, asking)
+        try:
+            ticket = await access.open_access(connection, asking)
+        except AccessDeniedError as error:
+            raise AccessDeniedError(
+                explained({subject: str(error)}, claim, claim.reader(connection))
+            ) from error
         for kind in kinds:
             async for _, record in access.read_records(connection, ticket, kind):
                 line = msgspec.json.encode({"kind": kind, "record": record})

@@ -7,7 +7,7 @@ transaction of its own. Only when everybody whom it is about may be read of is a
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -95,7 +95,7 @@ async def open_reading(connection: Connection, claim: Claim, extent: Extent) -> 
         except AccessDeniedError as error:
             refused[subject] = str(error)
     if refused:
-        raise AccessDeniedError(_text(refused, claim, claim.reader(connection)))
+        raise AccessDeniedError(explained(refused, claim, claim.reader(connection)))
     if not tickets:
         raise AccessDeniedError("It is about nobody: nothing may be read.")
     return tickets
@@ -124,7 +124,14 @@ async def people_of_device(
     return [str(row[0]) for row in await cursor.fetchall()]
 
 
-def _text(refused: dict[str, str], claim: Claim, reader: str) -> str:
+def explained(refused: Mapping[str, str], claim: Claim, reader: str) -> str:
+    """Why nothing may be read, and the commands that give what is missing.
+
+    Args:
+        refused: What the database said, by subject.
+        claim: Who wanted to read, and for what.
+        reader: The name that stands in the record.
+    """
     lines = [f"{subject}: {why}" for subject, why in refused.items()]
     missing = [subject for subject, why in refused.items() if NO_GRANT in why]
     if missing and claim.purpose == EMERGENCY:

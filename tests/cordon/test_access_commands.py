@@ -44,6 +44,9 @@ def test_granting_reading_and_revoking(run: Run) -> None:
     refused = run(*read)
     assert refused.exit_code == 1
     assert "no grant is in force" in str(refused.exception)
+    assert f"evidence grant --to ana --role investigator {' '.join(OF_HIM)} --purpose" in str(
+        refused.exception
+    )
     given = run(
         *("grant", "--to", "ana", "--role", "investigator", *OF_HIM, "--by", "chief"),
         *("--purpose", "investigation", "--for", "8h", "--reason", "file 1"),
