@@ -83,7 +83,7 @@ def grant_command(
 @BY
 @click.pass_obj
 def revoke_command(settings: Settings, grant_id: UUID, reason: str, by: str) -> None:
-    """End a grant now, also for what is being read."""
+    """End a grant now: `read` stops at once, a command that has begun reading reads to its end."""
 
     async def act(connection: Connection) -> bool:
         return await access.revoke(connection, grant_id, by, reason)
