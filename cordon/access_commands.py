@@ -11,17 +11,14 @@ import msgspec
 from cordon.clock import wall_clock_us
 from cordon.database_access import run_on_connection
 from cordon.errors import CordonError
-from cordon.evidence_options import AS_JSON, BY
+from cordon.evidence_options import AS_JSON, BY, GRANTED, PURPOSES, ROLES
 from cordon.instant_option import FROM, TO, instant
 from cordon.settings import Settings
 from devices.instants import MICROSECONDS, to_iso
 from evidence import access
 from evidence.access import AccessDeniedError, Asking, Connection, NewGrant
+from evidence.readings import Claim, explained
 
-ROLES = click.Choice(["investigator", "prosecutor", "agency", "auditor"])
-PURPOSES = [
-    *("investigation", "prosecution", "safeguarding", "disclosure", "subject_access", "audit"),
-]
 _PERIOD = re.compile(r"([0-9]{1,4})([hd])")
 
 
@@ -29,8 +26,8 @@ _PERIOD = re.compile(r"([0-9]{1,4})([hd])")
 @click.option("--to", "grantee", required=True, help="Who may read.")
 @click.option("--agency", is_flag=True, help="--to is the database role of an agency.")
 @click.option("--role", type=ROLES, required=True, help="What kinds of records.")
-@click.option("--case", required=True, help="Id of the order; with --role auditor any name.")
-@click.option("--subject", required=True, help="Whom the records are about; * for an auditor.")
+@click.option("--case", required=True, help="Id of the order, or another file of yours.")
+@click.option("--subject", required=True, help="Whom it is about; * to ask of everybody at once.")
 @click.option("--purpose", type=click.Choice(PURPOSES), required=True)
 @click.option("--from", "from_us", metavar="INSTANT", callback=instant, help="Default: now.")
 @click.option("--for", "period", required=True, metavar="30d", help="Hours (8h) or days (30d).")
@@ -86,7 +83,7 @@ def grant_command(
 @BY
 @click.pass_obj
 def revoke_command(settings: Settings, grant_id: UUID, reason: str, by: str) -> None:
-    """End a grant now, also for what is being read."""
+    """End a grant now: `read` stops at once, a command that has begun reading reads to its end."""
 
     async def act(connection: Connection) -> bool:
         return await access.revoke(connection, grant_id, by, reason)
@@ -169,7 +166,7 @@ def review_command(
 
 @click.command("read")
 @click.option("--case", required=True, help="Id of the order.")
-@click.option("--purpose", type=click.Choice([*PURPOSES, "emergency"]), required=True)
+@GRANTED
 @click.option("--subject", required=True, help="Whom the records are about.")
 @click.option("--role", type=ROLES, default="investigator", show_default=True)
 @click.option("--agency", default="", help="Database role of the agency you read for.")
@@ -177,7 +174,7 @@ def review_command(
 @FROM
 @TO
 @click.option("--note", default="", help="For the record.")
-@BY
+@click.option("--actor", "--by", "by", default="", help="Who reads. Default: the login.")
 @click.pass_obj
 def read_command(
     settings: Settings,
@@ -194,9 +191,15 @@ def read_command(
 ) -> None:
     """Read records, one JSON object a line. That you did is recorded first, and stays."""
     asking = Asking(role, case, subject, purpose, kinds, from_us, to_us, by, agency, note)
+    claim = Claim(by, role, case, purpose, note)
 
     async def act(connection: Connection) -> None:
-        ticket = await access.open_access(connection, asking)
+        try:
+            ticket = await access.open_access(connection, asking)
+        except AccessDeniedError as error:
+            raise AccessDeniedError(
+                explained({subject: str(error)}, claim, claim.reader(connection))
+            ) from error
         for kind in kinds:
             async for _, record in access.read_records(connection, ticket, kind):
                 line = msgspec.json.encode({"kind": kind, "record": record})

@@ -10,16 +10,15 @@ import click
 import msgspec
 import psycopg
 
-from cordon.clock import wall_clock_us
 from cordon.database_access import run_on_connection
 from cordon.errors import CordonError
 from cordon.evidence_options import AS_JSON, asks
 from cordon.instant_option import FROM, TO
 from cordon.settings import Settings
 from cordon.zone_option import zone_named
-from evidence.holds import people_of
-from evidence.inquiries import About, Inquiry, InquiryError, note_inquiry
+from evidence.access import AccessDeniedError
 from evidence.private_folder import make_private
+from evidence.readings import Claim, Extent, open_reading, people_of_case
 
 if TYPE_CHECKING:
     from evidence.approaches import Summary
@@ -46,14 +45,15 @@ def approaches_command(
     from_us: int,
     to_us: int,
     zone_name: str,
-    inquiry: Inquiry,
+    claim: Claim,
     out: Path | None,
     *,
     as_json: bool,
 ) -> None:
     """Sum up the approaches of a wearer to a protected person, as they were decided.
 
-    The case is an order, and everybody whom it names is looked at; with a pair it is any case of yours.
+    The case is an order, and everybody whom it names is looked at; with a pair it is any case of yours. It
+    takes a grant of both people of each pair.
     Each encounter with its times, the nearest distance at a decision with its 95 % interval, its level and
     what staff found it to be; counts by day, hour and week; and the times in which nothing can be said.
     Distances and times only: it holds no place. It is not for the wearer's side.
@@ -61,7 +61,8 @@ def approaches_command(
     \b
     Example:
       cordon evidence approaches --case order-1 --from 2026-10-01T00:00:00Z --to 2026-12-01T00:00:00Z \\
-        --zone Europe/Madrid --actor "DC Roe" --purpose "hearing on 3 December" --out approaches
+        --zone Europe/Madrid --actor "DC Roe" --purpose investigation --note "hearing on 3 December" \\
+        --out approaches
     """  # noqa: D301 - click's mark for "do not rewrap"
     from evidence.approach_rows import ApproachesError, Asked, read_summaries  # noqa: PLC0415 - compiles: when asked for
     from evidence.approach_text import text_of  # noqa: PLC0415
@@ -70,17 +71,16 @@ def approaches_command(
         raise CordonError("A pair is two people: name --wearer and --protected, or neither.")
     pair = (wearer, protected) if wearer and protected else None
     zone = zone_named(zone_name)
-    asked = Asked("" if pair else inquiry.case, pair, (from_us, to_us), (zone_name, zone))
+    asked = Asked("" if pair else claim.case, pair, (from_us, to_us), (zone_name, zone))
 
     async def act(connection: psycopg.AsyncConnection) -> list[Summary]:
-        people = list(pair) if pair else await people_of(connection, asked.order)
+        people = list(pair) if pair else await people_of_case(connection, asked.order)
         if not people:
             raise ApproachesError(f"There is no order {asked.order} in the caseload.")
-        about = About("approaches", people, from_us, to_us)
-        await note_inquiry(connection, inquiry, about, wall_clock_us())
+        await open_reading(connection, claim, Extent("approaches", people, from_us, to_us))
         return await read_summaries(connection, asked)
 
-    found = run_on_connection(settings, act, InquiryError, ApproachesError)
+    found = run_on_connection(settings, act, AccessDeniedError, ApproachesError)
     if out is not None:
         _write(out, found, zone)
         click.echo(f"{out} holds the approaches of {len(found)} pairs.")

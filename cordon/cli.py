@@ -64,7 +64,7 @@ def cordon(
     Play recorded tracks:   cordon simulate tracks FILE...
     See every setting:      cordon config
     See a policy in words:  cordon profile explain default
-    Decide it once more:    cordon replay --case ORDER --actor WHO --purpose WHY
+    Decide it once more:    cordon replay --case ORDER --purpose investigation
     Measure this version:   cordon bench encounters --file FILE
     """  # noqa: D301 - click's mark for "do not rewrap"
     settings = load_settings(settings_file)

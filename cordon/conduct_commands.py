@@ -2,60 +2,53 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Coroutine, Iterator
-from typing import Any, TypeVar
+from collections.abc import Iterator
 
 import click
 import msgspec
-import psycopg
 
 from alerts.conduct import MIXED, Act, Pattern
 from alerts.looks import EVERYBODY
-from cordon.clock import wall_clock_us
-from cordon.database_access import dsn_of, run_on_database
+from cordon.database_access import dsn_of, run_on_connection
 from cordon.errors import CordonError
+from cordon.evidence_options import asks
 from cordon.settings import Settings
 from devices.instants import MICROSECONDS, to_datetime
-from evidence.inquiries import About, Inquiry, note_inquiry
+from evidence.access import AccessDeniedError, Connection
+from evidence.conduct import KeptPattern, people_of_pattern
 from evidence.reader import HistoryUnavailableError, Reader
+from evidence.readings import Claim, Extent, open_reading
 
-ResultT = TypeVar("ResultT")
-
+_REFUSALS = (AccessDeniedError, HistoryUnavailableError, ValueError)
 _AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _STATES = {"going_on": "goes on", "over": "over", "withdrawn": "withdrawn"}
-
-
-def _asking(command: Callable[..., None]) -> Callable[..., None]:
-    """Options that say who asks, why and in which case: handed on as an `Inquiry`."""
-    case = click.option("--case", required=True, help="In which case.")
-    purpose = click.option("--purpose", required=True, help="Why, for the record.")
-    actor = click.option("--actor", required=True, help="Who asks.")
-
-    @functools.wraps(command)
-    def asked(*args: object, actor: str, purpose: str, case: str, **options: object) -> None:
-        command(*args, inquiry=Inquiry(actor, purpose, case), **options)
-
-    return actor(purpose(case(asked)))
 
 
 @click.group()
 def conduct() -> None:
     """Courses of conduct: acts over days that are much together, each with what it rests on.
 
-    docs/conduct.md says what counts as an act, and why. A pattern is no alert. Who asks, why and in
-    which case is recorded before anything is shown; whom it is about can be told.
+    docs/conduct.md says what counts as an act, and why. A pattern is no alert. It takes a grant, and
+    the reading is recorded before anything is read; whom it is about can be told.
     """
 
 
 @conduct.command("list")
 @click.option("--limit", default=50, show_default=True, help="Most to print.")
-@_asking
+@asks
 @_AS_JSON
 @click.pass_obj
-def list_command(settings: Settings, limit: int, inquiry: Inquiry, *, as_json: bool) -> None:
-    """Name the courses of conduct, those that go on first."""
-    patterns = _answer(settings, _listed(dsn_of(settings), inquiry, limit))
+def list_command(settings: Settings, limit: int, claim: Claim, *, as_json: bool) -> None:
+    """Name the courses of conduct, those that go on first.
+
+    They are of everybody: it takes a grant of an investigator with the subject *.
+    """
+
+    async def act(connection: Connection) -> list[Pattern]:
+        await open_reading(connection, claim, Extent("conduct", [EVERYBODY]))
+        return [one.pattern() for one in await Reader(dsn_of(settings)).patterns(limit)]
+
+    patterns = run_on_connection(settings, act, *_REFUSALS)
     if as_json:
         click.echo(msgspec.json.encode(patterns).decode())
         return
@@ -67,45 +60,32 @@ def list_command(settings: Settings, limit: int, inquiry: Inquiry, *, as_json: b
 
 @conduct.command("show")
 @click.argument("pattern_id")
-@_asking
+@asks
 @_AS_JSON
 @click.pass_obj
-def show_command(settings: Settings, pattern_id: str, inquiry: Inquiry, *, as_json: bool) -> None:
-    """Print one with every act, its times, and the ids that it rests on."""
-    pattern = _answer(settings, _shown(dsn_of(settings), inquiry, pattern_id))
-    if as_json:
-        click.echo(msgspec.json.encode(pattern).decode())
-    else:
-        click.echo("\n".join(_lines(pattern)))
+def show_command(settings: Settings, pattern_id: str, claim: Claim, *, as_json: bool) -> None:
+    """Print one with every act, its times, and the ids that it rests on.
 
+    It takes a grant of both people whom it is about.
+    """
 
-def _answer(settings: Settings, work: Coroutine[Any, Any, ResultT]) -> ResultT:
-    try:
-        return run_on_database(settings, work)
-    except (HistoryUnavailableError, ValueError) as error:
-        raise CordonError(str(error)) from error
+    async def act(connection: Connection) -> KeptPattern | None:
+        people = await people_of_pattern(connection, pattern_id)
+        if not people:
+            return None
+        await open_reading(connection, claim, Extent("conduct", people, detail=pattern_id))
+        return await Reader(dsn_of(settings)).pattern(pattern_id)
 
-
-async def _listed(dsn: str, inquiry: Inquiry, limit: int) -> list[Pattern]:
-    await _note(dsn, inquiry, About("conduct", [EVERYBODY]))
-    return [one.pattern() for one in await Reader(dsn).patterns(limit)]
-
-
-async def _shown(dsn: str, inquiry: Inquiry, pattern_id: str) -> Pattern:
-    found = await Reader(dsn).pattern(pattern_id)
+    found = run_on_connection(settings, act, *_REFUSALS)
     if found is None:
         raise CordonError(
             f"There is no course of conduct {pattern_id}. `cordon conduct list` names them."
         )
     pattern = found.pattern()
-    people = filter(None, (pattern.subject.wearer, pattern.subject.protected))
-    await _note(dsn, inquiry, About("conduct", people, pattern.began_us, pattern.last_us))
-    return pattern
-
-
-async def _note(dsn: str, inquiry: Inquiry, about: About) -> None:
-    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
-        await note_inquiry(connection, inquiry, about, wall_clock_us())
+    if as_json:
+        click.echo(msgspec.json.encode(pattern).decode())
+    else:
+        click.echo("\n".join(_lines(pattern)))
 
 
 def _headline(pattern: Pattern) -> str:

@@ -17,27 +17,28 @@ import psycopg
 from cordon.clock import wall_clock_us
 from cordon.database_access import dsn_of, run_on_connection
 from cordon.errors import CordonError
+from cordon.evidence_options import AS_JSON, asks
 from cordon.instant_option import FROM, TO, intervals
 from cordon.logs import configure_logs
 from cordon.seal import guard_of, sealer_of, witnesses_of
 from cordon.settings import Settings
 from evidence import seal_reader
+from evidence.access import AccessDeniedError
 from evidence.audit import Audit, audit
 from evidence.case_records import Custody
 from evidence.database import describe
 from evidence.export import Exported, Signers, export
 from evidence.log.notes import Checkpoint, parse_checkpoint
 from evidence.log.signing import VerifierKey
-from evidence.looks import record_export
+from evidence.overlays import subject_of
 from evidence.pack_vectors import vectors_text
+from evidence.readings import Claim, Extent, open_reading, people_of_case, people_of_device
 from evidence.seal_store import Connection
 from evidence.sealing import RestoredError, recover
 from evidence.selection import Asked, ExportError
 from evidence.sides import Side
 from evidence.single_file import verifier_text
 from evidence.witness_client import WitnessError
-
-_AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
 @click.group()
@@ -120,7 +121,7 @@ def recover_command(settings: Settings, actor: str, reason: str) -> None:
 
 
 @evidence.command("check")
-@_AS_JSON
+@AS_JSON
 @click.pass_obj
 def check_command(settings: Settings, *, as_json: bool) -> None:
     """Check the whole database against its log, and the log against its witnesses.
@@ -162,12 +163,10 @@ def check_command(settings: Settings, *, as_json: bool) -> None:
 
 
 @evidence.command("export")
-@click.option("--case", help="Order whose case it is: everything that concerns it.")
-@click.option("--device", help="Instead of a case: the records of one device.")
+@asks
+@click.option("--device", help="The records of this device alone, not everything of the order.")
 @FROM
 @TO
-@click.option("--actor", required=True, help="Who takes it out.")
-@click.option("--purpose", required=True, help="What for, and under what authority.")
 @click.option("--recipient", required=True, help="Who is given it.")
 @click.option(
     "--side",
@@ -185,20 +184,21 @@ def check_command(settings: Settings, *, as_json: bool) -> None:
 )
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.pass_obj
-def export_command(settings: Settings, /, folder: Path, **given: Any) -> None:
+def export_command(settings: Settings, /, folder: Path, claim: Claim, **given: Any) -> None:
     """Write what concerns a case into FOLDER, with proofs, a report and a verifier.
 
     Whoever gets the folder needs nothing of ours to check it. Within it no record can have been
     left out or altered unseen. What is not of this window and stands between is withheld: its
     place shows, its content does not. Who takes it out, what for and for whom is itself recorded
-    and sealed, before anything is read.
+    and sealed, before anything is read; say in --note under what authority. It takes a grant of
+    everybody whom the order is about, or who carried the device.
 
     \b
     Example:
       cordon evidence export --case order-1 --from 2026-11-23T18:00:00Z --to 2026-11-24T00:00:00Z \\
-        --actor "Sgt Kim" --purpose "trial 26/118, production order" --recipient "Crown Court" out
+        --actor "Sgt Kim" --purpose disclosure --note "trial 26/118, production order" \\
+        --recipient "Crown Court" out
     """  # noqa: D301
-    asked = _asked(given)
     guard, witnesses = guard_of(settings), witnesses_of(settings)
     witness_keys = [key for witness in witnesses for key in witness.keys]
 
@@ -206,13 +206,11 @@ def export_command(settings: Settings, /, folder: Path, **given: Any) -> None:
         logs = await seal_reader.all_logs(connection)
         log_keys = [key for state in logs for key in guard.pair(state.origin).keys]
         signers = Signers(log_keys, witness_keys, settings.evidence.quorum)
-        await record_export(connection, asked.custody, asked.device, wall_clock_us())
+        asked = _asked(given, claim, claim.reader(connection))
+        await open_reading(connection, claim, await _extent(connection, claim, asked))
         return await export(connection, asked, folder, signers, wall_clock_us)
 
-    try:
-        done = run_on_connection(settings, act)
-    except ExportError as error:
-        raise CordonError(str(error)) from error
+    done = run_on_connection(settings, act, ExportError, AccessDeniedError)
     click.echo(
         f"{folder} holds {done.shown} records and the places of {done.withheld} withheld ones."
     )
@@ -230,27 +228,31 @@ def export_command(settings: Settings, /, folder: Path, **given: Any) -> None:
         )
 
 
-def _asked(given: Mapping[str, Any]) -> Asked:
+def _asked(given: Mapping[str, Any], claim: Claim, reader: str) -> Asked:
     """What the options of `export` ask for."""
-    case, device = given["case"], given["device"]
-    if bool(case) == bool(device):
-        raise CordonError("Name a case with --case, or one device with --device.")
+    device = given["device"] or ""
     custody = Custody(
         disclosure=str(uuid.uuid4()),
-        case=case or f"device/{device}",
-        actor=given["actor"],
-        purpose=given["purpose"],
+        case=f"device/{device}" if device else claim.case,
+        actor=reader,
+        purpose=": ".join(filter(None, (claim.purpose, claim.note))),
         recipient=given["recipient"],
         side=given["side"],
         from_us=given["from_us"],
         to_us=given["to_us"],
     )
-    return Asked(
-        custody,
-        device or "",
-        given["withhold"],
-        frozenset(given["charged"]),
-    )
+    return Asked(custody, device, given["withhold"], frozenset(given["charged"]))
+
+
+async def _extent(connection: Connection, claim: Claim, asked: Asked) -> Extent:
+    """Whom an export is about; where nobody is known, the device or the case itself."""
+    window, detail = asked.window, f"disclosure {asked.custody.disclosure}"
+    if asked.device:
+        people = await people_of_device(connection, asked.device, *window)
+        subjects = people or [f"device:{asked.device}"]
+        return Extent("export", subjects, *window, f"device {asked.device}, {detail}")
+    subjects = await people_of_case(connection, claim.case) or [subject_of(claim.case)]
+    return Extent("export", subjects, *window, detail)
 
 
 @evidence.command("verify")
@@ -258,7 +260,7 @@ def _asked(given: Mapping[str, Any]) -> Asked:
 @click.option("--keys", type=click.Path(path_type=Path, exists=True), help="Keys that you trust.")
 @click.option("--witnesses", type=click.IntRange(0), help="How many must have signed.")
 @click.option("--table", type=click.Path(path_type=Path), help="Write the proven fixes as CSV.")
-@_AS_JSON
+@AS_JSON
 def verify_command(
     folder: Path, keys: Path | None, witnesses: int | None, table: Path | None, *, as_json: bool
 ) -> None:

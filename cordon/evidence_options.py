@@ -8,23 +8,48 @@ from typing import Any
 
 import click
 
-from evidence.inquiries import Inquiry
+from evidence.readings import EMERGENCY, Claim
+
+ROLES = click.Choice(["investigator", "prosecutor", "agency", "auditor"])
+PURPOSES = (
+    *("investigation", "prosecution", "safeguarding", "disclosure", "subject_access", "audit"),
+)
+
+
+def _purpose(_context: click.Context, _option: click.Parameter, text: str) -> str:
+    if text not in {*PURPOSES, EMERGENCY}:
+        raise click.BadParameter(
+            f"{text!r} is none. It is the one of the grant: {', '.join(PURPOSES)}; or {EMERGENCY} with "
+            "broken glass. Say in words what for with --note."
+        )
+    return text
+
 
 BY = click.option("--by", default="", help="Who does it. Default: the login of the database.")
-ACTOR = click.option("--actor", required=True, help="Who asks.")
 PURPOSE = click.option("--purpose", required=True, help="Why, for the record.")
+GRANTED = click.option(
+    "--purpose",
+    required=True,
+    callback=_purpose,
+    metavar="PURPOSE",
+    help=f"That of the grant: {', '.join(PURPOSES)}; {EMERGENCY} with broken glass.",
+)
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="As JSON.")
 JSON_LINES = click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 
 
 def asks(command: Callable[..., None]) -> Callable[..., None]:
-    """Options that say who asks, why and in which case of theirs: the argument `inquiry`."""
+    """Options that say who asks, in which case and for what, as a grant has it: the argument `claim`."""
 
-    @ACTOR
-    @PURPOSE
-    @click.option("--case", required=True, help="In which case of theirs.")
+    @click.option("--actor", default="", help="Who asks. Default: the login of the database.")
+    @click.option("--role", type=ROLES, default="investigator", show_default=True)
+    @click.option("--case", required=True, help="Case of the grant: an order, or another file.")
+    @GRANTED
+    @click.option("--note", default="", help="What for in words, for the record.")
     @functools.wraps(command)
-    def asking(*values: Any, actor: str, purpose: str, case: str, **more: Any) -> None:
-        command(*values, inquiry=Inquiry(actor, purpose, case), **more)
+    def asking(
+        *values: Any, actor: str, role: str, case: str, purpose: str, note: str, **more: Any
+    ) -> None:
+        command(*values, claim=Claim(actor, role, case, purpose, note), **more)
 
     return asking

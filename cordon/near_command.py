@@ -10,7 +10,6 @@ import msgspec
 import psycopg
 
 from alerts.looks import EVERYBODY
-from cordon.clock import wall_clock_us
 from cordon.database_access import dsn_of, run_on_connection
 from cordon.evidence_options import JSON_LINES, asks
 from cordon.instant_option import instant
@@ -18,7 +17,8 @@ from cordon.settings import Settings
 from devices.caseload import Assignment, Caseload
 from devices.instants import MICROSECONDS, from_datetime, to_iso
 from devices.store import CaseloadStore
-from evidence.inquiries import About, Inquiry, InquiryError, note_inquiry
+from evidence.access import AccessDeniedError
+from evidence.readings import Claim, Extent, open_reading
 
 if TYPE_CHECKING:  # compiles: only when asked for
     from evidence.nearby import Answer, Question
@@ -52,7 +52,7 @@ def near_command(
     within_m: float,
     from_us: int,
     for_s: float,
-    inquiry: Inquiry,
+    claim: Claim,
     *,
     as_json: bool,
 ) -> None:
@@ -60,24 +60,24 @@ def near_command(
 
     For each wearer the probability by the fix that speaks most for it, and the least distance at
     which he can have been, at any speed of a car, whatever his fixes' errors: who cannot have been
-    there is named as such. Devices' accuracies are believed; look at `cordon replay` and at anomalies
+    there is named as such. It takes a grant of an investigator with the subject *. Devices' accuracies are believed; look at `cordon replay` and at anomalies
     of a device before relying on one.
 
     \b
     Example:
       cordon evidence near --lat 54.0 --lon 4.0 --within 100 --at 2026-11-23T18:00:00Z --for 600 \\
-        --actor "DC Roe" --purpose "burglary, who was there" --case 26/4711
+        --actor "DC Roe" --purpose investigation --case 26/4711 --note "burglary, who was there"
     """  # noqa: D301
     from evidence.nearby import Question  # noqa: PLC0415
 
     question = Question(lat, lon, within_m, from_us, from_us + int(for_s * MICROSECONDS))
 
     async def act(connection: psycopg.AsyncConnection) -> list[Answer]:
-        about = About("near", [EVERYBODY], question.from_us, question.to_us)
-        await note_inquiry(connection, inquiry, about, wall_clock_us())
+        extent = Extent("near", [EVERYBODY], question.from_us, question.to_us + 1)
+        await open_reading(connection, claim, extent)
         return await _ask(connection, dsn_of(settings), question)
 
-    for one in run_on_connection(settings, act, InquiryError):
+    for one in run_on_connection(settings, act, AccessDeniedError):
         click.echo(msgspec.json.encode(one).decode() if as_json else _line(one))
 
 

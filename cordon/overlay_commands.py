@@ -12,12 +12,13 @@ import msgspec
 from cordon.clock import wall_clock_us
 from cordon.database_access import run_on_connection
 from cordon.errors import CordonError
-from cordon.evidence_options import ACTOR, AS_JSON, PURPOSE
+from cordon.evidence_options import AS_JSON, PURPOSE, asks
 from cordon.settings import Settings
 from cordon.zone_option import zone_named
 from devices.instants import to_iso
 from evidence import overlays
-from evidence.inquiries import About, Inquiry, InquiryError, note_inquiry
+from evidence.access import AccessDeniedError
+from evidence.inquiries import InquiryError
 from evidence.overlay_csv import (
     BYTES_LIMIT,
     CLOCK_ERROR_LIMIT_S,
@@ -27,13 +28,14 @@ from evidence.overlay_csv import (
     Refused,
     Terms,
 )
-from evidence.overlays import Connection, Kept, NewOverlay, Overlay
+from evidence.overlays import Connection, Kept, NewOverlay, Overlay, subject_of
+from evidence.readings import Claim, Extent, open_reading
 from evidence.views.xml_text import text_of
 
 REFUSED_SHOWN = 20
 """Lines that could not be read and are printed after an import; `overlay show` prints all."""
 
-REFUSALS = (OverlayError, InquiryError)
+REFUSALS = (OverlayError, InquiryError, AccessDeniedError)
 
 
 @click.group()
@@ -138,23 +140,23 @@ class _Shown(msgspec.Struct):
 
 @overlay.command("show")
 @click.argument("overlay_id", type=click.UUID)
-@ACTOR
-@PURPOSE
+@asks
 @click.option(
     "--original",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write the file as it was given here, instead of printing what is in it.",
 )
 @click.pass_obj
-def show_command(
-    settings: Settings, overlay_id: UUID, actor: str, purpose: str, original: Path | None
-) -> None:
-    """Print what one file holds as JSON: its events, and each line that could not be read, with why."""
+def show_command(settings: Settings, overlay_id: UUID, claim: Claim, original: Path | None) -> None:
+    """Print what one file holds as JSON: its events, and each line that could not be read, with why.
+
+    It takes a grant of the files of the case that it belongs to: subject case:CASE.
+    """
 
     async def act(connection: Connection) -> tuple[bytes, _Shown]:
         found = await overlays.find(connection, overlay_id)
-        about = About(f"overlay {overlay_id}", [f"case:{found.case}"], None, None)
-        await note_inquiry(connection, Inquiry(actor, purpose, found.case), about, wall_clock_us())
+        extent = Extent("overlay", [subject_of(found.case)], detail=f"overlay {overlay_id}")
+        await open_reading(connection, claim, extent)
         content, parsed = await overlays.read(connection, found)
         return content, _Shown(found, parsed)
 

@@ -8,21 +8,22 @@ from typing import TYPE_CHECKING
 import click
 import psycopg
 
-from cordon.clock import wall_clock_us
 from cordon.database_access import run_on_connection
 from cordon.errors import CordonError
 from cordon.evidence_options import asks
 from cordon.instant_option import instant
 from cordon.settings import Settings
-from evidence.inquiries import About, Inquiry, InquiryError, note_inquiry
+from evidence.access import AccessDeniedError
 from evidence.overlay_csv import OverlayError
+from evidence.overlays import subject_of
+from evidence.readings import Claim, Extent, open_reading
 
 if TYPE_CHECKING:
     from evidence.overlay_reading import Comparison
 
 
 @click.command("compare")
-@click.option("--person", required=True, help="Id of whose positions.")
+@click.option("--subject", "--person", "person", required=True, help="Id of whose positions.")
 @click.option("--from", "from_us", metavar="INSTANT", callback=instant, help="First event's time.")
 @click.option("--to", "to_us", metavar="INSTANT", callback=instant, help="Excluded.")
 @asks
@@ -39,7 +40,7 @@ def compare_command(
     person: str,
     from_us: int | None,
     to_us: int | None,
-    inquiry: Inquiry,
+    claim: Claim,
     out: Path,
     *,
     as_json: bool,
@@ -48,25 +49,26 @@ def compare_command(
 
     All files that are kept for the case are compared: by the distance of the nearest positions, their
     errors, the time between them and the error of the source's clock. That somebody was not there is found
-    as readily as that he was. A sector is not a place.
+    as readily as that he was. A sector is not a place. It takes a grant of the person, and of the case's
+    files (subject case:CASE).
 
     \b
     Example:
-      cordon evidence overlay compare --case order-1 --person he --actor "DC Roe" \\
-        --purpose "burglary of 18 November" --out compared
+      cordon evidence overlay compare --case order-1 --subject he --actor "DC Roe" \\
+        --purpose investigation --note "burglary of 18 November" --out compared
     """  # noqa: D301 - click's mark for "do not rewrap"
     from evidence import overlay_folder  # noqa: PLC0415 - compiles, and draws: only when asked for
     from evidence.overlay_reading import Asked, compare, overlays_of  # noqa: PLC0415
 
-    asked = Asked(inquiry.case, person, (from_us, to_us))
+    asked = Asked(claim.case, person, (from_us, to_us))
 
     async def act(connection: psycopg.AsyncConnection) -> Comparison:
         overlays = await overlays_of(connection, asked.case)
-        about = About("overlay compare", [person, f"case:{asked.case}"], from_us, to_us)
-        await note_inquiry(connection, inquiry, about, wall_clock_us())
+        of = [person, subject_of(asked.case)]
+        await open_reading(connection, claim, Extent("overlay compare", of, from_us, to_us))
         return await compare(connection, asked, overlays)
 
-    found = run_on_connection(settings, act, OverlayError, InquiryError)
+    found = run_on_connection(settings, act, OverlayError, AccessDeniedError)
     try:
         overlay_folder.write(out, found)
     except FileExistsError as error:

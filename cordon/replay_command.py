@@ -19,13 +19,13 @@ from alerts.looks import EVERYBODY
 from cordon.clock import wall_clock_us
 from cordon.database_access import run_on_connection
 from cordon.errors import CordonError
-from cordon.evidence_options import ACTOR, PURPOSE
+from cordon.evidence_options import asks
 from cordon.instant_option import instant
 from cordon.settings import Settings
 from devices.caseload import Caseload, Proximity
 from devices.instants import LATEST_US, to_iso
-from evidence.holds import people_of
-from evidence.inquiries import About, Inquiry, InquiryError, note_inquiry
+from evidence.access import AccessDeniedError
+from evidence.readings import Claim, Extent, open_reading, people_of_case
 
 if TYPE_CHECKING:  # the engine takes a second to load: only when asked for
     from cordon.replaying.replay import Told
@@ -75,11 +75,14 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @click.command()
-@click.option("--case", "order", metavar="ORDER", help="One order alone; without it: all.")
+@asks
+@click.option(
+    "--subject",
+    type=click.Choice([EVERYBODY]),
+    help="All orders, in any case of yours; without it: the one order that the case is.",
+)
 @click.option("--from", "from_us", metavar="INSTANT", callback=instant, help="First instant.")
 @click.option("--to", "to_us", metavar="INSTANT", callback=instant, help="Excluded.")
-@ACTOR
-@PURPOSE
 @click.option(
     "--rules",
     metavar="FILE|VERSION",
@@ -97,11 +100,10 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 @click.pass_obj
 def replay(
     settings: Settings,
-    order: str | None,
+    claim: Claim,
+    subject: str | None,
     from_us: int | None,
     to_us: int | None,
-    actor: str,
-    purpose: str,
     rules: str | None,
     timeline: str,
     *,
@@ -117,22 +119,23 @@ def replay(
     Evidential: in order of fix time, late fixes in their places. Alarms that nobody could be told
     of then are named.
 
+    It takes a grant of everybody whom the order is about, or one of an investigator with the subject *.
+
     \b
     Examples:
-      cordon replay --from 2026-11-23T18:00:00Z --to 2026-11-24T00:00:00Z \\
-        --actor "Sgt Kim" --purpose "every decision comes out again"
-      cordon replay --case order-1 --timeline evidential --actor "DC Roe" --purpose hearing
+      cordon replay --case order-1 --timeline evidential --actor "DC Roe" --purpose investigation
+      cordon replay --case 26/4711 --subject "*" --from 2026-11-23T18:00:00Z --to 2026-11-24T00:00:00Z \\
+        --actor "Sgt Kim" --purpose investigation --note "every decision comes out again"
     """  # noqa: D301
-    inquiry = Inquiry(actor, purpose, order or EVERYBODY)
+    order = None if subject == EVERYBODY else claim.case
 
     async def act(connection: Connection) -> Report:
-        people = await people_of(connection, order) if order else []
-        now_us = wall_clock_us()
-        about = About("replay", people or [EVERYBODY], from_us or 0, to_us or now_us)
-        await note_inquiry(connection, inquiry, about, now_us)
+        people = await people_of_case(connection, order) if order else [EVERYBODY]
+        extent = Extent("replay", people or [EVERYBODY], from_us or 0, to_us or wall_clock_us())
+        await open_reading(connection, claim, extent)
         return await _report(connection, order, from_us, to_us, rules, timeline, _progress())
 
-    report = run_on_connection(settings, act, InquiryError)
+    report = run_on_connection(settings, act, AccessDeniedError)
     click.echo(msgspec.json.encode(report).decode() if as_json else _text(report))
     sys.exit(report.exact is False)
 

@@ -12,7 +12,7 @@ from cordon.database_access import dsn_of
 from cordon.errors import CordonError
 from cordon.settings import Settings
 from devices.instants import to_iso
-from evidence.looks import LOOKS_LIMIT, StoredLook
+from evidence.looks import LOOKS_LIMIT, REFUSED, StoredLook
 from evidence.reader import HistoryUnavailableError, Reader
 
 _WHAT = {
@@ -22,7 +22,11 @@ _WHAT = {
     "export": "an export of records",
     "conduct": "courses of conduct",
     "approaches": "a summary of approaches, with distances",
+    "overlay": "records of others that a case has",
     "overlay compare": "positions beside records of others",
+    "near": "who was near a place",
+    "timeline": "all that is recorded of a case",
+    "replay": "decisions, made once more",
 }
 
 
@@ -51,9 +55,12 @@ def who_looked(settings: Settings, person: str, *, as_json: bool, limit: int) ->
 
 def line_of(row: StoredLook) -> str:
     """One reading in one line."""
-    what = _WHAT.get(row.what, row.what)
+    named = row.what.removeprefix(REFUSED)
+    what = _WHAT.get(named, named)
+    read = "read" if named == row.what else "asked for, and was refused,"
     about = ""
     if row.from_us is not None and row.to_us is not None:
         about = f", of {to_iso(row.from_us)} to {to_iso(row.to_us)}"
     purpose = f" for {row.purpose!r}" if row.purpose else ""
-    return f"{to_iso(row.at_us)}  {row.who} ({row.role}) read {what}{about}{purpose}"
+    case = f" in case {row.case}" if row.case else ""
+    return f"{to_iso(row.at_us)}  {row.who} ({row.role}) {read} {what}{about}{purpose}{case}"

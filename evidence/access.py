@@ -2,7 +2,8 @@
 
 Two steps in two transactions: `open_access` commits the record and gives a ticket, `read_records`
 takes the ticket. A reader who rolls back loses what was read and not the record of it. Who may read
-what is decided in the database (`sql/0009_access.sql`), so that it holds for every program.
+what is decided in the database (`sql/0009_access.sql`, `0016_readings.sql`), so that it holds for every
+program. What reads more than single records is opened the same way (`evidence.readings`).
 """
 
 from __future__ import annotations
@@ -28,6 +29,10 @@ BREAK_GLASS_MINUTES = 60
 """The longest that glass stays broken; the database refuses more."""
 
 
+NO_GRANT = "no grant is in force for this person, role, case, subject and purpose"
+"""Why the database refuses where a grant, or broken glass, would be enough."""
+
+
 class AccessDeniedError(RuntimeError):
     """It may not be read, or not be changed, by whoever asks. The text is for people."""
 
@@ -38,14 +43,15 @@ class Asking:
 
     Attributes:
         who: Empty: whoever is signed in at the database. Others are named only by software in the
-            role ``cordon_operator``.
+            role ``cordon_operator``, and by commands with the service's login.
         agency: Database role of the agency for which `who` reads; empty: for nobody.
         role: ``investigator``, ``prosecutor``, ``agency`` or ``auditor``.
         case: Id of the order.
         subject: Id of the person whom the records are about.
         purpose: As in the grant; ``emergency`` with broken glass.
-        kinds: Tables of the schema `evidence`.
-        from_us, to_us: From the first to before the second, of the records' own time.
+        kinds: Tables of the schema `evidence`, or one of ``evidence.readings()``.
+        from_us, to_us: From the first to before the second, of the records' own time; None, for
+            readings: as far as there is anything.
     """
 
     role: str
@@ -53,8 +59,8 @@ class Asking:
     subject: str
     purpose: str
     kinds: tuple[str, ...]
-    from_us: int
-    to_us: int
+    from_us: int | None
+    to_us: int | None
     who: str = ""
     agency: str = ""
     note: str = ""
@@ -130,8 +136,8 @@ async def open_access(connection: Connection, asking: Asking) -> UUID:
             clean(asking.subject),
             asking.purpose,
             list(asking.kinds),
-            to_datetime(asking.from_us),
-            to_datetime(asking.to_us),
+            None if asking.from_us is None else to_datetime(asking.from_us),
+            None if asking.to_us is None else to_datetime(asking.to_us),
             clean(asking.note),
         ),
     )

@@ -191,6 +191,17 @@ async def kept_patterns(connection: Connection, subject: Subject) -> dict[str, P
     return {name: _patterns.decode(document) async for name, document in cursor}
 
 
+async def people_of_pattern(connection: Connection, pattern_id: str) -> list[str]:
+    """Whom a pattern is about: its wearer, and the person protected; none where there is no such."""
+    cursor = await connection.execute(
+        "SELECT wearer, protected FROM evidence.conduct_pattern WHERE pattern_id = %s "
+        "ORDER BY version DESC LIMIT 1",
+        (clean(pattern_id),),
+    )
+    row = await cursor.fetchone()
+    return [person for person in row or () if person]
+
+
 async def add_patterns(connection: Connection, patterns: Sequence[Pattern], now_us: int) -> None:
     """Keep new versions of patterns."""
     async with connection.cursor() as cursor:

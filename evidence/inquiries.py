@@ -1,4 +1,8 @@
-"""Every question about many people, and whoever takes everything out, names who asks, why, and in which case, before it is answered."""
+"""Work that is no reading of a case, and is recorded like one before it is done.
+
+Whoever hands everything over, or brings a file of others or removes one, names who, why, and in which case.
+It takes a role of the database and no grant. What reads of a case is in `evidence.readings`.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +37,7 @@ class About:
     """What is asked.
 
     Attributes:
-        what: `near`, `timeline`, `conduct`, `replay` or `hand-over`, for example; without places.
+        what: `hand-over` or `overlay import`, for example; without places.
         subjects: Ids of the people whom it is about; `alerts.looks.EVERYBODY` for all.
         from_us, to_us: The time that it is about; None: whatever there is.
         note: What else is to be said: who is given it, which file.

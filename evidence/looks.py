@@ -1,17 +1,13 @@
-"""Who looked: rows, the query, and what a program that reads the database itself records."""
+"""Who looked: rows, and the query."""
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import psycopg
-
-from alerts.looks import EVERYBODY, LOOKS, Look
-from devices.instants import from_iso, to_datetime
-from evidence.case_records import Custody
+from alerts.looks import EVERYBODY, Look
+from devices.instants import from_iso
 from evidence.decided import AlertEntry
 from evidence.rows import Row, Table
 from evidence.text import clean
@@ -33,11 +29,14 @@ ACCESS = Table(
 )
 
 QUERY = """
-    SELECT id, at_us, who, role, purpose, subject, "case", what, from_us, to_us
+    SELECT id, at_us, who, role, purpose, subject, "case",
+        CASE WHEN allowed THEN what ELSE 'refused: ' || what END AS what, from_us, to_us
     FROM evidence.access
     WHERE subject IN (%(person)s, %(everybody)s) AND at_us >= %(from)s AND at_us < %(to)s
     ORDER BY at_us DESC, id LIMIT %(limit)s
 """
+
+REFUSED = "refused: "
 
 LOOKS_LIMIT = 10_000
 """Readings in one answer."""
@@ -45,7 +44,11 @@ LOOKS_LIMIT = 10_000
 
 @dataclass(frozen=True, slots=True)
 class StoredLook:
-    """A row of `evidence.access`; fields as in `alerts.looks.Look`."""
+    """A row of `evidence.access`; fields as in `alerts.looks.Look`.
+
+    Attributes:
+        what: After `REFUSED` what was asked for and not shown.
+    """
 
     id: str
     at_us: int
@@ -73,66 +76,3 @@ def look_rows(entries: Sequence[AlertEntry]) -> list[Row]:
 def _row(look: Look) -> Row:
     texts = (look.who, look.role, look.purpose, look.subject, look.case, look.what)
     return (look.id, from_iso(look.time), *map(clean, texts), look.from_us, look.to_us)
-
-
-async def record_export(
-    connection: psycopg.AsyncConnection[Any], custody: Custody, device: str, now_us: int
-) -> int:
-    """Record that a part of the record is taken out: a reading of each person whom it concerns.
-
-    Args:
-        connection: In autocommit mode.
-        custody: What is exported, by whom and what for.
-        device: Whose records; empty: those of the case.
-        now_us: The time.
-
-    Returns:
-        How many people it concerns. Where none is known, the device or the case itself is named.
-    """
-    people = await _concerned(connection, custody, device)
-    case = "" if device else clean(custody.case)
-    for subject in people or [f"device:{device}" if device else f"case:{custody.case}"]:
-        found = str(uuid.uuid5(LOOKS, f"export {custody.disclosure} {subject}"))
-        await connection.execute(
-            "INSERT INTO evidence.access VALUES (%s, %s, %s, 'command line', %s, %s, %s, 'export',"
-            " %s, %s) ON CONFLICT DO NOTHING",
-            (
-                *(found, now_us, clean(custody.actor), clean(custody.purpose), clean(subject)),
-                *(case, custody.from_us, custody.to_us),
-            ),
-        )
-    return len(people)
-
-
-_BEARERS = """
-    SELECT DISTINCT p.id FROM caseload.assignment a
-    JOIN caseload.device d USING (device_no) JOIN caseload.person p USING (person_no)
-    WHERE d.id = %(device)s AND a.valid_from < %(to)s
-        AND (a.valid_to IS NULL OR a.valid_to > %(from)s)
-"""
-_PARTIES = """
-    SELECT DISTINCT p.id FROM caseload.court_order o
-    LEFT JOIN caseload.condition c USING (order_no)
-    JOIN caseload.person p ON p.person_no IN (o.wearer_no, c.protected_no)
-    WHERE o.id = %(case)s
-"""
-
-
-async def _concerned(
-    connection: psycopg.AsyncConnection[Any], custody: Custody, device: str
-) -> list[str]:
-    """The parties of a case, or who carried a device; nobody where there is no caseload."""
-    known = await connection.execute("SELECT to_regclass('caseload.assignment')")
-    row = await known.fetchone()
-    if row is None or row[0] is None:
-        return []
-    cursor = await connection.execute(
-        _BEARERS if device else _PARTIES,
-        {
-            "device": device,
-            "case": custody.case,
-            "from": to_datetime(custody.from_us),
-            "to": to_datetime(custody.to_us),
-        },
-    )
-    return [str(row[0]) for row in await cursor.fetchall()]

@@ -185,7 +185,7 @@ async def read(connection: Connection, overlay: Overlay) -> tuple[bytes, Parsed]
         " a.subject = %s AND a.what = %s AND a.note = %s AND a.at_us = %s AND a.who = %s"
         " AND a.purpose = %s) FROM evidence.overlay o WHERE overlay_id = %s",
         (
-            *(_subject(overlay.case), IMPORTED, _note(overlay), overlay.imported_us),
+            *(subject_of(overlay.case), IMPORTED, _note(overlay), overlay.imported_us),
             *(overlay.imported_by, overlay.purpose, overlay.overlay_id),
         ),
     )
@@ -245,10 +245,11 @@ def _same_terms(there: Overlay, terms: Terms) -> Overlay:
 
 
 def _about(what: str, overlay: Overlay) -> About:
-    return About(what, [_subject(overlay.case)], None, None, _note(overlay))
+    return About(what, [subject_of(overlay.case)], None, None, _note(overlay))
 
 
-def _subject(case: str) -> str:
+def subject_of(case: str) -> str:
+    """Of a record of access to the files of a case: they are about whoever came by."""
     return f"case:{clean(case)}"
 
 

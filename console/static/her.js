@@ -9,10 +9,17 @@ const TOPICS = {
 };
 const HOWS = { now: "at once", digest: "once a day", off: "not at all" };
 const WHAT = { map: "the map", alerts: "the list of alerts", protection: "protection status", export: "an export of records",
-  conduct: "courses of conduct" };
+  conduct: "courses of conduct", near: "who was near a place", timeline: "all that is recorded of a case",
+  approaches: "a summary of approaches", replay: "decisions, made once more" };
+const REFUSED = "refused: ";
 
 const local = (instant) => new Date(instant).toLocaleString();
 const when = (us) => local(us / 1000);
+
+function did(what) {
+  const named = what.startsWith(REFUSED) ? what.slice(REFUSED.length) : what;
+  return `${named === what ? "read" : "asked for, and was refused,"} ${WHAT[named] ?? named}`;
+}
 
 function say(text) {
   byId("message").textContent = text;
@@ -100,7 +107,7 @@ function history(changes) {
 
 function looked(looks) {
   const rows = looks.map((one) => el("li", {},
-    `${local(one.time)}: ${one.who} (${one.role}) read ${WHAT[one.what] ?? one.what}${one.subject === "*" ? ", with everybody on it" : ""}${one.from_us == null ? "" : `, of ${when(one.from_us)} to ${when(one.to_us)}`}${one.purpose ? `, for ${one.purpose}` : ""}`));
+    `${local(one.time)}: ${one.who} (${one.role}) ${did(one.what)}${one.subject === "*" ? ", with everybody on it" : ""}${one.from_us == null ? "" : `, of ${when(one.from_us)} to ${when(one.to_us)}`}${one.purpose ? `, for ${one.purpose}` : ""}`));
   return [el("h2", {}, "Who read where she is or was"), rows.length > 0 ? el("ol", {}, ...rows) : el("p", {}, "Nobody that is recorded.")];
 }
 

@@ -15,6 +15,7 @@ from cordon.errors import CordonError
 from devices.instants import to_iso
 from tests.conftest import Database
 from tests.evidence.access_world import CASE, WINDOW, Login, login, set_up
+from tests.evidence.granting import grant
 
 Run = Callable[..., Result]
 OF_HIM = ("--case", CASE, "--subject", "he-1")
@@ -43,6 +44,9 @@ def test_granting_reading_and_revoking(run: Run) -> None:
     refused = run(*read)
     assert refused.exit_code == 1
     assert "no grant is in force" in str(refused.exception)
+    assert f"evidence grant --to ana --role investigator {' '.join(OF_HIM)} --purpose" in str(
+        refused.exception
+    )
     given = run(
         *("grant", "--to", "ana", "--role", "investigator", *OF_HIM, "--by", "chief"),
         *("--purpose", "investigation", "--for", "8h", "--reason", "file 1"),
@@ -129,7 +133,8 @@ def _as_investigator(run: Run, owner: str, reader: str, ana: Login) -> None:
 async def test_the_services_login_asks_of_many_people(
     filled: str, run: Run, tmp_path: Path
 ) -> None:
-    who = ("--actor", "DC Roe", "--purpose", "burglary", "--case", "26/1")
+    who = ("--actor", "DC Roe", "--purpose", "investigation", "--case", "26/1")
+    grant(filled, "DC Roe", "26/1", "*", "he-1", "she-1")
     near = ("--lat", "51.5", "--lon", "0", "--within", "100", "--at", to_iso(WINDOW[0]))
     async with login(filled, "cordon_writer", "cordon_sealer") as service:
         dsn = await service.own_dsn()
@@ -137,7 +142,7 @@ async def test_the_services_login_asks_of_many_people(
         assert found.exit_code == 0, found.exception
         found = await asyncio.to_thread(run, "near", *near, *who, dsn=dsn)
         assert found.exit_code == 0, found.exception
-        words = ["replay", *who[:4], *WITHIN]
+        words = ["replay", *who, "--subject", "*", *WITHIN]
         environment = {"CORDON_DATABASE_URL": dsn}
         replayed = await asyncio.to_thread(CliRunner().invoke, cordon, words, env=environment)
         assert "no state of the service" in refusal(replayed)

@@ -34,6 +34,7 @@ from tests.alerts.builders import START_US, TAG
 from tests.alerts.conduct_stories import Told
 from tests.conftest import Database
 from tests.cordon.running import METRE_DEG, load
+from tests.evidence.granting import grant
 
 MINUTE_DAYS = 1 / 1440
 ROOT = Path(__file__).parents[2]
@@ -306,11 +307,12 @@ async def test_the_commands_print_each_act_with_what_it_rests_on(history: Histor
     [pattern] = await history.look(3)
 
     async def run(*words: str, who: str = "DC Roe") -> Result:
-        said = ["--actor", who, "--purpose", "reports of stalking", "--case", "26/4711"]
+        said = ["--actor", who, "--purpose", "investigation", "--case", "26/4711"]
         env = {"CORDON_DATABASE_URL": history.dsn}
         invoke = CliRunner().invoke
         return await asyncio.to_thread(invoke, cordon, ["conduct", *words, *said], env=env)
 
+    grant(history.dsn, "DC Roe", "26/4711", "*", "wearer1", "protected1")
     listed = await run("list")
     assert pattern.pattern_id in listed.stdout
     assert "wearer1 towards protected1: 3 approach" in listed.stdout
@@ -325,10 +327,14 @@ async def test_the_commands_print_each_act_with_what_it_rests_on(history: Histor
     missing = await run("show", "nothing")
     assert "There is no course of conduct nothing" in str(missing.exception)
     nobody = await run("show", pattern.pattern_id, who=" ")
-    assert "An inquiry has to name its actor." in str(nobody.exception)
+    assert "no grant is in force" in str(nobody.exception)
     assert nobody.stdout == ""
     told = {
-        person: await Reader(history.dsn).looks(person, 0, wall_clock_us(), 10)
+        person: [
+            one
+            for one in await Reader(history.dsn).looks(person, 0, wall_clock_us(), 10)
+            if one.what == "conduct"
+        ]
         for person in ("wearer1", "protected1", "somebody else")
     }
     assert {person: len(found) for person, found in told.items()} == {
@@ -338,7 +344,7 @@ async def test_the_commands_print_each_act_with_what_it_rests_on(history: Histor
     }
     assert {
         (one.who, one.purpose, one.case, one.what) for found in told.values() for one in found
-    } == {("DC Roe", "reports of stalking", "26/4711", "conduct")}
+    } == {("DC Roe", "investigation", "26/4711", "conduct")}
 
 
 async def rows(dsn: str, query: str) -> list[str]:

@@ -21,10 +21,23 @@ from cordon.embedded.ports import free_port
 from devices.instants import to_iso
 from evidence.store import Store
 from tests.conftest import Database
+from tests.evidence.granting import grant
 from tests.evidence.samples import NOW_US
 from tests.evidence.sealing_world import store_some
 
-CUSTODY = ("--actor", "Sgt Kim", "--purpose", "trial 26/118", "--recipient", "Crown Court")
+CUSTODY = (
+    *(
+        "--actor",
+        "Sgt Kim",
+        "--case",
+        "26/118",
+        "--purpose",
+        "disclosure",
+        "--note",
+        "trial 26/118",
+    ),
+    *("--recipient", "Crown Court"),
+)
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -133,6 +146,7 @@ def test_sealed_witnessed_killed_and_checked(
     keys.write_text("\n".join([*logs.read_text().split(), *witnesses[1].setting["keys"]]))
     out = str(tmp_path / "out")
     window = ("--from", to_iso(NOW_US), "--to", to_iso(NOW_US + 60_000_000))
+    grant(database.dsn, "Sgt Kim", "26/118", "device:tag-1", purpose="disclosure")
     done = invoke(environment, "evidence", "export", "--device", "tag-1", *window, *CUSTODY, out)
     assert done.exit_code == 0, done.output
     assert "holds 16 records and the places of 0 withheld ones" in done.stdout

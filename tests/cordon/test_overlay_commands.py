@@ -17,6 +17,7 @@ from evidence.audit import Audit, audit
 from tests.conftest import Database
 from tests.evidence.access_world import CASE, login, set_up
 from tests.evidence.conftest import Probe
+from tests.evidence.granting import grant
 from tests.evidence.sealing_world import log_keys, sealer_of
 
 Run = Callable[..., Result]
@@ -26,12 +27,13 @@ CONTENT = (
     b"2026-11-18T10:00:05Z,north,-0.1278,C1,AB12 CDE,2\r\n"
 )
 WHO = ("--by", "DC Roe", "--purpose", "case 26/4711", "--source", "city traffic control")
-READER = ("--actor", "Sgt Kim", "--purpose", "hearing")
+READER = ("--actor", "Sgt Kim", "--purpose", "investigation", "--case", CASE, "--note", "hearing")
 
 
 @pytest.fixture
 async def filled(database: Database) -> str:
     await set_up(database.dsn)
+    grant(database.dsn, "Sgt Kim", CASE, "he-1", f"case:{CASE}")
     return database.dsn
 
 
@@ -99,8 +101,8 @@ def test_a_file_is_kept_whole_and_the_same_twice_changes_nothing(
     assert run("show", str(found), *READER, "--original", str(out)).exit_code == 0
     assert out.read_bytes() == CONTENT
     assert "cannot be written" in why(run("show", str(found), *READER, "--original", str(out)))
-    reads = f"SELECT count(*) FROM evidence.access WHERE what = 'overlay {found}'"
-    assert probe.value(reads + " AND who = 'Sgt Kim' AND purpose = 'hearing'") == 3
+    reads = f"SELECT count(*) FROM evidence.access WHERE note = 'overlay {found}; hearing'"
+    assert probe.value(reads + " AND who = 'Sgt Kim' AND allowed AND what = 'overlay'") == 3
 
 
 def test_what_is_not_said_is_asked_for(run: Run, file: Path, probe: Probe) -> None:
@@ -117,7 +119,7 @@ def test_what_is_not_said_is_asked_for(run: Run, file: Path, probe: Probe) -> No
     assert "is there already" in other
     assert "Europe/Madrid" in other
     assert "There is no overlay" in why(run("show", "0" * 32, *READER))
-    assert "to name its actor" in why(run("show", overlay_of(probe), "--actor", "", *READER[2:]))
+    assert "no grant is in force" in why(run("show", overlay_of(probe), *READER[2:]))
 
 
 def rewritten(file: Path, old: bytes, new: bytes) -> Path:
@@ -195,7 +197,7 @@ async def test_the_services_login_keeps_and_compares_and_the_owner_removes(
         dsn = await service.own_dsn()
         kept = await asyncio.to_thread(brought, run, file, dsn=dsn)
         assert kept.exit_code == 0, kept.exception
-        words = ("compare", "--case", CASE, "--person", "he-1", *READER, "--out")
+        words = ("compare", "--person", "he-1", *READER, "--out")
         done = await asyncio.to_thread(run, *words, str(tmp_path / "out"), dsn=dsn)
         assert done.exit_code == 0, done.exception
         assert "1 findings" in done.stdout

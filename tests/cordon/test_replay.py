@@ -21,10 +21,12 @@ from devices.instants import MICROSECONDS, to_datetime, to_iso
 from evidence.batches import TornBatchError
 from tests.conftest import Database
 from tests.cordon.running import HOME, METRE_DEG, World, load, one_pair, until, world
+from tests.evidence.granting import grant
 
 pytestmark = pytest.mark.timeout(240)
 
-ASKS = ("--actor", "Sgt Kim", "--purpose", "trial")
+ASKS = ("--actor", "Sgt Kim", "--purpose", "investigation", "--note", "trial")
+ALL = ("--case", "26/118", "--subject", "*")
 
 
 async def replayed(dsn: str, to_us: int) -> tuple[Told, Comparison]:
@@ -122,16 +124,18 @@ async def test_a_stretch_with_a_restart_is_decided_again_to_the_bit(
     assert found.stored == found.equal >= 3
     assert len(known.runs) == 2
 
-    ended, report = await asyncio.to_thread(command, database.dsn, "--to", to_iso(to_us))
+    grant(database.dsn, "Sgt Kim", "26/118", "*")
+    grant(database.dsn, "Sgt Kim", "order-1", "he", "she")
+    ended, report = await asyncio.to_thread(command, database.dsn, *ALL, "--to", to_iso(to_us))
     assert (ended, report["exact"], report["stored"]) == (0, True, found.stored)
-    _, report = await asyncio.to_thread(command, database.dsn, "--rules", report["rules"][0])
+    _, report = await asyncio.to_thread(command, database.dsn, *ALL, "--rules", report["rules"][0])
     assert report["changes"] == []
     stricter = tmp_path / "stricter.toml"
     stricter.write_text(
         "[rules]\nnoise_scale = 20.0\n"
         '[sensitivity."*"]\nenter_probability = 0.999\nsparse_probability = 0.999\n'
     )
-    _, report = await asyncio.to_thread(command, database.dsn, "--rules", str(stricter))
+    _, report = await asyncio.to_thread(command, database.dsn, *ALL, "--rules", str(stricter))
     assert report["changes"]
     words = ("--timeline", "evidential", "--case", "order-1")
     _, report = await asyncio.to_thread(command, database.dsn, *words)
@@ -183,7 +187,7 @@ async def see_erasures_named(dsn: str, began_us: int, to_us: int) -> None:
         ):
             await replayed(dsn, to_us)
         with pytest.raises(CordonError, match="were erased"):
-            await asyncio.to_thread(command, dsn, "--to", to_iso(to_us))
+            await asyncio.to_thread(command, dsn, *ALL, "--to", to_iso(to_us))
         erased(connection, "retention", 0, began_us + 1)
     async with (
         await psycopg.AsyncConnection.connect(dsn, autocommit=True) as later,

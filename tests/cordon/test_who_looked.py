@@ -15,6 +15,7 @@ from evidence.decided import read_alert_entry
 from evidence.store import Store
 from tests.conftest import Database
 from tests.cordon.running import load, one_pair
+from tests.evidence.granting import grant
 from tests.evidence.samples import NOW_US
 
 
@@ -55,13 +56,24 @@ def test_questions_on_the_command_line_are_readings_too(database: Database) -> N
     asyncio.run(in_force(database.dsn))
     environment = {"CORDON_DATABASE_URL": database.dsn}
     [order] = one_pair().orders
-    said = ["--actor", "DC Roe", "--purpose", "burglary", "--case", "26/4711"]
+    said = ["--actor", "DC Roe", "--purpose", "investigation", "--case", "26/4711"]
+    people = (order.wearer, "she")
+    grant(database.dsn, "DC Roe", "26/4711", "*", *people)
     when = to_iso(NOW_US)
     near = ["near", "--lat", "54.0", "--lon", "4.0", "--within", "100", "--at", when]
     timeline = ["timeline", "--order", order.id, "--from", when, "--to", to_iso(NOW_US + 1)]
     for question in (near, timeline):
         asked = CliRunner().invoke(cordon, ["evidence", *question, *said], env=environment)
         assert asked.exit_code == 0, asked.output
-    for person, whats in ((order.wearer, ["map", "near", "timeline"]), ("other", ["map", "near"])):
+    refused = ["evidence", *near, *said[:3], "prosecution", *said[4:]]
+    assert CliRunner().invoke(cordon, refused, env=environment).exit_code == 1
+    for person, whats in (
+        (order.wearer, ["map", "near", "refused: near", "timeline"]),
+        ("other", ["map", "near", "refused: near"]),
+    ):
         answer = CliRunner().invoke(cordon, ["who-looked", person, "--json"], env=environment)
         assert sorted(row["what"] for row in json.loads(answer.output)) == whats
+    lines = CliRunner().invoke(cordon, ["who-looked", "she"], env=environment).output
+    read = "DC Roe (investigator) read all that is recorded of a case, of"
+    assert f"{read} {when} to {to_iso(NOW_US + 1)} for 'investigation' in case 26/4711" in lines
+    assert "asked for, and was refused, who was near a place" in lines

@@ -100,11 +100,12 @@ FUNCTIONS: dict[str, frozenset[str]] = {
     "choices_at": WRITER,
     "keep_caseload": frozenset({"cordon_sealer"}),
     "summarize": frozenset({"cordon_sealer"}),
-    "open_access": READERS,
+    "open_access": READERS | WRITER,
     "read_records": READERS,
     "break_glass": frozenset({"cordon_operator", "cordon_investigator"}),
     "list_grants": READERS | OWNER,
     "people_of_case": OWNER | WRITER,
+    "people_ever_of_case": WRITER,
     "grant_access": OWNER,
     "revoke_access": OWNER,
     "review_break_glass": OWNER,
@@ -114,7 +115,7 @@ FUNCTIONS: dict[str, frozenset[str]] = {
     **dict.fromkeys(
         (
             *("cut_by_time", "cover", "role_names", "authority_for", "used_ticket", "set_rights"),
-            *("caseload_parts", "keep_devices"),
+            *("caseload_parts", "keep_devices", "readings", "set_rights_before_readings"),
             *("pieces_before", "drop_piece", "piece_sizes"),
         ),
         NOBODY,

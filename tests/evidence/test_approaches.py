@@ -33,6 +33,7 @@ from geofence.levels import Cause, Level
 from tests.conftest import Database
 from tests.cordon.running import load, one_pair
 from tests.evidence.conftest import Probe
+from tests.evidence.granting import grant
 from tests.evidence.samples import NOW_US, change_of, decision_of
 from tests.evidence.test_store import alert_entries
 
@@ -248,10 +249,12 @@ async def filled(store: Store, database: Database) -> str:
     )
     await store.write_alerts(alert_entries((1, msgspec.json.encode(closed))))
     assert from_iso(closed.time) < NOW_US
+    for case in ("order-1", "26/4711"):
+        grant(database.dsn, "DC Roe", case, *PAIR)
     return database.dsn
 
 
-WHO = ("--actor", "DC Roe", "--purpose", "hearing")
+WHO = ("--actor", "DC Roe", "--purpose", "investigation", "--note", "hearing")
 SPAN = ("--from", to_iso(FROM_US), "--to", to_iso(TO_US))
 
 
@@ -272,7 +275,7 @@ def test_the_command_reads_what_is_stored_and_records_who_asked(
     assert "2 encounters" in page.stdout, "of whatever order"
     assert "no breach: explained" in page.stdout
     asked = probe.ask(
-        "SELECT subject, who, purpose, \"case\" FROM evidence.access WHERE what = 'approaches' "
+        "SELECT subject, who, note, \"case\" FROM evidence.access WHERE what = 'approaches' "
         "ORDER BY at_us, subject"
     )
     assert asked == [
@@ -296,10 +299,13 @@ def test_refusals(filled: str, probe: Probe) -> None:
 
     assert "no order nobody" in why("--case", "nobody", *SPAN, *WHO)
     assert "two people" in why("--case", "c", "--wearer", "he", *SPAN, *WHO)
-    assert "to name its purpose" in why("--case", "order-1", *SPAN, *WHO[:3], " ")
+    assert (
+        "'hearing' is none. It is the one of the grant"
+        in run(filled, "--case", "order-1", *SPAN, "--purpose", "hearing").stderr
+    )
     assert "no time zone" in why("--case", "order-1", *SPAN, *WHO, "--zone", "Mars")
     assert probe.count("access") == 0
     backwards = ("--from", SPAN[3], "--to", SPAN[1])
-    assert "begin before it ends" in why("--case", "order-1", *backwards, *WHO)
+    assert "begins before it ends" in why("--case", "order-1", *backwards, *WHO)
     quiet = ("--from", "2020-01-01T00:00:00Z", "--to", "2020-01-02T00:00:00Z")
     assert "Nothing was decided" in run(filled, "--case", "order-1", *quiet, *WHO).stdout

@@ -10,7 +10,7 @@ from evidence.looks import QUERY, values
 from tests.evidence.conftest import Probe
 from tests.evidence.samples import NOW_US
 
-ABOUT = About("near", ["*"], NOW_US, NOW_US + 1)
+ABOUT = About("hand-over", ["*"], NOW_US, NOW_US + 1)
 
 
 @pytest.mark.usefixtures("store")
@@ -21,7 +21,7 @@ async def test_an_inquiry_is_a_reading_that_she_sees(probe: Probe) -> None:
         [row] = await cursor.fetchall()
     assert row[1:] == (
         *(NOW_US, "DC Roe", "command line", "burglary\N{REPLACEMENT CHARACTER}", "*", "26/4711"),
-        *("near", NOW_US, NOW_US + 1),
+        *("hand-over", NOW_US, NOW_US + 1),
     )
 
 

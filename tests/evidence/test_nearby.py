@@ -20,6 +20,7 @@ from evidence.transitions import DeviceFixes
 from geofence.proximity import SIGMAS_PER_R68
 from tests.conftest import Database
 from tests.cordon.running import HOME, one_pair
+from tests.evidence.granting import grant
 from tests.evidence.positions import SECOND_US, fixes_at
 from tests.evidence.samples import NOW_US, batch_of
 
@@ -88,7 +89,8 @@ async def test_the_command_names_who_asks_and_who_was_there(
     batch.fixes["accuracy_cm"], batch.fixes["kind"] = 500, 0
     await store.write_journal([(1, batch)])
     where = ["--lat", str(HOME[0]), "--lon", str(HOME[1]), "--within", "50", "--at", to_iso(NOW_US)]
-    who = ["--actor", "DC Roe", "--purpose", "who was there", "--case", "26/1", "--json"]
+    who = ["--actor", "DC Roe", "--purpose", "investigation", "--case", "26/1", "--json"]
+    grant(database.dsn, "DC Roe", "26/1", "*")
 
     def run(*words: str) -> tuple[int, str]:
         env = {"CORDON_DATABASE_URL": database.dsn}
@@ -99,6 +101,6 @@ async def test_the_command_names_who_asks_and_who_was_there(
     lines = [line for line in out.splitlines() if line.startswith("{")]
     found = json.loads(lines[0])
     assert (code, len(lines), found["person"], found["verdict"]) == (0, 1, "he", "near")
-    who[3] = " "
+    who[1] = "DC Doe"
     code, _ = await asyncio.to_thread(run, *where, *who)
     assert code == 1

@@ -28,6 +28,7 @@ from geofence.proximity import SIGMAS_PER_R68
 from tests.conftest import Database
 from tests.cordon.running import HOME, METRE_DEG, load, one_pair
 from tests.evidence.conftest import Probe
+from tests.evidence.granting import grant
 from tests.evidence.positions import SECOND_US, fixes_at
 from tests.evidence.samples import NOW_US, batch_of
 
@@ -183,6 +184,7 @@ async def filled(store: Store, database: Database) -> str:
     batch.fixes["lon_e7"], batch.fixes["accuracy_cm"] = round(HOME[1] * 1e7), 500
     batch.fixes["kind"] = 0
     await store.write_journal([(1, batch)])
+    grant(database.dsn, "DC Roe", "order-1", "he", "x", "case:order-1")
     return database.dsn
 
 
@@ -192,14 +194,14 @@ def run(dsn: str, *words: str) -> Result:
 
 
 CASE = ("--case", "order-1")
-WHO = ("--actor", "DC Roe", "--purpose", "who was there")
+WHO = ("--actor", "DC Roe", "--purpose", "investigation", "--note", "who was there")
 
 
-def brought(dsn: str, folder: Path, kind: str, text: str) -> None:
+def brought(dsn: str, folder: Path, kind: str, text: str, *case: str) -> None:
     file = folder / f"{kind}.csv"
     file.write_text(text)
     given = ("--source", "the city", "--by", "DC Roe", "--purpose", "26/4711")
-    done = run(dsn, "import", str(file), "--kind", kind, *CASE, *given)
+    done = run(dsn, "import", str(file), "--kind", kind, *(case or CASE), *given)
     assert done.exit_code == 0, done.output
 
 
@@ -238,7 +240,7 @@ def test_the_command_writes_what_it_found_and_records_who_asked(
     assert "\x1b" not in readme + svg
     assert "never" in svg
     asked = probe.ask(
-        'SELECT subject, who, purpose, "case" FROM evidence.access '
+        'SELECT subject, who, note, "case" FROM evidence.access '
         "WHERE what = 'overlay compare' ORDER BY subject"
     )
     assert asked == [
@@ -249,8 +251,13 @@ def test_the_command_writes_what_it_found_and_records_who_asked(
         filled, "compare", *CASE, "--person", "he", *WHO, "--out", str(tmp_path / "2"), *span
     )
     assert "2 findings: 1 supports, 1 contradicts, 0 says nothing." in some.stdout
-    nobody = run(filled, "compare", *CASE, "--person", "x", *WHO, "--out", str(tmp_path / "3"))
-    assert "4 events are of times in which x is not known to have carried" in nobody.stdout
+    third = ("--person", "x", *WHO, "--out", str(tmp_path / "3"))
+    assert "not about this person" in str(run(filled, "compare", *CASE, *third).exception)
+    other = ("--case", "26/1")
+    brought(filled, tmp_path, "anpr", ANPR + "".join(rows), *other)
+    grant(filled, "DC Roe", "26/1", "x", "case:26/1")
+    nobody = run(filled, "compare", *other, *third)
+    assert "3 events are of times in which x is not known to have carried" in nobody.stdout
 
 
 def test_refusals(filled: str, tmp_path: Path, probe: Probe) -> None:
@@ -263,8 +270,8 @@ def test_refusals(filled: str, tmp_path: Path, probe: Probe) -> None:
     assert "No file is kept for the case" in why(*CASE, "--person", "he", *WHO, *out)
     assert "No file is kept for the case" in why("--case", "", "--person", "he", *WHO, *out)
     brought(filled, tmp_path, "anpr", ANPR + row(0, 0, "a") + row(101 * 86_400, 0, "b"))
-    assert "to name its actor" in why(*CASE, "--person", "he", "--actor", "", *WHO[2:], *out)
-    assert probe.count("access") == 1, "that of the import"
+    assert "no grant is in force" in why(*CASE, "--person", "he", *WHO[2:], *out)
+    assert probe.count("access") == 3, "that of the import, and the refusals"
     assert "more than 100 days apart" in why(*CASE, "--person", "he", *WHO, *out)
     assert not (tmp_path / "out").exists()
     many = "".join(row(n / 1_000, 0, f"c{n}") for n in range(5_001))

@@ -5,11 +5,9 @@ from __future__ import annotations
 from alerts.deliveries import Entry, encode_entry
 from devices.choices import Choices, Quiet
 from devices.instants import to_datetime
-from evidence.case_records import Custody
 from evidence.covered import stored_rows
 from evidence.database import Database as EvidenceDatabase
 from evidence.decided import read_alert_entry
-from evidence.looks import record_export
 from evidence.reader import Reader
 from evidence.store import Store
 from tests.conftest import Database
@@ -82,57 +80,3 @@ async def test_digests_are_kept_and_all_of_it_is_covered_by_the_log(
     finally:
         await reading.close()
     assert len(rows) == 3
-
-
-async def test_an_export_is_a_reading_of_whoever_carried_the_device(
-    store: Store, probe: Probe, database: Database
-) -> None:
-    del store
-    reading = EvidenceDatabase(database.dsn)
-    try:
-        async with reading.session() as connection:
-            await connection.execute("CREATE SCHEMA IF NOT EXISTS caseload")
-            for table in (
-                "person (person_no int, id text)",
-                "device (device_no int, id text)",
-                "assignment (device_no int, person_no int, valid_from date, valid_to date)",
-                "court_order (order_no int, id text, wearer_no int)",
-                "condition (order_no int, protected_no int)",
-            ):
-                await connection.execute(f"CREATE TABLE IF NOT EXISTS caseload.{table}")
-            await connection.execute("INSERT INTO caseload.person VALUES (1, 'she'), (2, 'he')")
-            await connection.execute("INSERT INTO caseload.court_order VALUES (1, 'order-1', 2)")
-            await connection.execute("INSERT INTO caseload.condition VALUES (1, 1), (1, NULL)")
-            await connection.execute("INSERT INTO caseload.device VALUES (1, 'phone-1')")
-            await connection.execute(
-                "INSERT INTO caseload.assignment VALUES (1, 1, '2020-01-01', NULL)"
-            )
-            for case, device in (
-                ("device/phone-1", "phone-1"),
-                ("device/tag-9", "tag-9"),
-                ("order-1", ""),
-                ("order-2", ""),
-            ):
-                custody = Custody(
-                    disclosure=case,
-                    case=case,
-                    actor="kim",
-                    purpose="court",
-                    recipient="the court",
-                    side="court",
-                    from_us=NOW_US - 10,
-                    to_us=NOW_US,
-                )
-                await record_export(connection, custody, device, NOW_US)
-    finally:
-        await reading.close()
-    rows = probe.ask(
-        'SELECT subject, "case", who, what, from_us FROM evidence.access ORDER BY 1, 2'
-    )
-    assert rows == [
-        ("case:order-2", "order-2", "kim", "export", NOW_US - 10),
-        ("device:tag-9", "", "kim", "export", NOW_US - 10),
-        ("he", "order-1", "kim", "export", NOW_US - 10),
-        ("she", "", "kim", "export", NOW_US - 10),
-        ("she", "order-1", "kim", "export", NOW_US - 10),
-    ]

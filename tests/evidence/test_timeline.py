@@ -18,6 +18,7 @@ from devices.store import CaseloadStore
 from evidence.store import Store
 from tests.conftest import Database
 from tests.cordon.running import one_pair
+from tests.evidence.granting import grant
 from tests.evidence.samples import (
     NOW_US,
     anomaly_of,
@@ -87,7 +88,8 @@ async def test_a_case_is_one_record(store: Store, database: Database) -> None:
 
     def run() -> list[dict[str, str]]:
         span = ["--from", to_iso(NOW_US - 86_400_000_000), "--to", to_iso(NOW_US + 86_400_000_000)]
-        who = ["--actor", "DC Roe", "--purpose", "hearing", "--case", "26/1", "--json"]
+        who = ["--actor", "DC Roe", "--purpose", "investigation", "--case", "26/1", "--json"]
+        grant(database.dsn, "DC Roe", "26/1", "he", "she")
         done = CliRunner().invoke(
             cordon,
             ["evidence", "timeline", "--order", "order-1", *span, *who],
