@@ -208,6 +208,8 @@ class Service:
             group.create_task(lease.hold(), name="lease")
             self._started.set()
             await parts.identity.registry.looked.wait()
+            if not self._standby:
+                await recent.read_held()
             for batch in recent.batches(parts.gateway.name, parts.decoder):
                 await parts.journal.append(batch)
 
