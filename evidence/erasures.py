@@ -16,12 +16,13 @@ import psycopg
 from psycopg.rows import class_row
 
 from devices.instants import to_datetime, to_iso
-from evidence.log.leaves import NOTHING_GONE, Gone, Leaf
+from evidence.log.leaves import NOTHING_GONE, Gone
 
 Connection = psycopg.AsyncConnection
 
 _BATCH = struct.Struct(">IQ")
-_LEAF = struct.Struct(">32sQ32s")
+LEAF = struct.Struct(">32sQ32s")
+"""Of what is left of a record: chain, place, commitment."""
 
 BATCHES_AT_ONCE = 500
 
@@ -154,7 +155,7 @@ async def gone_from(
     commitments: dict[int, dict[bytes, dict[int, bytes]]] = {}
     async for number, leaves in cursor:
         of_batch = commitments.setdefault(number, {})
-        for chain, place, commitment in _LEAF.iter_unpack(leaves):
+        for chain, place, commitment in LEAF.iter_unpack(leaves):
             of_batch.setdefault(chain, {})[place] = commitment
     cursor = await connection.execute(
         "SELECT chain, place, salt FROM evidence.seal_kept_salt WHERE chain = ANY(%s)",
@@ -169,21 +170,6 @@ async def gone_from(
     ]
 
 
-async def keep_erased(
-    connection: Connection, log: int, number: int, erasure_id: UUID, leaves: Sequence[Leaf]
-) -> None:
-    """Keep what is left of leaves of a batch, in their order."""
-    packed = b"".join(_LEAF.pack(leaf.chain, leaf.place, leaf.commitment) for leaf in leaves)
-    await connection.execute(
-        "INSERT INTO evidence.seal_erased VALUES (%s, %s, %s, %s)",
-        (log, number, erasure_id, packed),
-    )
-    await connection.execute(
-        "INSERT INTO evidence.seal_erased_chain SELECT unnest(%s::bytea[]), %s ON CONFLICT DO NOTHING",
-        (list({leaf.chain for leaf in leaves}), erasure_id),
-    )
-
-
 async def digest_of(connection: Connection, erasure_id: UUID) -> tuple[int, bytes]:
     """How many leaves an erasure left, and the SHA-256 that its record has to hold."""
     digest, leaves = hashlib.sha256(), 0
@@ -195,7 +181,7 @@ async def digest_of(connection: Connection, erasure_id: UUID) -> tuple[int, byte
         )
         while rows := await cursor.fetchmany(BATCHES_AT_ONCE):
             for log, number, packed in rows:
-                leaves += len(packed) // _LEAF.size
+                leaves += len(packed) // LEAF.size
                 digest.update(_BATCH.pack(log, number) + packed)
     return leaves, digest.digest()
 
