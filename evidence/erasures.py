@@ -20,6 +20,9 @@ from evidence.log.leaves import NOTHING_GONE, Gone
 
 Connection = psycopg.AsyncConnection
 
+CASELOAD = "*/caseload"
+"""Subject of what went of the caseload itself. No id of a person holds a slash."""
+
 _BATCH = struct.Struct(">IQ")
 LEAF = struct.Struct(">32sQ32s")
 """Of what is left of a record: chain, place, commitment."""
@@ -33,9 +36,9 @@ class Erasure:
 
     Attributes:
         kind: ``retention``: their time was over; ``erasure``: somebody asked for it.
-        subject: Person whose records they were; ``*``: everybody's.
+        subject: Person whose records they were; ``*``: everybody's; `CASELOAD`: versions of that.
         leaves: How many of them the log holds a place for.
-        older: How many there were from before the log.
+        older: How many there were that it has none for: from before the log, or versions.
     """
 
     erasure_id: UUID
@@ -61,6 +64,8 @@ _ERASURES = (
 
 def erasure_text(one: Erasure) -> str:
     """An erasure, for people."""
+    if one.subject == CASELOAD:
+        return f"On {to_iso(one.erased_us)} by {one.approved_by} (as stated): {one.reason}"
     return (
         f"{one.leaves} records from {to_iso(one.from_us)} to {to_iso(one.to_us)} were erased on "
         f"{to_iso(one.erased_us)} by {one.approved_by}, asked for by {one.asked_by} (both as stated): "
@@ -76,12 +81,12 @@ async def all_erasures(connection: Connection) -> list[Erasure]:
 
 
 async def erasures_over(connection: Connection, from_us: int, to_us: int) -> list[Erasure]:
-    """The erasures of records whose time lies in a window, oldest first."""
+    """The erasures of records of devices and alerts whose time lies in a window, oldest first."""
     async with connection.cursor(row_factory=class_row(Erasure)) as cursor:
         await cursor.execute(
             _ERASURES.encode()
-            + b" WHERE from_at < %s AND to_at > %s ORDER BY erased_at, erasure_id",
-            (to_datetime(to_us), to_datetime(from_us)),
+            + b" WHERE from_at < %s AND to_at > %s AND subject <> %s ORDER BY erased_at, erasure_id",
+            (to_datetime(to_us), to_datetime(from_us), CASELOAD),
         )
         return await cursor.fetchall()
 
@@ -89,7 +94,9 @@ async def erasures_over(connection: Connection, from_us: int, to_us: int) -> lis
 async def retained_from_us(connection: Connection) -> int:
     """Before this instant retention has erased something; 0: nothing yet."""
     cursor = await connection.execute(
-        "SELECT coalesce(evidence.us(max(to_at)), 0) FROM evidence.erasure WHERE kind = 'retention'"
+        "SELECT coalesce(evidence.us(max(to_at)), 0) FROM evidence.erasure "
+        "WHERE kind = 'retention' AND subject <> %s",
+        (CASELOAD,),
     )
     row = await cursor.fetchone()
     return int(row[0]) if row else 0
