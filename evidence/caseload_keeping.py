@@ -181,22 +181,32 @@ _GONE = """
         UNION SELECT unnest(ARRAY[wearer, protected]) FROM evidence.conduct_act
         UNION SELECT unnest(ARRAY[wearer, protected]) FROM evidence.conduct_pattern
         UNION SELECT unnest(people) FROM evidence.hold_in_force),
+    lasting AS (
+        SELECT document, loaded_at, lead(loaded_at, 1, 'infinity') OVER (ORDER BY version) AS ended_at
+        FROM caseload.caseload_version),
+    recent AS (SELECT document FROM lasting WHERE ended_at >= %(cutoff)s),
     bound AS (
-        SELECT o.id AS order_id, o.valid_to, w.id AS person FROM caseload.court_order o
-            JOIN caseload.person w ON w.person_no = o.wearer_no
-        UNION SELECT o.id, o.valid_to, p.id FROM caseload.court_order o JOIN caseload.condition c USING (order_no)
-            JOIN caseload.person p ON p.person_no = c.protected_no)
+        SELECT unnest(ARRAY[o ->> 'wearer', c ->> 'protected']) AS id
+        FROM recent, jsonb_array_elements(document -> 'orders') o
+            LEFT JOIN LATERAL jsonb_array_elements(o -> 'conditions') c ON true
+        WHERE coalesce((o ->> 'valid_to')::timestamptz, 'infinity') >= %(cutoff)s
+        UNION SELECT a ->> 'person' FROM recent, jsonb_array_elements(document -> 'assignments') a
+        WHERE coalesce((a ->> 'to')::timestamptz, 'infinity') >= %(cutoff)s
+        UNION SELECT n.id FROM evidence.overlay v CROSS JOIN LATERAL unnest(evidence.people_of_case(v."case")) n (id)),
+    known AS (
+        SELECT n ->> 'id' AS id FROM lasting, jsonb_array_elements(document -> 'people') n
+        WHERE loaded_at < %(cutoff)s)
     SELECT p.id FROM caseload.person p
-    WHERE NOT EXISTS (SELECT FROM present WHERE present.id = p.id)
-        AND NOT EXISTS (SELECT FROM bound b WHERE b.person = p.id
-            AND (coalesce(b.valid_to, 'infinity') >= %(cutoff)s
-                OR EXISTS (SELECT FROM evidence.overlay v WHERE v."case" = b.order_id)))
+    WHERE EXISTS (SELECT FROM known WHERE known.id = p.id)
+        AND NOT EXISTS (SELECT FROM present WHERE present.id = p.id)
+        AND NOT EXISTS (SELECT FROM bound WHERE bound.id = p.id)
         AND NOT EXISTS (SELECT FROM caseload.assignment a JOIN caseload.device d USING (device_no)
-            WHERE a.person_no = p.person_no
-            AND (coalesce(a.valid_to, 'infinity') >= %(cutoff)s OR {carried}))
+            WHERE a.person_no = p.person_no AND ({carried}))
     ORDER BY 1
 """
-"""People whose names go. Nobody is ever taken out of `caseload.person`."""
+"""People whose names go: those known before, and bound by, protected by and carrying nothing since.
+
+Nobody is ever taken out of `caseload.person`. `recent`: versions in force at some time since."""
 
 _NAMED = """
     SELECT DISTINCT v.version, p ->> 'id' FROM caseload.caseload_version v,
