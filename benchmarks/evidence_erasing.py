@@ -12,6 +12,7 @@ from benchmarks.evidence_day import START_US, caseload_of, entries_of
 from benchmarks.evidence_filling import sealer_of, store_all
 from devices.store import CaseloadStore
 from evidence.erasing import Order
+from evidence.log.many import warm_up
 from evidence.retention import erase_subject
 from evidence.store import Store
 
@@ -41,6 +42,7 @@ async def erase_hour_s(dsn: str, fixes: int, folder: Path, tell: Callable[[str],
     await sealer.turn()  # the log begins
     await store_all(store, enumerate(entries_of(1, every_s * SECOND_US), 1))
     await store.close()
+    warm_up()
     await sealer.turn()
     tell("Erasing an hour of it")
     order = Order("erasure", "the court", "chief", "he-0", *WINDOW, "a measurement")

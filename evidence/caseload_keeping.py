@@ -75,7 +75,7 @@ async def retain_caseload(
         return Struck()
     cutoff = to_datetime((now_us // DAY_US - days) * DAY_US)
     async with connection.transaction():
-        if not await _is_there(connection):
+        if not await has_caseload(connection):
             return Struck()
         # Savers wait, as for each other.
         await connection.execute("LOCK TABLE caseload.caseload_version IN EXCLUSIVE MODE")
@@ -95,7 +95,8 @@ async def retain_caseload(
     return done
 
 
-async def _is_there(connection: Connection) -> bool:
+async def has_caseload(connection: Connection) -> bool:
+    """Whether there is a caseload in this database, of this version."""
     [[there]] = await _all(
         connection, "SELECT to_regclass('caseload.erased_place') IS NOT NULL", {}
     )

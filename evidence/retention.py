@@ -15,7 +15,7 @@ from psycopg import sql
 
 from devices.instants import to_datetime, to_iso
 from evidence import holds
-from evidence.caseload_keeping import Struck, retain_caseload
+from evidence.caseload_keeping import Struck, has_caseload, retain_caseload
 from evidence.covered import covered_tables
 from evidence.covered_tables import Covered
 from evidence.erasing import Erased, ErasureError, NothingToEraseError, Order, erase
@@ -175,8 +175,8 @@ async def scrub(connection: Connection) -> None:
     """
     for table in ("seal_key", "seal_kept_salt", REST, "worker_state", *OF_DEVICES):
         await connection.execute(sql.SQL("VACUUM evidence.{}").format(sql.Identifier(table)))
-    for table in ("caseload_version", "person"):
-        await connection.execute(sql.SQL("VACUUM caseload.{}").format(sql.Identifier(table)))
+    if await has_caseload(connection):
+        await connection.execute("VACUUM caseload.caseload_version, caseload.person")
 
 
 def _refuse_held(windows: Windows, kept: Windows, in_force: Sequence[Hold]) -> None:
