@@ -17,6 +17,7 @@ from psycopg.rows import class_row
 
 from devices.instants import to_datetime, to_iso
 from evidence.log.leaves import NOTHING_GONE, Gone
+from evidence.sealing import SEGMENT_BATCHES
 
 Connection = psycopg.AsyncConnection
 
@@ -28,6 +29,15 @@ LEAF = struct.Struct(">32sQ32s")
 """Of what is left of a record: chain, place, commitment."""
 
 BATCHES_AT_ONCE = 500
+
+_SALTS = """
+    SELECT k.chain, k.place, k.salt FROM evidence.seal_chain_start s
+    JOIN evidence.seal_kept_salt k ON k.chain = s.chain AND k.place > s.length
+    LEFT JOIN evidence.seal_chain_start n
+        ON (n.log, n.segment, n.chain) = (s.log, s.segment + %s, s.chain)
+    WHERE s.log = %s AND s.segment = %s AND s.chain = ANY(%s) AND (n.length IS NULL OR k.place <= n.length)
+"""
+"""Of a segment's places: a chain can have very many others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,13 +154,14 @@ async def erased_between(
 
 
 async def gone_from(
-    connection: Connection, log: int, numbers: Sequence[int], chains: Iterable[bytes]
+    connection: Connection, log: int, segment: int, numbers: Sequence[int], chains: Iterable[bytes]
 ) -> list[Gone]:
     """What erasures left of batches, in their order.
 
     Args:
         connection: In a transaction.
         log: Of the batches.
+        segment: Of the batches.
         numbers: Of consecutive batches.
         chains: That have rows in them.
     """
@@ -164,10 +175,7 @@ async def gone_from(
         of_batch = commitments.setdefault(number, {})
         for chain, place, commitment in LEAF.iter_unpack(leaves):
             of_batch.setdefault(chain, {})[place] = commitment
-    cursor = await connection.execute(
-        "SELECT chain, place, salt FROM evidence.seal_kept_salt WHERE chain = ANY(%s)",
-        (list(chains),),
-    )
+    cursor = await connection.execute(_SALTS, (SEGMENT_BATCHES, log, segment, list(chains)))
     salts: dict[bytes, dict[int, bytes]] = {}
     async for chain, place, salt in cursor:
         salts.setdefault(chain, {})[place] = salt
