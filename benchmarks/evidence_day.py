@@ -16,27 +16,29 @@ from devices.reports import FIX_DTYPE, MISSING, Batch, FixArray, Message
 
 DAY = datetime(2026, 11, 20, tzinfo=UTC)
 START_US = from_datetime(DAY)
+DAY_US = 86_400_000_000
 EVERY_US = 10_000_000
-FIXES_A_DAY = 8_640
+FIXES_A_DAY = DAY_US // EVERY_US
 LEAST_FIXES = 200
 
 
-def entries_of(devices: int) -> Iterator[Batch]:
+def entries_of(devices: int, every_us: int = EVERY_US) -> Iterator[Batch]:
     """A day: every ten seconds a fix of each device, on walks that keep near home.
 
     A batch holds at least `LEAST_FIXES`: few devices send theirs in bundles.
     """
     random = np.random.default_rng(1)
     names = tuple(f"{'tag' if i % 2 == 0 else 'phone'}-{i // 2}" for i in range(devices))
-    homes = random.uniform(-0.3, 0.3, (2, devices // 2)).repeat(2, axis=1)
+    homes = random.uniform(-0.3, 0.3, (2, (devices + 1) // 2)).repeat(2, axis=1)[:, :devices]
+    steps = DAY_US // every_us
     place = homes + random.normal(0, 2e-3, (2, devices))
     speed = np.zeros((2, devices))
     bundle = max(1, LEAST_FIXES // devices)
     parts, number = [], 0
-    for step in range(FIXES_A_DAY):
+    for step in range(steps):
         speed = 0.95 * speed + random.normal(0, 2e-5, (2, devices)) + 0.002 * (homes - place)
         place = place + speed
-        now_us = START_US + step * EVERY_US
+        now_us = START_US + step * every_us
         fixes = np.zeros(devices, FIX_DTYPE)
         fixes["device"] = np.arange(devices)
         fixes["seq"] = step + 1
@@ -49,10 +51,10 @@ def entries_of(devices: int) -> Iterator[Batch]:
         fixes["altitude_dm"] = 350
         fixes["satellites"] = random.integers(7, 14, devices)
         fixes["hdop_c"] = 90
-        fixes["battery_pct"] = 100 - step // 120
+        fixes["battery_pct"] = 100 - 70 * step // steps
         fixes["charging"] = MISSING
         parts.append(fixes)
-        if len(parts) == bundle or step + 1 == FIXES_A_DAY:
+        if len(parts) == bundle or step + 1 == steps:
             yield _batch(number := number + 1, now_us + 800_000, names, np.concatenate(parts))
             parts = []
 

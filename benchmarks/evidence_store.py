@@ -7,6 +7,7 @@ service's own store, sealer and replay. The server is an embedded one, or the on
 from __future__ import annotations
 
 import asyncio
+import math
 import secrets
 import tempfile
 import time
@@ -15,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from statistics import median
-from typing import cast
+from typing import Self, cast
 
 import msgspec
 import psycopg
@@ -30,6 +31,7 @@ from benchmarks.evidence_day import (
     caseload_of,
     entries_of,
 )
+from benchmarks.evidence_erasing import erase_hour_s
 from benchmarks.evidence_filling import fill, sealer_of, store_all
 from cordon.embedded.postgres import EmbeddedPostgres
 from cordon.keep import KeptCaseload
@@ -71,6 +73,8 @@ class StoreReport(msgspec.Struct, frozen=True, kw_only=True):
         device_day_cold_ms: The first after a restart of the server; null where that is not ours.
         replay_fixes_per_s: `cordon replay` over the day, reading included, by the clock; null where it
             was left out.
+        erase_hour_s: Erasing an hour out of a day of one device (86,400 fixes, or as many as `rows`,
+            each with its message) in a database of its own, by the clock.
         replay_equal: Decisions and findings that came out equal, of those stored.
     """
 
@@ -90,6 +94,7 @@ class StoreReport(msgspec.Struct, frozen=True, kw_only=True):
     device_day_open_ms: float
     device_day_cold_ms: float | None
     replay_fixes_per_s: float | None
+    erase_hour_s: float
     replay_equal: str
 
 
@@ -126,11 +131,12 @@ class _Server:
     def dsn(self) -> str:
         return conninfo.make_conninfo(self.admin_dsn, dbname=self.name)
 
-    def create(self) -> None:
+    def __enter__(self) -> Self:
         with psycopg.connect(self.admin_dsn, autocommit=True) as connection:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(self.name)))
+        return self
 
-    def drop(self) -> None:
+    def __exit__(self, *_: object) -> None:
         with psycopg.connect(self.admin_dsn, autocommit=True) as connection:
             connection.execute(
                 sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(self.name))
@@ -158,11 +164,11 @@ class _Server:
 async def _run(server: _Server, asked: tuple[int, bool], folder: Path, tell: Tell) -> StoreReport:
     rows, replayed = asked
     devices = max(2, rows // FIXES_A_DAY // 2 * 2)
-    server.create()
-    try:
-        return await _measure(server, devices, folder, tell, replayed=replayed)
-    finally:
-        server.drop()
+    with _Server(server.admin_dsn) as other, tempfile.TemporaryDirectory(dir=folder) as keys:
+        erase_s = await erase_hour_s(other.dsn, rows, Path(keys), tell)
+    with server:
+        report = await _measure(server, devices, folder, tell, replayed=replayed)
+    return msgspec.structs.replace(report, erase_hour_s=erase_s)
 
 
 async def _measure(
@@ -211,6 +217,7 @@ async def _measure(
         device_day_open_ms=open_ms,
         device_day_cold_ms=await _cold_ms(server, devices),
         replay_fixes_per_s=rows / replay_s if replay_s else None,
+        erase_hour_s=math.nan,  # measured apart
         replay_equal=equal,
     )
 

@@ -230,7 +230,7 @@ async def work(orders: Orders) -> None:
         supervisor = Supervisor()
         kept = {
             "registry": registry.run,
-            "states": StateKeeper(orders.dsn, keep, build=BUILD).run,
+            "states": StateKeeper(orders.dsn, keep, nc, build=BUILD).run,
             "conduct": conduct.run,
             "record": record.run,
         }

@@ -263,7 +263,7 @@ class Partition:
         self.counts.fixes_unused += int(np.count_nonzero(_IS_UNUSED[update.marks]))
         self.counts.fixes_odd += int(np.count_nonzero(update.oddities))
         self.decide(update.transitions, batch.received_us)
-        self._note(update.anomalies, batch.received_us)
+        self.note(update.anomalies, batch.received_us)
 
     def take_urgent(self, event: Event, now_us: int) -> None:
         """Tell of an event that has not been journaled yet; when its batch comes, it is known."""
@@ -284,7 +284,7 @@ class Partition:
         for transition, watch in told:  # who is told goes before how often devices report
             self.care.approach(transition, watch, now_us)
 
-    def _note(self, anomalies: Sequence[AnomalyChange], now_us: int) -> None:
+    def note(self, anomalies: Sequence[AnomalyChange], now_us: int) -> None:
         """Keep and tell what is wrong with devices, and what no longer is."""
         if not anomalies:
             return
@@ -387,7 +387,7 @@ class Partition:
         ended = ended_by(self.engine.anomalies(now_us), after.plan, now_us, moved)
         self.engine.forget(moved, now_us=now_us)
         closing = self.engine.swap(after.plan, now_us=now_us)
-        self._note(ended, now_us)
+        self.note(ended, now_us)
         # Whoever gives a device back is told of in his own name.
         self._note_devices(self.care.plan(after.bearers, now_us), now_us)
         # What closes a watch that is no longer there is told in the terms it was raised in.

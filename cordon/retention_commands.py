@@ -155,13 +155,16 @@ def retain_command(settings: Settings, by: str, *, dry_run: bool, as_json: bool)
     """
     chosen = settings.evidence
     policy = Policy(
-        chosen.retain_positions_days, chosen.retain_decisions_days, chosen.retain_alerts_days
+        chosen.retain_positions_days,
+        chosen.retain_decisions_days,
+        chosen.retain_alerts_days,
+        chosen.retain_caseload_days,
     )
 
     async def act(connection: Connection) -> Retained:
         who = by or await _login(connection)
         done = await retain(connection, policy, who, wall_clock_us(), dry_run=dry_run)
-        if (done.days or done.made) and not dry_run:
+        if (done.days or done.made or done.caseload) and not dry_run:
             await scrub(connection)
         return done
 
@@ -175,7 +178,9 @@ def retain_command(settings: Settings, by: str, *, dry_run: bool, as_json: bool)
         click.echo(f"{count} of {table}, which was made from the record.")
     for piece in done.dropped:
         click.echo(f"{piece} was empty and is dropped.")
-    if not done.days and not done.made:
+    if done.caseload:
+        click.echo(f"{done.caseload}.")
+    if not (done.days or done.made or done.caseload):
         click.echo("Nothing is older than the settings say.")
 
 

@@ -188,6 +188,14 @@ class Evidence(Section, frozen=True):
     retain_alerts_days: Annotated[
         int, Meta(ge=0, description="Alerts and who was told; 0: for ever.")
     ] = 0
+    retain_caseload_days: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Versions of the caseload that are not in force any more and that nothing "
+            "stored refers to, and names of people of whom nothing else is stored; 0: for ever.",
+        ),
+    ] = 0
 
 
 class Alerts(Section, frozen=True):

@@ -273,7 +273,7 @@ class Service:
             history=Reader(ends.dsn),
             record=record,
             feed=CaseloadFeed(CaseloadStore(ends.dsn), keep, nc),
-            states=StateKeeper(ends.dsn, keep, build=BUILD),
+            states=StateKeeper(ends.dsn, keep, nc, build=BUILD),
             hub=hub,
             supervisor=Supervisor(),
             heartbeat=Heartbeat(nc, gateway_nc),

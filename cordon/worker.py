@@ -28,6 +28,7 @@ from cordon import express
 from cordon.applied import Applied
 from cordon.caseload_in_force import CaseloadInForce
 from cordon.checkpoint import CHECKPOINT, decode_checkpoint, read_recorded
+from cordon.erased_places import ErasedPlaces
 from cordon.express import Express
 from cordon.keep import Keep
 from cordon.outgoing import Outgoing
@@ -166,6 +167,7 @@ class Worker:
                 group.create_task(self._follow_journal(), name="journal")
                 group.create_task(self._fail_with_live(), name="live")
                 group.create_task(self._follow_caseload(), name="caseload")
+                group.create_task(self._follow_erasures(), name="erasures")
                 group.create_task(self._keep_ticking(), name="ticks")
                 group.create_task(self._keep_checkpoints(), name="checkpoints")
         finally:
@@ -212,6 +214,10 @@ class Worker:
     async def _follow_caseload(self) -> None:
         await self.caught_up.wait()
         await self.caseload.run()
+
+    async def _follow_erasures(self) -> None:
+        await self.caught_up.wait()
+        await ErasedPlaces(self._nc, self.partition, self._clock).run()
 
     # -- the two paths ----------------------------------------------------------------------
 

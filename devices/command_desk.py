@@ -185,6 +185,12 @@ class CommandDesk:
         for device in self.devices.values():
             device.near = [watch for watch in device.near if watch in watches]
 
+    def displace(self, names: Collection[str]) -> None:
+        """It is known no more in which cells these devices were."""
+        for name in names:
+            if device := self.devices.get(name):
+                device.place = None
+
     def at(self, name: str, lat_e7: int, lon_e7: int, now_us: int) -> None:
         """A device is at this place now."""
         device = self.devices.get(name)

@@ -12,10 +12,20 @@ from typing import Literal
 import msgspec
 
 StepKind = Literal[
-    "started", "live", "caseload", "profiles", "order", "skipped", "gap", "given_up", "unkept"
+    "started",
+    "live",
+    "caseload",
+    "profiles",
+    "erased",
+    "order",
+    "skipped",
+    "gap",
+    "given_up",
+    "unkept",
 ]
 """``started``: it began from a checkpoint, or from nothing. ``live``: it had caught up. ``caseload``
-and ``profiles``: others came into force. ``order``: `batch` was taken in here, which is not its place, or is the first of its gateway.
+and ``profiles``: others came into force. ``erased``: where
+devices were at some times is known no more. ``order``: `batch` was taken in here, which is not its place, or is the first of its gateway.
 ``skipped``: the sweeps after `ticked_us` up to `upto` were left out. ``gap``: the batches after
 journal position `position` up to `upto` could not be read. ``given_up``: `batch` was passed over.
 ``unkept``: `batch`, received at `at_us`, was taken in, and the journal did not confirm it."""
@@ -38,7 +48,8 @@ class CourseStep(msgspec.Struct, frozen=True, kw_only=True):
         batch: Which batch it is about; empty for none.
         upto: See `StepKind`.
         caseload_version: In force from here on.
-        detail: JSON: of ``started`` a `Start`, of ``profiles`` the sensitivities by profile.
+        detail: JSON: of ``started`` a `Start`, of ``profiles`` the sensitivities by profile, of
+            ``erased`` the times by device.
     """
 
     run_us: int

@@ -7,10 +7,11 @@ version and notice in one transaction, or nothing at all.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import msgspec
 import psycopg
 
 from devices import rules
@@ -90,19 +91,7 @@ class CaseloadStore:
             CaseloadError: The result would not be usable; nothing was changed.
         """
         async with self._connection() as conn, conn.transaction():
-            # Savers take turns; readers are not held up.
-            await conn.execute("lock table caseload.caseload_version in exclusive mode")
-            stored = await _load(conn)
-            result = merged(stored.caseload, caseload)
-            problems = rules.check(result)
-            if problems:
-                raise CaseloadError("caseload on top of the one in force", problems)
-            result = canonical(result)
-            if result == stored.caseload:
-                return Saved(stored.version, changed=False)
-            await write_rows(conn, stored.caseload, result)
-            version = await _record(conn, stored.version + 1, result)
-            return Saved(version, changed=True)
+            return await _save(conn, caseload)
 
     async def load(self) -> Stored:
         """The caseload in force."""
@@ -169,6 +158,36 @@ class CaseloadStore:
         # Caseloads change a few times a day: a connection each is simpler than a pool to mend.
         async with await self._connect() as conn:
             yield conn
+
+
+async def strike_names(conn: psycopg.AsyncConnection, people: Collection[str]) -> None:
+    """Brings a version into force without the names of these people, where it has any.
+
+    Args:
+        conn: In a transaction.
+        people: Ids.
+    """
+    stored = await _load(conn)
+    named = (one for one in stored.caseload.people if one.id in people and one.name)
+    nameless = tuple(msgspec.structs.replace(one, name="") for one in named)
+    await _save(conn, Caseload(people=nameless))
+
+
+async def _save(conn: psycopg.AsyncConnection, caseload: Caseload) -> Saved:
+    """As `CaseloadStore.save`, in a transaction."""
+    # Savers take turns; readers are not held up.
+    await conn.execute("lock table caseload.caseload_version in exclusive mode")
+    stored = await _load(conn)
+    result = merged(stored.caseload, caseload)
+    problems = rules.check(result)
+    if problems:
+        raise CaseloadError("caseload on top of the one in force", problems)
+    result = canonical(result)
+    if result == stored.caseload:
+        return Saved(stored.version, changed=False)
+    await write_rows(conn, stored.caseload, result)
+    version = await _record(conn, stored.version + 1, result)
+    return Saved(version, changed=True)
 
 
 async def update_tables(conn: psycopg.AsyncConnection) -> list[str]:

@@ -10,6 +10,7 @@ The sealer waits meanwhile: it must not seal with a key that is being destroyed.
 
 from __future__ import annotations
 
+import asyncio
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,11 +22,13 @@ from devices.instants import to_datetime
 from evidence import seal_reader, seal_store
 from evidence.covered import covered_tables
 from evidence.covered_tables import Covered
-from evidence.erasures import Connection, digest_of, keep_erased
+from evidence.erasures import Connection, digest_of
 from evidence.keeping import MESSAGE, Plan, Touched
+from evidence.leavings import Leavings
 from evidence.log.headers import Header
-from evidence.log.leaves import Head, Leaf, open_rows, seal
+from evidence.log.leaves import Head, seal
 from evidence.log.merkle import root_of
+from evidence.parting import Parted, part
 from evidence.partitions import DAY_US
 from evidence.seal_store import StoredBatch
 from evidence.sealed_rows import Reread, reread
@@ -86,9 +89,11 @@ async def erase(connection: Connection, plan: Plan, order: Order, now_us: int) -
         chains = plan.chains()
         tables = {table.name: table for table in covered_tables()}
         stored = await _transactions(connection, chains, tables, next_transaction)
+        left = Leavings(connection, done.erasure_id)
         for state in await seal_reader.all_logs(connection):
             batches = await _batches(connection, state.log, stored)
-            await _derive(connection, batches, plan, chains, done)
+            await _derive(connection, batches, plan, chains, left)
+        done.leaves, done.kept = left.leaves, left.stay
         older = await _delete(connection, plan, tables, next_transaction, done)
         if sum(done.rows.values()) - older != done.leaves:
             raise ErasureError(
@@ -192,7 +197,7 @@ async def _derive(
     batches: Sequence[StoredBatch],
     plan: Plan,
     chains: Mapping[bytes, Touched],
-    done: Erased,
+    left: Leavings,
 ) -> None:
     """Find the leaves that go, and keep what is left of them."""
     segment, heads = -1, dict[bytes, Head]()
@@ -201,67 +206,28 @@ async def _derive(
             raise ErasureError(f"Stored rows are damaged, nothing was erased: {one.damage}")
         if one.batch.segment != segment:
             segment, heads = one.batch.segment, {}
-        present = {chain for chain, _, _ in one.rows} | one.gone.commitments.keys()
-        heads.update(
-            await seal_store.heads_at(connection, one.batch.log, segment, present - heads.keys())
-        )
-        if chains.keys() & {chain for chain, _, _ in one.rows}:
-            await _take(connection, one, heads, plan, chains, done)
+        stored = {chain for chain, _, _ in one.rows}
+        if unknown := (stored | one.gone.commitments.keys()) - heads.keys():
+            heads.update(await seal_store.heads_at(connection, one.batch.log, segment, unknown))
+        if chains.keys() & stored:
+            # In a thread: other work on the event loop must not wait for a large batch.
+            parted = await asyncio.to_thread(_part, one, heads, plan, chains)
+            await left.add(one.batch, parted)
         else:
             seal(one.rows, heads, one.keys, one.gone)
+    await left.write()
 
 
-async def _take(
-    connection: Connection,
-    one: Reread,
-    heads: dict[bytes, Head],
-    plan: Plan,
-    chains: Mapping[bytes, Touched],
-    done: Erased,
-) -> None:
-    leaves = open_rows(one.rows, heads, one.keys, one.gone)
-    if root_of([leaf.hash for leaf in leaves]) != Header.decode(one.batch.header).root:
+def _part(
+    one: Reread, heads: dict[bytes, Head], plan: Plan, chains: Mapping[bytes, Touched]
+) -> Parted:
+    parted = part(one.rows, heads, one.keys, one.gone, plan, chains)
+    if root_of(parted.hashes) != Header.decode(one.batch.header).root:
         raise ErasureError(
             f"Batch {one.batch.number} holds other rows than were sealed: nothing was erased. "
             "`cordon evidence check` says more."
         )
-    days = {(chain, payload): day for chain, payload, day in one.rows if chain in chains}
-    gone: list[Leaf] = []
-    kept: list[Leaf] = []
-    for leaf in leaves:
-        if leaf.payload is None or leaf.chain not in chains:
-            continue
-        table, subject, touched = chains[leaf.chain]
-        day = days[leaf.chain, leaf.payload]
-        if plan.takes(table, subject, leaf.payload, day):
-            gone.append(leaf)
-        elif day in touched:
-            kept.append(leaf)
-    await _keep(connection, one.batch, gone, kept, done)
-
-
-async def _keep(
-    connection: Connection,
-    batch: StoredBatch,
-    gone: Sequence[Leaf],
-    kept: Sequence[Leaf],
-    done: Erased,
-) -> None:
-    if gone:
-        await keep_erased(connection, batch.log, batch.number, done.erasure_id, gone)
-        await connection.execute(  # kept when an erasure before this one took others of their days
-            "DELETE FROM evidence.seal_kept_salt k USING unnest(%s::bytea[], %s::int8[]) AS g (chain, place) "
-            "WHERE (k.chain, k.place) = (g.chain, g.place)",
-            ([leaf.chain for leaf in gone], [leaf.place for leaf in gone]),
-        )
-    if kept:
-        async with connection.cursor() as cursor:
-            await cursor.executemany(
-                "INSERT INTO evidence.seal_kept_salt VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
-                [(leaf.chain, leaf.place, leaf.salt) for leaf in kept],
-            )
-    done.leaves += len(gone)
-    done.kept += len(kept)
+    return parted
 
 
 async def _delete(
@@ -302,11 +268,15 @@ async def _delete(
 
 
 async def _fill(connection: Connection, keys: Iterable[tuple[int, int, int]]) -> None:
-    async with connection.cursor() as cursor:
-        await cursor.executemany(
-            "INSERT INTO kept_message VALUES (%s, %s, %s)",
-            [(to_datetime(received), position, item) for received, position, item in keys],
-        )
+    keys = list(keys)
+    await connection.execute(
+        "INSERT INTO kept_message SELECT * FROM unnest(%s::timestamptz[], %s::int8[], %s::int4[])",
+        (
+            [to_datetime(received_us) for received_us, _, _ in keys],
+            [position for _, position, _ in keys],
+            [item for _, _, item in keys],
+        ),
+    )
 
 
 async def _take_out(

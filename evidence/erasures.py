@@ -16,14 +16,28 @@ import psycopg
 from psycopg.rows import class_row
 
 from devices.instants import to_datetime, to_iso
-from evidence.log.leaves import NOTHING_GONE, Gone, Leaf
+from evidence.log.leaves import NOTHING_GONE, Gone
+from evidence.sealing import SEGMENT_BATCHES
 
 Connection = psycopg.AsyncConnection
 
+CASELOAD = "*/caseload"
+"""Subject of what went of the caseload itself. No id of a person holds a slash."""
+
 _BATCH = struct.Struct(">IQ")
-_LEAF = struct.Struct(">32sQ32s")
+LEAF = struct.Struct(">32sQ32s")
+"""Of what is left of a record: chain, place, commitment."""
 
 BATCHES_AT_ONCE = 500
+
+_SALTS = """
+    SELECT k.chain, k.place, k.salt FROM evidence.seal_chain_start s
+    JOIN evidence.seal_kept_salt k ON k.chain = s.chain AND k.place > s.length
+    LEFT JOIN evidence.seal_chain_start n
+        ON (n.log, n.segment, n.chain) = (s.log, s.segment + %s, s.chain)
+    WHERE s.log = %s AND s.segment = %s AND s.chain = ANY(%s) AND (n.length IS NULL OR k.place <= n.length)
+"""
+"""Of a segment's places: a chain can have very many others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +46,9 @@ class Erasure:
 
     Attributes:
         kind: ``retention``: their time was over; ``erasure``: somebody asked for it.
-        subject: Person whose records they were; ``*``: everybody's.
+        subject: Person whose records they were; ``*``: everybody's; `CASELOAD`: versions of that.
         leaves: How many of them the log holds a place for.
-        older: How many there were from before the log.
+        older: How many there were that it has none for: from before the log, or versions.
     """
 
     erasure_id: UUID
@@ -60,6 +74,8 @@ _ERASURES = (
 
 def erasure_text(one: Erasure) -> str:
     """An erasure, for people."""
+    if one.subject == CASELOAD:
+        return f"On {to_iso(one.erased_us)} by {one.approved_by} (as stated): {one.reason}"
     return (
         f"{one.leaves} records from {to_iso(one.from_us)} to {to_iso(one.to_us)} were erased on "
         f"{to_iso(one.erased_us)} by {one.approved_by}, asked for by {one.asked_by} (both as stated): "
@@ -75,12 +91,12 @@ async def all_erasures(connection: Connection) -> list[Erasure]:
 
 
 async def erasures_over(connection: Connection, from_us: int, to_us: int) -> list[Erasure]:
-    """The erasures of records whose time lies in a window, oldest first."""
+    """The erasures of records of devices and alerts whose time lies in a window, oldest first."""
     async with connection.cursor(row_factory=class_row(Erasure)) as cursor:
         await cursor.execute(
             _ERASURES.encode()
-            + b" WHERE from_at < %s AND to_at > %s ORDER BY erased_at, erasure_id",
-            (to_datetime(to_us), to_datetime(from_us)),
+            + b" WHERE from_at < %s AND to_at > %s AND subject <> %s ORDER BY erased_at, erasure_id",
+            (to_datetime(to_us), to_datetime(from_us), CASELOAD),
         )
         return await cursor.fetchall()
 
@@ -88,7 +104,9 @@ async def erasures_over(connection: Connection, from_us: int, to_us: int) -> lis
 async def retained_from_us(connection: Connection) -> int:
     """Before this instant retention has erased something; 0: nothing yet."""
     cursor = await connection.execute(
-        "SELECT coalesce(evidence.us(max(to_at)), 0) FROM evidence.erasure WHERE kind = 'retention'"
+        "SELECT coalesce(evidence.us(max(to_at)), 0) FROM evidence.erasure "
+        "WHERE kind = 'retention' AND subject <> %s",
+        (CASELOAD,),
     )
     row = await cursor.fetchone()
     return int(row[0]) if row else 0
@@ -136,13 +154,14 @@ async def erased_between(
 
 
 async def gone_from(
-    connection: Connection, log: int, numbers: Sequence[int], chains: Iterable[bytes]
+    connection: Connection, log: int, segment: int, numbers: Sequence[int], chains: Iterable[bytes]
 ) -> list[Gone]:
     """What erasures left of batches, in their order.
 
     Args:
         connection: In a transaction.
         log: Of the batches.
+        segment: Of the batches.
         numbers: Of consecutive batches.
         chains: That have rows in them.
     """
@@ -154,12 +173,9 @@ async def gone_from(
     commitments: dict[int, dict[bytes, dict[int, bytes]]] = {}
     async for number, leaves in cursor:
         of_batch = commitments.setdefault(number, {})
-        for chain, place, commitment in _LEAF.iter_unpack(leaves):
+        for chain, place, commitment in LEAF.iter_unpack(leaves):
             of_batch.setdefault(chain, {})[place] = commitment
-    cursor = await connection.execute(
-        "SELECT chain, place, salt FROM evidence.seal_kept_salt WHERE chain = ANY(%s)",
-        (list(chains),),
-    )
+    cursor = await connection.execute(_SALTS, (SEGMENT_BATCHES, log, segment, list(chains)))
     salts: dict[bytes, dict[int, bytes]] = {}
     async for chain, place, salt in cursor:
         salts.setdefault(chain, {})[place] = salt
@@ -167,21 +183,6 @@ async def gone_from(
         Gone(commitments.get(number, {}), salts) if number in commitments or salts else NOTHING_GONE
         for number in numbers
     ]
-
-
-async def keep_erased(
-    connection: Connection, log: int, number: int, erasure_id: UUID, leaves: Sequence[Leaf]
-) -> None:
-    """Keep what is left of leaves of a batch, in their order."""
-    packed = b"".join(_LEAF.pack(leaf.chain, leaf.place, leaf.commitment) for leaf in leaves)
-    await connection.execute(
-        "INSERT INTO evidence.seal_erased VALUES (%s, %s, %s, %s)",
-        (log, number, erasure_id, packed),
-    )
-    await connection.execute(
-        "INSERT INTO evidence.seal_erased_chain SELECT unnest(%s::bytea[]), %s ON CONFLICT DO NOTHING",
-        (list({leaf.chain for leaf in leaves}), erasure_id),
-    )
 
 
 async def digest_of(connection: Connection, erasure_id: UUID) -> tuple[int, bytes]:
@@ -195,7 +196,7 @@ async def digest_of(connection: Connection, erasure_id: UUID) -> tuple[int, byte
         )
         while rows := await cursor.fetchmany(BATCHES_AT_ONCE):
             for log, number, packed in rows:
-                leaves += len(packed) // _LEAF.size
+                leaves += len(packed) // LEAF.size
                 digest.update(_BATCH.pack(log, number) + packed)
     return leaves, digest.digest()
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import NamedTuple
 
-from evidence.log.canonical import decode
+from evidence.log.canonical import decode_start
 from evidence.log.leaves import FIX_PAYLOAD, chain_of
 from evidence.partitions import DAY_US
 
@@ -72,7 +72,7 @@ def time_of(payload: bytes) -> int:
         return int.from_bytes(
             payload[33:41], "big", signed=True
         )  # FIX_PAYLOAD: version, chain, time
-    time_us = decode(payload)[2]
+    time_us = decode_start(payload, 3)[2]
     assert isinstance(time_us, int), "records that can be erased begin with their time"
     return time_us
 
@@ -82,7 +82,7 @@ assert FIX_PAYLOAD.format.startswith(">B32sq"), "as time_of reads it"
 
 def key_of(payload: bytes) -> MessageKey:
     """The key of a message."""
-    received_us, position, item = decode(payload)[2:5]
+    received_us, position, item = decode_start(payload, 5)[2:5]
     assert isinstance(received_us, int)
     assert isinstance(position, int)
     assert isinstance(item, int)
@@ -151,8 +151,7 @@ class Plan:
             key = key_of(payload)
             if key in self.kept:
                 return False
-            if key in self.extra.get(subject, ()):
-                return True
+            return key in self.extra.get(subject, ()) or _around(intervals, key[0]) is not None
         midnight = day * DAY_US
         near = _around(intervals, midnight)
         if near and near[1] >= midnight + DAY_US:

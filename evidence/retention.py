@@ -15,6 +15,7 @@ from psycopg import sql
 
 from devices.instants import to_datetime, to_iso
 from evidence import holds
+from evidence.caseload_keeping import Struck, has_caseload, retain_caseload
 from evidence.covered import covered_tables
 from evidence.covered_tables import Covered
 from evidence.erasing import Erased, ErasureError, NothingToEraseError, Order, erase
@@ -22,8 +23,9 @@ from evidence.holds import OF_DEVICES, Connection, Hold
 from evidence.keeping import MESSAGE, Interval, MessageKey, Plan, Windows, within, without
 from evidence.partitions import DAY_US
 from evidence.selection import FOREVER_US
+from evidence.states import drop_states, note_erased
 from evidence.staying import staying
-from evidence.traces import REST, drop_old, drop_states, repeats_of
+from evidence.traces import REST, drop_old, repeats_of
 
 POSITIONS = (
     *("fix", "event", "status", "receipt", "refusal", "message", "sequence_step", "batch"),
@@ -43,6 +45,7 @@ class Policy:
     positions_days: int = 0
     decisions_days: int = 0
     alerts_days: int = 0
+    caseload_days: int = 0
 
     def cutoffs(self, now_us: int) -> dict[str, int]:
         """By table: the day before whose beginning everything goes."""
@@ -77,11 +80,13 @@ class Retained:
     Attributes:
         dropped: Pieces of tables that were empty.
         made: Rows of what was made from the record and is not covered by the log, by table.
+        caseload: What went of the caseload.
     """
 
     days: list[Day] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
     made: dict[str, int] = field(default_factory=dict)
+    caseload: Struck = field(default_factory=Struck)
 
 
 async def retain(
@@ -121,6 +126,8 @@ async def retain(
     if not dry_run:
         for table, cutoff in cutoffs.items():
             done.dropped += await _drop_empty(connection, table, cutoff)
+    days = policy.caseload_days
+    done.caseload = await retain_caseload(connection, days, by, now_us, dry_run=dry_run)
     return done
 
 
@@ -155,7 +162,8 @@ async def erase_subject(
     )
     async with connection.transaction():
         done = await erase(connection, plan, order, now_us)
-        if states := await drop_states(connection, carried):
+        await note_erased(connection, done.erasure_id, carried)
+        if states := await drop_states(connection, carried, earliest_us):
             done.rows["worker_state"] = states
     return done
 
@@ -167,6 +175,8 @@ async def scrub(connection: Connection) -> None:
     """
     for table in ("seal_key", "seal_kept_salt", REST, "worker_state", *OF_DEVICES):
         await connection.execute(sql.SQL("VACUUM evidence.{}").format(sql.Identifier(table)))
+    if await has_caseload(connection):
+        await connection.execute("VACUUM caseload.caseload_version, caseload.person")
 
 
 def _refuse_held(windows: Windows, kept: Windows, in_force: Sequence[Hold]) -> None:

@@ -87,7 +87,8 @@ async def _read(connection: Connection, group: Sequence[StoredBatch]) -> list[Re
     wanted = {(chain, day) for part in rows for chain, _, day in part}
     keys = await seal_store.keys_of(connection, wanted)
     numbers = [batch.number for batch in group]
-    gone = await gone_from(connection, group[0].log, numbers, {chain for chain, _ in wanted})
+    log, segment, chains = group[0].log, group[0].segment, {chain for chain, _ in wanted}
+    gone = await gone_from(connection, log, segment, numbers, chains)
     return [
         Reread(batch, part, keys, left) for batch, part, left in zip(group, rows, gone, strict=True)
     ]

@@ -117,28 +117,6 @@ def _repeated(rest: Rest, fixes: ByDevice, events: ByDevice) -> set[int]:
     }
 
 
-async def drop_states(connection: Connection, carried: ByDevice) -> int:
-    """Delete the states of workers that know where devices were: from then to a day after the next fix.
-
-    Returns:
-        How many.
-    """
-    parts = [(device, *part) for device, some in carried.items() for part in some]
-    cursor = await connection.execute(
-        "DELETE FROM evidence.worker_state s USING "
-        "unnest(%s::text[], %s::timestamptz[], %s::timestamptz[]) AS w (device, begins, ends) "
-        "WHERE s.ticked_at >= w.begins AND s.ticked_at < coalesce((SELECT min(f.time) "
-        "FROM evidence.fix f WHERE f.device = w.device AND f.time >= w.ends), 'infinity') "
-        "+ interval '1 day'",
-        (
-            [part[0] for part in parts],
-            [to_datetime(part[1]) for part in parts],
-            [to_datetime(part[2]) for part in parts],
-        ),
-    )
-    return cursor.rowcount
-
-
 async def drop_old(
     connection: Connection, cutoffs: Mapping[str, int], *, dry_run: bool
 ) -> dict[str, int]:

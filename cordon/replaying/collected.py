@@ -209,7 +209,7 @@ class NoCommands:
     def nothing(self, *_args: object, **_more: object) -> None:
         """Whatever happens."""
 
-    plan = near = keep_near = at = online = nothing
+    plan = near = keep_near = at = displace = online = nothing
 
     def answered(self, receipt: Receipt, now_us: int) -> tuple[()]:
         """See `CommandDesk.answered`."""

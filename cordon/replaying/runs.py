@@ -10,7 +10,7 @@ import msgspec
 
 from devices.course import CourseStep, Mark, Start
 
-INPUTS = ("live", "caseload", "profiles")
+INPUTS = ("live", "caseload", "profiles", "erased")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ import msgspec
 from alerts.desk import Desk
 from cordon.checkpoint import Checkpoint
 from cordon.device_care import DeviceCare
+from cordon.erased_places import let_go
 from cordon.keep import KeptCaseload
 from cordon.outgoing import Outgoing
 from cordon.partition import Partition
@@ -266,6 +267,9 @@ class Way:
             partition.go_live(step.at_us)
         elif step.kind == "caseload":
             partition.put_in_force(self._kept(step.caseload_version), step.at_us)
+        elif step.kind == "erased":
+            times = msgspec.json.decode(step.detail, type=dict[str, tuple[tuple[int, int], ...]])
+            let_go(partition, times, step.at_us)
         elif step.kind == "profiles":
             told = msgspec.json.decode(step.detail, type=dict[str, dict[str, float]])
             _, told = self._change(Rules(), told)

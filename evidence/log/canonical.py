@@ -15,6 +15,9 @@ Value = None | bool | int | float | str | bytes | Sequence["Value"]
 _UINT, _NEGATIVE, _BYTES, _TEXT, _ARRAY = 0x00, 0x20, 0x40, 0x60, 0x80
 _SIZES = ((0x18, 1 << 8, ">BB"), (0x19, 1 << 16, ">BH"), (0x1A, 1 << 32, ">BI"))
 _FLOAT = struct.Struct(">Bd")
+_WIDTHS = {24: 1, 25: 2, 26: 4, 27: 8}
+"""Bytes of a number behind its head."""
+_SIMPLE = {20: False, 21: True}
 
 
 def encode(value: Value) -> bytes:
@@ -90,21 +93,33 @@ def decode(data: bytes) -> list[Value]:
     return values
 
 
+def decode_start(data: bytes, count: int) -> list[Value]:
+    """The first so many values of an array that `encode` wrote; the rest is not looked at."""
+    values: list[Value] = []
+    _, at = _decode(data, 0)
+    for _ in range(count):
+        value, at = _decode(data, at)
+        values.append(value)
+    return values
+
+
 def _decode(data: bytes, at: int) -> tuple[Value, int]:
     """The value at a place, and where the next one stands; an empty list for an array's head."""
-    major, extra, at = data[at] & 0xE0, data[at] & 0x1F, at + 1
-    width = {24: 1, 25: 2, 26: 4, 27: 8}.get(extra, 0)
-    raw, at = data[at : at + width], at + width
-    number = int.from_bytes(raw, "big") if width else extra
+    head, at = data[at], at + 1
+    major, number, raw = head & 0xE0, head & 0x1F, b""
+    width = _WIDTHS.get(number, 0)
+    if width:
+        raw, at = data[at : at + width], at + width
+        number = int.from_bytes(raw, "big")
+    if major == _UINT:
+        return number, at
     if major in {_BYTES, _TEXT}:
         body, at = data[at : at + number], at + number
         return (body if major == _BYTES else body.decode()), at
-    if major == _UINT:
-        return number, at
     if major == _NEGATIVE:
         return -1 - number, at
     if major == _ARRAY:
         return [], at
     if width == 8:
         return float(struct.unpack(">d", raw)[0]), at
-    return {20: False, 21: True}.get(number), at
+    return _SIMPLE.get(number), at

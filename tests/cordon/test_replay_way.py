@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from alerts.desk import Desk
 from alerts.profile import load_profiles
 from cordon.checkpoint import Checkpoint
+from cordon.erased_places import let_go
 from cordon.keep import KeptCaseload
 from cordon.outgoing import Outgoing
 from cordon.partition import Partition
@@ -126,6 +127,25 @@ class Reference:
             self.held = None
         self.partition.course.note("unkept", empty.received_us, batch=empty.name)
 
+    def caseload(self, version: str) -> None:
+        self.version = version
+        self.partition.put_in_force(KeptCaseload(version, CASELOADS[version]), self.now_us)
+
+    def profiles(self, other: bool) -> None:  # noqa: FBT001
+        self.told = OTHER if other else PROFILES.sensitivities
+        self.partition.go_by(self.told, self.now_us)
+
+    def erased(self, device: str, ago_s: int, for_s: int) -> None:
+        """Where a device was for a while is known no more."""
+        start_us = self.now_us - ago_s * SECOND_US
+        let_go(self.partition, {device: ((start_us, start_us + for_s * SECOND_US),)}, self.now_us)
+
+    def note_checkpoint(self, behind: int) -> None:
+        position = self.partition.position
+        self.partition.position = max(position - behind, 0)
+        self.checkpoint = self.partition.checkpoint()
+        self.partition.position = position
+
     def settle(self) -> None:
         if self.held is not None:
             self.partition.apply(self.held)
@@ -152,7 +172,13 @@ STEPS = st.lists(
         st.tuples(st.just("idle"), st.sampled_from([70_000, 400_000])),
         st.tuples(st.just("caseload"), st.sampled_from(["1", "2"])),
         st.tuples(st.just("profiles"), st.booleans()),
-        st.tuples(st.just("checkpoint"), st.integers(0, 2)),
+        st.tuples(
+            st.just("erased"),
+            st.sampled_from(["tag-1", "phone-1"]),
+            st.integers(0, 60),
+            st.sampled_from([1, 20, 300]),
+        ),
+        st.tuples(st.just("note_checkpoint"), st.integers(0, 2)),
         st.tuples(st.just("crash")),
     ),
     min_size=8,
@@ -177,17 +203,8 @@ def live(steps: Sequence[Any]) -> Reference:
         elif kind == "idle":
             one.now_us += values[0] * 1_000
             one.partition.tick_until(one.now_us)
-        elif kind == "caseload":
-            one.version = values[0]
-            one.partition.put_in_force(KeptCaseload(values[0], CASELOADS[values[0]]), one.now_us)
-        elif kind == "profiles":
-            one.told = OTHER if values[0] else PROFILES.sensitivities
-            one.partition.go_by(one.told, one.now_us)
-        elif kind == "checkpoint":
-            position = one.partition.position
-            one.partition.position = max(position - values[0], 0)
-            one.checkpoint = one.partition.checkpoint()
-            one.partition.position = position
+        elif kind in {"caseload", "profiles", "erased", "note_checkpoint"}:
+            getattr(one, kind)(*values)
         else:
             one.now_us += 1_500_000
             one.start()

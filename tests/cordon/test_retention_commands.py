@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from cordon.cli import cordon
 from cordon.clock import wall_clock_us
+from devices.caseload import Caseload, Person
 from devices.instants import to_iso
 from devices.store import CaseloadStore
 from evidence.store import Store
@@ -119,3 +120,39 @@ def test_retention_shows_first_and_then_does(aged: tuple[dict[str, str], int]) -
     assert "Nothing is older" in run("retain", **days)
     run("seal", "--once")
     assert "are as they were sealed, 5 more were erased" in run("check")
+
+
+async def put_in_force_again(dsn: str) -> None:
+    """The first version of the caseload has been replaced for ten days."""
+    caseloads = CaseloadStore(dsn)
+    new = Person(id="she-9", role="protected", name="Ida")
+    await caseloads.save(Caseload(people=(new,)))
+    await caseloads.close()
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(
+            "UPDATE caseload.caseload_version SET loaded_at = now() - (12 - version) * interval '1 day'"
+        )
+
+
+def test_retention_of_the_caseload_shows_first_and_then_does(
+    aged: tuple[dict[str, str], int],
+) -> None:
+    environment, _ = aged
+
+    def run(*arguments: str, **settings: str) -> str:
+        result = CliRunner().invoke(cordon, ["evidence", *arguments], env=environment | settings)
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    asyncio.run(put_in_force_again(environment["CORDON_DATABASE_URL"]))
+    run("seal", "--once")
+    days = {"CORDON_EVIDENCE_RETAIN_CASELOAD_DAYS": "5"}
+    line = "1 versions of the caseload deleted; names of 1 people struck out of 1 that stay.\n"
+    assert run("retain", "--dry-run", **days) == line
+    assert json.loads(run("retain", "--dry-run", "--json", **days))["caseload"] == {
+        "deleted": 1, "people": 1, "versions": 1,
+    }  # fmt: skip
+    assert run("retain", **days) == line
+    assert "Nothing is older" in run("retain", **days)
+    run("seal", "--once")
+    assert "are as they were sealed" in run("check")

@@ -15,6 +15,7 @@ from devices.course import CourseStep, Mark
 from devices.credential_store import CredentialStore
 from devices.store import CaseloadStore
 from evidence.conduct import KeptAct, lock, replace_acts, subjects
+from evidence.states import erased_places
 from evidence.store import Store
 from evidence.told import add_state
 from tests.alerts.conduct_stories import SUBJECT, act
@@ -263,7 +264,9 @@ async def test_a_service_that_owns_nothing_can_write_and_seal(
     await orders.save(caseload())
     await orders.close()
     async with await psycopg.AsyncConnection.connect(as_writer, autocommit=True) as connection:
-        await add_state(connection, Mark(run_us=far, steps=1, after="", ticked_us=far), "b", b"x")
+        async with connection.transaction():
+            assert await erased_places(connection) == {}
+            await add_state(connection, Mark(run_us=far, steps=1, ticked_us=far), "b", b"x")
         await replace_acts(
             connection, SUBJECT, (), [KeptAct(act("approach", 1), from_tracks=False)]
         )

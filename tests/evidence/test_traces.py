@@ -6,7 +6,6 @@ import msgspec
 import psycopg
 import pytest
 
-from devices.course import Mark
 from devices.instants import to_datetime
 from devices.reports import Event, Message
 from evidence import holds
@@ -15,7 +14,6 @@ from evidence.holds import NewHold
 from evidence.retention import Policy, erase_subject, retain
 from evidence.sealer import Sealer
 from evidence.store import Store
-from evidence.told import add_state
 from tests.evidence.access_world import CASE, WINDOW
 from tests.evidence.conftest import Probe
 from tests.evidence.her_samples import digest
@@ -124,21 +122,6 @@ async def test_bytes_that_repeat_what_is_held_stay_whenever_they_came(
     assert probe.ask(AGAIN) == [("tag-1",)]
     await seal_all(sealer, probe.dsn)
     await sound(owner)
-
-
-async def test_states_that_know_where_he_was_go_until_he_was_elsewhere(
-    rests: Connection, store: Store, probe: Probe
-) -> None:
-    moved_us = WINDOW[1] + 3 * DAY_US
-    await store.write_journal([(20, batch_of(20, [("tag-1", 9, moved_us)]))])
-    instants = (WINDOW[0] - 1, WINDOW[0], moved_us, moved_us + 2 * DAY_US)
-    for ticked_us in instants:
-        mark = Mark(run_us=NOW_US, steps=1, after="", ticked_us=ticked_us)
-        await add_state(rests, mark, "b", b"x")
-    done = await erase_subject(rests, "he-1", WINDOW, order(), NOW_US)
-    assert done.rows["worker_state"] == 2
-    left = probe.ask("SELECT evidence.us(ticked_at)::int8 FROM evidence.worker_state ORDER BY 1")
-    assert [row[0] for row in left] == [instants[0], instants[3]]
 
 
 async def test_a_hold_keeps_what_was_sent_again(
