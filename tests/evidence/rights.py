@@ -54,6 +54,9 @@ TABLES: dict[str, Rights] = {
         )
     },
     **{
+        f"evidence.pack_{name}": LOOKED_UP for name in ("request", "decision", "use")
+    },  # by functions alone
+    **{
         f"evidence.seal_{name}": LOG
         for name in (
             *("batch", "node", "chain_start", "checkpoint", "cosignature", "stamp", "key"),
@@ -112,10 +115,17 @@ FUNCTIONS: dict[str, frozenset[str]] = {
     "capacity": frozenset({"cordon_writer", "cordon_owner"}),
     "place_hold": OWNER,
     "release_hold": OWNER,
+    "request_pack": OWNER
+    | WRITER
+    | {"cordon_operator", "cordon_investigator", "cordon_prosecutor"},
+    "decide_pack": OWNER,
+    "use_pack_request": WRITER,
+    "list_pack_requests": OWNER | WRITER | {"cordon_auditor"},
     **dict.fromkeys(
         (
             *("cut_by_time", "cover", "role_names", "authority_for", "used_ticket", "set_rights"),
             *("caseload_parts", "keep_devices", "readings", "set_rights_before_readings"),
+            *("same_person", "set_general_rights"),
             *("pieces_before", "drop_piece", "piece_sizes"),
         ),
         NOBODY,

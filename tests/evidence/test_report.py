@@ -14,7 +14,8 @@ from evidence.records import Record
 from evidence.report import words
 from evidence.report.doubts import doubts
 from evidence.report.drawn_map import HEIGHT, WIDTH, Plane, drawn_map
-from evidence.report.pdf import About, printable, report
+from evidence.report.paper import printable
+from evidence.report.pdf import About, report
 from evidence.store import Store
 from tests.evidence.case_world import build, pack
 from tests.evidence.conftest import Probe
