@@ -89,16 +89,19 @@ def imports_of(proof, records):
     return found
 
 
-def check_overlays(proof, records, read):
+def check_overlays(proof, records, approval, read):
     """See that each file of others is the one that was taken in, and that none is left out.
 
-    `read` gives the bytes of a file of the pack. Returns what of each file is there.
+    `approval` is what `check_approval` found; `read` gives the bytes of a file of the pack. Returns what of
+    each file is there.
     """
     imports, named = imports_of(proof, records), {}
     for one in proof["overlays"]:
         overlay, digest = one["overlay"], one["sha256"]
         if imports.get(overlay) != digest or overlay in named:
             raise Altered("no sealed record says that the file " + overlay + " was taken in so")
+        if one["part"] == "rows" and approval and not approval["withheld"]:
+            raise Altered("a file of others is there in part, and nothing was to be withheld")
         if one["part"] != "none":
             check_file(one, read)
         named[overlay] = one["part"]

@@ -82,8 +82,9 @@ def verify(folder, trusted):
     if proof["format"] == NEWEST:
         records = [decode(payload) for _, _, payload in shown if payload[0] != 1]
         result |= {name: iso(at) for name, at in zip(("from", "to"), proof["window_us"])}
-        result["approval"] = check_approval(proof, records)
-        result["overlays"] = check_overlays(proof, records, lambda name: contents(folder / name))
+        approval = check_approval(proof, records)
+        overlays = check_overlays(proof, records, approval, lambda name: contents(folder / name))
+        result |= {"approval": approval, "overlays": overlays}
     return result, [(proof["runs"][number], place, payload) for number, place, payload in shown]
 
 

@@ -45,7 +45,7 @@ const checkApproval = (proof, records) => {
 };
 
 // `files`: the bytes of the pack's other files by their name without a folder.
-const checkOverlays = (proof, records, files) => {
+const checkOverlays = (proof, records, approval, files) => {
   const imports = new Map();
   for (const values of records) {
     if (values[1] !== "access" || values[10] !== "overlay import" || values[8] !== `case:${proof.case}`) continue;
@@ -58,6 +58,9 @@ const checkOverlays = (proof, records, files) => {
     const [overlay, digest, part] = ["overlay", "sha256", "part"].map((name) => need(one, name));
     if (imports.get(overlay) !== digest || said.has(overlay)) {
       throw new Altered(`no sealed record says that the file ${overlay} was taken in so`);
+    }
+    if (part === "rows" && approval !== null && !approval.withheld) {
+      throw new Altered("a file of others is there in part, and nothing was to be withheld");
     }
     if (part !== "none") {
       if (need(one, "file") !== `overlays/${overlay}.csv`) throw new Altered("a file of others is not where such files are");

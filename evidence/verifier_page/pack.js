@@ -176,9 +176,11 @@ const verifyPack = (lines, proofText, keysText, needed, files) => {
     need(proof, "erasures");
     const trusted = keysText.split(/\s+/).filter((text) => text);
     const found = logs.map((log, n) => checkLog(log, batches[n], trusted));
-    const custody = proof.format === OLDER ? {} : {
-      approval: checkApproval(proof, records), overlays: checkOverlays(proof, records, files),
-    };
+    const custody = {};
+    if (proof.format === NEWEST) {
+      custody.approval = checkApproval(proof, records);
+      custody.overlays = checkOverlays(proof, records, custody.approval, files);
+    }
     const enough = found.every((log) => log.witnesses.size >= needed) && trusted.length > 0;
     return { exit_code: enough ? 0 : 3, proof, runs, logs: found, keysGiven: trusted.length > 0, ...custody };
   } catch (error) {
