@@ -206,7 +206,8 @@ async def _asked(
             "ends and spans 366 days at most; records of one device alone are for the court."
         ) from error
     except errors.InsufficientPrivilege as error:
-        raise ApprovalError(f"{error.diag.message_primary}.".capitalize()) from error
+        said = error.diag.message_primary or ""
+        raise ApprovalError(f"{said[:1].upper()}{said[1:]}.") from error
 
 
 _COLUMNS = """
