@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from alerts.looks import EVERYBODY
 from devices.instants import to_iso
 from evidence.pack import Pack, Place
 from evidence.records import Record
+from evidence.report.paper import second_of
 from evidence.selection import Asked, ExportError
 from evidence.sides import OF_PACKS
+from evidence.text import clean
 from evidence.views.tables import table
 
 NOT_APPROVED = "No second person approved this pack."
@@ -72,7 +75,7 @@ def story_of(asked: Asked, pack: Pack) -> CustodyStory:
     used = {r.values["disclosure"]: r.values["request_id"] for r in records if r.kind == "pack_use"}
     earlier = [
         (
-            to_iso(r.time_us),
+            second_of(r.time_us),
             *(str(r.values[name]) for name in ("step", "actor", "recipient", "purpose", "side")),
             _approved(used.get(r.values["disclosure"]), records),
         )
@@ -81,8 +84,10 @@ def story_of(asked: Asked, pack: Pack) -> CustodyStory:
     ]
     looks = [
         (
-            to_iso(r.time_us),
-            *(str(r.values[name]) for name in ("who", "role", "what", "subject", "purpose")),
+            second_of(r.time_us),
+            *(str(r.values[name]) for name in ("who", "role", "what")),
+            _of_whom(r.subject, asked.custody.case),
+            r.values["purpose"],
             "" if r.values["allowed"] else f"refused: {r.values['refused']}",
         )
         for r in records
@@ -90,6 +95,11 @@ def story_of(asked: Asked, pack: Pack) -> CustodyStory:
     ]
     withheld = sum(not place.shown for place in places)
     return CustodyStory(approval_text(asked, records), earlier, sorted(looks), withheld)
+
+
+def _of_whom(subject: str, case: str) -> str:
+    """Whom a record of access is about."""
+    return {EVERYBODY: "everybody", f"case:{clean(case)}": "the case"}.get(subject, subject)
 
 
 def _approved(request_id: str | None, records: Sequence[Record]) -> str:
@@ -121,7 +131,7 @@ def approval_text(asked: Asked, records: Sequence[Record]) -> str:
             if login == decision["login"]
             else f", asked for with {login}"
         )
-    return f"{text}. {decision['note']}".strip()
+    return f"{text}. They noted: {decision['note']}" if decision["note"] else f"{text}."
 
 
 def custody_lines(custody: Mapping[str, str], pack: Pack) -> list[dict[str, Any]]:

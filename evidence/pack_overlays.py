@@ -22,6 +22,7 @@ from evidence.overlay_csv import Event, OverlayError
 from evidence.pack import OthersFile, Pack, Place, shown_of
 from evidence.records import Record
 from evidence.report.others_pages import OthersStory
+from evidence.report.paper import second_of
 from evidence.seal_store import Connection
 from evidence.selection import Asked, ExportError, Window
 from evidence.views.facts import OthersEvent
@@ -198,7 +199,7 @@ def others_story(pack: Pack, found: Sequence[Compared]) -> OthersStory:
         name, kind, source, by = one.overlay_id, "", "", ""
         if one.about is not None:
             name, kind, source = one.about.name, one.about.kind, one.about.source
-            by = f"{one.about.imported_by}, {to_iso(one.about.imported_us)}"
+            by = f"{one.about.imported_by}, {second_of(one.about.imported_us)}"
         here = {"whole": "as received", "rows": "some lines", "none": "nothing"}[one.part]
         what = f"{here}: {one.why}" if one.why else here
         files.append((name, kind, source, by, what, one.sha256))
@@ -208,7 +209,7 @@ def others_story(pack: Pack, found: Sequence[Compared]) -> OthersStory:
 
     findings = [
         (
-            to_iso(one.finding.event.time_us),
+            second_of(one.finding.event.time_us),
             " ".join(
                 filter(None, (one.finding.kind, one.finding.event.name, one.finding.event.place))
             ),

@@ -28,6 +28,17 @@ WITNESSES = ("one.example/w", "two.example/w")
 DAY, START_US = 20_775, 20_775 * 86_400_000_000
 WINDOW_US = START_US, START_US + 86_400_000_000
 NOTHING: Mapping[str, Any] = MappingProxyType({})
+SHOWN = (
+    ("fix", "tag-1"),
+    ("event", "tag-1"),
+    ("sequence_step", "tag-1"),
+    ("decision", "c1/tag-1/h-1"),
+    ("access", "case:o1"),
+    ("pack_request", "o1"),
+    ("pack_decision", "o1"),
+)
+"""Kind and subject of the chains of the whole pack."""
+
 WITHHELD = {("fix", 3)}
 """Kind and place of what is not shown."""
 
@@ -181,19 +192,7 @@ def _pack(
         decided: What was decided otherwise than in the whole pack.
     """
     heads: dict[bytes, Head] = {}
-    shown = {
-        chain_of(kind, subject): (kind, subject)
-        for kind, subject in [
-            ("fix", "tag-1"),
-            ("event", "tag-1"),
-            ("sequence_step", "tag-1"),
-            ("decision", "c1/tag-1/h-1"),
-            ("access", "case:o1"),
-            ("pack_request", "o1"),
-            ("pack_decision", "o1"),
-        ]
-        if kind != left_out
-    }
+    shown = {chain_of(*of): of for of in SHOWN if of[0] != left_out}
     headers: list[bytes] = []
     numbers: list[int] = []
     batches: list[dict[str, Any]] = []
@@ -226,7 +225,11 @@ def _pack(
         "hashes": [range_hash(r, log.node).hex() for r in hidden_ranges(numbers, log.size)],
         "batches": batches,
     }
-    return records, {
+    return records, _proof(runs, part)
+
+
+def _proof(runs: list[dict[str, Any]], part: dict[str, Any]) -> dict[str, Any]:
+    return {
         "format": "cordon evidence 3",
         "case": "o1",
         "side": "court",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 
@@ -20,14 +21,15 @@ DRAWN_MOST = 1_500
 COLOURS = (HexColor(0x1F5FA8), HexColor(0xB3401F), HexColor(0x3B7D3B), HexColor(0x7A4AA0))
 ZONE_COLOUR = HexColor(0x8A1538)
 VERDICT_COLOURS = {
-    "supports": HexColor(0x1F5FA8),
-    "contradicts": HexColor(0xB3401F),
+    "supports": HexColor(0x008080),
+    "contradicts": HexColor(0xC97A00),
     "says nothing": HexColor(0x777777),
 }
-"""Of what others stated."""
+"""Of what others stated: no device and no zone has one of these."""
 
 OTHERS_MOST = 300
-"""Events of others that are drawn; the tables hold all."""
+OTHERS_REACH_M = 20_000.0
+"""Events of others that are drawn: so many, no farther from all else. The tables hold all."""
 
 _INK = HexColor(0x333333)
 _METRES_PER_DEGREE = 111_195.0
@@ -51,10 +53,14 @@ class Plane:
         )
         """Points per metre."""
 
+    def metres(self, place: tuple[float, float]) -> tuple[float, float]:
+        """East and north of the middle."""
+        east_m = (place[0] - self.middle[0]) * _METRES_PER_DEGREE * self._shrink
+        return east_m, (place[1] - self.middle[1]) * _METRES_PER_DEGREE
+
     def at(self, place: tuple[float, float]) -> tuple[float, float]:
         """Where a longitude and latitude lies on the drawing."""
-        east_m = (place[0] - self.middle[0]) * _METRES_PER_DEGREE * self._shrink
-        north_m = (place[1] - self.middle[1]) * _METRES_PER_DEGREE
+        east_m, north_m = self.metres(place)
         return WIDTH / 2 + east_m * self.scale, HEIGHT / 2 + north_m * self.scale
 
 
@@ -68,7 +74,7 @@ def drawn_map(facts: Facts) -> Drawing | None:
     tracks = {device: thinned(track) for device, track in facts.tracks.items()}
     places = [fix.place for track in tracks.values() for fix in track]
     places += [p for zone in facts.zones for rings in zone.polygons for r in rings for p in r]
-    others = facts.others[:OTHERS_MOST]
+    others = others_drawn(facts)
     places += [place for one in others for place in one.outline]
     if not places:
         return None
@@ -87,6 +93,19 @@ def drawn_map(facts: Facts) -> Drawing | None:
     drawing.add(_legend(facts, by_colour))
     drawing.add(Rect(0, 0, WIDTH, HEIGHT, fillColor=None, strokeColor=_INK, strokeWidth=0.5))
     return drawing
+
+
+def others_drawn(facts: Facts) -> list[OthersEvent]:
+    """Events of others on the map: one that lies elsewhere would make everything else a dot."""
+    places = [fix.place for track in facts.tracks.values() for fix in track]
+    places += [p for zone in facts.zones for rings in zone.polygons for r in rings for p in r]
+    if not places:
+        return list(facts.others[:OTHERS_MOST])
+    plane = Plane(places, 0.0)
+    edge_m = [abs(at) for place in places for at in plane.metres(place)]
+    reach_m = max(edge_m) + OTHERS_REACH_M
+    near = (one for one in facts.others if max(map(abs, plane.metres(one.middle))) <= reach_m)
+    return list(itertools.islice(near, OTHERS_MOST))
 
 
 def thinned(track: Sequence[Fix]) -> list[Fix]:

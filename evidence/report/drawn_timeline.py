@@ -60,7 +60,7 @@ def drawn_timeline(facts: Facts) -> Drawing:
             drawing.add(Circle(x, y + 8, 2.2, fillColor=_ALERT, strokeColor=None))
         y -= _BAND
     for name, events in files.items():
-        drawing.add(String(0, y + 5, f"others: {name[:12]}", fontSize=7.5, fillColor=_INK))
+        drawing.add(String(0, y + 5, f"others: {name[:15]}", fontSize=7.5, fillColor=_INK))
         for event in events:
             _stated(drawing, axis, event, y)
         y -= _BAND

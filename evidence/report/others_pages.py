@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reportlab.platypus import Flowable
+from reportlab.platypus import Flowable, Spacer
 
-from evidence.report.paper import HEADING, SMALL, bullets, paragraph, rows_of
+from evidence.report.paper import HEADING, SMALL, STORY, bullets, paragraph, rows_of
 
 FINDINGS_MOST = 200
 """Listed in the report; overlays/findings.csv holds all of them."""
@@ -48,9 +48,10 @@ def others_section(story: OthersStory) -> list[Flowable]:
         rest = "" if len(findings) == len(story.findings) else " The rest: overlays/findings.csv."
         head = ("time", "stated by", "device", "verdict", "in words")
         parts += [
+            Spacer(1, 5),
             paragraph(f"{len(findings)} of {len(story.findings)}.{rest}", SMALL),
             rows_of(head, findings, (2.1, 1.6, 1.1, 1.1, 4)),
-            paragraph("What this cannot tell", HEADING),
+            paragraph("What this cannot tell", STORY),
             *bullets(story.cannot_tell),
         ]
     else:

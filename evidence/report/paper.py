@@ -11,6 +11,8 @@ from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
 from reportlab.platypus import Flowable, Paragraph, Table, TableStyle
 
+from devices.instants import to_iso
+
 INK = HexColor(0x222222)
 _ACCENT, _LINE = HexColor(0x1F3A5F), HexColor(0xCCCCCC)
 BODY = ParagraphStyle("body", fontName="Helvetica", fontSize=9.2, leading=12.6, textColor=INK)
@@ -71,6 +73,11 @@ def rows_of(
     ]
     table.setStyle(TableStyle(lines))
     return table
+
+
+def second_of(time_us: int) -> str:
+    """An instant in a narrow column."""
+    return f"{to_iso(time_us)[:19]}Z"
 
 
 def shown_of(shown: int, whole: int) -> str:

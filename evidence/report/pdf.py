@@ -24,7 +24,7 @@ from evidence.records import Record
 from evidence.report import words
 from evidence.report.custody_pages import custody_section
 from evidence.report.doubts import doubts
-from evidence.report.drawn_map import DRAWN_MOST, drawn_map
+from evidence.report.drawn_map import DRAWN_MOST, drawn_map, others_drawn
 from evidence.report.drawn_timeline import drawn_timeline
 from evidence.report.others_pages import OthersStory, others_section
 from evidence.report.paper import (
@@ -174,6 +174,8 @@ def _map(facts: Facts) -> list[Flowable]:
     )
     head = [PageBreak(), paragraph("Map", HEADING)]
     others = f" {words.OTHERS}" if facts.others else ""
+    hidden = len(facts.others) - len(others_drawn(facts))
+    others += f" {hidden} of them lie far from all else and are not drawn." if hidden else ""
     return [*head, drawing, Spacer(1, 4), paragraph(words.ACCURACY + thin + others, SMALL)]
 
 

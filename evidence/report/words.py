@@ -36,8 +36,8 @@ ACCURACY = (
 )
 
 OTHERS = (
-    "Dashed outlines with a square are not positions of this system: areas that files of others speak of, blue where "
-    "the positions support them, red where they contradict, grey where they say nothing."
+    "Dashed outlines with a square are not positions of this system: areas that files of others speak of, teal where "
+    "the positions support them, orange where they contradict, grey where they say nothing."
 )
 
 TIMES = (
