@@ -130,7 +130,10 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
         (SELECT max(u.used_at) FROM evidence.pack_use u WHERE u.request_id = r.request_id AND NOT EXISTS (
             SELECT FROM evidence.disclosure f WHERE f.disclosure = u.disclosure AND f.step = 'failed'))
     FROM evidence.pack_request r LEFT JOIN evidence.pack_decision d USING (request_id)
+    WHERE evidence.is_in('cordon_owner') OR evidence.is_in('cordon_auditor') OR evidence.is_in('cordon_operator')
+        OR pg_has_role(session_user, current_user, 'MEMBER') OR r.requested_by = session_user
 $$;
+COMMENT ON FUNCTION evidence.list_pack_requests IS 'Who decides or audits sees every request, others see their own.';
 
 SELECT evidence.cover('pack_request');
 SELECT evidence.cover('pack_decision');
@@ -145,13 +148,13 @@ BEGIN
             < cardinality(evidence.role_names()) THEN
         RETURN;
     END IF;
-    -- Rows come by these functions alone. The service makes packs, so it reads them.
-    REVOKE INSERT ON evidence.pack_request, evidence.pack_decision, evidence.pack_use FROM cordon_writer;
+    -- Rows come by these functions alone. A pack is made by the owner of the tables, who reads record and log.
+    REVOKE ALL ON evidence.pack_request, evidence.pack_decision, evidence.pack_use FROM cordon_writer;
     GRANT EXECUTE ON FUNCTION evidence.request_pack
-        TO cordon_owner, cordon_writer, cordon_operator, cordon_investigator, cordon_prosecutor;
+        TO cordon_owner, cordon_operator, cordon_investigator, cordon_prosecutor;
     GRANT EXECUTE ON FUNCTION evidence.decide_pack TO cordon_owner;
-    GRANT EXECUTE ON FUNCTION evidence.use_pack_request TO cordon_writer;
-    GRANT EXECUTE ON FUNCTION evidence.list_pack_requests TO cordon_owner, cordon_writer, cordon_auditor;
+    GRANT EXECUTE ON FUNCTION evidence.list_pack_requests
+        TO cordon_owner, cordon_operator, cordon_investigator, cordon_prosecutor, cordon_auditor;
 EXCEPTION WHEN insufficient_privilege THEN
     RAISE WARNING 'rights on requests for packs were not set: % (run evidence.set_rights() as the owner)', SQLERRM;
 END $$;

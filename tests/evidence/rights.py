@@ -51,11 +51,9 @@ TABLES: dict[str, Rights] = {
         for name in (
             *("access_grant", "access_revocation", "break_glass", "break_glass_review"),
             *("hold", "hold_person", "hold_device", "hold_release", "erasure", "caseload_entry"),
+            *("pack_request", "pack_decision", "pack_use"),
         )
     },
-    **{
-        f"evidence.pack_{name}": LOOKED_UP for name in ("request", "decision", "use")
-    },  # by functions alone
     **{
         f"evidence.seal_{name}": LOG
         for name in (
@@ -90,6 +88,7 @@ TABLES: dict[str, Rights] = {
 EVERYBODY = frozenset(ROLES)
 WRITER = frozenset({"cordon_writer"})
 OWNER = frozenset({"cordon_owner"})
+ASKING = frozenset({"cordon_operator", "cordon_investigator", "cordon_prosecutor"})
 
 FUNCTIONS: dict[str, frozenset[str]] = {
     "us": EVERYBODY,
@@ -115,17 +114,14 @@ FUNCTIONS: dict[str, frozenset[str]] = {
     "capacity": frozenset({"cordon_writer", "cordon_owner"}),
     "place_hold": OWNER,
     "release_hold": OWNER,
-    "request_pack": OWNER
-    | WRITER
-    | {"cordon_operator", "cordon_investigator", "cordon_prosecutor"},
+    "request_pack": ASKING | OWNER,
     "decide_pack": OWNER,
-    "use_pack_request": WRITER,
-    "list_pack_requests": OWNER | WRITER | {"cordon_auditor"},
+    "list_pack_requests": ASKING | OWNER | {"cordon_auditor"},
     **dict.fromkeys(
         (
             *("cut_by_time", "cover", "role_names", "authority_for", "used_ticket", "set_rights"),
             *("caseload_parts", "keep_devices", "readings", "set_rights_before_readings"),
-            *("same_person", "set_general_rights"),
+            *("same_person", "use_pack_request", "set_rights_before_packs"),
             *("pieces_before", "drop_piece", "piece_sizes"),
         ),
         NOBODY,

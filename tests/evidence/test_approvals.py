@@ -196,12 +196,16 @@ async def test_logins_speak_for_themselves(connection: Connection, database: Dat
         async with asks.connected() as as_asker:
             with pytest.raises(ApprovalError, match="names another person"):
                 await approvals.request(as_asker, wanted())
+            await approvals.request(connection, wanted())
             made = await approvals.request(as_asker, wanted(by=""))
+            [seen] = await approvals.requests(as_asker)  # their own alone
+            assert seen.request_id == made
             with pytest.raises(ApprovalError, match="ermission denied"):
                 await approvals.decide(as_asker, made, "", "", approved=True)
         async with decides.connected() as as_owner:
             with pytest.raises(ApprovalError, match="names another person"):
                 await approvals.decide(as_owner, made, "Insp Okafor", "", approved=True)
+            assert len(await approvals.requests(as_owner)) == 2
             own = await approvals.request(as_owner, wanted(by=""))
             with pytest.raises(ApprovalError, match="their own request"):
                 await approvals.decide(as_owner, own, "", "", approved=True)
@@ -214,13 +218,17 @@ async def test_logins_speak_for_themselves(connection: Connection, database: Dat
                     await as_service.execute(
                         f"INSERT INTO evidence.{table} DEFAULT VALUES".encode()
                     )
-            asked = await used(as_service, made)
-            assert asked.custody.actor == asks.name
+            with pytest.raises(ApprovalError, match="ermission denied"):
+                await used(as_service, made)
+        asked = await used(connection, made)  # as the owner of the tables
+        assert asked.custody.actor == asks.name
         rows = await connection.execute(
             "SELECT r.login, d.login, u.login, u.used_by FROM evidence.pack_request r "
             "JOIN evidence.pack_decision d USING (request_id) JOIN evidence.pack_use u USING (request_id)"
         )
-        assert await rows.fetchall() == [(asks.name, decides.name, makes.name, asks.name)]
+        [row] = await rows.fetchall()
+        assert (row[0], row[1], row[3]) == (asks.name, decides.name, asks.name)
+        assert row[2] not in {asks.name, decides.name, makes.name}
 
 
 async def test_a_pack_proves_who_approved_it(
