@@ -19,6 +19,7 @@ __all__ = ["evidence"]
 overlay.add_command(compare_command)
 for command in (
     *ACCESS_COMMANDS,
+    *PACK_COMMANDS,
     *RETENTION_COMMANDS,
     approaches_command,
     close_command,
