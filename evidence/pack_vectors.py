@@ -75,6 +75,9 @@ def vectors(kept: Iterable[str] = ()) -> dict[str, Any]:
     return {"format": FORMAT, "keys": keys, "witnesses": len(WITNESSES), "packs": packs}
 
 
+PART = "2026-11-18T00:00:01.000000Z/2026-11-18T00:00:02.000000Z"
+"""Of the window, with a fix in it."""
+
 OTHERWISE_SEALED: dict[str, tuple[str, Mapping[str, Any]]] = {
     "approval record removed": ("pack_decision", {}),
     "request removed": ("pack_request", {}),
@@ -82,6 +85,7 @@ OTHERWISE_SEALED: dict[str, tuple[str, Mapping[str, Any]]] = {
     "refused, and said to be approved": ("", {"approved": False}),
     "approved by who asked for it": ("", {"by": " sgt kim"}),
     "approved long after it was asked for": ("", {"at": 8 * 86_400_000_000}),
+    "a position shown that was to be withheld": ("", {"withheld": PART}),
     "approved for somebody else": ("", {"recipient": "Another Court"}),
 }
 """Packs that are right in every hash: what kind of record is left out, or what else was decided."""
@@ -172,7 +176,17 @@ def _custody(decided: Mapping[str, Any]) -> list[Row]:
         *("access", "case:o1", "a-1", at_us, at_us, *who),
         *("00000000-0000-4000-8000-000000000003", "service", True, note, "", None),
     )
-    request = record("pack_request", "o1", at_us, REQUEST, "Sgt Kim", "service", *asked, "", "")
+    request = record(
+        "pack_request",
+        "o1",
+        at_us,
+        REQUEST,
+        "Sgt Kim",
+        "service",
+        *asked,
+        decided.get("withheld", ""),
+        "",
+    )
     decision = record(
         *("pack_decision", "o1", at_us + decided.get("at", 9), REQUEST),
         *(decided.get("by", "Insp Okafor"), "owner", *terms, "Sgt Kim", at_us),

@@ -20,6 +20,9 @@ from evidence.seal_store import Connection, LogState, StoredBatch
 ANCHORS_LOOKED_AT = 64
 """Signatures before a batch among which its anchor is looked for."""
 
+HEADS_LOOKED_AT = 1_000
+"""Newest signed heads among which a witnessed one is looked for."""
+
 WITNESS_WAIT_S = 600.0
 """How long a pack prefers what is witnessed to what is newer."""
 
@@ -102,12 +105,13 @@ async def proven_until(connection: Connection, quorum: int) -> int:
     """
     cursor = await connection.execute(
         "SELECT b.to_transaction FROM (SELECT c.log, c.size, c.signed_at, count(s.witness) AS witnesses, "
-        "max(c.signed_at) OVER () AS newest FROM evidence.seal_checkpoint c "
-        "LEFT JOIN evidence.seal_cosignature s USING (log, size) GROUP BY c.log, c.size) c "
+        "max(c.signed_at) OVER () AS newest FROM (SELECT log, size, signed_at "
+        "FROM evidence.seal_checkpoint ORDER BY log DESC, size DESC LIMIT %s) c "
+        "LEFT JOIN evidence.seal_cosignature s USING (log, size) GROUP BY c.log, c.size, c.signed_at) c "
         "JOIN evidence.seal_batch b ON (b.log, b.number) = (c.log, c.size - 1) "
         "ORDER BY (c.witnesses >= %s AND c.signed_at > c.newest - make_interval(secs => %s)) DESC, "
         "c.log DESC, c.size DESC LIMIT 1",
-        (quorum, WITNESS_WAIT_S),
+        (HEADS_LOOKED_AT, quorum, WITNESS_WAIT_S),
     )
     row = await cursor.fetchone()
     return int(row[0]) if row else 0

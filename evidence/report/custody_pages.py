@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from reportlab.platypus import Flowable, Spacer
 
 from evidence.pack_custody import CustodyStory
@@ -19,29 +21,18 @@ LOOKS = (
 
 def custody_section(story: CustodyStory) -> list[Flowable]:
     """The section."""
-    steps, looks = story.earlier[:STEPS_MOST], story.looks[:LOOKS_MOST]
+    steps_head = ("time", "step", "made by", "for", "purpose", "side", "approved by")
+    looks_head = ("time", "who", "as", "at what", "of whom", "purpose", "refused")
     parts: list[Flowable] = [
         paragraph("Custody", HEADING),
         paragraph(story.approval),
         paragraph("Earlier packs of this case", STORY),
+        *_listed(steps_head, story.earlier, STEPS_MOST, (2.2, 0.9, 1.3, 1.4, 2.2, 0.9, 1.3)),
+        paragraph("Who looked", STORY),
+        paragraph(LOOKS, SMALL),
+        Spacer(1, 3),
+        *_listed(looks_head, story.looks, LOOKS_MOST, (2.2, 1.3, 1.2, 1.4, 1.3, 1.8, 1.2)),
     ]
-    if steps:
-        head = ("time", "step", "made by", "for", "purpose", "side", "approved by")
-        parts += [
-            paragraph(shown_of(len(steps), len(story.earlier)), SMALL),
-            rows_of(head, steps, (2.2, 0.9, 1.3, 1.4, 2.2, 0.9, 1.3)),
-        ]
-    else:
-        parts.append(paragraph("None is in this pack.", SMALL))
-    parts += [paragraph("Who looked", STORY), paragraph(LOOKS, SMALL), Spacer(1, 3)]
-    if looks:
-        head = ("time", "who", "as", "at what", "of whom", "purpose", "refused")
-        parts += [
-            paragraph(shown_of(len(looks), len(story.looks)), SMALL),
-            rows_of(head, looks, (2.2, 1.3, 1.2, 1.4, 1.3, 1.8, 1.2)),
-        ]
-    else:
-        parts.append(paragraph("No such record is shown in this pack.", SMALL))
     if story.looks_withheld:
         text = (
             f"{story.looks_withheld} more records of access show their place only: of other cases, or of "
@@ -49,3 +40,12 @@ def custody_section(story: CustodyStory) -> list[Flowable]:
         )
         parts.append(paragraph(text, SMALL))
     return parts
+
+
+def _listed(
+    head: Sequence[str], rows: Sequence[tuple[str, ...]], most: int, widths: Sequence[float]
+) -> list[Flowable]:
+    if not rows:
+        return [paragraph("None is shown in this pack.", SMALL)]
+    some = rows[:most]
+    return [paragraph(shown_of(len(some), len(rows)), SMALL), rows_of(head, some, widths)]

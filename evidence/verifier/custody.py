@@ -1,5 +1,6 @@
 """What a pack claims beside its records: who approved it, and files of others. Checked by sealed records."""
 
+import datetime as dt
 import re
 
 from evidence.verifier.trees import Altered, iso, sha256
@@ -74,6 +75,22 @@ def check_decision(proof, decision):
     approved = [decision[name] for name in ("case", "side", "from", "to")]
     if approved != [proof["case"], proof["side"], *proof["window_us"]]:
         raise Altered("another case, side or window was approved than that of this pack")
+
+
+def check_withheld(approval, times):
+    """See that no position is shown of a time that was to be withheld; `times` are those of the shown ones."""
+    for interval in (approval["withheld"] or "").split() if approval else ():
+        start, end = (micros(text) for text in interval.split("/"))
+        if any(start <= time < end for time in times):
+            raise Altered("a position is shown of a time that was to be withheld")
+
+
+def micros(text):
+    """Microseconds since 1970 of an instant as 2026-11-23T18:00:00.000000Z."""
+    moment = dt.datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=dt.timezone.utc)
+    return (moment - dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)) // dt.timedelta(
+        microseconds=1
+    )
 
 
 def imports_of(proof, records):

@@ -44,6 +44,18 @@ const checkApproval = (proof, records) => {
   return { ...decision, withheld: asked === null ? null : asked.withheld };
 };
 
+const micros = (text) => BigInt(Date.parse(`${text.slice(0, 19)}Z`)) * 1000n + BigInt(text.slice(20, 26));
+// `times`: of the positions that are shown.
+const checkWithheld = (approval, times) => {
+  const intervals = approval === null || !approval.withheld ? [] : approval.withheld.split(" ");
+  for (const interval of intervals) {
+    const [start, end] = interval.split("/").map(micros);
+    if (times.some((time) => start <= time && time < end)) {
+      throw new Altered("a position is shown of a time that was to be withheld");
+    }
+  }
+};
+
 // `files`: the bytes of the pack's other files by their name without a folder.
 const checkOverlays = (proof, records, approval, files) => {
   const imports = new Map();

@@ -102,7 +102,7 @@ const checkSubject = (payload, run, chain) => {
 
 const readRuns = (lines, runs, batches) => {
   const counts = runs.map(() => ({ shown: 0, withheld: 0, last: 0 }));
-  const records = [];
+  const [records, times] = [[], []];
   let [current, place, leaf, run, chain] = [-1, 0, null, null, null];
   for (const line of lines) {
     const [number, claimed, batch, index, ...content] = JSON.parse(line);
@@ -124,6 +124,7 @@ const readRuns = (lines, runs, batches) => {
       commitment = sha256(CONTENT, commitment, payload);
       const values = checkSubject(payload, run, chain);
       if (values !== null) records.push(values);
+      else times.push(bigEndian(payload.slice(33, 41)));
     }
     counts[current][content.length === 2 ? "shown" : "withheld"] += 1;
     counts[current].last = place;
@@ -134,7 +135,7 @@ const readRuns = (lines, runs, batches) => {
   }
   if (current + 1 !== runs.length) throw new Altered("a run of records is missing");
   const told = runs.map((one, n) => ({ kind: one.kind, subject: one.subject, first: one.first, ...counts[n] }));
-  return [told, records];
+  return [told, records, times];
 };
 const openBatch = (batch) => {
   const header = unhex(batch.header);
@@ -172,13 +173,14 @@ const verifyPack = (lines, proofText, keysText, needed, files) => {
     if (proof.format !== OLDER && proof.format !== NEWEST) throw new Error("format");
     const logs = need(proof, "logs");
     const batches = logs.map((log) => log.batches.map(openBatch));
-    const [runs, records] = readRuns(lines.split("\n").filter((line) => line), need(proof, "runs"), batches);
+    const [runs, records, times] = readRuns(lines.split("\n").filter((line) => line), need(proof, "runs"), batches);
     need(proof, "erasures");
     const trusted = keysText.split(/\s+/).filter((text) => text);
     const found = logs.map((log, n) => checkLog(log, batches[n], trusted));
     const custody = {};
     if (proof.format === NEWEST) {
       custody.approval = checkApproval(proof, records);
+      checkWithheld(custody.approval, times);
       custody.overlays = checkOverlays(proof, records, custody.approval, files);
     }
     const enough = found.every((log) => log.witnesses.size >= needed) && trusted.length > 0;
