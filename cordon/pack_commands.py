@@ -15,16 +15,18 @@ import msgspec
 from cordon.clock import wall_clock_us
 from cordon.database_access import run_on_connection
 from cordon.errors import CordonError
-from cordon.evidence_options import AS_JSON, BY
+from cordon.evidence_options import AS_JSON, BY, asks, may_ask
 from cordon.instant_option import instant, intervals
 from cordon.seal import guard_of, witnesses_of
 from cordon.settings import Settings
 from devices.instants import to_iso
 from evidence import approvals, seal_reader
+from evidence.access import AccessDeniedError
 from evidence.approvals import ApprovalError, NewRequest, PackRequest
-from evidence.case_records import Custody
+from evidence.case_records import record_disclosure
 from evidence.export import Exported, Signers, export
-from evidence.looks import record_export
+from evidence.overlays import subject_of
+from evidence.readings import Claim, Extent, open_reading, people_of_case, people_of_device
 from evidence.seal_store import Connection
 from evidence.selection import Asked, ExportError
 from evidence.sides import Side
@@ -38,16 +40,20 @@ ASK_FIRST = (
 
 
 def _terms(*, needed: bool) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Options that say what a pack is about; needed, or in place of a request."""
+    """Options that say what a pack is about beside the claim; needed, or in place of a request."""
     options = (
-        click.option("--case", help="Order whose case it is: everything that concerns it."),
-        click.option("--device", help="Instead of a case: the records of one device."),
+        click.option(
+            "--device",
+            default="",
+            help="The records of this device alone, not everything of the order.",
+        ),
         click.option("--from", "from_us", required=needed, metavar="INSTANT", callback=instant),
         click.option(
             "--to", "to_us", required=needed, metavar="INSTANT", callback=instant, help="Excluded."
         ),
-        click.option("--purpose", required=needed, help="What for, and under what authority."),
-        click.option("--recipient", required=needed, help="Who is given it."),
+        click.option(
+            "--recipient", required=needed, default=None if needed else "", help="Who is given it."
+        ),
         click.option(
             "--side",
             type=click.Choice(get_args(Side)),
@@ -73,29 +79,23 @@ def _terms(*, needed: bool) -> Callable[[Callable[..., None]], Callable[..., Non
 
 
 @click.command("request")
+@asks
 @_terms(needed=True)
-@click.option("--actor", default="", help="Who asks. Default: the login of the database.")
 @click.pass_obj
-def request_command(settings: Settings, /, actor: str, **given: Any) -> None:
+def request_command(settings: Settings, /, claim: Claim, **given: Any) -> None:
     """Ask for a pack, and print the id by which somebody else approves it.
 
-    What is approved is exactly this: case, window, side, purpose, recipient and what is withheld.
+    What is approved is exactly this: case, window, side, purpose, recipient and what is withheld. Say in
+    --note under what authority. When the pack is made it takes a grant of everybody whom the order is
+    about, or who carried the device.
 
     \b
     Example:
       cordon evidence request --case order-1 --from 2026-11-23T18:00:00Z --to 2026-11-24T00:00:00Z \\
-        --actor "Sgt Kim" --purpose "trial 26/118, production order" --recipient "Crown Court"
+        --actor "Sgt Kim" --purpose disclosure --note "trial 26/118, production order" \\
+        --recipient "Crown Court"
     """  # noqa: D301
-    new = NewRequest(
-        actor,
-        _case_of(given),
-        given["side"],
-        given["recipient"],
-        given["purpose"],
-        (given["from_us"], given["to_us"]),
-        given["withhold"],
-        frozenset(given["charged"]),
-    )
+    new = _new(claim, given)
 
     async def act(connection: Connection) -> UUID:
         return await approvals.request(connection, new)
@@ -145,30 +145,32 @@ def approve_command(
 
 @click.command("export")
 @click.option(
-    "--request", "request_id", type=click.UUID, help="What was approved: all else follows from it."
+    "--request",
+    "request_id",
+    type=click.UUID,
+    help="What was approved: all else follows from it.",
 )
+@may_ask
 @_terms(needed=False)
-@click.option(
-    "--actor", default="", help="Who takes it out. Default with --request: who asked for it."
-)
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.pass_obj
 def export_command(
-    settings: Settings, /, folder: Path, request_id: UUID | None, actor: str, **given: Any
+    settings: Settings, /, folder: Path, request_id: UUID | None, claim: Claim, **given: Any
 ) -> None:
     """Write what concerns a case into FOLDER, with proofs, a report and a verifier.
 
     Whoever gets the folder needs nothing of ours to check it. Within it no record can have been
     left out or altered unseen. What is not of this window and stands between is withheld: its
     place shows, its content does not. Who takes it out, what for and for whom is itself recorded
-    and sealed, before anything is read.
+    and sealed, before anything is read. It takes a grant of everybody whom the order is about, or
+    who carried the device.
 
     \b
     Example:
       cordon evidence export --request REQUEST out
     """  # noqa: D301
-    alone = None if request_id else _asked(settings, given, actor)
-    if request_id and (any(given[name] for name in _ASKED) or given["side"] != "court"):
+    alone = None if request_id else _alone(settings, claim, given)
+    if request_id and (claim.case or claim.purpose or any(given[name] for name in _ASKED)):
         raise CordonError(
             "With --request everything else follows from what was approved: name it alone."
         )
@@ -179,17 +181,40 @@ def export_command(
         logs = await seal_reader.all_logs(connection)
         log_keys = [key for state in logs for key in guard.pair(state.origin).keys]
         signers = Signers(log_keys, witness_keys, settings.evidence.quorum)
-        asked = alone
-        if asked is None:
+        disclosure = str(uuid.uuid4())
+        if alone is not None:
+            asked, claimed = alone.alone(claim.reader(connection), disclosure), claim
+        else:
             assert request_id is not None, "one of both is named"
-            asked = await approvals.use(connection, request_id, actor, str(uuid.uuid4()))
-        await record_export(connection, asked.custody, asked.device, wall_clock_us())
+            asked, claimed = await approvals.use(connection, request_id, claim.actor, disclosure)
+        await _open(connection, claimed, asked)
         return await export(connection, asked, folder, signers, wall_clock_us)
 
-    _tell(folder, run_on_connection(settings, act, ExportError, ApprovalError), alone=bool(alone))
+    done = run_on_connection(settings, act, ExportError, ApprovalError, AccessDeniedError)
+    _tell(folder, done, alone=alone is not None)
 
 
-_ASKED = ("case", "device", "from_us", "to_us", "purpose", "recipient", "charged", "withhold")
+async def _open(connection: Connection, claim: Claim, asked: Asked) -> None:
+    """Record the reading, by a grant; an approval is not used up where there is none."""
+    try:
+        await open_reading(connection, claim, await _extent(connection, claim, asked))
+    except AccessDeniedError:
+        await record_disclosure(connection, asked.custody, "failed", wall_clock_us())
+        raise
+
+
+async def _extent(connection: Connection, claim: Claim, asked: Asked) -> Extent:
+    """Whom an export is about; where nobody is known, the device or the case itself."""
+    window, detail = asked.window, f"disclosure {asked.custody.disclosure}"
+    if asked.device:
+        people = await people_of_device(connection, asked.device, *window)
+        subjects = people or [f"device:{asked.device}"]
+        return Extent("export", subjects, *window, f"device {asked.device}, {detail}")
+    subjects = await people_of_case(connection, claim.case) or [subject_of(claim.case)]
+    return Extent("export", subjects, *window, detail)
+
+
+_ASKED = ("device", "from_us", "to_us", "recipient", "charged", "withhold")
 
 
 def _tell(folder: Path, done: Exported, *, alone: bool) -> None:
@@ -212,31 +237,27 @@ def _tell(folder: Path, done: Exported, *, alone: bool) -> None:
         )
 
 
-def _case_of(given: Mapping[str, Any]) -> str:
-    case, device = given["case"], given["device"]
-    if bool(case) == bool(device):
-        raise CordonError("Name a case with --case, or one device with --device.")
-    return str(case or f"device/{device}")
+def _new(claim: Claim, given: Mapping[str, Any]) -> NewRequest:
+    return NewRequest(
+        claim,
+        given["device"],
+        given["side"],
+        given["recipient"],
+        (given["from_us"], given["to_us"]),
+        given["withhold"],
+        frozenset(given["charged"]),
+    )
 
 
-def _asked(settings: Settings, given: Mapping[str, Any], actor: str) -> Asked:
+def _alone(settings: Settings, claim: Claim, given: Mapping[str, Any]) -> NewRequest:
     """What the options of `export` ask for, where no second person has to approve it."""
     if settings.evidence.second_person:
         raise CordonError(ASK_FIRST)
-    case = _case_of(given)
-    if given["from_us"] is None or given["to_us"] is None:
-        raise CordonError("Name the window with --from and --to.")
-    custody = Custody(
-        disclosure=str(uuid.uuid4()),
-        case=case,
-        actor=actor,
-        purpose=given["purpose"] or "",
-        recipient=given["recipient"] or "",
-        side=given["side"],
-        from_us=given["from_us"],
-        to_us=given["to_us"],
-    )
-    return Asked(custody, given["device"] or "", given["withhold"], frozenset(given["charged"]))
+    if not claim.case or not claim.purpose or None in (given["from_us"], given["to_us"]):
+        raise CordonError(
+            "Name the case, the purpose, and the window: --case --purpose --from --to."
+        )
+    return _new(claim, given)
 
 
 def _line(one: PackRequest) -> str:

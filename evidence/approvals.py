@@ -18,6 +18,7 @@ from psycopg.rows import class_row
 
 from devices.instants import from_iso, to_datetime, to_iso
 from evidence.case_records import Custody
+from evidence.readings import Claim
 from evidence.selection import Approval, Asked, Window
 from evidence.text import clean
 
@@ -36,21 +37,44 @@ class NewRequest:
     """A pack that somebody wants to make.
 
     Attributes:
-        by: Who asks; empty: whoever is signed in at the database.
-        case: An order, or ``device/ID``.
+        claim: Who asks, and by which grant the pack will be made.
+        device: The records of this device alone; empty: those of the claim's case, an order.
         side: See `evidence.sides.Side`.
         withheld_us: Parts of the window of which only the places of records are shown.
         charged: Alerts that the wearer is charged with.
     """
 
-    by: str
-    case: str
+    claim: Claim
+    device: str
     side: str
     recipient: str
-    purpose: str
     window: Window
     withheld_us: tuple[Window, ...] = ()
     charged: frozenset[str] = frozenset()
+
+    @property
+    def case(self) -> str:
+        """As in `evidence.case_records.Custody`."""
+        return f"device/{self.device}" if self.device else self.claim.case
+
+    @property
+    def purpose(self) -> str:
+        """That of the grant, and in words."""
+        return ": ".join(filter(None, (self.claim.purpose, self.claim.note)))
+
+    def alone(self, reader: str, disclosure: str) -> Asked:
+        """The pack, where no second person has to approve it."""
+        custody = Custody(
+            disclosure=disclosure,
+            case=self.case,
+            actor=reader,
+            purpose=self.purpose,
+            recipient=self.recipient,
+            side=self.side,
+            from_us=self.window[0],
+            to_us=self.window[1],
+        )
+        return Asked(custody, self.device, self.withheld_us, self.charged)
 
 
 class PackRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,14 +122,16 @@ async def request(connection: Connection, new: NewRequest) -> UUID:
         ApprovalError: Something is not named, or the window is none.
     """
     values = (
-        *map(clean, (new.by, new.case)),
+        *map(clean, (new.claim.actor.strip(), new.case)),
         new.side,
         *map(clean, (new.recipient, new.purpose)),
         *map(to_datetime, new.window),
         _intervals_text(new.withheld_us),
         clean(" ".join(sorted(new.charged))),
+        new.claim.role,
+        *map(clean, (new.claim.case, new.claim.purpose, new.claim.note)),
     )
-    query = "SELECT evidence.request_pack(%s, %s, %s, %s, %s, %s, %s, %s, %s)"
+    query = f"SELECT evidence.request_pack({', '.join(['%s'] * len(values))})"
     cursor = await _asked(connection, query, values)
     row = await cursor.fetchone()
     assert row is not None, "it always answers"
@@ -145,8 +171,10 @@ async def find(connection: Connection, request_id: UUID) -> PackRequest:
     return found
 
 
-async def use(connection: Connection, request_id: UUID, by: str, disclosure: str) -> Asked:
-    """Use an approval for one pack, and commit that. Returns what was approved.
+async def use(
+    connection: Connection, request_id: UUID, by: str, disclosure: str
+) -> tuple[Asked, Claim]:
+    """Use an approval for one pack, and commit that.
 
     Args:
         connection: In autocommit mode.
@@ -154,17 +182,21 @@ async def use(connection: Connection, request_id: UUID, by: str, disclosure: str
         by: Who makes the pack; empty: who asked for it.
         disclosure: Names the pack.
 
+    Returns:
+        What was approved, and what whoever makes it claims: they need the grant.
+
     Raises:
         ApprovalError: It is not approved, not any more, or was used.
     """
     query = (
         'SELECT requested_by, "case", recipient, purpose, side, evidence.us(window_from), '
-        "evidence.us(window_to), withheld, charged FROM evidence.use_pack_request(%s, %s, %s)"
+        "evidence.us(window_to), withheld, charged, role, grant_case, grant_purpose, note "
+        "FROM evidence.use_pack_request(%s, %s, %s)"
     )
     cursor = await _asked(connection, query, (request_id, clean(by), disclosure))
     row = await cursor.fetchone()
     assert row is not None, "it answers or refuses"
-    requested_by, case, recipient, purpose, side, from_us, to_us, withheld, charged = row
+    requested_by, case, recipient, purpose, side, from_us, to_us, withheld, charged, *claim = row
     custody = Custody(
         disclosure=disclosure,
         case=case,
@@ -177,13 +209,14 @@ async def use(connection: Connection, request_id: UUID, by: str, disclosure: str
     )
     found = await find(connection, request_id)
     assert found.decided_us is not None, "it is approved"
-    return Asked(
+    asked = Asked(
         custody,
         case.removeprefix("device/") if case.startswith("device/") else "",
         _intervals(withheld),
         frozenset(charged.split()),
         Approval(str(request_id), found.requested_us, found.decided_us),
     )
+    return asked, Claim(custody.actor, *claim)
 
 
 def _intervals_text(intervals: tuple[Window, ...]) -> str:

@@ -84,7 +84,7 @@ CONTROL_RECORDS: tuple[tuple[str, str, str, str], ...] = (
         "requested_at",
         (
             "requested_at:time request_id:text requested_by login case side recipient purpose "
-            "window_from:time window_to:time withheld charged"
+            "window_from:time window_to:time withheld charged role grant_case grant_purpose note"
         ),
     ),
     (

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from alerts.looks import EVERYBODY
 from evidence import sides
+from evidence.overlays import subject_of
 from evidence.selection import FOREVER_US, Asked, Chosen, Selection
 from evidence.sides import Showing
 from evidence.text import clean
@@ -20,7 +21,7 @@ def add_custody(found: Selection, asked: Asked) -> None:
     case = asked.custody.case
     of_case = frozenset({"", clean(case)})
     for subject, showing in _looked_at(found, asked):
-        window = (0, FOREVER_US) if subject == f"case:{clean(case)}" else asked.window
+        window = (0, FOREVER_US) if subject == subject_of(case) else asked.window
         chosen = Chosen("access", subject, window, showing, cases=of_case, waits=True)
         found.add(chosen, sides.WHY_ABSENT["access"])
     for kind in sides.OF_PACKS:
@@ -45,7 +46,7 @@ def _looked_at(found: Selection, asked: Asked) -> Iterator[tuple[str, Showing]]:
     if asked.device:
         yield f"device:{clean(asked.device)}", sides.of_access(side, "device")
         return
-    yield f"case:{clean(asked.custody.case)}", sides.of_access(side, "case")
+    yield subject_of(asked.custody.case), sides.of_access(side, "case")
     yield EVERYBODY, sides.of_access(side, "everybody")
     for person, role in found.people.items():
         yield clean(person), sides.of_access(side, role)

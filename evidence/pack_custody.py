@@ -8,12 +8,12 @@ from typing import Any
 
 from alerts.looks import EVERYBODY
 from devices.instants import to_iso
+from evidence.overlays import subject_of
 from evidence.pack import Pack, Place
 from evidence.records import Record
 from evidence.report.paper import second_of
 from evidence.selection import Asked, ExportError
 from evidence.sides import OF_PACKS
-from evidence.text import clean
 from evidence.views.tables import table
 
 NOT_APPROVED = "No second person approved this pack."
@@ -99,7 +99,7 @@ def story_of(asked: Asked, pack: Pack) -> CustodyStory:
 
 def _of_whom(subject: str, case: str) -> str:
     """Whom a record of access is about."""
-    return {EVERYBODY: "everybody", f"case:{clean(case)}": "the case"}.get(subject, subject)
+    return {EVERYBODY: "everybody", subject_of(case): "the case"}.get(subject, subject)
 
 
 def _approved(request_id: str | None, records: Sequence[Record]) -> str:

@@ -176,16 +176,10 @@ def _custody(decided: Mapping[str, Any]) -> list[Row]:
         *("access", "case:o1", "a-1", at_us, at_us, *who),
         *("00000000-0000-4000-8000-000000000003", "service", True, note, "", None),
     )
+    claim = ("investigator", "o1", "disclosure", "trial 26/118")
     request = record(
-        "pack_request",
-        "o1",
-        at_us,
-        REQUEST,
-        "Sgt Kim",
-        "service",
-        *asked,
-        decided.get("withheld", ""),
-        "",
+        *("pack_request", "o1", at_us, REQUEST, "Sgt Kim", "service", *asked),
+        *(decided.get("withheld", ""), "", *claim),
     )
     decision = record(
         *("pack_decision", "o1", at_us + decided.get("at", 9), REQUEST),

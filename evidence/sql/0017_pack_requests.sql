@@ -14,6 +14,10 @@ CREATE TABLE evidence.pack_request (
     window_to timestamptz NOT NULL,
     withheld text NOT NULL,
     charged text NOT NULL,
+    role text NOT NULL,
+    grant_case text NOT NULL CHECK (btrim(grant_case) <> ''),
+    grant_purpose text NOT NULL CHECK (btrim(grant_purpose) <> ''),
+    note text NOT NULL,
     CHECK (window_from < window_to AND window_to <= window_from + interval '366 days'),
     CHECK ("case" NOT LIKE 'device/%' OR side = 'court')
 );
@@ -21,6 +25,9 @@ COMMENT ON COLUMN evidence.pack_request."case" IS 'An order, or device/ID: the r
 COMMENT ON COLUMN evidence.pack_request.withheld IS
     'Intervals FROM/TO of which only the places of records are shown, separated by spaces.';
 COMMENT ON COLUMN evidence.pack_request.charged IS 'Alerts that the wearer is charged with, separated by spaces.';
+
+COMMENT ON COLUMN evidence.pack_request.grant_case IS
+    'With role, purpose and note what a reading claims when the pack is made: it takes a grant then, too.';
 
 -- Says again what was decided about: in a pack for a side it stands without the request, which says what is withheld.
 CREATE TABLE evidence.pack_decision (
@@ -53,11 +60,12 @@ COMMENT ON TABLE evidence.pack_use IS
 CREATE INDEX pack_use_request ON evidence.pack_use (request_id);
 
 CREATE FUNCTION evidence.request_pack(requested_by text, in_case text, for_side text, recipient text,
-    purpose text, window_from timestamptz, window_to timestamptz, withheld text, charged text)
+    purpose text, window_from timestamptz, window_to timestamptz, withheld text, charged text,
+    role text, grant_case text, grant_purpose text, note text)
 RETURNS uuid LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     INSERT INTO evidence.pack_request (requested_by, "case", side, recipient, purpose, window_from,
-        window_to, withheld, charged)
-    VALUES (evidence.speaker($1), $2, $3, $4, $5, $6, $7, $8, $9) RETURNING request_id
+        window_to, withheld, charged, role, grant_case, grant_purpose, note)
+    VALUES (evidence.speaker($1), $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING request_id
 $$;
 
 -- Of two people, however they write their names.
@@ -140,10 +148,10 @@ SELECT evidence.cover('pack_decision');
 SELECT evidence.cover('pack_use');
 
 -- The rights that there were, and those of these tables: whoever calls set_rights sets both.
-ALTER FUNCTION evidence.set_rights() RENAME TO set_general_rights;
+ALTER FUNCTION evidence.set_rights() RENAME TO set_rights_before_packs;
 CREATE FUNCTION evidence.set_rights() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM evidence.set_general_rights();
+    PERFORM evidence.set_rights_before_packs();
     IF (SELECT count(*) FROM pg_roles WHERE rolname = ANY (evidence.role_names()))
             < cardinality(evidence.role_names()) THEN
         RETURN;

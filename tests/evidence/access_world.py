@@ -189,7 +189,7 @@ _CONTROL = (
     ),
     (
         "WITH r AS MATERIALIZED (SELECT evidence.request_pack('ana', 'c', 'court', 'k', 'p', now(),"
-        " now() + interval '1 day', '', '') AS id) INSERT INTO evidence.pack_use (disclosure, request_id,"
+        " now() + interval '1 day', '', '', 'investigator', 'c', 'disclosure', '') AS id) INSERT INTO evidence.pack_use (disclosure, request_id,"
         " used_by, \"case\") SELECT 'd', id, 'ana', 'c' FROM r"
     ),
     ("SELECT evidence.decide_pack(request_id, 'chief', true, 'n') FROM evidence.pack_request"),

@@ -19,6 +19,7 @@ from devices.instants import to_iso
 from evidence import approvals
 from evidence.approvals import ApprovalError, Connection, NewRequest
 from evidence.case_records import record_disclosure
+from evidence.readings import Claim
 from evidence.selection import Asked, ExportError
 from evidence.store import Store
 from tests.conftest import Database
@@ -35,12 +36,18 @@ REFUGE = (FROM_US + 150 * SECOND_US, FROM_US + 270 * SECOND_US)
 
 
 def wanted(**changes: Any) -> NewRequest:
+    claim: dict[str, str] = {
+        "actor": changes.pop("by", "Sgt Kim"),
+        "role": "investigator",
+        "case": changes.pop("case", "o1"),
+        "purpose": changes.pop("purpose", "disclosure"),
+        "note": "trial 26/118",
+    }
     values: dict[str, Any] = {
-        "by": "Sgt Kim",
-        "case": "o1",
+        "claim": Claim(**claim),
+        "device": "",
         "side": "court",
         "recipient": "Crown Court",
-        "purpose": "trial 26/118",
         "window": (FROM_US, TO_US),
         "withheld_us": (REFUGE,),
     }
@@ -63,7 +70,10 @@ async def approved(connection: Connection, **changes: Any) -> UUID:
 
 
 async def used(connection: Connection, request_id: UUID) -> Asked:
-    return await approvals.use(connection, request_id, "", secrets.token_hex(8))
+    asked, claim = await approvals.use(connection, request_id, "", secrets.token_hex(8))
+    assert (claim.case, claim.purpose, claim.note) == ("o1", "disclosure", "trial 26/118")
+    assert (claim.actor, claim.role) == (asked.custody.actor, "investigator")
+    return asked
 
 
 async def test_what_is_made_is_what_another_person_approved(connection: Connection) -> None:
@@ -82,7 +92,7 @@ async def test_what_is_made_is_what_another_person_approved(connection: Connecti
         *("o1", "court", FROM_US, TO_US),
     )
     assert (custody.actor, custody.recipient, custody.purpose) == (
-        *("Sgt Kim", "Crown Court", "trial 26/118"),
+        *("Sgt Kim", "Crown Court", "disclosure: trial 26/118"),
     )
     assert (asked.withheld_us, asked.charged, asked.device) == (
         *((REFUGE,), frozenset({"a1", "a2"}), ""),
@@ -104,7 +114,7 @@ async def test_what_is_made_is_what_another_person_approved(connection: Connecti
         {"window": (TO_US, FROM_US)},
         {"window": (FROM_US, FROM_US + 367 * 86_400 * SECOND_US)},
         {"side": "press"},
-        {"case": "device/tag-1", "side": "wearer"},
+        {"device": "tag-1", "side": "wearer"},
     ],
 )
 async def test_what_a_request_does_not_say_is_refused(
@@ -246,7 +256,10 @@ async def test_a_pack_proves_who_approved_it(
     assert code == NOT_WITNESSED, found
     approval = found["approval"]
     assert (approval["by"], approval["requested_by"]) == ("Insp Okafor", "Sgt Kim")
-    assert (approval["recipient"], approval["purpose"]) == ("Crown Court", "trial 26/118")
+    assert (approval["recipient"], approval["purpose"]) == (
+        "Crown Court",
+        "disclosure: trial 26/118",
+    )
     text = (tmp_path / "out" / "custody.jsonl").read_text()
     lines = [json.loads(line) for line in text.splitlines()]
     assert [line["what"] for line in lines if line["what"].startswith("pack")] == [
