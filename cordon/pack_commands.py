@@ -199,7 +199,8 @@ async def _open(connection: Connection, claim: Claim, asked: Asked) -> None:
     try:
         await open_reading(connection, claim, await _extent(connection, claim, asked))
     except AccessDeniedError:
-        await record_disclosure(connection, asked.custody, "failed", wall_clock_us())
+        if asked.approval is not None:
+            await record_disclosure(connection, asked.custody, "failed", wall_clock_us())
         raise
 
 

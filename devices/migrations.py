@@ -26,8 +26,7 @@ class Migration:
     """One file.
 
     Attributes:
-        number: Its own, from 1. Some may be missing: files that are made at the same time have
-            numbers from the start, and come when they are ready.
+        number: From 1, without gaps.
         checksum: SHA-256 of the text in hexadecimal, whatever line ends the file has.
     """
 
@@ -41,7 +40,7 @@ def migrations_of(package: str) -> list[Migration]:
     """The files ``NNNN_name.sql`` of a package, by number.
 
     Raises:
-        MigrationError: There is no first one, or a number is given twice.
+        MigrationError: Numbers that are missing or given twice.
     """
     found = []
     for entry in resources.files(package).iterdir():
@@ -52,8 +51,8 @@ def migrations_of(package: str) -> list[Migration]:
             found.append(Migration(int(match["number"]), entry.name, text, checksum))
     found.sort(key=lambda migration: migration.name)
     numbers = [migration.number for migration in found]
-    if numbers[:1] != [1] or len(numbers) != len(set(numbers)):
-        raise MigrationError(f"{package} numbers its migrations {numbers}; begin with 1, each once")
+    if not numbers or numbers != list(range(1, len(found) + 1)):
+        raise MigrationError(f"{package} numbers its migrations {numbers}; count 1, 2, 3, ...")
     return found
 
 

@@ -178,7 +178,7 @@ async def select(connection: Connection, asked: Asked, opened_us: int) -> Select
     await _add_decisions(connection, found, asked)
     await _add_alerts(connection, found, asked, sorted(case.roles))
     showing = "shown" if asked.side == "court" else "absent"
-    disclosures = Chosen("disclosure", asked.custody.case, (0, opened_us), showing)
+    disclosures = Chosen("disclosure", asked.custody.case, (0, opened_us), showing, waits=True)
     found.add(disclosures, sides.WHY_ABSENT["disclosure"])
     for stream in Stream:
         found.add(Chosen("gap", stream.value, asked.window))

@@ -141,12 +141,16 @@ def check_export(
     alone = invoke(environment, "evidence", "export", "--device", "tag-1", *window, *CUSTODY, out)
     assert "after a second person has approved it" in str(alone.exception)
     request = approved(environment, "--device", "tag-1", *window, *CUSTODY)
+    refused = invoke(environment, "evidence", "export", "--request", request, out + "-early")
+    assert "no grant is in force" in str(refused.exception)
+    dsn = environment["CORDON_DATABASE_URL"]
+    grant(dsn, "Sgt Kim", "26/118", "device:tag-1", purpose="disclosure")  # it is not used up
     early = invoke(environment, "evidence", "export", "--request", request, out + "-early")
     assert "not sealed, or not witnessed yet" in str(early.exception)
     assert invoke(environment, "evidence", "seal", "--once").exit_code == 0
     done = invoke(environment, "evidence", "export", "--request", request, out)
     assert done.exit_code == 0, done.output
-    assert "holds 21 records and the places of 0 withheld ones" in done.stdout
+    assert "holds 22 records and the places of 0 withheld ones" in done.stdout
     trusting = ("--keys", str(keys), "--json")
     assert invoke(environment, "evidence", "verify", out, *trusting).exit_code == 3
     keys.write_text(keys.read_text() + "\n" + "\n".join(witnesses[2].setting["keys"]))
@@ -205,7 +209,6 @@ def test_sealed_witnessed_killed_and_checked(
     code, found = checked(environment)
     assert (code, found["findings"], found["batches"]) == (0, [], 4)
 
-    grant(database.dsn, "Sgt Kim", "26/118", "device:tag-1", purpose="disclosure")
     check_export(environment, tmp_path, witnesses)
     with psycopg.connect(database.dsn) as connection:
         connection.execute("UPDATE evidence.fix SET lat_e7 = lat_e7 + 1 WHERE device = 'tag-1'")

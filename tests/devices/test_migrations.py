@@ -126,12 +126,12 @@ async def test_it_does_not_join_somebody_elses_transaction(
 
 @pytest.mark.parametrize(
     "files",
-    [{}, {"m0002_two": ""}, {"m0001_a": "", "m0001_b": ""}],
+    [{}, {"m0002_two": ""}, {"m0001_one": "", "m0003_three": ""}, {"m0001_a": "", "m0001_b": ""}],
 )
-def test_numbers_begin_with_one_and_come_once(
+def test_numbers_run_from_one_without_gaps(
     package: Callable[..., str], files: dict[str, str]
 ) -> None:
-    with pytest.raises(MigrationError, match="begin with 1, each once"):
+    with pytest.raises(MigrationError, match="count 1, 2, 3"):
         migrations_of(package(**files))
 
 
