@@ -5,10 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-import uuid
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args
 
 import click
 import msgspec
@@ -17,26 +14,18 @@ import psycopg
 from cordon.clock import wall_clock_us
 from cordon.database_access import dsn_of, run_on_connection
 from cordon.errors import CordonError
-from cordon.evidence_options import AS_JSON, asks
-from cordon.instant_option import FROM, TO, intervals
+from cordon.evidence_options import AS_JSON
 from cordon.logs import configure_logs
 from cordon.seal import guard_of, sealer_of, witnesses_of
 from cordon.settings import Settings
 from evidence import seal_reader
-from evidence.access import AccessDeniedError
 from evidence.audit import Audit, audit
-from evidence.case_records import Custody
 from evidence.database import describe
-from evidence.export import Exported, Signers, export
 from evidence.log.notes import Checkpoint, parse_checkpoint
 from evidence.log.signing import VerifierKey
-from evidence.overlays import subject_of
 from evidence.pack_vectors import vectors_text
-from evidence.readings import Claim, Extent, open_reading, people_of_case, people_of_device
 from evidence.seal_store import Connection
 from evidence.sealing import RestoredError, recover
-from evidence.selection import Asked, ExportError
-from evidence.sides import Side
 from evidence.single_file import verifier_text
 from evidence.witness_client import WitnessError
 
@@ -160,99 +149,6 @@ def check_command(settings: Settings, *, as_json: bool) -> None:
             f"{found.waiting} wait to be sealed, {found.uncovered} are older than the log."
         )
     sys.exit(bool(found.findings))
-
-
-@evidence.command("export")
-@asks
-@click.option("--device", help="The records of this device alone, not everything of the order.")
-@FROM
-@TO
-@click.option("--recipient", required=True, help="Who is given it.")
-@click.option(
-    "--side",
-    type=click.Choice(get_args(Side)),
-    default="court",
-    help="Whose side it is for: the wearer's holds nothing of where she was.",
-)
-@click.option("--charged", multiple=True, metavar="ALERT", help="For the wearer's side: charged.")
-@click.option(
-    "--withhold",
-    multiple=True,
-    metavar="FROM/TO",
-    callback=intervals,
-    help="Show only the places of records between these instants, not their content.",
-)
-@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
-@click.pass_obj
-def export_command(settings: Settings, /, folder: Path, claim: Claim, **given: Any) -> None:
-    """Write what concerns a case into FOLDER, with proofs, a report and a verifier.
-
-    Whoever gets the folder needs nothing of ours to check it. Within it no record can have been
-    left out or altered unseen. What is not of this window and stands between is withheld: its
-    place shows, its content does not. Who takes it out, what for and for whom is itself recorded
-    and sealed, before anything is read; say in --note under what authority. It takes a grant of
-    everybody whom the order is about, or who carried the device.
-
-    \b
-    Example:
-      cordon evidence export --case order-1 --from 2026-11-23T18:00:00Z --to 2026-11-24T00:00:00Z \\
-        --actor "Sgt Kim" --purpose disclosure --note "trial 26/118, production order" \\
-        --recipient "Crown Court" out
-    """  # noqa: D301
-    guard, witnesses = guard_of(settings), witnesses_of(settings)
-    witness_keys = [key for witness in witnesses for key in witness.keys]
-
-    async def act(connection: Connection) -> Exported:
-        logs = await seal_reader.all_logs(connection)
-        log_keys = [key for state in logs for key in guard.pair(state.origin).keys]
-        signers = Signers(log_keys, witness_keys, settings.evidence.quorum)
-        asked = _asked(given, claim, claim.reader(connection))
-        await open_reading(connection, claim, await _extent(connection, claim, asked))
-        return await export(connection, asked, folder, signers, wall_clock_us)
-
-    done = run_on_connection(settings, act, ExportError, AccessDeniedError)
-    click.echo(
-        f"{folder} holds {done.shown} records and the places of {done.withheld} withheld ones."
-    )
-    if done.older:
-        click.echo(
-            f"{done.older} records of this window were stored before there was a log. They are not "
-            "in it: nothing proves them.",
-            err=True,
-        )
-    if not done.witnessed:
-        click.echo(
-            "Too few witnesses have signed: this proves what we signed, not that we did not "
-            "rewrite it. Name witnesses in evidence.witnesses.",
-            err=True,
-        )
-
-
-def _asked(given: Mapping[str, Any], claim: Claim, reader: str) -> Asked:
-    """What the options of `export` ask for."""
-    device = given["device"] or ""
-    custody = Custody(
-        disclosure=str(uuid.uuid4()),
-        case=f"device/{device}" if device else claim.case,
-        actor=reader,
-        purpose=": ".join(filter(None, (claim.purpose, claim.note))),
-        recipient=given["recipient"],
-        side=given["side"],
-        from_us=given["from_us"],
-        to_us=given["to_us"],
-    )
-    return Asked(custody, device, given["withhold"], frozenset(given["charged"]))
-
-
-async def _extent(connection: Connection, claim: Claim, asked: Asked) -> Extent:
-    """Whom an export is about; where nobody is known, the device or the case itself."""
-    window, detail = asked.window, f"disclosure {asked.custody.disclosure}"
-    if asked.device:
-        people = await people_of_device(connection, asked.device, *window)
-        subjects = people or [f"device:{asked.device}"]
-        return Extent("export", subjects, *window, f"device {asked.device}, {detail}")
-    subjects = await people_of_case(connection, claim.case) or [subject_of(claim.case)]
-    return Extent("export", subjects, *window, detail)
 
 
 @evidence.command("verify")

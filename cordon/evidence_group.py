@@ -10,6 +10,7 @@ from cordon.handover_commands import hand_over_command, import_command
 from cordon.near_command import near_command
 from cordon.overlay_commands import overlay
 from cordon.overlay_compare_command import compare_command
+from cordon.pack_commands import COMMANDS as PACK_COMMANDS
 from cordon.retention_commands import COMMANDS as RETENTION_COMMANDS
 from cordon.timeline_command import timeline_command
 
@@ -18,6 +19,7 @@ __all__ = ["evidence"]
 overlay.add_command(compare_command)
 for command in (
     *ACCESS_COMMANDS,
+    *PACK_COMMANDS,
     *RETENTION_COMMANDS,
     approaches_command,
     close_command,

@@ -168,6 +168,13 @@ class Evidence(Section, frozen=True):
     quorum: Annotated[
         int, Meta(ge=1, le=16, description="How many of them must sign for a head to count.")
     ] = 2
+    second_person: Annotated[
+        bool,
+        Meta(
+            description="A pack goes out only after somebody else approved it: `cordon evidence request`. "
+            "false: for one person on duty; each pack then says that nobody approved it."
+        ),
+    ] = True
     timestamp_authorities: Annotated[
         tuple[Authority, ...], Meta(description="Of others, never your own: they stamp heads.")
     ] = ()

@@ -42,7 +42,7 @@ def case_uco(custody: Mapping[str, str], files: Sequence[PackFile]) -> Node:
     """The document, the same for the same custody and files.
 
     Args:
-        custody: As in ``custody.json``.
+        custody: As in the last line of ``custody.jsonl``.
         files: Of the pack.
     """
     space = uuid.uuid5(uuid.NAMESPACE_URL, f"urn:cordon:pack:{custody['disclosure']}")

@@ -78,5 +78,29 @@ CONTROL_RECORDS: tuple[tuple[str, str, str, str], ...] = (
             "to_at:time reason leaves older digest"
         ),
     ),
+    (
+        "pack_request",
+        "case",
+        "requested_at",
+        (
+            "requested_at:time request_id:text requested_by login case side recipient purpose "
+            "window_from:time window_to:time withheld charged role grant_case grant_purpose note"
+        ),
+    ),
+    (
+        "pack_decision",
+        "case",
+        "decided_at",
+        (
+            "decided_at:time request_id:text decided_by login case side recipient purpose "
+            "window_from:time window_to:time requested_by requested_at:time approved note"
+        ),
+    ),
+    (
+        "pack_use",
+        "case",
+        "used_at",
+        "used_at:time disclosure request_id:text used_by login case",
+    ),
 )
 """Nothing in these tables is ever changed or deleted: what ends something is a row of its own."""

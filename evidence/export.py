@@ -19,19 +19,23 @@ from devices.instants import to_datetime
 from evidence import seal_reader, seal_store
 from evidence.case_records import record_disclosure
 from evidence.covered import Span
+from evidence.custody_chains import add_custody
 from evidence.erasures import erased_between, erasure_text
 from evidence.export_erased import erasures_for
-from evidence.export_folder import MANIFEST, Bundle, Pack, Place, write_folder
+from evidence.export_folder import MANIFEST, write_folder
 from evidence.log.headers import Header
 from evidence.log.leaves import Head, Leaf, chain_of, open_rows, seal
 from evidence.log.merkle import Levels, hidden_ranges, range_hash
 from evidence.log.notes import Note, parse_note, parse_signature_line
 from evidence.log.signing import VerifierKey
+from evidence.pack import Bundle, Pack, Place
+from evidence.pack_custody import check_approved
+from evidence.pack_overlays import others_of
 from evidence.records import read_record
 from evidence.seal_store import Connection, LogState
 from evidence.sealed_rows import Reread, reread
 from evidence.selection import TABLES, Asked, Chosen, ExportError, Selection, by_kind, select
-from evidence.sides import OF_DEVICE, Messages, hears_the_other
+from evidence.sides import OF_CONTROL, OF_DEVICE, Messages, hears_the_other
 
 SPAN_DAYS_LIMIT = 366
 RECORDS_LIMIT = 200_000
@@ -98,7 +102,7 @@ async def export(
         await record_disclosure(connection, asked.custody, "failed", clock_us())
         raise
     manifest = hashlib.sha256((folder / MANIFEST).read_bytes()).digest()
-    places = [place for bundle in pack.bundles for place in bundle.places]
+    places = pack.places()
     shown = sum(place.shown for place in places)
     counts = (shown, len(places) - shown)
     await record_disclosure(connection, asked.custody, "written", clock_us(), counts, manifest)
@@ -124,10 +128,11 @@ async def _read(connection: Connection, asked: Asked, signers: Signers, opened_u
     async with connection.transaction():
         await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         selection = await select(connection, asked, opened_us)
-        wanted = await _transactions(connection, selection)
+        add_custody(selection, asked)
+        wanted = await _transactions(connection, selection, signers.quorum)
         wanted.erased = await erased_between(connection, wanted)
         erased = await erasures_for(connection, selection.chosen, wanted.erased)
-        if not wanted:
+        if all(one.kind in OF_CONTROL for one in wanted.chosen.values()):
             text = f"Nothing of {asked.device or asked.custody.case} is stored for this window."
             raise ExportError(" ".join([text, *(erasure_text(one) for one in erased)]))
         if wanted.rows > RECORDS_LIMIT:
@@ -140,28 +145,36 @@ async def _read(connection: Connection, asked: Asked, signers: Signers, opened_u
             bundle = await _bundle(connection, state, wanted)
             if bundle.places:
                 bundles.append(bundle)
+        places = [place for bundle in bundles for place in bundle.places]
+        _check_sealed(places, wanted)
         logs = [await _log_part(connection, bundle, signers) for bundle in bundles]
-    sealed = sum(place.in_window for bundle in bundles for place in bundle.places)
+        _decide(places, asked, selection)
+        check_approved(asked, places)
+        others = await others_of(connection, asked, places)
+    return Pack(selection, bundles, logs, wanted.older, erased, opened_us, others)
+
+
+def _check_sealed(places: Sequence[Place], wanted: _Wanted) -> None:
+    sealed = sum(place.in_window for place in places)
     if sealed < wanted.rows:
         raise ExportError(
             f"{wanted.rows - sealed} of {wanted.rows} records are not sealed yet. Try again in a "
             "moment; `cordon evidence check` says what waits."
         )
-    _decide(bundles, asked, selection)
-    return Pack(selection, bundles, logs, wanted.older, erased, opened_us)
 
 
-def _decide(bundles: Sequence[Bundle], asked: Asked, selection: Selection) -> None:
+def _decide(places: Sequence[Place], asked: Asked, selection: Selection) -> None:
     """Say of each record whether its content is shown; messages last, by what was made of them."""
     messages = Messages(selection.partly_outside, strict=asked.strict)
-    places = [place for bundle in bundles for place in bundle.places]
     for place in places:
         record = place.record
         if record is None:
             continue
-        heard = place.chosen.careful and hears_the_other(record)
-        hidden = heard or asked.hides(record.time_us)
-        place.shown = place.chosen.shows(record.time_us) and not hidden
+        chosen = place.chosen
+        heard = chosen.careful and hears_the_other(record)
+        hidden = heard or (chosen.kind not in OF_CONTROL and asked.hides(record.time_us))
+        shows = chosen.shows(record.time_us) and chosen.is_of_case(record)
+        place.shown = shows and not hidden
         messages.note(record, shown=place.shown)
     for place in places:
         if place.record is not None and place.chosen.kind == "message":
@@ -188,10 +201,10 @@ class _Wanted(dict[bytes, tuple[int, int]]):
         self.erased: dict[tuple[int, int], set[UUID]] = {}
 
 
-async def _transactions(connection: Connection, selection: Selection) -> _Wanted:
+async def _transactions(connection: Connection, selection: Selection, quorum: int) -> _Wanted:
     wanted = _Wanted()
-    for kind, chosen in by_kind(selection.chosen).items():
-        [window] = {one.window for one in chosen}
+    proven = await seal_reader.proven_until(connection, quorum)
+    for (kind, window, waits), chosen in by_kind(selection.chosen).items():
         by_subject = {one.subject: one for one in chosen}
         spans: dict[str, Span] = {}
         found = await seal_reader.transactions_of(
@@ -199,6 +212,7 @@ async def _transactions(connection: Connection, selection: Selection) -> _Wanted
             TABLES[kind],
             list(by_subject),
             (to_datetime(window[0]), to_datetime(window[1])),
+            proven if waits else None,
         )
         for subject, (first, last, rows, older) in found.items():
             wanted.older += older

@@ -10,84 +10,36 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from devices.instants import to_iso
 from evidence.case_uco import PackFile, case_uco
-from evidence.erasures import Erasure, erasure_text
+from evidence.erasures import erasure_text
 from evidence.export_gaps import gaps_table
-from evidence.log.leaves import Leaf
 from evidence.log.notes import parse_note
+from evidence.pack import Bundle, Pack
+from evidence.pack_custody import access_table, approval_text, custody_lines, story_of
+from evidence.pack_overlays import FOLDER as OVERLAYS
+from evidence.pack_overlays import (
+    Compared,
+    compared,
+    drawn,
+    others_story,
+    proof_entries,
+    write_overlays,
+)
 from evidence.private_folder import make_private
-from evidence.records import Record, columns
+from evidence.records import columns
 from evidence.report.pdf import About, report
-from evidence.seal_store import LogState
-from evidence.selection import Asked, Chosen, ExportError, Selection
+from evidence.selection import Asked, ExportError
 from evidence.single_file import page_text, verifier_text
 from evidence.views.facts import Facts
 from evidence.views.folder import write_views
 
-FORMAT = "cordon evidence 2"
+FORMAT = "cordon evidence 3"
 MANIFEST = "manifest.sha256"
-
-
-@dataclass(slots=True)
-class Place:
-    """A leaf and where it stands: batch (of `Bundle.batches`) and index in its tree.
-
-    Attributes:
-        record: None: it was erased, and only its commitment is left.
-        shown: Whether its content is in the folder; decided when all places are known.
-    """
-
-    leaf: Leaf
-    batch: int
-    index: int
-    chosen: Chosen
-    record: Record | None
-    shown: bool = False
-
-    @property
-    def in_window(self) -> bool:
-        """Whether it was asked for, and does not only stand between what was."""
-        return self.record is not None and self.chosen.holds(self.record.time_us)
-
-
-@dataclass(slots=True)
-class Bundle:
-    """What one log contributes."""
-
-    state: LogState
-    batches: list[dict[str, Any]] = field(default_factory=list)
-    numbers: list[int] = field(default_factory=list)
-    places: list[Place] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class Pack:
-    """All that goes into a folder.
-
-    Attributes:
-        logs: The part of `proof.json` of each bundle.
-        older: Records of the window from before there was a log.
-        erased: What was erased of these chains, in the window or between the places; oldest first.
-        opened_us: When the export was opened.
-    """
-
-    selection: Selection
-    bundles: Sequence[Bundle]
-    logs: Sequence[dict[str, Any]]
-    older: int
-    erased: Sequence[Erasure]
-    opened_us: int
-
-    def shown(self) -> list[Record]:
-        """The records whose content is in the folder, by chain and place."""
-        places = (place for bundle in self.bundles for place in bundle.places if place.shown)
-        return [place.record for place in places if place.record is not None]
 
 
 def write_folder(folder: Path, asked: Asked, pack: Pack) -> None:
@@ -112,10 +64,15 @@ def write_folder(folder: Path, asked: Asked, pack: Pack) -> None:
         for number, log in enumerate(pack.logs):
             _write_stamps(folder, number, log)
         _write_json(folder / "layout.json", columns())
-        _write_json(folder / "custody.json", _custody(asked, pack))
-        facts = Facts.of(asked.custody.case, asked.side, asked.window, pack.shown())
+        custody = custody_lines(_custody(asked, pack), pack)
+        (folder / "custody.jsonl").write_text("".join(json.dumps(line) + "\n" for line in custody))
+        (folder / "access.csv").write_text(access_table(pack), newline="")
+        beside = compared(pack)
+        write_overlays(folder / OVERLAYS, pack, beside)
+        facts = Facts.of(asked.custody.case, asked.side, asked.window, pack.shown(), drawn(beside))
         write_views(folder / "views", facts)
-        (folder / "report.pdf").write_bytes(report(facts, _about(folder, asked, pack)))
+        about = _about(folder, asked, pack, beside)
+        (folder / "report.pdf").write_bytes(report(facts, about))
         (folder / "gaps.csv").write_text(gaps_table(pack.shown()))
         (folder / "verify.py").write_text(verifier_text())
         (folder / "verify.html").write_text(page_text())
@@ -138,6 +95,9 @@ def _proof(asked: Asked, pack: Pack, runs: list[dict[str, Any]]) -> dict[str, An
         "devices": sorted(selection.devices),
         "from": to_iso(asked.window[0]),
         "to": to_iso(asked.window[1]),
+        "window_us": list(asked.window),
+        "approval": None if asked.approval is None else asked.approval.request_id,
+        "overlays": proof_entries(pack),
         "older_than_the_log": pack.older,
         "erasures": [erasure_text(one) for one in pack.erased],
         "absent": selection.absent,
@@ -158,13 +118,14 @@ def _custody(asked: Asked, pack: Pack) -> dict[str, str]:
         "exported_by": custody.actor,
         "purpose": custody.purpose,
         "recipient": custody.recipient,
+        "approval": approval_text(asked, pack.shown()),
         "note": "As stated by whoever exported it. The keeper's log holds a sealed record of this "
         f"disclosure, with the SHA-256 of {MANIFEST}; a later export of the case shows it.",
     }
 
 
-def _about(folder: Path, asked: Asked, pack: Pack) -> About:
-    places = [place for bundle in pack.bundles for place in bundle.places]
+def _about(folder: Path, asked: Asked, pack: Pack, beside: Sequence[Compared]) -> About:
+    places = pack.places()
     shown = sum(place.shown for place in places)
     return About(
         custody=_custody(asked, pack),
@@ -174,6 +135,8 @@ def _about(folder: Path, asked: Asked, pack: Pack) -> About:
         absent=pack.selection.absent,
         older=pack.older,
         erased=[erasure_text(one) for one in pack.erased],
+        story=story_of(asked, pack),
+        others=others_story(pack, beside),
     )
 
 

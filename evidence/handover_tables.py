@@ -202,6 +202,8 @@ _STATE = (
         "SELECT (SELECT count(*) FROM evidence.access), (SELECT count(*) FROM evidence.access_grant), "
         "(SELECT count(*) FROM evidence.access_revocation), (SELECT count(*) FROM evidence.break_glass), "
         "(SELECT count(*) FROM evidence.break_glass_review), (SELECT count(*) FROM evidence.hold), "
-        "(SELECT count(*) FROM evidence.hold_release), (SELECT count(*) FROM evidence.erasure)"
+        "(SELECT count(*) FROM evidence.hold_release), (SELECT count(*) FROM evidence.erasure), "
+        "(SELECT count(*) FROM evidence.pack_request), (SELECT count(*) FROM evidence.pack_decision), "
+        "(SELECT count(*) FROM evidence.pack_use)"
     ),
 )

@@ -262,6 +262,13 @@ def _note(one: Overlay) -> str:
     )
 
 
+def noted(note: str) -> tuple[str, str]:
+    """Id and SHA-256 of the file that a record of an import or a removal is about."""
+    overlay_id = note.removeprefix("overlay ").partition(":")[0]
+    # Names and sources may hold anything; what stands behind the digest cannot.
+    return overlay_id, note.rpartition(", SHA-256 ")[2][:64]
+
+
 async def _found(connection: Connection, query: str, value: object) -> list[Overlay]:
     async with connection.cursor(row_factory=class_row(Overlay)) as cursor:
         await cursor.execute(query.encode(), (value,))

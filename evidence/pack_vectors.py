@@ -10,7 +10,8 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from evidence.log.canonical import encode
@@ -19,15 +20,33 @@ from evidence.log.leaves import FIX_PAYLOAD, FIX_VERSION, Head, Leaf, Row, chain
 from evidence.log.merkle import Levels, hidden_ranges, leaf_hash, range_hash
 from evidence.log.notes import Checkpoint, Note, SignatureLine, parse_signature_line
 from evidence.log.signing import COSIGNATURE_ED25519, ED25519, KeyPair
+from evidence.pack_forgeries import FILE_FORGERIES, FORGERIES, keep_lines
 
-FORMAT = "cordon pack vectors 1"
+FORMAT = "cordon pack vectors 2"
 ORIGIN = "vectors.example/log"
 WITNESSES = ("one.example/w", "two.example/w")
 DAY, START_US = 20_775, 20_775 * 86_400_000_000
+WINDOW_US = START_US, START_US + 86_400_000_000
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+SHOWN = (
+    ("fix", "tag-1"),
+    ("event", "tag-1"),
+    ("sequence_step", "tag-1"),
+    ("decision", "c1/tag-1/h-1"),
+    ("access", "case:o1"),
+    ("pack_request", "o1"),
+    ("pack_decision", "o1"),
+)
+"""Kind and subject of the chains of the whole pack."""
+
 WITHHELD = {("fix", 3)}
 """Kind and place of what is not shown."""
 
-Forge = Callable[[list[list[Any]], dict[str, Any]], object]
+OVERLAY = "00000000-0000-4000-8000-000000000001"
+REQUEST = "00000000-0000-4000-8000-000000000002"
+FILE = "time,lat,lon,camera,plate,clock_error_s\n2026-11-18T00:00:02Z,54.0,-4.0,C1,AB12 CDE,1\n"
+FILES = {f"overlays/{OVERLAY}.csv": FILE}
+"""Of the whole pack: a file of others that was taken in for the case."""
 
 
 def vectors(kept: Iterable[str] = ()) -> dict[str, Any]:
@@ -36,31 +55,65 @@ def vectors(kept: Iterable[str] = ()) -> dict[str, Any]:
     Args:
         kept: ML-DSA-44 signature lines of an earlier file.
     """
-    records, proof = _pack(_signed_by_all(kept))
-    plain = copy.deepcopy(proof)
-    _keep_lines(plain, lambda line: len(line) < 400)
-    plain["logs"][0] |= {
-        "keys": [],
-        "witness_keys": [],
-    }  # they are long, and named beside the packs
-    packs = [
-        {
-            "name": "whole, signed by Ed25519 and ML-DSA-44",
-            "exit_code": 0,
-            "records": [json.dumps(line) for line in records],
-            "proof": proof,
-        }
-    ]
+    signed = _signed_by_all(kept)
+    records, proof = _pack(signed)
+    plain = _plain(proof)
+    packs = [_vector("whole, signed by Ed25519 and ML-DSA-44", 0, records, proof)]
     for name, (exit_code, forge) in FORGERIES.items():
         lines: list[Any] = copy.deepcopy(records)
-        changed = copy.deepcopy(plain)
-        if name.startswith("ML-DSA-44"):
-            changed = copy.deepcopy(proof)
+        changed = copy.deepcopy(proof if name.startswith("ML-DSA-44") else plain)
         forge(lines, changed)
-        texts = [line if isinstance(line, str) else json.dumps(line) for line in lines]
-        packs.append({"name": name, "exit_code": exit_code, "records": texts, "proof": changed})
+        packs.append(_vector(name, exit_code, lines, changed))
+    for name, (exit_code, change) in FILE_FORGERIES.items():
+        files = dict(FILES)
+        change(files)
+        packs.append(_vector(name, exit_code, records, plain, files))
+    for name, (left_out, decided) in OTHERWISE_SEALED.items():
+        others, proof = _pack(signed, left_out, decided)
+        packs.append(_vector(name, 1, others, _plain(proof)))
     keys = [key.text for pair in _pairs() for key in pair.keys]
     return {"format": FORMAT, "keys": keys, "witnesses": len(WITNESSES), "packs": packs}
+
+
+PART = "2026-11-18T00:00:01.000000Z/2026-11-18T00:00:02.000000Z"
+"""Of the window, with a fix in it."""
+
+OTHERWISE_SEALED: dict[str, tuple[str, Mapping[str, Any]]] = {
+    "approval record removed": ("pack_decision", {}),
+    "request removed": ("pack_request", {}),
+    "the import of a file of others removed": ("access", {}),
+    "refused, and said to be approved": ("", {"approved": False}),
+    "approved by who asked for it": ("", {"by": " sgt kim"}),
+    "approved long after it was asked for": ("", {"at": 8 * 86_400_000_000}),
+    "a position shown that was to be withheld": ("", {"withheld": PART}),
+    "approved for somebody else": ("", {"recipient": "Another Court"}),
+}
+"""Packs that are right in every hash: what kind of record is left out, or what else was decided."""
+
+
+def _plain(proof: dict[str, Any]) -> dict[str, Any]:
+    """The same, signed by Ed25519 alone; keys are long, and named beside the packs."""
+    plain = copy.deepcopy(proof)
+    keep_lines(plain, lambda line: len(line) < 400)
+    plain["logs"][0] |= {"keys": [], "witness_keys": []}
+    return plain
+
+
+def _vector(
+    name: str,
+    exit_code: int,
+    records: list[Any],
+    proof: dict[str, Any],
+    files: Mapping[str, str] = FILES,
+) -> dict[str, Any]:
+    texts = [line if isinstance(line, str) else json.dumps(line) for line in records]
+    return {
+        "name": name,
+        "exit_code": exit_code,
+        "records": texts,
+        "proof": proof,
+        "files": dict(files),
+    }
 
 
 def vectors_text(earlier: str = "") -> str:
@@ -77,8 +130,8 @@ def _pairs() -> list[KeyPair]:
     return [pair(ORIGIN, ED25519), *(pair(name, COSIGNATURE_ED25519) for name in WITNESSES)]
 
 
-def _batches() -> list[list[Row]]:
-    """Rows of five batches: two devices, an event, numbers that are missing, a decision."""
+def _batches(otherwise: Mapping[str, Any]) -> list[list[Row]]:
+    """Rows of six batches: two devices, an event, numbers that are missing, a decision, custody."""
 
     def fix(device: str, number: int) -> Row:
         time_us = START_US + number * 1_000_000
@@ -103,26 +156,56 @@ def _batches() -> list[list[Row]]:
         [fix("tag-1", 3), event, decision],
         [],
         [fix("tag-1", 4), fix("tag-1", 5), fix("tag-1", 6), step, *others[3:]],
+        _custody(otherwise),
     ]
 
 
-def _pack(signed: Callable[[str], Note]) -> tuple[list[list[Any]], dict[str, Any]]:
-    """Records and proof of the pack that all others are made from: what concerns tag-1."""
+def _custody(decided: Mapping[str, Any]) -> list[Row]:
+    """Rows of a request and what was decided about it, and of a file of others that was taken in."""
+
+    def record(kind: str, subject: str, *values: Any) -> Row:
+        return chain_of(kind, subject), encode([2, kind, *values]), DAY
+
+    at_us = START_US + 20_000_000
+    terms = ("o1", "court", decided.get("recipient", "Crown Court"), "trial 26/118", *WINDOW_US)
+    asked = ("o1", "court", "Crown Court", "trial 26/118", *WINDOW_US)
+    digest = hashlib.sha256(FILE.encode()).hexdigest()
+    note = f"overlay {OVERLAY}: anpr 'a.csv' from 'traffic control', SHA-256 {digest}, zone none, clock error by line"
+    who = ("DC Roe", "command line", "case 26/118", "case:o1", "o1", "overlay import", None, None)
+    access = record(
+        *("access", "case:o1", "a-1", at_us, at_us, *who),
+        *("00000000-0000-4000-8000-000000000003", "service", True, note, "", None),
+    )
+    claim = ("investigator", "o1", "disclosure", "trial 26/118")
+    request = record(
+        *("pack_request", "o1", at_us, REQUEST, "Sgt Kim", "service", *asked),
+        *(decided.get("withheld", ""), "", *claim),
+    )
+    decision = record(
+        *("pack_decision", "o1", at_us + decided.get("at", 9), REQUEST),
+        *(decided.get("by", "Insp Okafor"), "owner", *terms, "Sgt Kim", at_us),
+        *(decided.get("approved", True), "seen"),
+    )
+    return [access, request, decision]
+
+
+def _pack(
+    signed: Callable[[str], Note], left_out: str = "", decided: Mapping[str, Any] = NOTHING
+) -> tuple[list[list[Any]], dict[str, Any]]:
+    """Records and proof of the pack that all others are made from: what concerns tag-1.
+
+    Args:
+        signed: Signs a head.
+        left_out: A kind of record that is not in the pack.
+        decided: What was decided otherwise than in the whole pack.
+    """
     heads: dict[bytes, Head] = {}
-    shown = {
-        chain_of(kind, subject): (kind, subject)
-        for kind, subject in [
-            ("fix", "tag-1"),
-            ("event", "tag-1"),
-            ("sequence_step", "tag-1"),
-            ("decision", "c1/tag-1/h-1"),
-        ]
-    }
+    shown = {chain_of(*of): of for of in SHOWN if of[0] != left_out}
     headers: list[bytes] = []
     numbers: list[int] = []
     batches: list[dict[str, Any]] = []
     places: list[tuple[Leaf, int, int]] = []
-    for number, rows in enumerate(_batches()):
+    for number, rows in enumerate(_batches(decided)):
         key = hashlib.sha256(b"vectors").digest()
         leaves = open_rows(rows, heads, {(chain, day): key for chain, _, day in rows})
         tree = Levels([leaf.hash for leaf in leaves])
@@ -150,13 +233,28 @@ def _pack(signed: Callable[[str], Note]) -> tuple[list[list[Any]], dict[str, Any
         "hashes": [range_hash(r, log.node).hex() for r in hidden_ranges(numbers, log.size)],
         "batches": batches,
     }
-    return records, {
-        "format": "cordon evidence 2",
+    return records, _proof(runs, part)
+
+
+def _proof(runs: list[dict[str, Any]], part: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "format": "cordon evidence 3",
         "case": "o1",
         "side": "court",
         "devices": ["tag-1"],
         "from": "2026-11-18T00:00:00Z",
         "to": "2026-11-19T00:00:00Z",
+        "window_us": list(WINDOW_US),
+        "approval": REQUEST,
+        "overlays": [
+            {
+                "overlay": OVERLAY,
+                "sha256": hashlib.sha256(FILE.encode()).hexdigest(),
+                "part": "whole",
+                "file": f"overlays/{OVERLAY}.csv",
+                "why": "",
+            }
+        ],
         "older_than_the_log": 0,
         "erasures": [],
         "absent": {},
@@ -216,141 +314,3 @@ def lattice_lines(document: dict[str, Any]) -> list[str]:
     """The ML-DSA-44 signature lines of a file of vectors."""
     note = document["packs"][0]["proof"]["logs"][0]["checkpoint"]
     return [line for line in note.split("\n") if len(line) >= 400]
-
-
-def _keep_lines(proof: dict[str, Any], keeps: Callable[[str], bool]) -> None:
-    log = proof["logs"][0]
-    lines = log["checkpoint"].split("\n")
-    log["checkpoint"] = "\n".join(line for line in lines if keeps(line))
-
-
-def _flip(records: list[list[Any]], line: int, at: int) -> None:
-    text = records[line][at]
-    records[line][at] = f"{int(text[:2], 16) ^ 1:02x}{text[2:]}"
-
-
-def _fixes(records: list[list[Any]], proof: dict[str, Any]) -> list[int]:
-    """Lines of the fixes."""
-    [run] = [n for n, one in enumerate(proof["runs"]) if one["kind"] == "fix"]
-    return [number for number, line in enumerate(records) if line[0] == run]
-
-
-def _left_out(records: list[list[Any]], proof: dict[str, Any]) -> None:
-    """Leave a fix out and close the gap in the places."""
-    gone, *later = _fixes(records, proof)[1:]
-    for line in later:
-        records[line][1] -= 1
-    del records[gone]
-
-
-def _swapped(records: list[list[Any]], proof: dict[str, Any]) -> None:
-    one, two = _fixes(records, proof)[:2]
-    records[one][4:], records[two][4:] = records[two][4:], records[one][4:]
-
-
-def _spoil_line(part: str, at: int) -> Forge:
-    """Change a bit of a signature, at a byte behind its key id."""
-
-    def forge(_: list[list[Any]], proof: dict[str, Any]) -> None:
-        log = proof["logs"][0]
-        lines = log["checkpoint"].split("\n")
-        [number] = [n for n, line in enumerate(lines) if part in line and line.startswith("—")][:1]
-        signature = parse_signature_line(lines[number])
-        data = bytearray(signature.signature)
-        data[at] ^= 1
-        spoilt = SignatureLine(signature.name, signature.key_id, bytes(data))
-        lines[number] = Note("x\n", (spoilt,)).encode().split("\n")[2]
-        log["checkpoint"] = "\n".join(lines)
-
-    return forge
-
-
-def _spoil_lattice(records: list[list[Any]], proof: dict[str, Any]) -> None:
-    lines = proof["logs"][0]["checkpoint"].split("\n")
-    long = next(line for line in lines if len(line) >= 400)
-    _keep_lines(proof, lambda line: len(line) < 400 or line == long)
-    log = proof["logs"][0]
-    kept = [line for line in log["checkpoint"].split("\n") if line != long and line]
-    log["checkpoint"] = "\n".join([*kept[:3], "", long, *kept[3:], ""])
-    _spoil_line(long[:40], 200)(records, proof)
-
-
-def _unreduced(_: list[list[Any]], proof: dict[str, Any]) -> None:
-    """A signature whose second half is not below the group's order: the same to a lax verifier."""
-    log = proof["logs"][0]
-    lines = log["checkpoint"].split("\n")
-    number = next(n for n, line in enumerate(lines) if line.startswith("— one"))
-    line = parse_signature_line(lines[number])
-    order = 2**252 + 27742317777372353535851937790883648493
-    half = int.from_bytes(line.signature[-32:], "little") + order
-    data = line.signature[:-32] + half.to_bytes(32, "little")
-    spoilt = SignatureLine(line.name, line.key_id, data)
-    lines[number] = Note("x\n", (spoilt,)).encode().split("\n")[2]
-    log["checkpoint"] = "\n".join(lines)
-
-
-def _other_size(_: list[list[Any]], proof: dict[str, Any]) -> None:
-    log = proof["logs"][0]
-    origin, size, rest = log["checkpoint"].split("\n", 2)
-    log["checkpoint"] = f"{origin}\n{int(size) + 1}\n{rest}"
-
-
-def _set(path: str, value: Any) -> Forge:
-    """Change the proof at a path such as ``runs/0/subject``."""
-
-    def forge(_: list[list[Any]], proof: dict[str, Any]) -> None:
-        *way, last = [int(step) if step.isdigit() else step for step in path.split("/")]
-        place: Any = proof
-        for step in way:
-            place = place[step]
-        place[last] = value
-
-    return forge
-
-
-FORGERIES: dict[str, tuple[int, Forge]] = {
-    "whole, signed by Ed25519 alone": (0, lambda _r, _p: None),
-    "a payload changed": (1, lambda r, p: _flip(r, _fixes(r, p)[0], 5)),
-    "a salt changed": (1, lambda r, p: _flip(r, _fixes(r, p)[0], 4)),
-    "a withheld commitment changed": (1, lambda r, p: _flip(r, _fixes(r, p)[2], 4)),
-    "a record left out": (1, lambda r, p: r.pop(_fixes(r, p)[1])),
-    "a record left out, places renumbered": (1, _left_out),
-    "the last record left out": (1, lambda r, _p: r.pop()),
-    "two records swapped": (1, _swapped),
-    "a record twice": (1, lambda r, _p: r.append(r[-1])),
-    "a run without records": (1, lambda _r, p: p["runs"].append(p["runs"][-1])),
-    "another device claimed": (1, lambda _r, p: p["runs"][0].update(subject="tag-2")),
-    "another kind claimed": (1, lambda _r, p: p["runs"][0].update(kind="status")),
-    "a chain that does not begin": (1, lambda _r, p: p["runs"][0].update(before="00" * 32)),
-    "a place that its tree does not have": (1, lambda r, _p: r[0].__setitem__(3, 99)),
-    "a batch's header changed": (1, _set("logs/0/batches/0/header", "43424831" + "00" * 132)),
-    "a hash of a batch's proof missing": (
-        1,
-        lambda _r, p: p["logs"][0]["batches"][0]["hashes"].clear(),
-    ),
-    "a hash too many in a batch's proof": (
-        1,
-        lambda _r, p: p["logs"][0]["batches"][0]["hashes"].append("00" * 32),
-    ),
-    "a hash of the log's proof missing": (1, lambda _r, p: p["logs"][0]["hashes"].pop()),
-    "another size of the log": (1, _other_size),
-    "another log claimed": (1, _set("logs/0/origin", "other.example/log")),
-    "no signature of the log": (
-        1,
-        lambda _r, p: _keep_lines(p, lambda line: not line.startswith(f"— {ORIGIN}")),
-    ),
-    "the log's signature false": (1, _spoil_line(ORIGIN, 40)),
-    "a witness's signature false": (1, _spoil_line("one.example", 70)),
-    "a witness's time changed": (1, _spoil_line("one.example", 7)),
-    "a witness's signature not reduced": (1, _unreduced),
-    "ML-DSA-44 signature false": (1, _spoil_lattice),
-    "a witness missing": (
-        3,
-        lambda _r, p: _keep_lines(p, lambda line: not line.startswith("— one.example")),
-    ),
-    "a format that is not known": (2, _set("format", "cordon evidence 9")),
-    "no word about erasures": (2, lambda _r, p: p.pop("erasures")),
-    "no runs": (2, lambda _r, p: p.pop("runs")),
-    "no JSON": (2, lambda r, _p: r.insert(0, "hello")),  # type: ignore[arg-type] # on purpose
-}
-"""By name: how a verifier has to end, and what is done to the whole pack."""

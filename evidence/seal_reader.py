@@ -20,6 +20,12 @@ from evidence.seal_store import Connection, LogState, StoredBatch
 ANCHORS_LOOKED_AT = 64
 """Signatures before a batch among which its anchor is looked for."""
 
+HEADS_LOOKED_AT = 1_000
+"""Newest signed heads among which a witnessed one is looked for."""
+
+WITNESS_WAIT_S = 600.0
+"""How long a pack prefers what is witnessed to what is newer."""
+
 
 async def all_logs(connection: Connection) -> list[LogState]:
     """Every log, in order."""
@@ -72,21 +78,43 @@ async def transactions_of(
     table: Covered,
     subjects: list[str],
     window: tuple[datetime, datetime],
+    before: int | None = None,
 ) -> dict[str, tuple[int | None, int | None, int, int]]:
     """First and last transaction that stored records of chains in a window, and how many.
 
-    By subject. The last number is that of records that were stored before there was a log.
+    By subject. The last number is that of records that were stored before there was a log. What was stored
+    by a transaction from `before` on is passed over.
     """
     subject, time = sql.Identifier(table.subject), sql.Identifier(table.time)
     cursor = await connection.execute(
         sql.SQL(
             "SELECT {}, min(stored_in), max(stored_in), count(stored_in), "
             "count(*) - count(stored_in) FROM evidence.{} "
-            "WHERE {} = ANY(%s) AND {} >= %s AND {} < %s GROUP BY 1"
+            "WHERE {} = ANY(%s) AND {} >= %s AND {} < %s "
+            "AND coalesce(stored_in < %s, true) GROUP BY 1"
         ).format(subject, sql.Identifier(table.name), subject, time, time),
-        (subjects, *window),
+        (subjects, *window, before),
     )
     return {row[0]: (row[1], row[2], row[3], row[4]) async for row in cursor}
+
+
+async def proven_until(connection: Connection, quorum: int) -> int:
+    """Transactions before this one are in the newest batch that enough witnesses signed, or in one before.
+
+    Where witnesses have been away for `WITNESS_WAIT_S`, in the newest that is signed at all.
+    """
+    cursor = await connection.execute(
+        "SELECT b.to_transaction FROM (SELECT c.log, c.size, c.signed_at, count(s.witness) AS witnesses, "
+        "max(c.signed_at) OVER () AS newest FROM (SELECT log, size, signed_at "
+        "FROM evidence.seal_checkpoint ORDER BY log DESC, size DESC LIMIT %s) c "
+        "LEFT JOIN evidence.seal_cosignature s USING (log, size) GROUP BY c.log, c.size, c.signed_at) c "
+        "JOIN evidence.seal_batch b ON (b.log, b.number) = (c.log, c.size - 1) "
+        "ORDER BY (c.witnesses >= %s AND c.signed_at > c.newest - make_interval(secs => %s)) DESC, "
+        "c.log DESC, c.size DESC LIMIT 1",
+        (HEADS_LOOKED_AT, quorum, WITNESS_WAIT_S),
+    )
+    row = await cursor.fetchone()
+    return int(row[0]) if row else 0
 
 
 async def transactions_between(

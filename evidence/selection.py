@@ -15,6 +15,7 @@ from devices.instants import from_iso, to_datetime
 from evidence import sides
 from evidence.case_records import Custody
 from evidence.covered_tables import FIX, LAYOUT, RECORDS
+from evidence.records import Record
 from evidence.repeats import repeating
 from evidence.seal_store import Connection
 from evidence.sides import MessageKey, Role, Showing, Side
@@ -35,6 +36,15 @@ class ExportError(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True)
+class Approval:
+    """By which request a pack is made: what a second person approved (`evidence.approvals`)."""
+
+    request_id: str
+    requested_us: int
+    decided_us: int
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """What is to be shown, and who asks.
 
@@ -43,12 +53,14 @@ class Asked:
         device: Not a case but the records of this device alone; empty for a case.
         withheld_us: Parts of the window whose records show their places only.
         charged: Alerts that the wearer is charged with.
+        approval: None: no second person approved it, and the pack says so.
     """
 
     custody: Custody
     device: str = ""
     withheld_us: tuple[Window, ...] = ()
     charged: frozenset[str] = frozenset()
+    approval: Approval | None = None
 
     @property
     def side(self) -> Side:
@@ -78,6 +90,8 @@ class Chosen:
         window: Of the records' own time.
         periods: When they are of the person of the case; outside they are withheld.
         careful: Its records are looked at one by one: it is of the wearer's own device, for him.
+        cases: Of records that name a case, only those of one of these are shown; empty: all.
+        waits: What is not proven yet is left to a later pack, and nothing waits for it.
     """
 
     kind: str
@@ -86,6 +100,8 @@ class Chosen:
     showing: Showing = "shown"
     periods: tuple[Window, ...] = ((0, FOREVER_US),)
     careful: bool = False
+    cases: frozenset[str] = frozenset()
+    waits: bool = False
 
     def holds(self, time_us: int) -> bool:
         """Whether a record of this time is wanted."""
@@ -95,6 +111,10 @@ class Chosen:
         """Whether such a record may be shown."""
         worn = any(start <= time_us < end for start, end in self.periods)
         return self.showing == "shown" and self.holds(time_us) and worn
+
+    def is_of_case(self, record: Record) -> bool:
+        """Whether it is of a case that may be shown."""
+        return not self.cases or record.values["case"] in self.cases
 
 
 @dataclass(slots=True)
@@ -107,10 +127,14 @@ class Selection:
         absent: What is not in the pack at all, and why.
         partly_outside: Messages that came in the window, with something made of them from outside;
             strictly also those that repeat what came before.
+        people: Of the case.
+        worn: When which person who is bound carried which device: keys are both.
     """
 
     chosen: list[Chosen] = field(default_factory=list)
     devices: dict[str, Role] = field(default_factory=dict)
+    people: dict[str, Role] = field(default_factory=dict)
+    worn: dict[tuple[str, str], list[Window]] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
     partly_outside: set[MessageKey] = field(default_factory=set)
 
@@ -147,13 +171,14 @@ async def select(connection: Connection, asked: Asked, opened_us: int) -> Select
         showing = sides.of_entry(asked.side, kind, role)
         chosen = Chosen("caseload_entry", entry, (0, until_us), showing)
         found.add(chosen, sides.WHY_ABSENT["device"])
+    found.people, found.worn = case.people, case.worn
     for device, role in case.roles.items():
         _add_device(found, asked, device, role, case.periods[device])
     found.partly_outside = await _partly_outside(connection, asked, list(found.devices))
     await _add_decisions(connection, found, asked)
     await _add_alerts(connection, found, asked, sorted(case.roles))
     showing = "shown" if asked.side == "court" else "absent"
-    disclosures = Chosen("disclosure", asked.custody.case, (0, opened_us), showing)
+    disclosures = Chosen("disclosure", asked.custody.case, (0, opened_us), showing, waits=True)
     found.add(disclosures, sides.WHY_ABSENT["disclosure"])
     for stream in Stream:
         found.add(Chosen("gap", stream.value, asked.window))
@@ -180,12 +205,16 @@ class Case:
     Attributes:
         entries: Versions of each entry of the case, the newest last.
         roles: By device.
+        people: Who is bound, and who is protected.
         periods: By device: when it was carried by that person.
+        worn: See `Selection`.
     """
 
     entries: dict[str, list[dict[str, Any]]]
-    roles: dict[str, Role]
-    periods: dict[str, list[Window]]
+    people: dict[str, Role]
+    roles: dict[str, Role] = field(default_factory=dict)
+    periods: dict[str, list[Window]] = field(default_factory=dict)
+    worn: dict[tuple[str, str], list[Window]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, asked: Asked, entries: dict[str, list[dict[str, Any]]]) -> Case:
@@ -209,20 +238,19 @@ class Case:
                 named = (v["document"].get("protected") for v in versions if v["document"])
                 people |= dict.fromkeys(filter(None, named), "protected")
         people |= dict.fromkeys(wearers, "wearer")
-        case = cls(kept, {}, {})
+        case = cls(kept, people)
         for entry, versions in entries.items():
             if versions[-1]["kind"] == "device":
-                case._add(entry, versions, people, asked)
+                case._add(entry, versions, asked)
         return case
 
     def _add(
         self,
         entry: str,
         versions: list[dict[str, Any]],
-        people: dict[str, Role],
         asked: Asked,
     ) -> None:
-        window, side = asked.window, asked.side
+        window, side, people = asked.window, asked.side, self.people
         newest = next((v["document"] for v in reversed(versions) if v["document"]), None)
         for one in newest["assignments"] if newest else ():
             end = from_iso(one["to"]) if one.get("to") else FOREVER_US
@@ -234,6 +262,8 @@ class Case:
                 if self.roles.setdefault(device, role) != role:  # carried by both: for neither side
                     self.roles[device] = "wearer" if side == "protected" else "protected"
                 self.periods.setdefault(device, []).append(period)
+                if role == "wearer":
+                    self.worn.setdefault((one["person"], device), []).append(period)
 
 
 async def _taken_in(connection: Connection, asked: Asked) -> int:
@@ -327,9 +357,9 @@ async def _subjects(connection: Connection, query: str, asked: Asked, *more: obj
     return sorted([row[0] async for row in cursor])
 
 
-def by_kind(chosen: Iterable[Chosen]) -> dict[str, list[Chosen]]:
-    """The chains by kind: those of one kind want the same window."""
-    found: dict[str, list[Chosen]] = {}
+def by_kind(chosen: Iterable[Chosen]) -> dict[tuple[str, Window, bool], list[Chosen]]:
+    """The chains by kind, by the window that is wanted of them, and by whether they wait."""
+    found: dict[tuple[str, Window, bool], list[Chosen]] = {}
     for one in chosen:
-        found.setdefault(one.kind, []).append(one)
+        found.setdefault((one.kind, one.window, one.waits), []).append(one)
     return found

@@ -14,6 +14,8 @@ wearer      his devices while he carried them,   withheld: conditions, reasons o
                                                  decisions, alerts, deliveries
 =========== ==================================== ========================================
 
+Who looked at records, and files of others: `of_access`, `of_pack`. Files are for the court alone.
+
 Withheld: the sealed place is there, its content is not. Absent: not even the place. Decisions and
 alerts are absent because *when* there was one is a measurement of how near she was: with his own
 track, four of them place her within some ten metres. The alerts he is charged with are known to
@@ -52,8 +54,17 @@ OF_ALERT = ("alert_change", "delivery")
 OF_STREAMS = ("gap",)
 """What the streams themselves lost: whoever doubts that everything is here is told."""
 
+OF_PACKS = ("pack_request", "pack_decision", "pack_use")
+"""Kinds that say who asked for a pack of the case, who approved it, and by which request one was made."""
+
+OF_CONTROL = ("access", "disclosure", *OF_PACKS)
+"""Kinds about dealing with the record: they hold no positions, so no part of a window hides them."""
+
 WHY_ABSENT = {
     "device": "records of the other person's devices",
+    "access": "who looked at records of the case, unless they were of this side: staff look when something happens",
+    "pack_use": "which other packs were made of this record",
+    "overlay": "files of others, which may say where either person was",
     "decision": "decisions about distance: their times and numbers would tell where she was",
     "alert": "alerts and deliveries: their times would tell where she was",
     "disclosure": "who else was given parts of this record",
@@ -84,6 +95,29 @@ def of_alert(side: Side, *, charged: bool) -> Showing:
 def of_decisions(side: Side) -> Showing:
     """What a side is shown of the engine's decisions."""
     return "absent" if side == "wearer" else "shown"
+
+
+def of_access(side: Side, whose: Role | Literal["case", "everybody"]) -> Showing:
+    """What a side is shown of records of access to a person, a device, the case itself, or everybody.
+
+    To the wearer's side they would tell when staff looked, and so when something happened. Of the case itself
+    he is shown places: there it says that files of others were taken in, and a court can have them opened.
+    """
+    if side == "court":
+        return "shown"
+    if side == "wearer":
+        return "withheld" if whose == "case" else "absent"
+    return "shown" if whose in {"protected", "everybody"} else "absent"
+
+
+def of_pack(side: Side, kind: str) -> Showing:
+    """What a side is shown of requests for packs: of its own pack, the decision alone.
+
+    The request says what is withheld: to the wearer's side that may be when she was in a refuge.
+    """
+    if side == "court":
+        return "shown"
+    return {"pack_decision": "shown", "pack_request": "withheld"}.get(kind, "absent")  # type: ignore[return-value]
 
 
 def hears_the_other(record: Record) -> bool:

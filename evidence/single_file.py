@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 from importlib import resources
 
-PARTS = ("ed25519", "mldsa", "trees", "signed_notes", "records", "program")
+PARTS = ("ed25519", "mldsa", "trees", "signed_notes", "records", "custody", "program")
 """In the order in which they stand in the file: each uses only those before it."""
 
-PAGE_PARTS = ("hashes", "ed25519", "mldsa", "pack", "page")
+PAGE_PARTS = ("hashes", "ed25519", "mldsa", "custody", "pack", "page")
 """Of the page, likewise."""
 
 _HEAD = '''#!/usr/bin/env python3

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 
 from reportlab.graphics.shapes import Circle, Drawing, Group, Line, Path, PolyLine, Rect, String
 from reportlab.lib.colors import Color, HexColor
 
-from evidence.views.facts import Facts, Fix, Zone
+from evidence.views.facts import Facts, Fix, OthersEvent, Zone
 from evidence.views.xml_text import degrees
 
 WIDTH, HEIGHT = 470.0, 330.0
@@ -19,6 +20,17 @@ DRAWN_MOST = 1_500
 
 COLOURS = (HexColor(0x1F5FA8), HexColor(0xB3401F), HexColor(0x3B7D3B), HexColor(0x7A4AA0))
 ZONE_COLOUR = HexColor(0x8A1538)
+VERDICT_COLOURS = {
+    "supports": HexColor(0x008080),
+    "contradicts": HexColor(0xC97A00),
+    "says nothing": HexColor(0x777777),
+}
+"""Of what others stated: no device and no zone has one of these."""
+
+OTHERS_MOST = 300
+OTHERS_REACH_M = 20_000.0
+"""Events of others that are drawn: so many, no farther from all else. The tables hold all."""
+
 _INK = HexColor(0x333333)
 _METRES_PER_DEGREE = 111_195.0
 _LEAST_SPAN_M = 200.0
@@ -41,10 +53,14 @@ class Plane:
         )
         """Points per metre."""
 
+    def metres(self, place: tuple[float, float]) -> tuple[float, float]:
+        """East and north of the middle."""
+        east_m = (place[0] - self.middle[0]) * _METRES_PER_DEGREE * self._shrink
+        return east_m, (place[1] - self.middle[1]) * _METRES_PER_DEGREE
+
     def at(self, place: tuple[float, float]) -> tuple[float, float]:
         """Where a longitude and latitude lies on the drawing."""
-        east_m = (place[0] - self.middle[0]) * _METRES_PER_DEGREE * self._shrink
-        north_m = (place[1] - self.middle[1]) * _METRES_PER_DEGREE
+        east_m, north_m = self.metres(place)
         return WIDTH / 2 + east_m * self.scale, HEIGHT / 2 + north_m * self.scale
 
 
@@ -58,6 +74,8 @@ def drawn_map(facts: Facts) -> Drawing | None:
     tracks = {device: thinned(track) for device, track in facts.tracks.items()}
     places = [fix.place for track in tracks.values() for fix in track]
     places += [p for zone in facts.zones for rings in zone.polygons for r in rings for p in r]
+    others = others_drawn(facts)
+    places += [place for one in others for place in one.outline]
     if not places:
         return None
     accuracies = [fix.accuracy_m or 0.0 for track in tracks.values() for fix in track]
@@ -69,10 +87,25 @@ def drawn_map(facts: Facts) -> Drawing | None:
     by_colour = colours(facts)
     for device, track in tracks.items():
         drawing.add(_track(track, plane, by_colour[device]))
+    for one in others:
+        drawing.add(_others(one, plane))
     drawing.add(scale_bar(plane))
     drawing.add(_legend(facts, by_colour))
     drawing.add(Rect(0, 0, WIDTH, HEIGHT, fillColor=None, strokeColor=_INK, strokeWidth=0.5))
     return drawing
+
+
+def others_drawn(facts: Facts) -> list[OthersEvent]:
+    """Events of others on the map: one that lies elsewhere would make everything else a dot."""
+    places = [fix.place for track in facts.tracks.values() for fix in track]
+    places += [p for zone in facts.zones for rings in zone.polygons for r in rings for p in r]
+    if not places:
+        return list(facts.others[:OTHERS_MOST])
+    plane = Plane(places, 0.0)
+    edge_m = [abs(at) for place in places for at in plane.metres(place)]
+    reach_m = max(edge_m) + OTHERS_REACH_M
+    near = (one for one in facts.others if max(map(abs, plane.metres(one.middle))) <= reach_m)
+    return list(itertools.islice(near, OTHERS_MOST))
 
 
 def thinned(track: Sequence[Fix]) -> list[Fix]:
@@ -112,6 +145,20 @@ def _zone(zone: Zone, plane: Plane) -> Group:
     return group
 
 
+def _others(one: OthersEvent, plane: Plane) -> Group:
+    """The area that an event of others speaks of: dashed, so that nobody takes it for a position or a zone."""
+    group, colour = Group(), VERDICT_COLOURS[one.verdict]
+    path = Path(fillColor=None, strokeColor=colour, strokeWidth=0.7, strokeDashArray=[4, 2])
+    for number, place in enumerate(one.outline):
+        (path.lineTo if number else path.moveTo)(*plane.at(place))
+    path.closePath()
+    group.add(path)
+    x, y = plane.at(one.middle)
+    group.add(Rect(x - 2, y - 2, 4, 4, fillColor=None, strokeColor=colour, strokeWidth=0.9))
+    group.add(String(x + 4, y + 3, one.name[:16], fontSize=6, fillColor=colour))
+    return group
+
+
 def scale_bar(plane: Plane) -> Group:
     """A bar of a round length, which way is north, and where the middle lies."""
     group = Group()
@@ -140,4 +187,13 @@ def _legend(facts: Facts, by_colour: dict[str, Color]) -> Group:
     if facts.zones:
         group.add(Rect(11, y, 6, 6, fillColor=None, strokeColor=ZONE_COLOUR))
         group.add(String(22, y, "zones of the order", fontSize=7.5, fillColor=_INK))
+        y -= 11
+    for verdict in sorted({one.verdict for one in facts.others}):
+        square = Rect(11.5, y + 0.5, 5, 5, fillColor=None, strokeColor=VERDICT_COLOURS[verdict])
+        group.add(square)
+        text = (
+            f"stated by others; the record {verdict}{' of' if verdict == 'says nothing' else ''} it"
+        )
+        group.add(String(22, y, text, fontSize=7.5, fillColor=_INK))
+        y -= 11
     return group

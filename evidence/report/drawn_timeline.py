@@ -10,12 +10,15 @@ from reportlab.lib.colors import HexColor
 
 from devices.instants import to_iso
 from evidence.export_gaps import SILENCE_S
-from evidence.report.drawn_map import WIDTH, colours, thinned
-from evidence.views.facts import Facts, Fix
+from evidence.report.drawn_map import OTHERS_MOST, VERDICT_COLOURS, WIDTH, colours, thinned
+from evidence.views.facts import Facts, Fix, OthersEvent
 
 _LEFT = 92.0
 _BAND = 22.0
 _TICKS = 6
+FILES_MOST = 8
+"""Files of others that have a row of their own."""
+
 _INK, _GREY, _SILENT = HexColor(0x333333), HexColor(0xBBBBBB), HexColor(0xF3D9A4)
 _ALERT = HexColor(0x8A1538)
 
@@ -33,7 +36,8 @@ class _Axis:
 
 def drawn_timeline(facts: Facts) -> Drawing:
     """The drawing, over the window that was asked for."""
-    rows = [*sorted(facts.tracks), *(story.alert_id for story in facts.alerts[:12])]
+    files = _files(facts)
+    rows = [*sorted(facts.tracks), *(story.alert_id for story in facts.alerts[:12]), *files]
     height = _BAND * len(rows) + 26
     drawing = Drawing(WIDTH, height)
     axis = _Axis(*facts.window_us)
@@ -55,7 +59,29 @@ def drawn_timeline(facts: Facts) -> Drawing:
         for x in times:
             drawing.add(Circle(x, y + 8, 2.2, fillColor=_ALERT, strokeColor=None))
         y -= _BAND
+    for name, events in files.items():
+        drawing.add(String(0, y + 5, f"others: {name[:15]}", fontSize=7.5, fillColor=_INK))
+        for event in events:
+            _stated(drawing, axis, event, y)
+        y -= _BAND
     return drawing
+
+
+def _files(facts: Facts) -> dict[str, list[OthersEvent]]:
+    """Events of others by the file that they are in."""
+    found: dict[str, list[OthersEvent]] = {}
+    for event in facts.others[:OTHERS_MOST]:
+        found.setdefault(event.file, []).append(event)
+    return dict(itertools.islice(found.items(), FILES_MOST))
+
+
+def _stated(drawing: Drawing, axis: _Axis, event: OthersEvent, y: float) -> None:
+    """A square at its time, a bar over the time that the source's clock leaves open."""
+    colour = VERDICT_COLOURS[event.verdict]
+    start, end = (axis.at(event.time_us + sign * event.error_us) for sign in (-1, 1))
+    x = axis.at(event.time_us)
+    drawing.add(Line(start, y + 8, end, y + 8, strokeColor=colour, strokeWidth=1))
+    drawing.add(Rect(x - 2, y + 6, 4, 4, fillColor=None, strokeColor=colour, strokeWidth=0.9))
 
 
 def _silences(drawing: Drawing, axis: _Axis, track: Sequence[Fix], y: float) -> None:

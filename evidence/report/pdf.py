@@ -3,33 +3,43 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
-from xml.sax.saxutils import escape
 
-from reportlab.lib.colors import HexColor
 from reportlab.lib.pagesizes import A4
-from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
 from reportlab.platypus import (
     Flowable,
     HRFlowable,
     KeepTogether,
     PageBreak,
-    Paragraph,
     SimpleDocTemplate,
     Spacer,
-    Table,
-    TableStyle,
 )
 
 from devices.instants import to_iso
+from evidence.pack_custody import NOT_APPROVED, CustodyStory
 from evidence.records import Record
 from evidence.report import words
+from evidence.report.custody_pages import custody_section
 from evidence.report.doubts import doubts
-from evidence.report.drawn_map import DRAWN_MOST, drawn_map
+from evidence.report.drawn_map import DRAWN_MOST, drawn_map, others_drawn
 from evidence.report.drawn_timeline import drawn_timeline
+from evidence.report.others_pages import OthersStory, others_section
+from evidence.report.paper import (
+    BOLD,
+    HEADING,
+    INK,
+    SMALL,
+    STORY,
+    TITLE,
+    bullets,
+    paragraph,
+    printable,
+    rows_of,
+    shown_of,
+)
 from evidence.views.facts import AlertStory, Facts
 from evidence.views.xml_text import degrees
 from geofence.levels import Cause, Level
@@ -38,38 +48,19 @@ DECISIONS_MOST = 200
 ALERTS_MOST = 100
 """Listed in the report; the tables in views/ hold all of them, and the report says so."""
 
-_INK, _ACCENT, _LINE = HexColor(0x222222), HexColor(0x1F3A5F), HexColor(0xCCCCCC)
-_BODY = ParagraphStyle("body", fontName="Helvetica", fontSize=9.2, leading=12.6, textColor=_INK)
-_SMALL = ParagraphStyle("small", parent=_BODY, fontSize=7.6, leading=9.6)
-_BOLD = ParagraphStyle("bold", parent=_SMALL, fontName="Helvetica-Bold")
-_STORY = ParagraphStyle("story", parent=_BOLD, keepWithNext=1, spaceBefore=6)
-_TITLE = ParagraphStyle(
-    "title", parent=_BODY, fontName="Helvetica-Bold", fontSize=19, leading=24, textColor=_ACCENT
-)
-_HEADING = ParagraphStyle(
-    "heading",
-    parent=_BODY,
-    fontName="Helvetica-Bold",
-    fontSize=12.5,
-    leading=16,
-    textColor=_ACCENT,
-    spaceBefore=12,
-    spaceAfter=4,
-    keepWithNext=1,
-)
-_WIDTH = A4[0] - 40 * mm - 12  # the frame has a padding of 6 points
-
 
 @dataclass(frozen=True, slots=True)
 class About:
     """What a report says beside the records.
 
     Attributes:
-        custody: As in ``custody.json``.
+        custody: As in the last line of ``custody.jsonl``.
         digests: SHA-256 of the files that hold the evidence, by name.
         absent: Kinds that this side is not shown, and why.
         older: Records from before there was a log.
         erased: What was erased, by whom and why, one sentence each.
+        story: Who approved it, who had a pack before, who looked.
+        others: What other systems stated.
     """
 
     custody: Mapping[str, str]
@@ -79,6 +70,8 @@ class About:
     absent: Mapping[str, str]
     older: int
     erased: Sequence[str]
+    story: CustodyStory = field(default_factory=lambda: CustodyStory(NOT_APPROVED))
+    others: OthersStory = field(default_factory=OthersStory)
 
 
 def report(facts: Facts, about: About) -> bytes:
@@ -103,6 +96,8 @@ def report(facts: Facts, about: About) -> bytes:
         *_timeline(facts),
         *_decisions(facts),
         *_alerts(facts),
+        *others_section(about.others),
+        *custody_section(about.story),
         *_doubts(facts),
         *_withheld(about),
         *_certificate(about),
@@ -110,47 +105,13 @@ def report(facts: Facts, about: About) -> bytes:
 
     def foot(canvas: Any, page: Any) -> None:
         canvas.setFont("Helvetica", 7)
-        canvas.setFillColor(_INK)
+        canvas.setFillColor(INK)
         text = f"Case {facts.case}, side: {facts.side}. A view of the records, not evidence."
         canvas.drawString(20 * mm, 11 * mm, printable(text))
         canvas.drawRightString(A4[0] - 20 * mm, 11 * mm, f"page {page.page}")
 
     document.build(parts, onFirstPage=foot, onLaterPages=foot)
     return out.getvalue()
-
-
-def printable(text: str) -> str:
-    """Text in the characters of the built-in fonts (Western Europe); others become ``?``."""
-    return (
-        "".join(c if c.isprintable() else "?" for c in text)
-        .encode("cp1252", "replace")
-        .decode("cp1252")
-    )
-
-
-def _text(value: object, style: ParagraphStyle = _BODY) -> Paragraph:
-    return Paragraph(escape(printable(str(value))), style)
-
-
-def _bullets(lines: Iterable[str]) -> list[Flowable]:
-    return [Paragraph(f"&bull;&nbsp; {escape(printable(line))}", _BODY) for line in lines]
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[object]], widths: Sequence[float]) -> Table:
-    whole = sum(widths)
-    cells = [[_text(name, _BOLD) for name in head]]
-    cells += [[_text("" if cell is None else cell, _SMALL) for cell in row] for row in rows]
-    table = Table(cells, [_WIDTH * width / whole for width in widths], repeatRows=1)
-    lines = [
-        ("LINEBELOW", (0, 0), (-1, -1), 0.3, _LINE),
-        ("VALIGN", (0, 0), (-1, -1), "TOP"),
-        ("LEFTPADDING", (0, 0), (-1, -1), 2),
-        ("RIGHTPADDING", (0, 0), (-1, -1), 4),
-        ("TOPPADDING", (0, 0), (-1, -1), 2),
-        ("BOTTOMPADDING", (0, 0), (-1, -1), 2),
-    ]
-    table.setStyle(TableStyle(lines))
-    return table
 
 
 def _cover(facts: Facts, about: About, title: str) -> list[Flowable]:
@@ -161,6 +122,7 @@ def _cover(facts: Facts, about: About, title: str) -> list[Flowable]:
         ("Made for", f"{custody['recipient']} (side: {custody['side']})"),
         ("Purpose", custody["purpose"]),
         ("Exported by", f"{custody['exported_by']}, {custody['exported_at']}"),
+        ("Approval", about.story.approval),
         ("Disclosure", custody["disclosure"]),
         ("Devices", counts or "no positions are shown"),
         ("Alerts shown", len(facts.alerts)),
@@ -169,16 +131,16 @@ def _cover(facts: Facts, about: About, title: str) -> list[Flowable]:
         *((f"SHA-256 of {name}", digest) for name, digest in about.digests.items()),
     ]
     return [
-        _text(title, _TITLE),
-        _text(words.VIEW),
+        paragraph(title, TITLE),
+        paragraph(words.VIEW),
         Spacer(1, 8),
-        _table(("", ""), rows, (1.3, 4)),
-        _text("The order", _HEADING),
-        *_bullets(_conditions(facts)),
-        _text("What this can say", _HEADING),
-        *_bullets(words.CAN_SAY),
-        _text("What it cannot say", _HEADING),
-        *_bullets(words.CANNOT_SAY),
+        rows_of(("", ""), rows, (1.3, 4)),
+        paragraph("The order", HEADING),
+        *bullets(_conditions(facts)),
+        paragraph("What this can say", HEADING),
+        *bullets(words.CAN_SAY),
+        paragraph("What it cannot say", HEADING),
+        *bullets(words.CANNOT_SAY),
     ]
 
 
@@ -210,19 +172,23 @@ def _map(facts: Facts) -> list[Flowable]:
         if most > DRAWN_MOST
         else ""
     )
-    head = [PageBreak(), _text("Map", _HEADING)]
-    return [*head, drawing, Spacer(1, 4), _text(words.ACCURACY + thin, _SMALL)]
+    head = [PageBreak(), paragraph("Map", HEADING)]
+    others = f" {words.OTHERS}" if facts.others else ""
+    hidden = len(facts.others) - len(others_drawn(facts))
+    others += f" {hidden} of them lie far from all else and are not drawn." if hidden else ""
+    return [*head, drawing, Spacer(1, 4), paragraph(words.ACCURACY + thin + others, SMALL)]
 
 
 def _timeline(facts: Facts) -> list[Flowable]:
     return [
-        KeepTogether([_text("Timeline", _HEADING), drawn_timeline(facts)]),
+        KeepTogether([paragraph("Timeline", HEADING), drawn_timeline(facts)]),
         Spacer(1, 4),
-        _text(
-            "A line is a position, a dot a step of an alert; shaded: silent for 5 minutes or more.",
-            _SMALL,
+        paragraph(
+            "A line is a position, a dot a step of an alert, an open square what others stated; shaded: silent "
+            "for 5 minutes or more.",
+            SMALL,
         ),
-        _text(words.TIMES, _SMALL),
+        paragraph(words.TIMES, SMALL),
     ]
 
 
@@ -233,9 +199,9 @@ def _decisions(facts: Facts) -> list[Flowable]:
     head = ("decided", "level", "distance (95 %)", "probability", "rests on", "device times")
     rows = [_decision_row(record) for record in decisions[:DECISIONS_MOST]]
     return [
-        _text("Decisions", _HEADING),
-        _text(_shown_of(len(rows), len(decisions)), _SMALL),
-        _table(head, rows, (2.6, 1.5, 1.9, 1, 0.9, 1.7)),
+        paragraph("Decisions", HEADING),
+        paragraph(shown_of(len(rows), len(decisions)), SMALL),
+        rows_of(head, rows, (2.6, 1.5, 1.9, 1, 0.9, 1.7)),
         *_positions(facts),
     ]
 
@@ -263,8 +229,8 @@ def _positions(facts: Facts) -> list[Flowable]:
         return []
     head = ("device", "device's time", "received", "latitude, longitude", "accuracy")
     return [
-        _text("Positions that decisions rest on", _STORY),
-        _table(head, rows, (1.3, 2.4, 2.4, 2.2, 0.9)),
+        paragraph("Positions that decisions rest on", STORY),
+        rows_of(head, rows, (1.3, 2.4, 2.4, 2.2, 0.9)),
     ]
 
 
@@ -279,17 +245,12 @@ def _decision_row(record: Record) -> tuple[str, ...]:
     return to_iso(record.time_us), level, distance, f"{values['probability']:.2f}", cause, said
 
 
-def _shown_of(shown: int, whole: int) -> str:
-    rest = "" if shown == whole else " The rest stands in records.jsonl and in views/."
-    return f"{shown} of {whole}.{rest}"
-
-
 def _alerts(facts: Facts) -> list[Flowable]:
     if not facts.alerts:
-        return [_text("Alerts", _HEADING), _text(words.NO_ALERTS)]
+        return [paragraph("Alerts", HEADING), paragraph(words.NO_ALERTS)]
     stories = facts.alerts[:ALERTS_MOST]
-    parts: list[Flowable] = [_text("Alerts, what was done, and who was told", _HEADING)]
-    parts.append(_text(_shown_of(len(stories), len(facts.alerts)), _SMALL))
+    parts: list[Flowable] = [paragraph("Alerts, what was done, and who was told", HEADING)]
+    parts.append(paragraph(shown_of(len(stories), len(facts.alerts)), SMALL))
     for story in stories:
         parts += _story(story)
     return parts
@@ -313,24 +274,24 @@ def _story(story: AlertStory) -> list[Flowable]:
         )
         for record in story.deliveries
     ]
-    parts: list[Flowable] = [_text(f"Alert {story.alert_id}", _STORY)]
+    parts: list[Flowable] = [paragraph(f"Alert {story.alert_id}", STORY)]
     head: Sequence[str]
     if steps:
         head = ("time", "step", "by", "tier", "level", "outcome and note")
-        parts.append(_table(head, steps, (2.2, 1.4, 1.2, 0.5, 1, 2.6)))
+        parts.append(rows_of(head, steps, (2.2, 1.4, 1.2, 0.5, 1, 2.6)))
     if told:
         head = ("known here", "device's time", "channel", "recipient", "state")
-        parts.append(_table(head, told, (2.2, 2.2, 1.2, 1.6, 1.2)))
+        parts.append(rows_of(head, told, (2.2, 2.2, 1.2, 1.6, 1.2)))
     return parts
 
 
 def _doubts(facts: Facts) -> list[Flowable]:
     rows = [(doubt.question, doubt.found, doubt.meaning) for doubt in doubts(facts)]
     return [
-        _text("What speaks against, or may exonerate", _HEADING),
-        _text(words.DOUBTS),
+        paragraph("What speaks against, or may exonerate", HEADING),
+        paragraph(words.DOUBTS),
         Spacer(1, 4),
-        _table(("looked for", "found", "what it means"), rows, (2.4, 1.4, 3.4)),
+        rows_of(("looked for", "found", "what it means"), rows, (2.4, 1.4, 3.4)),
     ]
 
 
@@ -342,20 +303,20 @@ def _withheld(about: About) -> list[Flowable]:
     if about.older:
         lines.append(f"{about.older} records are from before there was a log; nothing proves them.")
     lines += about.erased
-    return [_text("What is withheld, and what nothing proves", _HEADING), *_bullets(lines)]
+    return [paragraph("What is withheld, and what nothing proves", HEADING), *bullets(lines)]
 
 
 def _certificate(about: About) -> list[Flowable]:
     first, *rest = words.CERTIFICATE
-    line = HRFlowable(width="100%", thickness=0.5, color=_INK, spaceBefore=22, spaceAfter=2)
-    parts: list[Flowable] = [PageBreak(), _text("Certificate of the custodian", _HEADING)]
-    parts += [_text(first, _BOLD), Spacer(1, 6)]
+    line = HRFlowable(width="100%", thickness=0.5, color=INK, spaceBefore=22, spaceAfter=2)
+    parts: list[Flowable] = [PageBreak(), paragraph("Certificate of the custodian", HEADING)]
+    parts += [paragraph(first, BOLD), Spacer(1, 6)]
     for text in rest:
-        parts += [_text(text), Spacer(1, 5)]
+        parts += [paragraph(text), Spacer(1, 5)]
         if text.endswith(":"):
             parts += [line, line]
     digests = [(name, digest) for name, digest in about.digests.items()]
-    parts.append(_table(("file", "SHA-256"), digests, (1.2, 4)))
+    parts.append(rows_of(("file", "SHA-256"), digests, (1.2, 4)))
     for name in ("Name and position", "Organisation", "Place and date", "Signature"):
-        parts += [line, _text(name, _SMALL)]
+        parts += [line, paragraph(name, SMALL)]
     return parts

@@ -35,6 +35,11 @@ ACCURACY = (
     "whose accuracy the device did not state. Lines join positions in order of time; they are no path."
 )
 
+OTHERS = (
+    "Dashed outlines with a square are not positions of this system: areas that files of others speak of, teal where "
+    "the positions support them, orange where they contradict, grey where they say nothing."
+)
+
 TIMES = (
     "All times are UTC. 'Device' is the time that the device itself states; 'received' is when it "
     "reached the service, by the service's clock. A large difference means that it was sent later "

@@ -8,11 +8,13 @@ import struct
 import sys
 from pathlib import Path
 
+from evidence.verifier.custody import check_approval, check_overlays, check_withheld
 from evidence.verifier.records import FIX, FIX_FIELDS, decode, open_batches, read_runs
 from evidence.verifier.signed_notes import parse_key, signatures_of
 from evidence.verifier.trees import Altered, iso, sha256, tree_root
 
 ALTERED, NO_PACK, NOT_WITNESSED = 1, 2, 3
+OLDER, NEWEST = FORMATS = ("cordon evidence 2", "cordon evidence 3")
 
 
 def check_log(log, batches, trusted):
@@ -48,7 +50,7 @@ def check_log(log, batches, trusted):
 def verify(folder, trusted):
     """Check a folder. Returns what is proven, and the payloads that are shown with their runs."""
     proof = json.loads((folder / "proof.json").read_text())
-    if proof.get("format") != "cordon evidence 2":
+    if proof.get("format") not in FORMATS:
         raise KeyError("format")
     batches = [open_batches(log) for log in proof["logs"]]
     with (folder / "records.jsonl").open() as lines:
@@ -77,7 +79,19 @@ def verify(folder, trusted):
         "other_files": check_files(folder),
         "keys_given": bool(trusted),
     }
+    if proof["format"] == NEWEST:
+        records = [decode(payload) for _, _, payload in shown if payload[0] != 1]
+        result |= {name: iso(at) for name, at in zip(("from", "to"), proof["window_us"])}
+        approval = check_approval(proof, records)
+        check_withheld(approval, [FIX.unpack(p)[2] for _, _, p in shown if p[0] == 1])
+        overlays = check_overlays(proof, records, approval, lambda name: contents(folder / name))
+        result |= {"approval": approval, "overlays": overlays}
     return result, [(proof["runs"][number], place, payload) for number, place, payload in shown]
+
+
+def contents(path):
+    """The bytes of a file; None: it is not there."""
+    return path.read_bytes() if path.is_file() else None
 
 
 def missing(shown):
@@ -143,7 +157,30 @@ def tell(result):
             print("    Keys were taken from the folder itself. Compare them with published copies:")
             for name, key_id in log["keys"].items():
                 print(f"      {name} {key_id}")
+    tell_custody(result)
     tell_the_rest(result)
+
+
+def tell_custody(result):
+    """Who approved the pack, and what of others' files is there."""
+    approval = result.get("approval")
+    if "approval" not in result:
+        print("APPROVAL: nothing is said of it: the pack is of an older format.")
+    elif approval is None:
+        print("APPROVAL: no second person approved this pack.")
+    else:
+        print(f"APPROVED by {approval['by']} at {approval['at']}, as sealed; names are as stated.")
+        print(f"  Asked for by {approval['requested_by']} at {approval['requested_at']},")
+        print(f"  for {approval['recipient']}: {approval['purpose']}")
+        if approval["withheld"]:
+            print(f"  Withheld, as approved: {approval['withheld']}")
+    said = {
+        "whole": "is there as it was taken in",
+        "rows": "is there in part: nothing proves these lines but the file as received",
+        "none": "is not there; proof.json says why",
+    }
+    for overlay, part in sorted(result.get("overlays", {}).items()):
+        print(f"OF OTHERS: the file {overlay} {said[part]}.")
 
 
 def tell_the_rest(result):
@@ -165,7 +202,7 @@ def tell_the_rest(result):
         print(f"  {result['older_than_the_log']} more records are from before there was a log.")
     for name, count in result["unsealed"].items():
         print(f"  {count} records of {name} in unsealed.json: no log covers them.")
-    print("  custody.json: as stated by whoever exported it.")
+    print("  custody.jsonl: its last line is as stated by whoever exported it.")
     print("  Report and views are made from the records; the records are the evidence.")
 
 

@@ -30,6 +30,10 @@ SUBJECT_AT = {
     "gap": 2,
     "caseload_entry": 5,
     "disclosure": 5,
+    "access": 8,
+    "pack_request": 6,
+    "pack_decision": 6,
+    "pack_use": 7,
 }  # where a record names whom its chain is about, counted from 0: layout, kind, columns
 
 

@@ -1,16 +1,11 @@
 // Notes, trees, records, and the verdict: 0 proven, 1 altered, 2 no pack, 3 too few signatures.
-class Altered extends Error {}
 const LEAF = Uint8Array.of(0);
 const NODE = Uint8Array.of(1);
 const CONTENT = Uint8Array.of(2);
 const SUBJECT_AT = {
   message: 5, event: 7, receipt: 6, status: 6, refusal: 6, decision: 17, anomaly: 11,
   device_health: 11, sequence_step: 11, command: 7, alert_change: 6, delivery: 6, gap: 2,
-  caseload_entry: 5, disclosure: 5,
-};
-const need = (object, name) => {
-  if (object === null || typeof object !== "object" || object[name] === undefined) throw new Error(`no ${name}`);
-  return object[name];
+  caseload_entry: 5, disclosure: 5, access: 8, pack_request: 6, pack_decision: 6, pack_use: 7,
 };
 
 const parseKey = (text) => {
@@ -93,18 +88,21 @@ const decode = (data) => {
   }
   return values;
 };
+// Returns the values of a record; of a fix, nothing.
 const checkSubject = (payload, run, chain) => {
-  let right = false;
+  let [right, values] = [false, null];
   if (payload[0] === 1) right = run.kind === "fix" && same(payload.slice(1, 33), chain);
   else {
-    const values = decode(payload);
+    values = decode(payload);
     right = values[1] === run.kind && values[need(SUBJECT_AT, run.kind)] === run.subject;
   }
   if (!right) throw new Altered("a record is of another kind, or of another device, than is claimed");
+  return values;
 };
 
 const readRuns = (lines, runs, batches) => {
   const counts = runs.map(() => ({ shown: 0, withheld: 0, last: 0 }));
+  const [records, times] = [[], []];
   let [current, place, leaf, run, chain] = [-1, 0, null, null, null];
   for (const line of lines) {
     const [number, claimed, batch, index, ...content] = JSON.parse(line);
@@ -124,7 +122,9 @@ const readRuns = (lines, runs, batches) => {
     if (content.length === 2) {
       const payload = unhex(content[1]);
       commitment = sha256(CONTENT, commitment, payload);
-      checkSubject(payload, run, chain);
+      const values = checkSubject(payload, run, chain);
+      if (values !== null) records.push(values);
+      else times.push(bigEndian(payload.slice(33, 41)));
     }
     counts[current][content.length === 2 ? "shown" : "withheld"] += 1;
     counts[current].last = place;
@@ -134,7 +134,8 @@ const readRuns = (lines, runs, batches) => {
     leaves.set(index, leaf);
   }
   if (current + 1 !== runs.length) throw new Altered("a run of records is missing");
-  return runs.map((one, n) => ({ kind: one.kind, subject: one.subject, first: one.first, ...counts[n] }));
+  const told = runs.map((one, n) => ({ kind: one.kind, subject: one.subject, first: one.first, ...counts[n] }));
+  return [told, records, times];
 };
 const openBatch = (batch) => {
   const header = unhex(batch.header);
@@ -164,18 +165,26 @@ const checkLog = (log, batches, trusted) => {
   return { origin, size: Number(size), witnesses: signed.witnesses, mldsa: signed.mldsa };
 };
 
-const verifyPack = (records, proofText, keysText, needed) => {
+const OLDER = "cordon evidence 2";
+const NEWEST = "cordon evidence 3";
+const verifyPack = (lines, proofText, keysText, needed, files) => {
   try {
     const proof = JSON.parse(proofText);
-    if (proof.format !== "cordon evidence 2") throw new Error("format");
+    if (proof.format !== OLDER && proof.format !== NEWEST) throw new Error("format");
     const logs = need(proof, "logs");
     const batches = logs.map((log) => log.batches.map(openBatch));
-    const runs = readRuns(records.split("\n").filter((line) => line), need(proof, "runs"), batches);
+    const [runs, records, times] = readRuns(lines.split("\n").filter((line) => line), need(proof, "runs"), batches);
     need(proof, "erasures");
     const trusted = keysText.split(/\s+/).filter((text) => text);
     const found = logs.map((log, n) => checkLog(log, batches[n], trusted));
+    const custody = {};
+    if (proof.format === NEWEST) {
+      custody.approval = checkApproval(proof, records);
+      checkWithheld(custody.approval, times);
+      custody.overlays = checkOverlays(proof, records, custody.approval, files);
+    }
     const enough = found.every((log) => log.witnesses.size >= needed) && trusted.length > 0;
-    return { exit_code: enough ? 0 : 3, proof, runs, logs: found, keysGiven: trusted.length > 0 };
+    return { exit_code: enough ? 0 : 3, proof, runs, logs: found, keysGiven: trusted.length > 0, ...custody };
   } catch (error) {
     const altered = error instanceof Altered;
     return { exit_code: altered ? 1 : 2, reason: error.message };

@@ -5,6 +5,25 @@ const VERDICTS = [
   "NOT A PACK",
   "NOTHING IS WRONG, BUT IT IS NOT FULLY PROVEN: too few witnesses signed, or no keys were given.",
 ];
+const PARTS = {
+  whole: "is there as it was taken in",
+  rows: "is there in part: nothing proves these lines but the file as received",
+  none: "is not there; proof.json says why",
+};
+const custodyTold = (result) => {
+  if (result.approval === undefined) return ["Approval: nothing is said of it: the pack is of an older format."];
+  const found = result.approval;
+  const lines = [];
+  if (found === null) lines.push("APPROVAL: no second person approved this pack.");
+  else {
+    const at = new Date(Number(found.at / 1000n)).toISOString();
+    lines.push(`Approved by ${found.by} at ${at}, asked for by ${found.requestedBy}, for ${found.recipient}: ${found.purpose}. `
+      + "As sealed; names are as stated.");
+    if (found.withheld) lines.push(`Withheld, as approved: ${found.withheld}`);
+  }
+  for (const [overlay, part] of result.overlays) lines.push(`Of others: the file ${overlay} ${PARTS[part]}.`);
+  return lines;
+};
 const told = (result) => {
   if (result.reason !== undefined) return [result.reason];
   const lines = [`Case ${result.proof.case}, made for the side: ${result.proof.side}.`];
@@ -19,6 +38,7 @@ const told = (result) => {
       lines.push(`Witness ${name} signed at ${at}${log.mldsa.has(name) ? ", and by ML-DSA-44" : ""}`);
     }
   }
+  lines.push(...custodyTold(result));
   if (!result.keysGiven) lines.push("Keys were taken from the pack itself: take them from where they are published.");
   for (const why of new Set(Object.values(result.proof.absent))) {
     const kinds = Object.keys(result.proof.absent).filter((kind) => result.proof.absent[kind] === why);
@@ -35,7 +55,9 @@ const check = async () => {
   const text = async (name) => (files.has(name) ? files.get(name).text() : "");
   const needed = Number(document.getElementById("witnesses").value);
   const keys = document.getElementById("keys").value;
-  const result = verifyPack(await text("records.jsonl"), await text("proof.json"), keys, needed);
+  const bytes = new Map();
+  for (const [name, file] of files) if (name.endsWith(".csv")) bytes.set(name, new Uint8Array(await file.arrayBuffer()));
+  const result = verifyPack(await text("records.jsonl"), await text("proof.json"), keys, needed, bytes);
   const verdict = document.getElementById("verdict");
   verdict.textContent = VERDICTS[result.exit_code];
   verdict.className = `verdict-${result.exit_code}`;

@@ -98,6 +98,30 @@ class AlertStory:
 
 
 @dataclass(frozen=True, slots=True)
+class OthersEvent:
+    """What another system stated, beside the positions of the record: see `evidence.overlay_compare`.
+
+    Attributes:
+        kind: `anpr`, `cell` or `photo`.
+        name: Of the camera, the cell or the photo.
+        file: Of which it is a line.
+        verdict: `supports`, `contradicts` or `says nothing`.
+        error_us: How far the source's clock may be off.
+        middle: Longitude and latitude of the camera, the mast or the photo.
+        outline: Of the area that it speaks of.
+    """
+
+    kind: str
+    name: str
+    file: str
+    verdict: str
+    time_us: int
+    error_us: int
+    middle: tuple[float, float]
+    outline: Ring
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """All that views show.
 
@@ -105,6 +129,7 @@ class Facts:
         tracks: Fixes of each device, by time.
         conditions: Of the order, as last in force: what the caseload says of each.
         other: The shown records by kind.
+        others: What other systems stated.
     """
 
     case: str
@@ -115,10 +140,16 @@ class Facts:
     conditions: Sequence[Mapping[str, Any]]
     alerts: Sequence[AlertStory]
     other: Mapping[str, Sequence[Record]]
+    others: Sequence[OthersEvent] = ()
 
     @classmethod
     def of(
-        cls, case: str, side: str, window_us: tuple[int, int], records: Iterable[Record]
+        cls,
+        case: str,
+        side: str,
+        window_us: tuple[int, int],
+        records: Iterable[Record],
+        others: Sequence[OthersEvent] = (),
     ) -> Facts:
         """Sort the records out."""
         by_kind: dict[str, list[Record]] = {}
@@ -132,7 +163,7 @@ class Facts:
         conditions = _conditions(by_kind.get("caseload_entry", ()))
         zones = [zone for zone in map(_zone, conditions) if zone is not None]
         alerts = _alerts(by_kind)
-        return cls(case, side, window_us, tracks, zones, conditions, alerts, by_kind)
+        return cls(case, side, window_us, tracks, zones, conditions, alerts, by_kind, others)
 
 
 def _conditions(entries: Iterable[Record]) -> list[dict[str, Any]]:

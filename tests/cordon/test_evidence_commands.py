@@ -101,6 +101,73 @@ def invoke(environment: dict[str, str], *arguments: str) -> Result:
     return CliRunner().invoke(cordon, arguments, env=environment)
 
 
+def approved(environment: dict[str, str], *asked: str) -> str:
+    """Ask for a pack, have somebody else approve it; the id of the request."""
+    made = invoke(environment, "evidence", "request", *asked)
+    assert made.exit_code == 0, made.output
+    request = made.stdout.strip()
+    own = invoke(environment, "evidence", "approve", request, "--by", "Sgt Kim")
+    assert "Nobody decides about their own request" in str(own.exception)
+    waits = invoke(environment, "evidence", "requests")
+    assert f"{request}  waits" in waits.stdout
+    done = invoke(environment, "evidence", "approve", request, "--by", "Insp Okafor", "--note", "n")
+    assert f"{request}  approved" in done.stdout
+    [one] = json.loads(invoke(environment, "evidence", "requests", "--json").stdout)
+    assert (one["recipient"], one["decided_by"]) == ("Crown Court", "Insp Okafor")
+    other = invoke(environment, "evidence", "request", *asked)
+    no = ("evidence", "approve", other.stdout.strip(), "--by", "Insp Okafor", "--refuse")
+    assert "refused" in invoke(environment, *no, "--note", "no order").stdout
+    refused = invoke(
+        environment, "evidence", "export", "--request", other.stdout.strip(), "nowhere"
+    )
+    assert "Insp Okafor refused this request: no order" in str(refused.exception)
+    both = invoke(
+        environment, "evidence", "export", "--request", request, "--case", "o1", "nowhere"
+    )
+    assert "name it alone" in str(both.exception)
+    return request
+
+
+def check_export(
+    environment: dict[str, str], tmp_path: Path, witnesses: list[WitnessProcess]
+) -> None:
+    """What a second person approved is made, proven, and made once."""
+    keys = tmp_path / "keys"
+    keys.write_text(
+        "\n".join([*(tmp_path / "logs").read_text().split(), *witnesses[1].setting["keys"]])
+    )
+    out = str(tmp_path / "out")
+    window = ("--from", to_iso(NOW_US), "--to", to_iso(NOW_US + 60_000_000))
+    alone = invoke(environment, "evidence", "export", "--device", "tag-1", *window, *CUSTODY, out)
+    assert "after a second person has approved it" in str(alone.exception)
+    request = approved(environment, "--device", "tag-1", *window, *CUSTODY)
+    refused = invoke(environment, "evidence", "export", "--request", request, out + "-early")
+    assert "no grant is in force" in str(refused.exception)
+    dsn = environment["CORDON_DATABASE_URL"]
+    grant(dsn, "Sgt Kim", "26/118", "device:tag-1", purpose="disclosure")  # it is not used up
+    early = invoke(environment, "evidence", "export", "--request", request, out + "-early")
+    assert "not sealed, or not witnessed yet" in str(early.exception)
+    assert invoke(environment, "evidence", "seal", "--once").exit_code == 0
+    done = invoke(environment, "evidence", "export", "--request", request, out)
+    assert done.exit_code == 0, done.output
+    assert "holds 22 records and the places of 0 withheld ones" in done.stdout
+    trusting = ("--keys", str(keys), "--json")
+    assert invoke(environment, "evidence", "verify", out, *trusting).exit_code == 3
+    keys.write_text(keys.read_text() + "\n" + "\n".join(witnesses[2].setting["keys"]))
+    assert invoke(environment, "evidence", "verify", out, *trusting).exit_code == 0
+    again = invoke(environment, "evidence", "export", "--request", request, out)
+    assert "good for one pack" in str(again.exception)
+    environment = environment | {"CORDON_EVIDENCE_SECOND_PERSON": "false"}
+    again = invoke(environment, "evidence", "export", "--device", "tag-1", *window, *CUSTODY, out)
+    assert "is not empty" in str(again.exception)
+    by_one = invoke(
+        environment, "evidence", "export", "--device", "tag-1", *window, *CUSTODY, out + "-2"
+    )
+    assert "No second person approved this pack" in by_one.stderr
+    told = invoke(environment, "evidence", "verify", out, "--keys", str(keys))
+    assert told.exit_code == 0
+
+
 def checked(environment: dict[str, str]) -> tuple[int, Any]:
     result = invoke(environment, "evidence", "check", "--json")
     return result.exit_code, json.loads(result.stdout)
@@ -142,21 +209,7 @@ def test_sealed_witnessed_killed_and_checked(
     code, found = checked(environment)
     assert (code, found["findings"], found["batches"]) == (0, [], 4)
 
-    keys = tmp_path / "keys"
-    keys.write_text("\n".join([*logs.read_text().split(), *witnesses[1].setting["keys"]]))
-    out = str(tmp_path / "out")
-    window = ("--from", to_iso(NOW_US), "--to", to_iso(NOW_US + 60_000_000))
-    grant(database.dsn, "Sgt Kim", "26/118", "device:tag-1", purpose="disclosure")
-    done = invoke(environment, "evidence", "export", "--device", "tag-1", *window, *CUSTODY, out)
-    assert done.exit_code == 0, done.output
-    assert "holds 16 records and the places of 0 withheld ones" in done.stdout
-    trusting = ("--keys", str(keys), "--json")
-    assert invoke(environment, "evidence", "verify", out, *trusting).exit_code == 3
-    keys.write_text(keys.read_text() + "\n" + "\n".join(witnesses[2].setting["keys"]))
-    assert invoke(environment, "evidence", "verify", out, *trusting).exit_code == 0
-    again = invoke(environment, "evidence", "export", "--device", "tag-1", *window, *CUSTODY, out)
-    assert "is not empty" in str(again.exception)
-
+    check_export(environment, tmp_path, witnesses)
     with psycopg.connect(database.dsn) as connection:
         connection.execute("UPDATE evidence.fix SET lat_e7 = lat_e7 + 1 WHERE device = 'tag-1'")
     code, found = checked(environment)

@@ -77,6 +77,7 @@ class Scene:
     def run(self, *words: str) -> Result:
         state = str(self.folder / "state")
         environment = {"CORDON_DATABASE_URL": self.dsn, "CORDON_STATE_DIRECTORY": state}
+        environment["CORDON_EVIDENCE_SECOND_PERSON"] = "false"  # packs are asked for elsewhere
         return CliRunner().invoke(cordon, words, env=environment | {"CORDON_LOGS_LEVEL": "error"})
 
     def ask(
@@ -108,6 +109,7 @@ def scene(filled: str, tmp_path: Path) -> Scene:
         *("evidence", "overlay", "import", str(file), *given), "--purpose", "26/1", "--json"
     )
     found.overlay = msgspec.json.decode(kept.stdout)["overlay"]["overlay_id"]
+    assert found.run("evidence", "seal", "--once").exit_code == 0
     return found
 
 

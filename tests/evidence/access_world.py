@@ -187,4 +187,10 @@ _CONTROL = (
         "INSERT INTO evidence.erasure VALUES (gen_random_uuid(), now(), 'retention', 'a', 'a', '*', now(),"
         " now(), 'r', 0, 0, sha256(''))"
     ),
+    (
+        "WITH r AS MATERIALIZED (SELECT evidence.request_pack('ana', 'c', 'court', 'k', 'p', now(),"
+        " now() + interval '1 day', '', '', 'investigator', 'c', 'disclosure', '') AS id) INSERT INTO evidence.pack_use (disclosure, request_id,"
+        " used_by, \"case\") SELECT 'd', id, 'ana', 'c' FROM r"
+    ),
+    ("SELECT evidence.decide_pack(request_id, 'chief', true, 'n') FROM evidence.pack_request"),
 )

@@ -172,6 +172,13 @@ async def pack(
 ) -> Exported:
     """Export the case for a side."""
     asked = Asked(custody("o1", FROM_US, TO_US, side), "", withheld_us, charged)
+    return await pack_as(dsn, folder, asked, witness_keys)
+
+
+async def pack_as(
+    dsn: str, folder: Path, asked: Asked, witness_keys: Sequence[Any] = ()
+) -> Exported:
+    """Export what is asked for."""
     async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
         signers = Signers(log_keys(), list(witness_keys), min(2, len(witness_keys)))
         return await export(connection, asked, folder, signers, _clock.__next__)

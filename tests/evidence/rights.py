@@ -51,6 +51,7 @@ TABLES: dict[str, Rights] = {
         for name in (
             *("access_grant", "access_revocation", "break_glass", "break_glass_review"),
             *("hold", "hold_person", "hold_device", "hold_release", "erasure", "caseload_entry"),
+            *("pack_request", "pack_decision", "pack_use"),
         )
     },
     **{
@@ -87,6 +88,7 @@ TABLES: dict[str, Rights] = {
 EVERYBODY = frozenset(ROLES)
 WRITER = frozenset({"cordon_writer"})
 OWNER = frozenset({"cordon_owner"})
+ASKING = frozenset({"cordon_operator", "cordon_investigator", "cordon_prosecutor"})
 
 FUNCTIONS: dict[str, frozenset[str]] = {
     "us": EVERYBODY,
@@ -112,10 +114,14 @@ FUNCTIONS: dict[str, frozenset[str]] = {
     "capacity": frozenset({"cordon_writer", "cordon_owner"}),
     "place_hold": OWNER,
     "release_hold": OWNER,
+    "request_pack": ASKING | OWNER,
+    "decide_pack": OWNER,
+    "list_pack_requests": ASKING | OWNER | {"cordon_auditor"},
     **dict.fromkeys(
         (
             *("cut_by_time", "cover", "role_names", "authority_for", "used_ticket", "set_rights"),
             *("caseload_parts", "keep_devices", "readings", "set_rights_before_readings"),
+            *("same_person", "use_pack_request", "set_rights_before_packs"),
             *("pieces_before", "drop_piece", "piece_sizes"),
         ),
         NOBODY,

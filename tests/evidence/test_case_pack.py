@@ -72,7 +72,7 @@ async def test_the_court_gets_everything_that_concerns_the_case(
     assert (kinds["fix"], kinds["alert_change"], kinds["delivery"]) == ((16, 0), (4, 0), (3, 0))
     assert found["logs"][0]["mldsa44"] == ["cordon.test/log", "w1.test", "w2.test"]
     assert found["missing"] == [{"device": "tag-1", "first": 4712, "last": 4719, "reports": 8}]
-    said = json.loads((tmp_path / "out" / "custody.json").read_text())
+    said = json.loads((tmp_path / "out" / "custody.jsonl").read_text().splitlines()[-1])
     assert (said["exported_by"], said["recipient"]) == ("Sgt Kim", "the court")
 
 

@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from evidence.records import Record
 from evidence.report import words
 from evidence.report.doubts import doubts
-from evidence.report.drawn_map import HEIGHT, WIDTH, Plane, drawn_map
-from evidence.report.pdf import About, printable, report
+from evidence.report.drawn_map import HEIGHT, WIDTH, Plane, drawn_map, others_drawn
+from evidence.report.paper import printable
+from evidence.report.pdf import About, report
 from evidence.store import Store
+from evidence.views.facts import Facts, OthersEvent
 from tests.evidence.case_world import build, pack
 from tests.evidence.conftest import Probe
 from tests.evidence.test_views import ODD, facts_of, fix_of, zone_record
@@ -101,6 +103,22 @@ def test_everything_lies_on_the_map(places: list[tuple[float, float]], reach_m: 
         x, y = plane.at(place)
         assert -0.01 <= x <= WIDTH + 0.01
         assert -0.01 <= y <= HEIGHT + 0.01
+
+
+def stated(lon: float, lat: float, verdict: str = "supports") -> OthersEvent:
+    ring = [(lon, lat), (lon + 0.001, lat), (lon, lat + 0.001), (lon, lat)]
+    return OthersEvent("anpr", ODD, "a.csv", verdict, START_US, 5, (lon, lat), ring)
+
+
+def test_what_others_stated_is_drawn_unless_it_lies_elsewhere() -> None:
+    fix = fix_of("tag-1", START_US, 515_000_017, -1_300_013)
+    near, far = stated(-0.13, 51.55, "says nothing"), stated(0.0, 0.0)
+    facts = Facts.of("o1", "court", (START_US, START_US + MINUTE_US), [fix], [far, near])
+    assert others_drawn(facts) == [near]
+    text = words_of(report(facts, ABOUT))
+    assert said("1 of them lie far from all else") in text
+    alone = Facts.of("o1", "court", (START_US, START_US + MINUTE_US), [], [far, near])
+    assert others_drawn(alone) == [far, near]
 
 
 def test_a_map_of_nothing_is_none() -> None:

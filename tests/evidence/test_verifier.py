@@ -33,7 +33,7 @@ def test_it_is_one_file_for_old_pythons() -> None:
         for name in ([node.module] if isinstance(node, ast.ImportFrom) else [node.names[0].name])
     }
     assert imported <= {
-        "argparse", "base64", "csv", "datetime", "hashlib", "json", "pathlib", "struct", "sys"
+        "argparse", "base64", "csv", "datetime", "hashlib", "json", "pathlib", "re", "struct", "sys"
     }  # fmt: skip
     assert text == verifier_text()
 
