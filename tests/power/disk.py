@@ -154,6 +154,11 @@ class Disk:
                 entries[name] = number
         self.renamings.append(edits)
 
+    def unforced_names(self) -> list[str]:
+        """Names of the files of which something was not forced yet."""
+        named = [entry for node in self.nodes.values() for entry in node.entries.items()]
+        return [name for name, number in named if self.nodes[number].unforced]
+
     # -- what becomes of it -------------------------------------------------------------------
 
     def replayed(self, count: int) -> Disk:

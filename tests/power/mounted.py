@@ -49,6 +49,12 @@ class LossyDisk:
         """How many changes were recorded so far."""
         return int(self._ask("changes"))
 
+    def unforced(self) -> list[str]:
+        """Names of the files of which something was not forced yet."""
+        found = self._ask("unforced")
+        assert isinstance(found, list)
+        return found
+
     def disk(self) -> Disk:
         """What is there now, with the record of its changes."""
         found = self._ask("disk")
@@ -144,6 +150,8 @@ def _back(folder: Path, disk: Disk, seed: int | None) -> tuple[int, Server]:
 def _answer(server: Server, word: str, *values: Any) -> Any:
     if word == "changes":
         return len(server.disk.log)
+    if word == "unforced":
+        return server.disk.unforced_names()
     if word == "disk":
         return server.disk
     if word == "cut":
