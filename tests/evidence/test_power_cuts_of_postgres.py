@@ -28,11 +28,14 @@ from evidence.audit import audit
 from evidence.database import Database
 from evidence.erasing import Order
 from evidence.holds import NewHold
+from evidence.log.notes import Checkpoint, parse_checkpoint
 from evidence.retention import erase_subject
 from evidence.store import Store
+from evidence.witness_client import Witness
 from tests.evidence.access_world import CASE, WINDOW, fill
 from tests.evidence.samples import DAY_US, NOW_US, batch_of
-from tests.evidence.sealing_world import ORIGIN, log_keys, sealer_of
+from tests.evidence.sealing_world import ORIGIN, log_keys, sealer_of, witness_here
+from tests.evidence.test_crashes import STEPS
 from tests.power.fuse import NoLossyDiskError
 from tests.power.mounted import LossyDisk
 from tests.power.servers import lose_power, postgres_on_a_lossy_disk
@@ -136,13 +139,13 @@ class World:
 
         await self.do(act)
 
-    async def check(self) -> None:
+    async def check(self, *witnesses: Witness) -> None:
         """All that was acknowledged is there, and what was signed is in the database."""
         with psycopg.connect(self.dsn) as connection:
             for query, values, answer in self.kept:
                 found = connection.execute(query.encode(), values).fetchall()
                 assert found == [(answer,)], query
-        sealer = sealer_of(self.dsn, self.folder)
+        sealer = sealer_of(self.dsn, self.folder, *witnesses)
         seen = sealer._guard.seen(ORIGIN)
         async with asyncio.timeout(60):
             while True:  # raises where more was signed than is there
@@ -184,6 +187,38 @@ async def test_every_acknowledged_step_survives_a_power_cut(
     await world.erase()
     lose_power(postgres, lossy_data, seed=None)
     await world.check()
+
+
+async def test_power_lost_at_every_step_of_the_sealer(
+    postgres: EmbeddedPostgres, lossy_data: LossyDisk, tmp_path: Path
+) -> None:
+    """What the guard or a witness has signed is in the database, wherever the power goes."""
+    store = Store(postgres.dsn)
+    await store.migrate()
+    await store.close()
+    world = World(postgres.dsn, tmp_path)
+    with witness_here(tmp_path, "w1.test") as witness:
+        for number, step in enumerate(STEPS):
+            await world.store()
+
+            def cut(now: str, at: str = step) -> None:
+                if now == at:
+                    lossy_data.cut()
+                    raise ConnectionAbortedError(now)
+
+            with pytest.raises(ConnectionAbortedError):
+                await sealer_of(postgres.dsn, tmp_path, witness, crashpoint=cut).turn()
+            lose_power(postgres, lossy_data, seed=number if number % 2 else None)
+            await world.check(witness)
+        note = witness.newest(ORIGIN)
+        assert note is not None
+        head = parse_checkpoint(note.text)
+        await world.do(lambda connection: sound(connection, head))
+
+
+async def sound(connection: psycopg.AsyncConnection, head: Checkpoint) -> None:
+    found = await audit(connection, log_keys(), [("the witness", head)])
+    assert (found.findings, found.waiting) == ([], 0)
 
 
 async def test_without_waiting_for_the_disk_acknowledged_rows_are_lost(
