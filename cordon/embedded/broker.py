@@ -227,6 +227,11 @@ class EmbeddedBroker:
         return self._child.said(_WRITE_FAILED)
 
     @property
+    def store(self) -> Path:
+        """Where its streams lie."""
+        return self._directory / "jetstream"
+
+    @property
     def free_bytes(self) -> int:
         """Room on the disk that it writes to."""
         return shutil.disk_usage(self._directory).free
@@ -251,7 +256,7 @@ class EmbeddedBroker:
         service's alone. `max_ack_pending` bounds what the gateway may hold unacknowledged, per
         subscription; `ack_wait` is how late a fix in flight to a dead gateway comes again.
         """
-        store = json.dumps(str(self._directory / "jetstream"))
+        store = json.dumps(str(self.store))
         is_open = self.access.devices == "open"
         return f"""
 server_name: cordon
