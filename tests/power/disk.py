@@ -154,10 +154,14 @@ class Disk:
                 entries[name] = number
         self.renamings.append(edits)
 
-    def unforced_names(self) -> list[str]:
-        """Names of the files of which something was not forced yet."""
-        named = [entry for node in self.nodes.values() for entry in node.entries.items()]
-        return [name for name, number in named if self.nodes[number].unforced]
+    def unforced(self, folder: int = ROOT, path: str = "") -> list[str]:
+        """Paths of the files of which something was not forced yet."""
+        found = []
+        for name, number in self.nodes[folder].entries.items():
+            if self.nodes[number].unforced:
+                found.append(f"{path}/{name}")
+            found += self.unforced(number, f"{path}/{name}")
+        return found
 
     # -- what becomes of it -------------------------------------------------------------------
 

@@ -50,7 +50,7 @@ class LossyDisk:
         return int(self._ask("changes"))
 
     def unforced(self) -> list[str]:
-        """Names of the files of which something was not forced yet."""
+        """Paths of the files of which something was not forced yet."""
         found = self._ask("unforced")
         assert isinstance(found, list)
         return found
@@ -151,7 +151,7 @@ def _answer(server: Server, word: str, *values: Any) -> Any:
     if word == "changes":
         return len(server.disk.log)
     if word == "unforced":
-        return server.disk.unforced_names()
+        return server.disk.unforced()
     if word == "disk":
         return server.disk
     if word == "cut":
