@@ -46,6 +46,7 @@ from cordon.seal import sealer_in_service
 from cordon.settings import Settings
 from cordon.state_keeper import StateKeeper
 from cordon.strangers import Strangers
+from cordon.stream_ends import forget_when_looked_at, stream_ends
 from cordon.streams_source import source_factory
 from cordon.supervision import Supervisor
 from cordon.worker import Worker
@@ -195,9 +196,10 @@ class Service:
         js = nc.jetstream()
         room_bytes = self._settings.broker.store_bytes
         keep = await Keep.open(js, max_bytes=int(room_bytes * KEEP_SHARE))
-        stream_ends = {s: (await js.stream_info(s.value)).state.last_seq for s in Stream}
+        ends = await stream_ends(js, keep)
         heard = Heard()
-        self._parts = parts = self._assemble(nc, gateway_nc, keep, heard, stream_ends)
+        self._parts = parts = self._assemble(nc, gateway_nc, keep, heard, ends)
+        worker, writer = parts.worker, parts.writer
         runs = self._runs(parts, heard)
         async with asyncio.TaskGroup() as group:
             # The gateway first: what devices send before its session exists, the broker
@@ -206,6 +208,10 @@ class Service:
                 group.create_task(parts.supervisor.keep(name, run), name=name)
             group.create_task(while_open(nc, gateway_nc), name="connections")
             group.create_task(lease.hold(), name="lease")
+            looked = forget_when_looked_at(
+                keep, lambda: writer.counts.lanes, lambda: worker.counts.checkpoints
+            )
+            group.create_task(looked, name="stream-ends")
             self._started.set()
             await parts.identity.registry.looked.wait()
             if not self._standby:

@@ -13,11 +13,15 @@ import pytest
 from cordon.clock import wall_clock_us
 from cordon.connections import connect_nats
 from cordon.embedded.broker import EmbeddedBroker
+from cordon.embedded.postgres import EmbeddedPostgres
+from cordon.keep import Keep
+from cordon.service import Service
+from cordon.stream_ends import NAME
 from devices.instants import to_iso
 from evidence.sources import Stream
 from ingest.streams import JOURNAL
 from tests.conftest import Database
-from tests.cordon.running import World, one_pair, until, world
+from tests.cordon.running import World, one_pair, running, settings_for_tests, until, world
 from tests.power.broker import OlderState
 
 pytestmark = pytest.mark.timeout(240)
@@ -122,3 +126,36 @@ async def test_power_lost_by_the_broker_alone(
         check_history(seen, seen.sent)
         breaks = seen.query("select kind from evidence.gap where stream = 'JOURNAL'")
         assert breaks == [("replaced",)]
+
+
+async def test_power_lost_and_the_database_away_until_the_start_after_the_next(
+    broker: EmbeddedBroker, postgres: EmbeddedPostgres, tmp_path: Path
+) -> None:
+    async with world(broker, postgres.dsn, one_pair()) as seen:
+        await seen.fix("phone-1", 0)
+        await report(seen, 2)
+        await until(lambda: seen.stored() == set(seen.sent), "the history has it")
+    older = OlderState(broker, tmp_path)
+    async with world(broker, postgres.dsn, one_pair()) as lost:
+        lost.sent, lost._seq = seen.sent, seen._seq
+        await report(lost, 6)
+        await until(lambda: lost.stored() == set(lost.sent), "the history has it, too")
+        before = await journal_end(broker)
+    postgres.stop()
+    older.bring_back()
+    service = Service(seen.endpoints, settings_for_tests(), wall_clock_us, headless=True)
+    async with running(service), aiomqtt.Client(broker.host, broker.mqtt_port) as device:
+        away = World(service, seen.endpoints, device, sent=seen.sent, _seq=lost._seq)
+        await report(away, 10)
+    assert await journal_end(broker) > before, "by then it is longer than before"
+    postgres.start()
+    async with world(broker, postgres.dsn, one_pair()) as later:
+        later.sent, later._seq = seen.sent, away._seq
+        await until(lambda: later.stored() == set(later.sent), "all of it is in the history", 60)
+        check_history(later, seen.sent)
+        keep = await Keep.look((nc := await connect_nats(broker.nats_url, "test")).jetstream())
+        assert keep is not None
+        async with asyncio.timeout(30):
+            while await keep.get(NAME) != b"{}":  # noqa: ASYNC110 - it says nothing when it changes
+                await asyncio.sleep(0.1)
+        await nc.close()
