@@ -394,19 +394,3 @@ async def test_alert_changes_are_read_past_gaps_and_after_a_lost_end(site: Site)
     assert ahead == everything
     await site.js.delete_msg(ALERTS, 1)
     assert (await read_recorded(nc, subject, after=0)).entries == everything.entries[1:]
-
-
-async def test_positions_that_the_journal_gives_away_again_are_read_again(site: Site) -> None:
-    async with site.working() as worker:
-        for device in ("a", "b", "c"):
-            await site.panic(device)
-        await until(lambda: worker.partition.position == 3, "it has them")
-        for position, device in ((2, "d"), (3, "e")):  # the broker lost its end, and took these
-            batch = site.report(device)
-            worker.hear(batch.name, batch)
-            worker.kept(batch.name, position)
-        assert worker.partition.position == 3
-        await until(lambda: worker.counts.gaps == 1, "the journal is read again from there")
-        await site.panic("f")
-        await until(lambda: worker.partition.position == 4, "and goes on")
-        assert on_the_desk(worker) == {"a", "b", "c", "d", "e", "f"}
