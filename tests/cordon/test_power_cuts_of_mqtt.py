@@ -18,6 +18,8 @@ from tests.cordon.running import until
 from tests.power.fuse import NoLossyDiskError
 from tests.power.mounted import LossyDisk, lossy_disk
 
+pytestmark = pytest.mark.timeout(300)
+
 TOPIC = "cordon/v1/+/fix"
 COUNT = 20
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ssl
 from pathlib import Path
 
+import pytest
+
 from cordon.embedded.broker_memory import FILE, BrokerMemory
 from cordon.identity.certificates import fingerprint, read_certificate
 from cordon.identity.listener import own_authority, prepare_listener
@@ -14,6 +16,8 @@ from cordon.settings import Settings
 from devices.instants import from_iso
 from tests.power.mounted import LossyDisk
 from tests.power.sweep import Found, states
+
+pytestmark = pytest.mark.timeout(300)
 
 NOW_US = from_iso("2026-11-24T08:00:00Z")
 

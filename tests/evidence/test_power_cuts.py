@@ -22,6 +22,8 @@ from tests.power.disk import Disk
 from tests.power.mounted import LossyDisk
 from tests.power.sweep import Found, states
 
+pytestmark = pytest.mark.timeout(300)
+
 SIZES = (1, 2, 4)
 TREES = {size: Levels([leaf_hash(bytes([leaf])) for leaf in range(size)]) for size in (*SIZES, 5)}
 FORGED = {size: Levels([leaf_hash(b"forged")] * size) for size in (*SIZES, 5)}

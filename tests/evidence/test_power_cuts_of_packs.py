@@ -23,6 +23,8 @@ from tests.power.disk import Disk
 from tests.power.mounted import LossyDisk, Nothing
 from tests.power.sweep import Found, states
 
+pytestmark = pytest.mark.timeout(300)
+
 STATES, EACH = 4, 5
 
 

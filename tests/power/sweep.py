@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.power.disk import Disk, Every
 from tests.power.mounted import Chance
 
-EVERY_LIMIT = 200
+EVERY_LIMIT = 100
 """So many combinations of one moment are made in order; of more, as many again are drawn."""
 
 
