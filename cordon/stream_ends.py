@@ -22,41 +22,65 @@ from evidence.writer import LaneCounts
 NAME = "stream-ends"
 """Under this name they are kept."""
 
-LOOK_S = 1.0
+LOOK_S = 0.1
 
 log = structlog.get_logger("service")
 
 
-async def stream_ends(js: JetStreamContext, keep: Keep) -> dict[Stream, int]:
+class Ends(msgspec.Struct):
+    """Where streams ended.
+
+    Attributes:
+        streams: For evidence, those that it has not looked at.
+        journal: For the worker, until it has written a checkpoint.
+    """
+
+    streams: dict[Stream, int] = msgspec.field(default_factory=dict)
+    journal: int | None = None
+
+
+async def stream_ends(js: JetStreamContext, keep: Keep) -> Ends:
     """Where each stream ends, or ended at an earlier start that not everybody has looked at.
 
     Call it before anything of this run is written to a stream.
     """
     ends = {stream: (await js.stream_info(stream.value)).state.last_seq for stream in Stream}
     data = await keep.get(NAME)
-    before = msgspec.json.decode(data, type=dict[Stream, int]) if data else {}
-    ends = {stream: min(end, before.get(stream, end)) for stream, end in ends.items()}
-    await keep.put(NAME, msgspec.json.encode(ends))
-    return ends
+    before = msgspec.json.decode(data, type=Ends) if data else Ends()
+    journal = ends[Stream.JOURNAL]
+    journal = journal if before.journal is None else min(journal, before.journal)
+    ends = {stream: min(end, before.streams.get(stream, end)) for stream, end in ends.items()}
+    found = Ends(ends, journal)
+    await keep.put(NAME, msgspec.json.encode(found))
+    return found
 
 
 async def forget_when_looked_at(
-    keep: Keep, lanes: Callable[[], Mapping[Stream, LaneCounts]], checkpoints: Callable[[], int]
+    keep: Keep,
+    ends: Ends,
+    lanes: Callable[[], Mapping[Stream, LaneCounts]],
+    checkpoints: Callable[[], int],
 ) -> None:
-    """Wait until evidence reads every stream and the worker has written a checkpoint; then forget.
+    """Forget each end when evidence reads that stream, and the worker has written a checkpoint.
 
     Args:
         keep: Where they are kept.
+        ends: Of this run.
         lanes: How far evidence is. What it has read, it has read behind what was lost.
         checkpoints: How many the worker has written.
     """
-
-    def all_looked() -> bool:
-        return all(lane.seen or lane.caught_up for lane in lanes().values())
-
-    while not (checkpoints() and all_looked()):  # noqa: ASYNC110 - there is no hurry
+    left = Ends(dict(ends.streams), ends.journal)
+    while left != Ends():
         await asyncio.sleep(LOOK_S)
-    try:
-        await keep.put(NAME, b"{}")
-    except nats.errors.Error as error:  # the next start looks at more than it needs to
-        log.info("stream_ends_not_forgotten", reason=type(error).__name__)
+        unread = {s for s, lane in lanes().items() if not (lane.seen or lane.caught_up)}
+        now = Ends(
+            {stream: end for stream, end in left.streams.items() if stream in unread},
+            None if checkpoints() else left.journal,
+        )
+        if now == left:
+            continue
+        try:
+            await keep.put(NAME, msgspec.json.encode(now))
+            left = now
+        except nats.errors.Error as error:  # tried again
+            log.info("stream_ends_not_forgotten", reason=type(error).__name__)

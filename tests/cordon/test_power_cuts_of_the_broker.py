@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import aiomqtt
+import msgspec
 import psycopg
 import pytest
 
@@ -16,7 +17,7 @@ from cordon.embedded.broker import EmbeddedBroker
 from cordon.embedded.postgres import EmbeddedPostgres
 from cordon.keep import Keep
 from cordon.service import Service
-from cordon.stream_ends import NAME
+from cordon.stream_ends import NAME, Ends
 from devices.instants import to_iso
 from evidence.sources import Stream
 from ingest.streams import JOURNAL
@@ -156,6 +157,6 @@ async def test_power_lost_and_the_database_away_until_the_start_after_the_next(
         keep = await Keep.look((nc := await connect_nats(broker.nats_url, "test")).jetstream())
         assert keep is not None
         async with asyncio.timeout(30):
-            while await keep.get(NAME) != b"{}":  # noqa: ASYNC110 - it says nothing when it changes
+            while await keep.get(NAME) != msgspec.json.encode(Ends()):  # noqa: ASYNC110 - it says nothing when it changes
                 await asyncio.sleep(0.1)
         await nc.close()
