@@ -43,6 +43,7 @@ from evidence.sources import Stream
 from evidence.store import Store
 from evidence.writer import Writer, WriterCounts
 from ingest.decoder import Decoder
+from ingest.gateway import new_name
 from ingest.journal import JournalWriter
 from ingest.slow_lane import SlowCounts, SlowLane
 
@@ -151,6 +152,10 @@ class BackroomProcess:
 
     async def run(self) -> None:
         """Have the process running until cancelled; returns when it has ended by itself."""
+        # What a lane has read, it has read behind the end: what is stored since is of this run.
+        lanes = self.counts.lanes
+        ends = {s: end for s, end in self._orders.stream_ends.items() if not lanes[s].seen}
+        self._orders = msgspec.structs.replace(self._orders, stream_ends=ends)
         child = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -219,7 +224,7 @@ async def work(orders: Orders) -> None:
             nc,
             JournalWriter(nc),
             wall_clock_us,
-            gateway=orders.gateway,
+            gateway=new_name(orders.gateway),  # batches of a process before had the same numbers
             rest_share=0.0,
             decoder=Decoder(RegisteredKeys(registry)),
         )

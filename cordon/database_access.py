@@ -51,7 +51,7 @@ def run_on_connection(
     act: Callable[[psycopg.AsyncConnection], Awaitable[ResultT]],
     *refusals: type[Exception],
 ) -> ResultT:
-    """Do something with one connection, in autocommit mode and UTC.
+    """Do something with one connection, in autocommit mode and UTC. What is committed is on disk.
 
     Args:
         settings: Which database.
@@ -65,7 +65,7 @@ def run_on_connection(
 
     async def run() -> ResultT:
         async with await psycopg.AsyncConnection.connect(
-            dsn_of(settings), autocommit=True, options="-c timezone=UTC"
+            dsn_of(settings), autocommit=True, options="-c timezone=UTC -c synchronous_commit=on"
         ) as connection:
             return await act(connection)
 

@@ -23,6 +23,7 @@ from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError, NotFound
 from nats.js.kv import KeyValue
 
 from cordon.errors import CordonError
+from devices.durable import make_durable_folder, write_durably
 from ingest.ending import end_if_told
 
 BUCKET = "lease"
@@ -186,10 +187,9 @@ async def open_bucket(nc: NatsClient) -> KeyValue:
 def instance_name(home: Path) -> str:
     """The name of this installation, made once and kept in its state directory."""
     file = home / "instance"
-    try:
-        return file.read_text().strip()
-    except FileNotFoundError:
-        home.mkdir(parents=True, exist_ok=True)
+    name = file.read_text().strip() if file.exists() else ""
+    if not name:
+        make_durable_folder(home)
         name = secrets.token_hex(8)
-        file.write_text(name)
-        return name
+        write_durably(file, name.encode())
+    return name

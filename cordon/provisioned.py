@@ -15,7 +15,6 @@ from cordon.identity.certificates import (
     CertificateError,
     fingerprint,
     read_certificate,
-    write_secret,
 )
 from cordon.identity.listener import ca_file_of, device_address, own_authority
 from cordon.identity.provisioning import new_certificate, new_password, new_signing_key
@@ -23,6 +22,7 @@ from cordon.identity.sheet import Setup, sheet
 from cordon.settings import Settings
 from devices.credential_store import OpenCredentials
 from devices.credentials import Credential
+from devices.durable import write_durably
 from devices.signing import Algorithm, SigningKey
 
 _KEYLESS = (
@@ -136,7 +136,7 @@ def show(settings: Settings, made: list[Made], sheet_file: Path | None, *, as_js
         ca = fingerprint(read_certificate(ca_file)) if ca_file else b""
         setups = [_setup(m, address, ca, tls=settings.broker.mqtt_tls) for m in made]
         try:
-            write_secret(sheet_file, sheet(setups).encode())
+            write_durably(sheet_file, sheet(setups).encode())
         except OSError as error:
             raise CertificateError(f"{sheet_file} cannot be written: {error.strerror}.") from error
     if as_json:

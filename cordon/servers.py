@@ -19,6 +19,7 @@ from cordon.connections import Endpoints
 from cordon.database_access import START_FIRST
 from cordon.embedded.broker import BrokerLimits, EmbeddedBroker
 from cordon.embedded.broker_memory import FILE, SERVICE_USER, BrokerMemory
+from cordon.embedded.broker_store import StoreDescriptions
 from cordon.embedded.postgres import EmbeddedPostgres
 from cordon.errors import CordonError, ServerStartError
 from cordon.identity.listener import (
@@ -57,8 +58,13 @@ class Servers:
         """
         embedded = {"nats-server": self.broker, "postgres": self.postgres}
         store = _StoreWatch(self.broker) if self.broker else None
+        forcing = StoreDescriptions(self.broker.store) if self.broker else None
+        forced: asyncio.Task[None] | None = None
         while True:
             await asyncio.sleep(ALIVE_EVERY_S)
+            # Beside the rest, which a disk that hangs must not hold up.
+            if forcing is not None and (forced is None or forced.done()):
+                forced = asyncio.create_task(_force(forcing))
             if store is not None:
                 store.look()
             for name, server in embedded.items():
@@ -68,6 +74,13 @@ class Servers:
                 except ServerStartError as error:
                     # No memory for another process, say: the next look may find some.
                     log.error("embedded_server_not_started", server=name, reason=str(error))  # noqa: TRY400
+
+
+async def _force(descriptions: StoreDescriptions) -> None:
+    try:
+        await asyncio.to_thread(descriptions.force_new)
+    except OSError as error:
+        log.warning("broker_store_not_forced", reason=error.strerror)
 
 
 class _StoreWatch:

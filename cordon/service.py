@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import nats.errors
@@ -46,6 +46,7 @@ from cordon.seal import sealer_in_service
 from cordon.settings import Settings
 from cordon.state_keeper import StateKeeper
 from cordon.strangers import Strangers
+from cordon.stream_ends import Ends, forget_when_looked_at, stream_ends
 from cordon.streams_source import source_factory
 from cordon.supervision import Supervisor
 from cordon.worker import Worker
@@ -53,7 +54,6 @@ from devices.instants import Clock
 from devices.store import CaseloadStore
 from evidence.reader import Reader
 from evidence.sealer import Sealer, SealerFigures
-from evidence.sources import Stream
 from evidence.store import Store
 from evidence.writer import Writer
 from geofence.engine import Rules, warm_up
@@ -195,9 +195,10 @@ class Service:
         js = nc.jetstream()
         room_bytes = self._settings.broker.store_bytes
         keep = await Keep.open(js, max_bytes=int(room_bytes * KEEP_SHARE))
-        stream_ends = {s: (await js.stream_info(s.value)).state.last_seq for s in Stream}
+        ends = await stream_ends(js, keep)
         heard = Heard()
-        self._parts = parts = self._assemble(nc, gateway_nc, keep, heard, stream_ends)
+        self._parts = parts = self._assemble(nc, gateway_nc, keep, heard, ends)
+        worker, writer = parts.worker, parts.writer
         runs = self._runs(parts, heard)
         async with asyncio.TaskGroup() as group:
             # The gateway first: what devices send before its session exists, the broker
@@ -206,6 +207,10 @@ class Service:
                 group.create_task(parts.supervisor.keep(name, run), name=name)
             group.create_task(while_open(nc, gateway_nc), name="connections")
             group.create_task(lease.hold(), name="lease")
+            looked = forget_when_looked_at(
+                keep, ends, lambda: writer.counts.lanes, lambda: worker.counts.checkpoints
+            )
+            group.create_task(looked, name="stream-ends")
             self._started.set()
             await parts.identity.registry.looked.wait()
             if not self._standby:
@@ -227,7 +232,7 @@ class Service:
         gateway_nc: NatsClient,
         keep: Keep,
         heard: Heard,
-        stream_ends: Mapping[Stream, int],
+        ends_of_streams: Ends,
     ) -> Parts:
         """Make all parts; nothing runs yet."""
         ends, settings, clock = self._endpoints, self._settings, self._clock
@@ -254,7 +259,7 @@ class Service:
         alerting.places.partition = alerting.carried.partition = partition
         registry = RegistryCopy(keep, nc)
         decoder = Decoder(RegisteredKeys(registry))
-        worker = self._worker(nc, gateway_nc, keep, partition, outgoing, stream_ends, decoder)
+        worker = self._worker(nc, gateway_nc, keep, partition, outgoing, ends_of_streams, decoder)
         journal = JournalWriter(gateway_nc, worker)
         slow_lane = SlowLane(gateway_nc, journal, clock, gateway=name, decoder=decoder)
         gateway = Gateway(broker, journal, clock, defer=slow_lane.keep, name=name, decoder=decoder)
@@ -269,7 +274,7 @@ class Service:
             worker=worker,
             outgoing=outgoing,
             publisher=alerting.publisher,
-            writer=self._writer(nc, stream_ends, slow_lane, record, sealer, name),
+            writer=self._writer(nc, ends_of_streams, slow_lane, record, sealer, name),
             history=Reader(ends.dsn),
             record=record,
             feed=CaseloadFeed(CaseloadStore(ends.dsn), keep, nc),
@@ -292,7 +297,7 @@ class Service:
     def _writer(
         self,
         nc: NatsClient,
-        stream_ends: Mapping[Stream, int],
+        ends_of_streams: Ends,
         slow_lane: SlowLane,
         record: RecordWatch,
         sealer: SealerFigures | None,
@@ -301,9 +306,11 @@ class Service:
         ends = self._endpoints
         if self._backroom:
             return BackroomProcess(
-                ends, self._settings, stream_ends, slow_lane, record, sealer, gateway
+                ends, self._settings, ends_of_streams.streams, slow_lane, record, sealer, gateway
             )
-        return Writer(Store(ends.dsn), source_factory(nc.jetstream(), stream_ends), self._clock)
+        return Writer(
+            Store(ends.dsn), source_factory(nc.jetstream(), ends_of_streams.streams), self._clock
+        )
 
     def _worker(
         self,
@@ -312,7 +319,7 @@ class Service:
         keep: Keep,
         partition: Partition,
         outgoing: Outgoing,
-        stream_ends: Mapping[Stream, int],
+        ends_of_streams: Ends,
         decoder: Decoder,
     ) -> Worker:
         return Worker(
@@ -323,7 +330,7 @@ class Service:
             self._clock,
             tick_s=self._settings.engine.sweep_interval_s,
             checkpoint_s=self._settings.engine.checkpoint_interval_s,
-            journal_end=stream_ends[Stream.JOURNAL],
+            journal_end=ends_of_streams.journal or 0,
             others=gateway_nc,
             decoder=decoder,
         )

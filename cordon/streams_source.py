@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 
 from nats.js import JetStreamContext
 
 from evidence.sources import PositionsGoneError, Source, Stream
 from ingest.reader import Entry, JournalGap, StreamReader
 from ingest.streams import alert_subject, decision_subject, journal_subject
+from ingest.trail import Trail
 
 _SUBJECTS: dict[Stream, Callable[[int], str]] = {
     Stream.JOURNAL: journal_subject,
@@ -28,13 +31,13 @@ class StreamSource:
         partition: int,
         after: int,
         *,
+        trail: Trail,
         lost_from: int | None = None,
     ) -> None:
-        self._js = js
         self._lost_from = lost_from
-        self._stream = stream
+        subject = _SUBJECTS[stream](partition)
         self._reader = StreamReader(
-            js, stream.value, _SUBJECTS[stream](partition), after=after, max_group=MAX_GROUP
+            js, stream.value, subject, after, max_group=MAX_GROUP, trail=trail
         )
 
     @property
@@ -53,13 +56,8 @@ class StreamSource:
         try:
             return await self._reader.read(wait_s)
         except JournalGap as gap:
-            if gap.found > 0:
-                raise PositionsGoneError("expired", gap.found - 1) from gap
-            state = (await self._js.stream_info(self._stream.value)).state
-            if state.last_seq < gap.wanted - 1:
-                # It counts from the start again: what it holds is new, from its first entry on.
-                raise PositionsGoneError("replaced", max(0, state.first_seq - 1)) from gap
-            raise
+            kind: Literal["expired", "replaced"] = "expired" if gap.found else "replaced"
+            raise PositionsGoneError(kind, gap.resume_after) from gap
 
     async def close(self) -> None:
         """Give the consumer back."""
@@ -76,15 +74,17 @@ def source_factory(
         ends: Where each stream ended before anything of this run was written to it. Stored
             positions beyond that are of a stream that has lost its end since (in a power cut), or
             was another one; new entries get the same positions and must not be taken for stored.
-            None: not known.
+            None, or a stream that is left out: not known.
     """
     sound: set[tuple[Stream, int]] = set()
+    trails: defaultdict[tuple[Stream, int], Trail] = defaultdict(Trail)
 
     def open_source(stream: Stream, partition: int, after: int) -> Source:
-        end = None if ends is None else ends[stream]
+        end = None if ends is None else ends.get(stream)
         if end is None or after <= end:
             sound.add((stream, partition))
         lost_from = None if (stream, partition) in sound else end
-        return StreamSource(js, stream, partition, after, lost_from=lost_from)
+        trail = trails[stream, partition]
+        return StreamSource(js, stream, partition, after, trail=trail, lost_from=lost_from)
 
     return open_source

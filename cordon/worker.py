@@ -40,6 +40,7 @@ from ingest.ending import end_if_told
 from ingest.journal import BATCH_HEADER
 from ingest.reader import Entry, JournalGap, StreamReader
 from ingest.streams import JOURNAL, alert_subject, journal_subject
+from ingest.trail import Trail
 
 log = structlog.get_logger("worker")
 
@@ -142,6 +143,7 @@ class Worker:
         self._alert_subject = alert_subject(number)
         self._journal_end: int | None = journal_end
         self._applied = Applied()
+        self._trail = Trail()
         self._missing = False
         self._strikes: Counter[str] = Counter()
         self._live_failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -236,7 +238,13 @@ class Worker:
         """The journal has what was heard; the same as reading it there."""
         partition = self.partition
         if position <= partition.position:
-            return
+            if not self._trail.contradicts(position, name):
+                return
+            # The journal lost its end and gives positions away again: it is read from there.
+            self._trail.break_before(position)
+            self._applied.forget_positions()
+            partition.position, self._missing = position - 1, True
+        self._trail.note(position, name)
         if name not in self._applied:  # it came before the worker listened
             self._missing = True
             return
@@ -275,14 +283,16 @@ class Worker:
         js = self._nc.jetstream()
         while True:
             after = self.partition.position
-            reader = StreamReader(js, JOURNAL, self._subject, after=after, max_group=DURABLE_GROUP)
+            reader = StreamReader(
+                js, JOURNAL, self._subject, after, max_group=DURABLE_GROUP, trail=self._trail
+            )
             try:
                 # What has been heard meanwhile need not come again: then another reader is cheaper.
                 while self.partition.position - reader.position <= DURABLE_GROUP:
                     await self._read_on(reader)
                     await self._until_something_is_missing()
             except JournalGap as gap:
-                await self._pass_gap(gap)
+                self._pass_gap(gap)
             finally:
                 await reader.close()
 
@@ -319,18 +329,14 @@ class Worker:
         self.partition.position = entry.position
         self._applied.passed(entry.position)
 
-    async def _pass_gap(self, gap: JournalGap) -> None:
+    def _pass_gap(self, gap: JournalGap) -> None:
         """What is gone is gone: go on with what is there, and say so. Alerts must not stop."""
         self.counts.gaps += 1
         self._applied.forget_positions()  # the stream has what is behind the gap
         after, upto = self.partition.position, max(gap.found - 1, 0)
         self.partition.course.note("gap", self._clock(), position=after, upto=upto)
         log.error("journal_gap", wanted=gap.wanted, found=gap.found)
-        if gap.found:
-            self.partition.position = gap.found - 1
-        else:
-            state = (await self._nc.jetstream().stream_info(JOURNAL)).state
-            self.partition.position = state.last_seq
+        self.partition.position = gap.resume_after
 
     def _read(self, data: bytes) -> Batch | None:
         try:

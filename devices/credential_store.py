@@ -18,6 +18,7 @@ from devices.store import CONNECT_LIMIT_S, STATEMENT_LIMIT_S, update_tables
 _SESSION = f"""
     set application_name = 'cordon credentials';
     set timezone = 'UTC';
+    set synchronous_commit = on;
     set statement_timeout = '{STATEMENT_LIMIT_S}s';
 """
 

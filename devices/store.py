@@ -34,6 +34,7 @@ STATEMENT_LIMIT_S = 60
 _SESSION = f"""
     set application_name = 'cordon caseload';
     set timezone = 'UTC';
+    set synchronous_commit = on;
     set lock_timeout = '{LOCK_LIMIT_S}s';
     set statement_timeout = '{STATEMENT_LIMIT_S}s';
     set idle_in_transaction_session_timeout = '{STATEMENT_LIMIT_S}s';

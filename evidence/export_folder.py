@@ -14,6 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from devices.durable import force_all, write_durably
 from devices.instants import to_iso
 from evidence.case_uco import PackFile, case_uco
 from evidence.erasures import erasure_text
@@ -40,6 +41,7 @@ from evidence.views.folder import write_views
 
 FORMAT = "cordon evidence 3"
 MANIFEST = "manifest.sha256"
+MANIFEST_MODE = 0o644
 
 
 def write_folder(folder: Path, asked: Asked, pack: Pack) -> None:
@@ -79,7 +81,9 @@ def write_folder(folder: Path, asked: Asked, pack: Pack) -> None:
         text = resources.files("evidence").joinpath("README-export.txt").read_text()
         (folder / "README.txt").write_text(text)
         _write_json(folder / "case.jsonld", case_uco(_custody(asked, pack), _files(folder)))
-        (folder / MANIFEST).write_text("".join(_manifest(folder)))
+        # The manifest says that all is there: it comes when all is on disk.
+        force_all(folder)
+        write_durably(folder / MANIFEST, "".join(_manifest(folder)).encode(), MANIFEST_MODE)
     except FileExistsError as error:
         raise ExportError(f"{error}: name another folder.") from error
     except OSError as error:

@@ -17,6 +17,7 @@ import msgspec
 import psycopg
 from psycopg import sql
 
+from devices.durable import force, force_all, write_durably
 from evidence.handover_tables import (
     FORMAT,
     MANIFEST,
@@ -130,7 +131,7 @@ def _is_begun(folder: Path) -> bool:
 
 def _begin(folder: Path, state: str) -> dict[str, File]:
     (folder / "data").mkdir()
-    (folder / PROGRESS).write_text(f"{state}\n")
+    write_durably(folder / PROGRESS, f"{state}\n".encode())
     return {}
 
 
@@ -150,9 +151,7 @@ def _go_on(folder: Path, state: str) -> dict[str, File]:
         except msgspec.DecodeError:  # cut short: that file is written again
             break
     kept = b"".join(msgspec.json.encode(file) + b"\n" for file in files)
-    part = folder / f"{PROGRESS}.part"
-    part.write_bytes(f"{state}\n".encode() + kept)
-    part.rename(progress)
+    write_durably(progress, f"{state}\n".encode() + kept)
     return {file.name: file for file in files}
 
 
@@ -168,11 +167,11 @@ def _settle(part: Path, target: Path) -> tuple[str, int]:
         os.fsync(file.fileno())
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     part.rename(target)
+    force(target.parent)
     return digest, target.stat().st_size
 
 
 def _finish(folder: Path, manifest: Manifest) -> None:
-    part = folder / f"{MANIFEST}.part"
-    part.write_bytes(msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
-    part.rename(folder / MANIFEST)
+    force_all(folder)
+    write_durably(folder / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
     (folder / PROGRESS).unlink()

@@ -8,13 +8,13 @@ continue it. A database restored from an old backup, or rewritten, gets no secon
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
+from devices.durable import make_durable_folder, read_settled, write_durably
 from evidence.log.notes import Checkpoint, Note
 from evidence.log.signing import KeyPair
 from evidence.log.witnessing import NOTHING_SEEN, Seen, next_seen
@@ -49,26 +49,6 @@ class _Signed(msgspec.Struct, frozen=True):
     root: bytes
 
 
-def write_durably(path: Path, data: bytes) -> None:
-    """Replace a file so that a crash leaves the old content or the new, on disk when this returns.
-
-    Raises:
-        OSError: The disk refuses. What is on it then is not known: do not go on.
-    """
-    beside = path.with_name(f"{path.name}.new")
-    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
 def load_seeds(path: Path) -> Seeds:
     """The seeds in a file; made there, readable by its owner only, when there is none.
 
@@ -76,7 +56,7 @@ def load_seeds(path: Path) -> Seeds:
         KeyFileError: It cannot be read, or is not such a file.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_durable_folder(path.parent)
         with contextlib.suppress(FileNotFoundError):
             return _checked(path)
         made = Seeds(secrets.token_hex(SEED_BYTES), secrets.token_hex(SEED_BYTES))
@@ -88,7 +68,7 @@ def load_seeds(path: Path) -> Seeds:
 
 def _checked(path: Path) -> Seeds:
     try:
-        seeds = msgspec.json.decode(path.read_bytes(), type=Seeds)
+        seeds = msgspec.json.decode(read_settled(path), type=Seeds)
         if any(len(bytes.fromhex(seed)) != SEED_BYTES for seed in (seeds.ed25519, seeds.mldsa44)):
             raise ValueError("wrong length")  # noqa: TRY301
     except ValueError as error:
@@ -148,7 +128,7 @@ class Guard:
 
     def _read(self) -> dict[str, _Signed]:
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=dict[str, _Signed])
+            return msgspec.json.decode(read_settled(self._path), type=dict[str, _Signed])
         except FileNotFoundError:
             return {}
         except (OSError, ValueError) as error:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from devices.durable import make_durable_folder
+
 MODE = 0o700
 
 
@@ -18,3 +20,4 @@ def make_private(folder: Path) -> None:
     if any(folder.iterdir()):
         raise FileExistsError(f"{folder} is not empty")
     folder.chmod(MODE)  # of one that was there, too
+    make_durable_folder(folder)

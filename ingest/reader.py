@@ -16,9 +16,11 @@ import nats.errors
 import structlog
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
-from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, StreamState
+from nats.js.errors import NotFoundError
 
 from ingest.ending import end_if_told
+from ingest.trail import Trail, name_of
 
 FETCH_WAIT_S = 1.0
 """How long one request waits on the server for something new."""
@@ -55,15 +57,18 @@ class JournalGap(RuntimeError):  # noqa: N818 -- it names what was found
     Attributes:
         stream: Which stream.
         wanted: The position the reader was to go on with.
-        found: The next position that is there, to go on with instead; 0 if the stream ends before
-            `wanted`.
+        found: The next position that is there, to go on with instead; 0 if the stream lost its end,
+            whether it has grown again since or not.
+        resume_after: Position to go on after. Behind it stands nothing that was handed out; of a
+            stream that lost its end it may be one that was passed before.
     """
 
-    def __init__(self, stream: str, wanted: int, found: int, text: str) -> None:
+    def __init__(self, stream: str, wanted: int, found: int, resume_after: int, text: str) -> None:
         super().__init__(text)
         self.stream = stream
         self.wanted = wanted
         self.found = found
+        self.resume_after = resume_after
 
 
 class _Doubt(Exception):  # noqa: N818 -- never leaves this module
@@ -86,6 +91,7 @@ class StreamReader:
         *,
         max_group: int = MAX_GROUP,
         pause_s: float = 0.0,
+        trail: Trail | None = None,
     ) -> None:
         """Prepares a reader; it connects on first use.
 
@@ -96,6 +102,8 @@ class StreamReader:
             after: Position of the last entry already dealt with; 0 to begin at the beginning.
             max_group: The most entries to hand out at once, at least 2.
             pause_s: Rest before each request, which makes groups larger and the reader cheaper.
+            trail: What is known to have stood in the stream, of readers before this one. None:
+                nothing is.
         """
         if max_group < 2:
             raise ValueError("max_group must be at least 2")
@@ -105,6 +113,7 @@ class StreamReader:
         self._position = after
         self._max_group = max_group
         self._pause_s = pause_s
+        self._trail = trail or Trail()
         self._pull: JetStreamContext.PullSubscription | None = None
         self._consumer = ""
         self._delivered = 0
@@ -169,6 +178,7 @@ class StreamReader:
                     await self._js.delete_consumer(self._stream, self._consumer)
 
     async def _fetch(self, wait_s: float) -> list[Entry]:
+        self._heed_breaks()
         pull = self._pull or await self._open()
         try:
             messages = await pull.fetch(self._max_group, timeout=wait_s)
@@ -180,8 +190,9 @@ class StreamReader:
 
     async def _accept(self, messages: list[Msg]) -> list[Entry]:
         """Checks that nothing is missing before anything is handed out."""
+        self._heed_breaks()
         entries: list[Entry] = []
-        jumps = False
+        jumps, again = False, 0
         position = self._position
         for message in messages:
             sequence = message.metadata.sequence
@@ -191,8 +202,15 @@ class StreamReader:
             jumps = jumps or sequence.stream != position + 1
             position = sequence.stream
             entries.append(Entry(position, message.subject, message.headers or {}, message.data))
+            if self._trail.contradicts(position, name_of(message.headers, message.data)):
+                again = again or position
+        if again > entries[0].position:
+            return await self._stop_at(again, entries)
+        if again:
+            raise self._given_again(self._position, self._position)
         if jumps and (hole := await self._first_hole(position)):
             return await self._stop_at(hole, entries)
+        self._follow(entries)
         self._position = position
         self._caught_up = messages[-1].metadata.num_pending == 0
         return entries
@@ -206,6 +224,7 @@ class StreamReader:
                 f"it goes on with position {entries[0].position}: what stood between was deleted "
                 "or damaged",
             )
+        self._follow(before)
         self._position = before[-1].position
         await self._drop()  # the consumer has gone further than we have
         return before
@@ -239,12 +258,8 @@ class StreamReader:
             JournalGap: Its end was lost, or it begins behind the position to be read.
         """
         state = (await self._js.stream_info(self._stream)).state
-        if state.last_seq < self._position:
-            raise self._gap(
-                0,
-                f"it ends at position {state.last_seq}. It was deleted, or lost its end in a power "
-                "cut; new entries would be mistaken for old ones",
-            )
+        if state.last_seq < self._position or await self._stands(self._position) is False:
+            raise self._given_again(await self._last_standing(state), state.last_seq)
         if state.first_seq > self._position + 1:
             raise self._gap(
                 state.first_seq,
@@ -273,12 +288,56 @@ class StreamReader:
         empty: list[int] = answer["state"].get("deleted") or []
         return min((hole for hole in empty if self._position < hole < before), default=0)
 
-    def _gap(self, found: int, what: str) -> JournalGap:
+    def _heed_breaks(self) -> None:
+        broken_after = self._trail.take_break()
+        if broken_after is not None and broken_after < self._position:
+            raise self._given_again(broken_after, self._position)
+
+    async def _stands(self, position: int) -> bool | None:
+        """Whether the entry that is known to have stood there still does; None: nobody knows."""
+        if not self._trail.knows(position):
+            return None
+        try:
+            found = await self._js.get_msg(self._stream, position)
+        except NotFoundError:
+            return None
+        return not self._trail.contradicts(position, name_of(found.headers, found.data or b""))
+
+    async def _last_standing(self, state: StreamState) -> int:
+        """The newest position whose entry is still the one that was known there."""
+        known = [one for one in self._trail.positions() if one <= state.last_seq]
+        low, high = 0, len(known)  # what stands lies before what was given away again
+        while low < high:
+            middle = (low + high) // 2
+            if await self._stands(known[middle]):
+                low = middle + 1
+            else:
+                high = middle
+        return known[low - 1] if low else max(0, state.first_seq - 1)
+
+    def _given_again(self, last: int, end: int) -> JournalGap:
+        self._trail.forget_after(last)
+        return self._gap(
+            0,
+            f"it ends at position {end}. It was deleted, or lost its end in a power cut; new entries "
+            "would be mistaken for old ones"
+            if end < self._position
+            else f"behind position {last} stands something else than before. It lost its end in a power "
+            "cut, and gave its positions away again",
+            last,
+        )
+
+    def _follow(self, entries: list[Entry]) -> None:
+        for entry in entries:
+            self._trail.note(entry.position, name_of(entry.headers, entry.data))
+
+    def _gap(self, found: int, what: str, resume_after: int | None = None) -> JournalGap:
         wanted = self._position + 1
         return JournalGap(
             self._stream,
             wanted,
             found,
+            found - 1 if resume_after is None else resume_after,
             f"The stream {self._stream} should go on with position {wanted}, but {what}. What is "
             "missing cannot be recovered from here. Decide knowingly: restore the stream from a "
             "backup, or set the reader's stored position to where it is to go on, and record why.",

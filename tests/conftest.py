@@ -19,6 +19,8 @@ os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(__file__).parents[1] / ".cordo
 
 from cordon.embedded.broker import EmbeddedBroker
 from cordon.embedded.postgres import EmbeddedPostgres
+from tests.power.fuse import NoLossyDiskError
+from tests.power.mounted import LossyDisk, lossy_disk
 
 # How long an example takes says how busy the machine is, and whether a kernel had to be compiled.
 settings.register_profile("cordon", settings(), deadline=None)
@@ -52,6 +54,18 @@ def broker(tmp_path: Path) -> Iterator[EmbeddedBroker]:
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture
+def lossy(tmp_path: Path) -> Iterator[LossyDisk]:
+    """An empty disk that records what is written to it and what is forced."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    try:
+        with lossy_disk(folder, recording=True) as disk:
+            yield disk
+    except NoLossyDiskError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture

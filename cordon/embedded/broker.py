@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+import structlog
+
 from cordon.embedded.broker_memory import (
     AUTHORIZER_USER,
     FILE,
@@ -23,6 +25,7 @@ from cordon.embedded.broker_memory import (
     BrokerMemory,
 )
 from cordon.embedded.child import Child
+from cordon.embedded.consumer_states import empty_torn_states
 from cordon.embedded.ports import accepts_connections, free_port
 from cordon.errors import ServerStartError
 from cordon.identity.tokens import Issuer
@@ -46,6 +49,9 @@ one divided by the other (5,000 a second) is sent again what it already has, and
 AUTHORIZATION_LIMIT_S = 5
 """How long who knocks waits for the authorization service's answer."""
 
+log = structlog.get_logger("broker")
+
+_TORN = "the power was cut; what it had not acknowledged is delivered again"
 _READY = "Server is ready"
 _WRITE_FAILED = "write error"
 _ADDRESS_IN_USE = "address already in use"
@@ -190,6 +196,8 @@ class EmbeddedBroker:
         Raises:
             ServerStartError: It did not come up; the text holds its last words.
         """
+        for consumer in empty_torn_states(self.store):
+            log.warning("state_of_a_consumer_was_torn", consumer=consumer, meaning=_TORN)
         for left in reversed(range(PORT_TRIES)):
             try:
                 self._start_once()
@@ -227,6 +235,11 @@ class EmbeddedBroker:
         return self._child.said(_WRITE_FAILED)
 
     @property
+    def store(self) -> Path:
+        """Where its streams lie."""
+        return self._directory / "jetstream"
+
+    @property
     def free_bytes(self) -> int:
         """Room on the disk that it writes to."""
         return shutil.disk_usage(self._directory).free
@@ -251,7 +264,7 @@ class EmbeddedBroker:
         service's alone. `max_ack_pending` bounds what the gateway may hold unacknowledged, per
         subscription; `ack_wait` is how late a fix in flight to a dead gateway comes again.
         """
-        store = json.dumps(str(self._directory / "jetstream"))
+        store = json.dumps(str(self.store))
         is_open = self.access.devices == "open"
         return f"""
 server_name: cordon

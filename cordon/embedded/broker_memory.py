@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cordon.errors import ServerStartError
 from cordon.identity.tokens import Issuer
+from devices.durable import write_durably
 
 HOST = "127.0.0.1"
 SERVICE_USER = "service"
@@ -63,10 +64,8 @@ class BrokerMemory:
 
     def save(self, file: Path) -> None:
         """Write all of it, readable by this user only."""
-        fresh = file.with_suffix(".new")
-        fresh.touch(mode=0o600)
-        fresh.write_text(json.dumps({name: getattr(self, name) for name in self.__slots__}))
-        fresh.replace(file)
+        memory = {name: getattr(self, name) for name in self.__slots__}
+        write_durably(file, json.dumps(memory).encode())
 
     @property
     def nats_url(self) -> str:

@@ -24,6 +24,7 @@ import psycopg
 
 from cordon.embedded.child import Account, Child
 from cordon.errors import ServerStartError
+from devices.durable import force_all, make_durable_folder
 
 START_LIMIT_S = 60.0
 """A crash recovery takes as long as the journal since the last checkpoint is long."""
@@ -101,6 +102,8 @@ class EmbeddedPostgres:
         """
         if not (self._data / "PG_VERSION").exists():
             self._initialise()
+        # Or a power cut may undo its renaming: all that is stored would be unfinished, and removed.
+        make_durable_folder(self._data)
         self._configure()
         self._start_past_an_old_server()
         with psycopg.connect(self.dsn_of("postgres"), autocommit=True) as connection:
@@ -266,6 +269,7 @@ def _programs(account: Account | None) -> Path:
         unfinished.chmod(0o755)
         for part in (f"{package.name}/pginstall18", f"{package.name}.libs"):
             shutil.copytree(package.parent / part, unfinished / part)
+        force_all(unfinished)  # under its new name it is taken for whole
         try:
             unfinished.rename(home)
         except OSError:  # another start was first

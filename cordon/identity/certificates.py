@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -26,6 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from cordon.errors import CordonError
+from devices.durable import make_durable_folder, read_settled, write_durably
 from devices.instants import to_datetime
 
 AUTHORITY_DAYS = 3_650
@@ -37,7 +37,7 @@ RENEW_DAYS = 90
 BACKDATED = timedelta(hours=1)
 """Certificates are valid from a little before they are made: clocks of devices differ."""
 
-_SECRET_MODE = 0o600
+PUBLIC_MODE = 0o644
 
 
 class CertificateError(CordonError):
@@ -64,9 +64,9 @@ class Issued:
         """
         try:
             for path in (certificate, key):
-                path.parent.mkdir(parents=True, exist_ok=True)
-            write_secret(key, self.key_pem)
-            certificate.write_bytes(self.certificate_pem)
+                make_durable_folder(path.parent)
+            write_durably(key, self.key_pem)
+            write_durably(certificate, self.certificate_pem, PUBLIC_MODE)
         except OSError as error:
             raise CertificateError(
                 f"{error.filename} cannot be written: {error.strerror}."
@@ -86,7 +86,7 @@ class Authority:
     def __init__(self, folder: Path) -> None:
         self.certificate_file = folder / "ca.crt"
         try:
-            self._key = load_pem_private_key((folder / "ca.key").read_bytes(), None)
+            self._key = load_pem_private_key(read_settled(folder / "ca.key"), None)
             self.certificate = read_certificate(self.certificate_file)
         except (OSError, ValueError, TypeError) as error:
             raise CertificateError(
@@ -98,15 +98,17 @@ class Authority:
     def create(cls, folder: Path, name: str, now_us: int) -> Authority:
         """Make one.
 
+        A key without a certificate is one that was begun when the power was cut: it is finished.
+
         Raises:
             CertificateError: There is one already, which devices may trust; or no writing there.
         """
-        if (folder / "ca.key").exists() or (folder / "ca.crt").exists():
+        if (folder / "ca.crt").exists():
             raise CertificateError(
                 f"There is a certificate authority in {folder} already. Devices that trust it would "
                 "not trust another; move its files away if you mean it."
             )
-        key = ec.generate_private_key(ec.SECP256R1())
+        key = _begun(folder / "ca.key") or ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         now = to_datetime(now_us)
         builder = (
@@ -192,17 +194,26 @@ def printed(digest: bytes) -> str:
     return ":".join(f"{byte:02X}" for byte in digest)
 
 
-def write_secret(file: Path, data: bytes) -> None:
-    """Write a file that only this user can read, or nothing at all.
+def is_of(certificate: x509.Certificate, key_file: Path) -> bool:
+    """Whether a certificate is of the key in a file; not, where a power cut came between the two."""
+    try:
+        key = load_pem_private_key(key_file.read_bytes(), None)
+    except (OSError, ValueError, TypeError):
+        return False
+    return certificate.public_key() == key.public_key()
 
-    Raises:
-        OSError: It cannot be written.
-    """
-    fresh = file.with_name(file.name + ".new")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _SECRET_MODE)
-    with os.fdopen(descriptor, "wb") as target:
-        target.write(data)
-    fresh.replace(file)
+
+def _begun(key_file: Path) -> ec.EllipticCurvePrivateKey | None:
+    """The key of an authority that has no certificate yet."""
+    if not key_file.exists():
+        return None
+    try:
+        key = load_pem_private_key(key_file.read_bytes(), None)
+    except (OSError, ValueError, TypeError) as error:
+        raise CertificateError(f"{key_file} cannot be read: {error}. Restore it.") from error
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise CertificateError(f"{key_file} holds another kind of key. Move it away.")
+    return key
 
 
 def _builder(

@@ -17,6 +17,7 @@ from cordon.identity.certificates import (
     Authority,
     CertificateError,
     days_left,
+    is_of,
     names_of,
     read_certificate,
 )
@@ -143,7 +144,7 @@ def own_authority(settings: Settings, now_us: int) -> Authority:
         CertificateError: It cannot be read or made.
     """
     folder = authority_folder(settings)
-    if not (folder / "ca.crt").exists() and not (folder / "ca.key").exists():
+    if not (folder / "ca.crt").exists():
         return Authority.create(folder, AUTHORITY_NAME, now_us)
     return Authority(folder)
 
@@ -209,6 +210,8 @@ def _good_for(
     if not certificate.exists() or not key.exists():
         return False
     found = read_certificate(certificate)
+    if not is_of(found, key):
+        return False
     try:
         found.verify_directly_issued_by(authority.certificate)
     except Exception:  # noqa: BLE001 - whatever is wrong with it: another is made

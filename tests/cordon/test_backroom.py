@@ -94,6 +94,18 @@ async def test_history_and_slow_lane_go_on_when_the_process_is_killed(
             everything = set(seen.sent) | {("phone-1", number) for number in range(BUFFERED)}
             await until(lambda: seen.stored() == everything, "a flushed buffer is taken in")
             await until(lambda: service.parts.slow_lane.counts.taken_in == 1, "and counted")
+
+            second = room.pid
+            assert second is not None
+            os.kill(second, signal.SIGKILL)
+            await until(lambda: room.pid not in {None, second}, "it is started once more")
+            body = payload([fix(time=now, seq=BUFFERED + number) for number in range(BUFFERED)])
+            await seen.publish("phone-1", "fix", body)
+            everything |= {("phone-1", BUFFERED + number) for number in range(BUFFERED)}
+            await until(
+                lambda: seen.stored() == everything, "another one is not taken for the first"
+            )
+            assert seen.query("select * from evidence.gap") == [], "nothing was lost"
             last = room.pid
             assert last is not None
     await until(lambda: not is_there(last), "it ends with the service")
