@@ -16,7 +16,6 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 import msgspec
 import nats.errors
@@ -33,6 +32,7 @@ from cordon.express import Express
 from cordon.keep import Keep
 from cordon.outgoing import Outgoing
 from cordon.partition import Partition
+from cordon.worker_counts import WorkerCounts
 from devices.instants import MICROSECONDS, Clock
 from devices.reports import Batch, BatchFormatError, decode_batch
 from ingest.decoder import Decoder
@@ -68,30 +68,6 @@ LATENESS_HOLDS_US = 10 * MICROSECONDS
 
 REST_AFTER_WRITING = 4
 """After a checkpoint that took long (very many alerts are open) the next waits so many times as long."""
-
-
-@dataclass(slots=True)
-class WorkerCounts:
-    """Counted since the start of the process.
-
-    Attributes:
-        batches_live, batches_durable: Applied from the one path or the other.
-        readings: Times the stream was read.
-        damaged: Entries that could not be read.
-        gaps: Breaks in the journal that were passed.
-        given_up: Batches passed over after `MAX_STRIKES`.
-        unkept: Batches that were decided on and given up by the journal; see `lost`.
-    """
-
-    batches_live: int = 0
-    batches_durable: int = 0
-    readings: int = 0
-    damaged: int = 0
-    gaps: int = 0
-    given_up: int = 0
-    unkept: int = 0
-    checkpoints: int = 0
-    checkpoints_failed: int = 0
 
 
 class Worker:
