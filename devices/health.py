@@ -159,11 +159,14 @@ class Health:
         """What devices say of their batteries and places with their fixes."""
         changes: list[HealthChange] = []
         for name, one in latest.items():
-            if one.told_us != NEVER_US:
-                told = (one.battery_pct, one.charging, one.told_us)
-                changes += self.battery(name, *told, now_us)
-            if one.place_us != NEVER_US:
-                changes += self.position(name, one.place_us, now_us)
+            device, told_us, place_us = self.devices.get(name), one.told_us, one.place_us
+            if device is None:
+                continue
+            if told_us != NEVER_US and told_us >= device.worn_us:
+                told = (one.battery_pct, one.charging, told_us)
+                changes += take_battery(name, device, *told, now_us)
+            if place_us != NEVER_US and place_us >= device.worn_us:
+                changes += self._place(name, device, place_us, now_us)
         return changes
 
     def battery(
@@ -176,8 +179,11 @@ class Health:
     def position(self, name: str, time_us: int, now_us: int) -> list[HealthChange]:
         """The device knows where it is, or was at this time of its own."""
         device = self._worn(name, time_us)
-        if device is None:
-            return []
+        return [] if device is None else self._place(name, device, time_us, now_us)
+
+    def _place(
+        self, name: str, device: DeviceHealth, time_us: int, now_us: int
+    ) -> list[HealthChange]:
         changes = take_position(name, device, time_us, now_us)
         if changes:
             self._await(name, device, _NO_FIX)

@@ -54,5 +54,13 @@ async def test_a_closed_day_is_as_it_was_and_takes_in_late_fixes(
         connection.transaction(),
     ):
         parts = [part async for part in read_batches(connection, 0, NOW_US + DAY_US)]
+        some = read_batches(connection, 0, NOW_US + DAY_US, ("lat_e7",))
+        fewer = [one.batch.fixes async for part in some for one in part]
+    whole = [one.batch.fixes for part in parts for one in part]
+    for fixes_read, all_read in zip(fewer, whole, strict=True):
+        for name in ("device", "message", "time_us", "seq", "lat_e7"):
+            assert fixes_read[name].tolist() == all_read[name].tolist()
+        assert all_read["lon_e7"].any()
+        assert not fixes_read["lon_e7"].any()
     [last] = [one.batch for part in parts for one in part if one.position == 20]
     assert last.fixes["seq"].tolist() == [500, fixes[0][1]]
