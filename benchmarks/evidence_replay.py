@@ -21,6 +21,7 @@ from devices.course import CourseStep
 from devices.store import CaseloadStore
 from evidence.store import Store
 from geofence.engine import Rules
+from geofence.following import warm_up
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,8 @@ async def decide_day(store: Store, dsn: str, devices: int, *, near: bool = False
 
 
 async def replay_day(dsn: str) -> DayReplayed:
-    """Replay all that is stored."""
+    """Replay all that is stored. The kernels are compiled, as they are after the first replay."""
+    warm_up()
     began_s = time.perf_counter()
     async with (
         await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection,

@@ -87,7 +87,8 @@ async def read_batches(
         connection: In a transaction that sees one state.
         from_us: The first instant.
         to_us: The instant behind the last.
-        columns: Of fixes, what is asked for beside device, time, number and message; the others are 0.
+        columns: Of fixes, what is asked for beside device, time, number and message; the
+            others are 0 in fixes that have a row.
 
     Raises:
         TornBatchError: Naming the batch.

@@ -25,7 +25,7 @@ from geofence.levels import Transition
 from geofence.memory import RowArray
 from geofence.naming import named_transition
 from geofence.passes import CHANGE_DTYPE, ChangeArray, take_fixes
-from geofence.plan import FloatArray, IntArray
+from geofence.plan import FloatArray, IntArray, Plan
 from geofence.sweeps import take_times
 from geofence.track import MarkArray, TrackArray
 from geofence.watch import WatchArray
@@ -221,3 +221,10 @@ class FollowingEngine(Engine):
             named = [named_transition(row, self._keys, at_us, swept=swept) for row in some]
             found.append(Decided(batch, swept, named, []))
         return found
+
+
+def warm_up() -> None:
+    """Compile what batches are followed with, or load it; all else: `geofence.engine.warm_up`."""
+    none = np.zeros(0, np.int64)
+    engine = FollowingEngine(Plan("warm-up", ()), now_us=0)
+    engine.follow(Columns(*[none] * 5), np.zeros(1, np.int64), np.ones(1, np.int64), (1, 1))

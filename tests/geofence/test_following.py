@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from geofence.anomaly_keeper import Columns
 from geofence.engine import Engine
-from geofence.following import FollowingEngine
+from geofence.following import FollowingEngine, follow, warm_up
 from geofence.plan import Companions, IntArray
-from tests.geofence.plans import NOW_US, Fix, S
+from tests.geofence.plans import NOW_US, Fix, S, town_plan
 from tests.geofence.test_due import DEVICES, crowd_plan
 
 TICK_US = S // 2
@@ -92,3 +92,11 @@ def test_many_batches_at_once(
         tick_us = some[0][0] - some[0][0] % TICK_US
         assert at_once(together, some, tick_us) == one_by_one(singly, some, tick_us)
         assert together.snapshot() == singly.snapshot()
+
+
+def test_warm_up_leaves_nothing_to_compile() -> None:
+    warm_up()
+    before = len(follow.signatures)  # type: ignore[attr-defined]
+    plan, batches = town_plan(), made_up(np.random.default_rng(7))
+    at_once(FollowingEngine(plan, now_us=NOW_US), batches, NOW_US)
+    assert len(follow.signatures) == before == 1  # type: ignore[attr-defined]
