@@ -31,9 +31,7 @@ LEAST_FIXES = 200
 _LAT_DEG, _LON_DEG = 51.5, -0.1
 
 
-def entries_of(
-    devices: int, every_us: int = EVERY_US, *, near: bool = False
-) -> Iterator[Batch]:
+def entries_of(devices: int, every_us: int = EVERY_US, *, near: bool = False) -> Iterator[Batch]:
     """A day: every ten seconds a fix of each device, on walks that keep near home.
 
     `near`: every two of a pair share a home. A batch holds at least `LEAST_FIXES`: few devices send
