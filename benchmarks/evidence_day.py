@@ -1,4 +1,10 @@
-"""A day of fixes of many pairs, as batches, and the caseload they belong to."""
+"""A day of fixes of many pairs, as batches, and the caseload they belong to.
+
+Pairs live as far from each other as those of the ordinary town (`benchmarks.town`): some kilometres,
+0.6 % within 500 m. The nearest pair drawn shares a house, so that there is something to decide. In a *near*
+day all pairs do: they walk 200 to 300 m apart all day, at an alert distance of 200 m, which no caseload is
+like, and every pair is in question at every sweep.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +16,11 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import numpy as np
 
+from benchmarks.town import DEGREE_M, away_m
 from devices.caseload import Agency, Assignment, Caseload, Device, Order, Person, Proximity
 from devices.instants import from_datetime, to_datetime
 from devices.reports import FIX_DTYPE, MISSING, Batch, FixArray, Message
+from geofence.plan import FloatArray
 
 DAY = datetime(2026, 11, 20, tzinfo=UTC)
 START_US = from_datetime(DAY)
@@ -20,16 +28,20 @@ DAY_US = 86_400_000_000
 EVERY_US = 10_000_000
 FIXES_A_DAY = DAY_US // EVERY_US
 LEAST_FIXES = 200
+_LAT_DEG, _LON_DEG = 51.5, -0.1
 
 
-def entries_of(devices: int, every_us: int = EVERY_US) -> Iterator[Batch]:
+def entries_of(devices: int, every_us: int = EVERY_US, *, near: bool = False) -> Iterator[Batch]:
     """A day: every ten seconds a fix of each device, on walks that keep near home.
 
-    A batch holds at least `LEAST_FIXES`: few devices send theirs in bundles.
+    `near`: every two of a pair share a home. A batch holds at least `LEAST_FIXES`: few devices send
+    theirs in bundles.
     """
     random = np.random.default_rng(1)
     names = tuple(f"{'tag' if i % 2 == 0 else 'phone'}-{i // 2}" for i in range(devices))
     homes = random.uniform(-0.3, 0.3, (2, (devices + 1) // 2)).repeat(2, axis=1)[:, :devices]
+    if not near and devices > 1:
+        homes[:, 1::2] += _away_deg(devices // 2)
     steps = DAY_US // every_us
     place = homes + random.normal(0, 2e-3, (2, devices))
     speed = np.zeros((2, devices))
@@ -43,8 +55,8 @@ def entries_of(devices: int, every_us: int = EVERY_US) -> Iterator[Batch]:
         fixes["device"] = np.arange(devices)
         fixes["seq"] = step + 1
         fixes["time_us"] = now_us
-        fixes["lat_e7"] = ((51.5 + place[0]) * 1e7).astype(np.int32)
-        fixes["lon_e7"] = ((-0.1 + place[1]) * 1e7).astype(np.int32)
+        fixes["lat_e7"] = ((_LAT_DEG + place[0]) * 1e7).astype(np.int32)
+        fixes["lon_e7"] = ((_LON_DEG + place[1]) * 1e7).astype(np.int32)
         fixes["accuracy_cm"] = random.integers(4, 12, devices) * 100
         fixes["speed_cms"] = random.integers(0, 180, devices)
         fixes["course_cdeg"] = random.integers(0, 360, devices) * 100
@@ -57,6 +69,14 @@ def entries_of(devices: int, every_us: int = EVERY_US) -> Iterator[Batch]:
         if len(parts) == bundle or step + 1 == steps:
             yield _batch(number := number + 1, now_us + 800_000, names, np.concatenate(parts))
             parts = []
+
+
+def _away_deg(pairs: int) -> FloatArray:
+    """(2, pairs) from his home to hers, degrees north and east; none for the pair that is nearest."""
+    steps_m = away_m(np.random.default_rng(2), pairs)
+    steps_m[np.argmin(np.linalg.norm(steps_m, axis=1))] = 0.0
+    east_m, north_m = steps_m.T
+    return np.stack([north_m, east_m / np.cos(np.radians(_LAT_DEG))]) / DEGREE_M
 
 
 def _batch(number: int, received_us: int, names: tuple[str, ...], fixes: FixArray) -> Batch:

@@ -22,30 +22,20 @@ import msgspec
 import psycopg
 from psycopg import conninfo, sql
 
-from alerts.desk import Desk
-from benchmarks.evidence_day import (
-    DAY,
-    FIXES_A_DAY,
-    START_US,
-    again,
-    caseload_of,
-    entries_of,
-)
+from benchmarks.evidence_day import DAY, FIXES_A_DAY, START_US, again, entries_of
 from benchmarks.evidence_erasing import erase_hour_s
 from benchmarks.evidence_filling import fill, sealer_of, store_all
+from benchmarks.evidence_replay import (
+    NOT_REPLAYED,
+    DayReplayed,
+    decide_day,
+    replay_day,
+    replay_near,
+)
 from cordon.embedded.postgres import EmbeddedPostgres
-from cordon.keep import KeptCaseload
-from cordon.outgoing import Outgoing
-from cordon.partition import Partition
-from cordon.replaying.collected import Collected, NoDesk, NoObserver
-from cordon.replaying.comparing import compare
-from cordon.replaying.replay import earliest_us, read_told, reading, replay
-from devices.course import CourseStep
-from devices.store import CaseloadStore
 from evidence.closing import close_days
 from evidence.store import Store
 from evidence.transitions import read_device_fixes
-from geofence.engine import Rules
 
 DAYS_READ = 20
 
@@ -72,10 +62,12 @@ class StoreReport(msgspec.Struct, frozen=True, kw_only=True):
         device_day_ms: Reading a day of one device, warm, the day closed; `device_day_open_ms`: not.
         device_day_cold_ms: The first after a restart of the server; null where that is not ours.
         replay_fixes_per_s: `cordon replay` over the day, reading included, by the clock; null where it
-            was left out.
+            was left out. Pairs live as far apart as in the ordinary town of `cordon bench engine`.
+        replay_equal: Decisions and findings that came out equal, of those stored.
+        replay_near_fixes_per_s, replay_near_equal: The same where all pairs are near each other all
+            day, and no sweep passes any of them by (see `benchmarks.evidence_day`).
         erase_hour_s: Erasing an hour out of a day of one device (86,400 fixes, or as many as `rows`,
             each with its message) in a database of its own, by the clock.
-        replay_equal: Decisions and findings that came out equal, of those stored.
     """
 
     server: str
@@ -96,6 +88,8 @@ class StoreReport(msgspec.Struct, frozen=True, kw_only=True):
     replay_fixes_per_s: float | None
     erase_hour_s: float
     replay_equal: str
+    replay_near_fixes_per_s: float | None
+    replay_near_equal: str
 
 
 def run_store(rows: int, dsn: str, tell: Tell, *, replayed: bool = True) -> StoreReport:
@@ -179,17 +173,19 @@ async def _measure(
     await store.migrate()
     if replayed:
         tell("Deciding, for something to replay")
-        await _keep_decisions(store, await _decided(server.dsn, devices))
+        await decide_day(store, server.dsn, devices)
     await sealer_of(server.dsn, folder).turn()  # the log begins; what is before is not in it
     filled = await fill(store, server.dsn, entries_of(devices), devices, folder, tell)
     server.ask("VACUUM ANALYZE evidence.fix")
     bytes_open = _bytes(server, "fix") / rows
     tell("Reading days of devices")
     open_ms = await _days_ms(server.dsn, devices)
-    replay_s, equal = None, "not replayed"
+    far = near = NOT_REPLAYED
     if replayed:
         tell("Replaying")
-        replay_s, equal = await _replayed(server.dsn)
+        far = await replay_day(server.dsn)
+        tell("Replaying pairs that are near each other all day")
+        near = await _near(server, devices)
     tell("Storing the same again")
     few = again(entries_of(devices), 50)
     doubles = [(FIXES_A_DAY + position, batch) for position, batch in enumerate(few, 1)]
@@ -216,51 +212,18 @@ async def _measure(
         device_day_ms=closed_ms,
         device_day_open_ms=open_ms,
         device_day_cold_ms=await _cold_ms(server, devices),
-        replay_fixes_per_s=rows / replay_s if replay_s else None,
+        replay_fixes_per_s=far.fixes_per_s,
         erase_hour_s=math.nan,  # measured apart
-        replay_equal=equal,
+        replay_equal=far.equal,
+        replay_near_fixes_per_s=near.fixes_per_s,
+        replay_near_equal=near.equal,
     )
 
 
-# -- what is decided -----------------------------------------------------------------------
-
-
-@dataclass
-class _Recording(Collected):
-    """Keeps what the worker is told, too."""
-
-    steps: list[CourseStep] = field(default_factory=list)
-
-    def coursed(self, step: CourseStep) -> None:
-        self.steps.append(step)
-
-
-async def _decided(dsn: str, devices: int) -> _Recording:
-    """The day as the service decides it."""
-    caseloads = CaseloadStore(dsn)
-    await caseloads.migrate()
-    await caseloads.save(caseload_of(devices))
-    stored = await caseloads.load()
-    await caseloads.close()
-    out = _Recording(0, 2**62)
-    partition = Partition(
-        lambda: cast("Desk", NoDesk()),
-        cast("Outgoing", out),
-        NoObserver(),
-        START_US,
-        tick_s=1.0,
-        build="bench",
-        rules=Rules(),
-    )
-    partition.load(KeptCaseload(str(stored.version), stored.caseload), None, START_US)
-    partition.go_live(START_US)
-    for batch in entries_of(devices):
-        partition.apply(batch)
-    return out
-
-
-async def _keep_decisions(store: Store, worker: _Recording) -> None:
-    await store.write_decisions([(1, worker.steps), (2, worker.decisions)])
+async def _near(server: _Server, devices: int) -> DayReplayed:
+    """The replay of a near day, stored in a database of its own."""
+    with _Server(server.admin_dsn) as other:
+        return await replay_near(other.dsn, devices)
 
 
 # -- what is measured -----------------------------------------------------------------------
@@ -289,20 +252,6 @@ async def _cold_ms(server: _Server, devices: int) -> float | None:
         return None
     async with await psycopg.AsyncConnection.connect(server.dsn, autocommit=True) as connection:
         return await _day(connection, f"tag-{devices // 4}")
-
-
-async def _replayed(dsn: str) -> tuple[float, str]:
-    began_s = time.perf_counter()
-    async with (
-        await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection,
-        reading(connection),
-    ):
-        known = await read_told(connection, await earliest_us(connection), 2**62)
-        done = await replay(connection, known, lambda _: None)
-        taken_s = time.perf_counter() - began_s
-        orders = {"order_id": {order.id for c in known.caseloads.values() for order in c.orders}}
-        found = await compare(connection, done.made, [orders])
-    return taken_s, f"{found.equal} of {found.stored}, {len(found.differences)} different"
 
 
 async def _close(dsn: str) -> None:

@@ -46,7 +46,7 @@ _PAUSE = 0.02
 """Probability of stopping, or of going on, at each fix: lights, shops, stations."""
 
 _TOWN_M = 30_000.0
-_DEGREE_M = 111_320.0
+DEGREE_M = 111_320.0
 _MIDDLE_LAT, _MIDDLE_LON = 51.75, -1.25
 _LASTING_SHARE = 0.4
 _LASTING_MEMORY = 0.9
@@ -156,19 +156,13 @@ class Town:
     def _noise(self, count: int) -> FloatArray:
         return self._random.standard_normal((count, 2))
 
-    def _away(self, count: int, median_m: float) -> FloatArray:
-        """(count, 2) steps in any direction, log-normal in length."""
-        length_m = median_m * np.exp(_SPREAD * self._random.standard_normal(count))
-        course = self._random.uniform(0, 2 * np.pi, count)
-        return np.stack([np.cos(course), np.sin(course)], axis=1) * length_m[:, None]
-
     def _ordinary_places(self) -> _Places:
         count = self.count
         home_m = self._random.uniform(-_TOWN_M / 2, _TOWN_M / 2, (count, 2))
-        home_m[self._ends[1]] = home_m[self._ends[0]] + self._away(count // 2, PARTNER_M)
-        away_m = self._away(count * ZONES_EACH, ZONE_M).reshape(count, ZONES_EACH, 2)
+        home_m[self._ends[1]] = home_m[self._ends[0]] + away_m(self._random, count // 2)
+        zone_m = away_m(self._random, count * ZONES_EACH, ZONE_M).reshape(count, ZONES_EACH, 2)
         radius_m = self._random.uniform(100, 400, (count, ZONES_EACH))
-        return _Places(home_m, home_m[:, None] + away_m, radius_m)
+        return _Places(home_m, home_m[:, None] + zone_m, radius_m)
 
     def _worst_places(self) -> _Places:
         count = self.count
@@ -186,6 +180,13 @@ class Town:
         to_middle_m = np.linalg.norm(places.zone_m - places.home_m[:, None], axis=2)
         to_edge_m = np.abs(to_middle_m - places.zone_radius_m)
         return float(np.mean(apart_m <= ALERT_M)), float(np.mean(to_edge_m <= ALERT_M))
+
+
+def away_m(random: np.random.Generator, count: int, median_m: float = PARTNER_M) -> FloatArray:
+    """(count, 2) steps in any direction, log-normal in length: from one's home to another's."""
+    length_m = median_m * np.exp(_SPREAD * random.standard_normal(count))
+    course = random.uniform(0, 2 * np.pi, count)
+    return np.stack([np.cos(course), np.sin(course)], axis=1) * length_m[:, None]
 
 
 def _plan(places: _Places, ends: IntArray, *, zoned: bool) -> Plan:
@@ -231,6 +232,6 @@ def _zones(places: _Places) -> Zones:
 
 def _degrees(place_m: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Latitudes and longitudes of (n, 2) metres east and north."""
-    lat_deg: NDArray[np.float64] = _MIDDLE_LAT + place_m[:, 1] / _DEGREE_M
-    lon_deg = _MIDDLE_LON + place_m[:, 0] / (_DEGREE_M * np.cos(np.radians(_MIDDLE_LAT)))
+    lat_deg: NDArray[np.float64] = _MIDDLE_LAT + place_m[:, 1] / DEGREE_M
+    lon_deg = _MIDDLE_LON + place_m[:, 0] / (DEGREE_M * np.cos(np.radians(_MIDDLE_LAT)))
     return lat_deg, lon_deg

@@ -15,10 +15,10 @@ from devices.door import Door, DoorStateError
 from devices.health import Health, HealthStateError
 from devices.health_changes import HealthChange
 from devices.health_reports import take_reports
-from devices.latest import latest_of
+from devices.latest import Latest, latest_of
 from devices.reports import Batch
 from devices.sequence_changes import GapChange
-from devices.sequences import Sequences, SequenceStateError
+from devices.sequences import Run, Sequences, SequenceStateError
 from devices.watches import Bearer, Watch
 from devices.wearing import Wearing
 from geofence.levels import Level, Transition
@@ -90,11 +90,23 @@ class DeviceCare:
     def take(self, batch: Batch, wearing: Wearing) -> Noticed:
         """Take in what a batch says of devices."""
         latest = latest_of(batch)
+        troubles, gaps = self.hear(batch, latest)
+        return Noticed(troubles, gaps, take_answers(self.commands, batch, latest, wearing), [])
+
+    def hear(
+        self, batch: Batch, latest: Mapping[str, Latest], runs: Mapping[str, Run] | None = None
+    ) -> tuple[list[HealthChange], list[GapChange]]:
+        """Take in all of that but what is an answer to commands.
+
+        Args:
+            batch: What has arrived.
+            latest: `devices.latest.latest_of` that.
+            runs: The numbers of its fixes, where they are known (see `devices.together`).
+        """
         troubles = take_reports(self.health, batch, latest)
         flushes = self.health.flushes(batch.received_us)
         troubles = in_order(troubles, self.door.take(batch, flushes=flushes))
-        gaps = self.sequences.take(batch)
-        return Noticed(troubles, gaps, take_answers(self.commands, batch, latest, wearing), [])
+        return troubles, self.sequences.take(batch, runs)
 
     def advance(self, now_us: int) -> Noticed:
         """Let time pass."""

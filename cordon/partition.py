@@ -70,6 +70,8 @@ class Partition:
         synthetic: Watch the pair that does not exist, too.
     """
 
+    _engine_type: type[Engine] = Engine
+
     def __init__(
         self,
         new_desk: Callable[[], Desk],
@@ -84,8 +86,7 @@ class Partition:
         sensitivities: Mapping[str, Sensitivity] = NO_SENSITIVITIES,
         synthetic: bool = False,
     ) -> None:
-        self._secret = secret
-        self.counts = PartitionCounts()
+        self._secret, self.counts = secret, PartitionCounts()
         self.desk = new_desk()
         self.kept = KeptCaseload("", Caseload())
         self._sensitivities, self._synthetic = sensitivities, synthetic
@@ -93,7 +94,7 @@ class Partition:
         self.course = Course(outgoing.coursed, lambda: self.ticked_us, made)
         self._compiled_us = now_us
         self.compiled = self._compile(self.kept, now_us)
-        self.engine = Engine(self.compiled.plan, now_us=now_us, rules=rules)
+        self.engine = self._engine_type(self.compiled.plan, now_us=now_us, rules=rules)
         self.care = self._new_care(now_us)
         self.ticked_us = 0
         self.position = 0
@@ -102,8 +103,7 @@ class Partition:
         self._outgoing = self.outgoing = outgoing
         self._observer = observer
         self._tick_us = int(tick_s * MICROSECONDS)
-        self._build = build
-        self._rules = rules
+        self._build, self._rules = build, rules
         self._rules_version = rules.version  # a digest of all parameters: not for every decision
 
     @property
@@ -137,7 +137,7 @@ class Partition:
         self.kept = kept or KeptCaseload("", Caseload())
         at_us = min(checkpoint.ticked_us or now_us, now_us) if checkpoint else now_us
         self.compiled = self._compile(self.kept, at_us)
-        self.engine = Engine(self.compiled.plan, now_us=now_us, rules=self._rules)
+        self.engine = self._engine_type(self.compiled.plan, now_us=now_us, rules=self._rules)
         self.care = self._new_care(at_us)
         self.desk = self._new_desk()
         self.position, self.ticked_us, self._gateway, self._live = 0, 0, "", False
@@ -158,9 +158,9 @@ class Partition:
     def _load_parts(self, checkpoint: Checkpoint, now_us: int) -> list[str]:
         """Take over all but the alerts. Returns what cannot be read: it stays empty."""
         refused: list[tuple[str, Exception]] = []
-        plan, rules = self.compiled.plan, self._rules
+        plan, restore = self.compiled.plan, self._engine_type.restore
         try:
-            self.engine = Engine.restore(checkpoint.engine, plan, now_us=now_us, rules=rules)
+            self.engine = restore(checkpoint.engine, plan, now_us=now_us, rules=self._rules)
         except SnapshotError as error:
             refused.append(("engine", error))
         else:

@@ -149,13 +149,13 @@ async def _report(
     timeline: str,
     tell: Callable[[str], None],
 ) -> Report:
-    from cordon.replaying.replay import (  # noqa: PLC0415 - see above
+    from cordon.replaying.partition import WayError  # noqa: PLC0415 - see above
+    from cordon.replaying.replay import (  # noqa: PLC0415
         ReplayError,
         earliest_us,
         read_told,
         reading,
     )
-    from cordon.replaying.way import WayError  # noqa: PLC0415
     from evidence.batches import TornBatchError  # noqa: PLC0415
 
     try:

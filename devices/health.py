@@ -11,7 +11,7 @@ The handset of a protected person and the tag of a wearer go by the same rules.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -32,6 +32,7 @@ from devices.health_state import (
     take_status,
 )
 from devices.instants import LATEST_US, MICROSECONDS
+from devices.latest import Latest
 from devices.layouts import unpacked
 from devices.watches import Bearer
 
@@ -122,6 +123,21 @@ class Health:
 
     # -- what devices say -------------------------------------------------------------------
 
+    def hear_all(self, names: Iterable[str], now_us: int) -> list[HealthChange]:
+        """Something of each of these devices has arrived."""
+        changes = self.advance(now_us)
+        known, fleet = self.devices, self._fleet
+        for name in names:
+            device = known.get(name)
+            if device is None:
+                continue
+            if device.spells or device.held or device.overdue_us != NEVER_US:
+                changes += self.hear(name, now_us)
+            else:  # as `hear`, where nothing was wrong
+                device.heard_us = now_us
+                fleet.hear(name, now_us)
+        return changes
+
     def hear(self, name: str, now_us: int) -> list[HealthChange]:
         """Something of a device has arrived."""
         changes = self.advance(now_us)
@@ -139,6 +155,20 @@ class Health:
                 self._await(name, device, what)
         return changes + (self._back(now_us) if was_held else [])
 
+    def tell_all(self, latest: Mapping[str, Latest], now_us: int) -> list[HealthChange]:
+        """What devices say of their batteries and places with their fixes."""
+        changes: list[HealthChange] = []
+        for name, one in latest.items():
+            device, told_us, place_us = self.devices.get(name), one.told_us, one.place_us
+            if device is None:
+                continue
+            if told_us != NEVER_US and told_us >= device.worn_us:
+                told = (one.battery_pct, one.charging, told_us)
+                changes += take_battery(name, device, *told, now_us)
+            if place_us != NEVER_US and place_us >= device.worn_us:
+                changes += self._place(name, device, place_us, now_us)
+        return changes
+
     def battery(
         self, name: str, pct: int, charging: int, time_us: int, now_us: int
     ) -> list[HealthChange]:
@@ -149,8 +179,11 @@ class Health:
     def position(self, name: str, time_us: int, now_us: int) -> list[HealthChange]:
         """The device knows where it is, or was at this time of its own."""
         device = self._worn(name, time_us)
-        if device is None:
-            return []
+        return [] if device is None else self._place(name, device, time_us, now_us)
+
+    def _place(
+        self, name: str, device: DeviceHealth, time_us: int, now_us: int
+    ) -> list[HealthChange]:
         changes = take_position(name, device, time_us, now_us)
         if changes:
             self._await(name, device, _NO_FIX)

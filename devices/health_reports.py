@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from devices.door import speakers
 from devices.health import Health
 from devices.health_changes import HEALTH_EVENTS, HealthChange
-from devices.health_state import NEVER_US
 from devices.latest import Latest
 from devices.reports import Batch
 
@@ -29,13 +28,8 @@ def take_reports(health: Health, batch: Batch, latest: Mapping[str, Latest]) -> 
     changes = health.advance(now_us)
     for status in batch.statuses:
         changes += health.status(status.device, status.time_us, now_us, online=status.online)
-    for device in _speakers(batch, latest):
-        changes += health.hear(device, now_us)
-    for device, one in latest.items():
-        if one.told_us != NEVER_US:
-            changes += health.battery(device, one.battery_pct, one.charging, one.told_us, now_us)
-        if one.place_us != NEVER_US:
-            changes += health.position(device, one.place_us, now_us)
+    changes += health.hear_all(_speakers(batch, latest), now_us)
+    changes += health.tell_all(latest, now_us)
     for event in batch.events:
         if event.type in HEALTH_EVENTS:
             changes += health.event(event.device, event.type, event.time_us, now_us)

@@ -175,6 +175,8 @@ def take_battery(
     if pct == MISSING:
         return _charged_unseen(name, device, now_us)
     device.battery_pct = pct
+    if pct >= BATTERY_FINE_PCT and not device.spells:
+        return []  # most are
     over_from = BATTERY_LOW_PCT + 1 if device.charging else BATTERY_FINE_PCT
     if pct >= over_from:
         return end(name, device, "battery_critical", now_us, "level") + end(
@@ -235,7 +237,7 @@ def take_position(name: str, device: DeviceHealth, time_us: int, now_us: int) ->
     device.fix_us = time_us
     device.placed_us = now_us
     # What is reported lost is found by a position from after that only.
-    if time_us <= device.lost_us:
+    if time_us <= device.lost_us or not device.spells:
         return []
     return end(name, device, "gnss_lost", now_us, "event")
 

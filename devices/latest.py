@@ -6,7 +6,7 @@ batches hold a few fixes, for which arrays cost more than they save.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from devices.health_state import NEVER_US
 from devices.reports import MISSING, Batch, FixKind
@@ -14,8 +14,7 @@ from devices.reports import MISSING, Batch, FixKind
 _LAST_KNOWN = int(FixKind.LAST_KNOWN)
 
 
-@dataclass(slots=True)
-class Latest:
+class Latest(msgspec.Struct, gc=False):
     """One device in one batch.
 
     Attributes:

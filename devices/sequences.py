@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 
 import msgspec
@@ -59,6 +59,25 @@ _LATENESS_US = tuple(bound_s * MICROSECONDS for bound_s in LATENESS_S)
 _LATENESS = tuple(field.name for field in fields(SequenceCounts))[-len(LATENESS_S) - 1 :]
 
 
+class Run(msgspec.Struct, frozen=True, gc=False):
+    """The numbers of the fixes of one device in one batch.
+
+    Attributes:
+        in_row: Each is the one before and 1.
+        first, last: Of them.
+        newest_us: Latest time of its own that it gave with one.
+        late: How many came so late that they were kept back on the way.
+        most_late_us: By how much the latest of them was late.
+    """
+
+    in_row: bool
+    first: int
+    last: int
+    newest_us: int
+    late: int
+    most_late_us: int
+
+
 class SequenceStateError(ValueError):
     """Bytes that are not a state of a layout this version reads."""
 
@@ -80,19 +99,26 @@ class Sequences:
         known = self.devices
         self.devices = {name: known.get(name) or DeviceSequence() for name in sorted(devices)}
 
-    def take(self, batch: Batch) -> list[GapChange]:
+    def take(self, batch: Batch, runs: Mapping[str, Run] | None = None) -> list[GapChange]:
         """Take in the reports of a batch, in the order in which they stand in it.
 
         The fixes of a device come before its events: one connection sends both, but they are kept
         apart in a batch. A gap that this opens is closed by the same batch.
+
+        Args:
+            batch: What has arrived.
+            runs: By device, where that is known. Fixes whose numbers just go on are then not
+                counted by their lateness over all devices.
         """
         now_us = batch.received_us
         changes = self.advance(now_us)
-        for index, (seqs, times_us) in _by_device(batch).items():
-            name = batch.devices[index]
-            device = self.devices.get(name)
-            if device is not None:
-                changes += self._take_fixes(name, device, seqs, times_us, now_us)
+        odd = None if runs is None else self._go_on(runs)
+        if odd is None or odd:
+            for index, (seqs, times_us) in _by_device(batch).items():
+                name = batch.devices[index]
+                device = self.devices.get(name)
+                if device is not None and (odd is None or name in odd):
+                    changes += self._take_fixes(name, device, seqs, times_us, now_us)
         for event in batch.events:
             device = self.devices.get(event.device)
             if device is not None:
@@ -100,6 +126,22 @@ class Sequences:
                 changes += take(event.device, device, event.seq, event.time_us, now_us)
                 self._count(event.device, device, before, now_us)
         return self._told(changes)
+
+    def _go_on(self, runs: Mapping[str, Run]) -> set[str]:
+        """Take in the numbers that go on where those before ended; whose do not is returned."""
+        odd = set[str]()
+        for name, run in runs.items():
+            device = self.devices.get(name)
+            if device is None:
+                continue
+            if not run.in_row or run.first != device.newest + 1 or device.newest < 0:
+                odd.add(name)
+                continue
+            device.newest = run.last
+            device.latest_us = max(device.latest_us, run.newest_us)
+            device.late += run.late
+            device.latest_late_us = max(device.latest_late_us, run.most_late_us)
+        return odd
 
     def _take_fixes(
         self, name: str, device: DeviceSequence, seqs: list[int], times_us: list[int], now_us: int

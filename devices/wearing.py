@@ -61,10 +61,18 @@ class Wearing:
 
         A fix from before its device was handed to the one who has it now is another's.
         """
+        return self.tracks_at(self.places_of(devices), fixes["device"], fixes["time_us"])
+
+    def places_of(self, devices: Sequence[str]) -> IntArray:
+        """(D, 2) the track of each device, -1 for none, and from when on a fix of it is of that."""
         places = [self._places.get(device, _NO_PLACE) for device in devices]
-        track, since_us = np.array(places, np.int64).T
-        device = fixes["device"]
-        return np.where(fixes["time_us"] >= since_us[device], track[device], -1)
+        return np.array(places, np.int64).reshape(-1, 2)
+
+    @staticmethod
+    def tracks_at(places: IntArray, device: IntArray, time_us: IntArray) -> IntArray:
+        """(n,) the track of each fix of these times, by its device among `places`."""
+        track, since_us = places.T
+        return np.where(time_us >= since_us[device], track[device], -1)
 
     def is_of_the_present(self, event: Event) -> bool:
         """Whether those who carry the event's devices now carried them then."""

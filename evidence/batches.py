@@ -7,7 +7,7 @@ bounded size, so that years can be gone through.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
@@ -21,12 +21,12 @@ from psycopg import sql
 from devices.course import Order, order_of
 from devices.instants import to_datetime
 from devices.reports import FIX_DTYPE, Batch, Event, FixArray, Receipt, Refusal, Status, no_fixes
-from evidence.columns import aggregates, read_groups
+from evidence.columns import Wire, aggregates, read_groups
 from evidence.copying import POSTGRES_EPOCH_US
 from evidence.fixes import FIX_WIRE
 from evidence.rest import Rest, event_order, whole
 
-SLICE_FIXES = 200_000
+SLICE_FIXES = 50_000
 SLICE_BATCHES = 20_000
 """The most that is in memory at once (but always one batch)."""
 
@@ -79,7 +79,7 @@ class StoredBatch:
 
 
 async def read_batches(
-    connection: Connection, from_us: int, to_us: int
+    connection: Connection, from_us: int, to_us: int, columns: Collection[str] = FIX_WIRE
 ) -> AsyncIterator[list[StoredBatch]]:
     """All batches received from an instant to before another, in slices, in order.
 
@@ -87,10 +87,13 @@ async def read_batches(
         connection: In a transaction that sees one state.
         from_us: The first instant.
         to_us: The instant behind the last.
+        columns: Of fixes, what is asked for beside device, time, number and message; the
+            others are 0 in fixes that have a row.
 
     Raises:
         TornBatchError: Naming the batch.
     """
+    wire = {name: _WIRE[name] for name in _WIRE if name in columns or name in _PLACES}
     async with connection.cursor(name="heads") as cursor:
         await cursor.execute(_HEADS, (to_datetime(from_us), to_datetime(to_us)))
         part: list[Head] = []
@@ -99,22 +102,22 @@ async def read_batches(
             for row in found:
                 head = Head(*row)
                 if part and (fixes + head.fixes > SLICE_FIXES or len(part) >= SLICE_BATCHES):
-                    yield await _slice(connection, part)
+                    yield await _slice(connection, part, wire)
                     part, fixes = [], 0
                 part.append(head)
                 fixes += head.fixes
         if part:
-            yield await _slice(connection, part)
+            yield await _slice(connection, part, wire)
 
 
-async def _slice(connection: Connection, heads: Sequence[Head]) -> list[StoredBatch]:
+async def _slice(connection: Connection, heads: Sequence[Head], wire: Wire) -> list[StoredBatch]:
     span = {
         "first": min(head.position for head in heads),
         "last": max(head.position for head in heads),
         "until": to_datetime(max(head.received_us for head in heads)),
     }
     rests = await _rests(connection, span)
-    fixes = await _fixes(connection, span) if any(head.fixes for head in heads) else {}
+    fixes = await _fixes(connection, span, wire) if any(head.fixes for head in heads) else {}
     small: dict[str, dict[int, list[Any]]] = {
         kind: await _small(connection, kind, span) if any(counts) else {}
         for kind, counts in (
@@ -194,44 +197,62 @@ async def _small(
 # -- fixes ----------------------------------------------------------------------------------
 
 _WIRE = {name: wire for name, wire in FIX_WIRE.items() if name != "received_at"}
-_SAME = tuple(name for name in _WIRE if name not in {"journal_position", "message", "time"})
+_PLACES = ("seq", "time", "message", "journal_position")
+"""What fixes are sorted by, the last first."""
 
 
 async def _fixes(
-    connection: Connection, span: Mapping[str, Any]
+    connection: Connection, span: Mapping[str, Any], wire: Wire
 ) -> dict[int, tuple[tuple[str, ...], FixArray]]:
     """Devices and fixes by position, in the order of `evidence.rest.BY_ROWS`."""
     async with connection.cursor(binary=True) as cursor:
-        await cursor.execute(_FIXES, span)
+        await cursor.execute(_FIXES.format(columns=aggregates(wire), span=_SPAN), span)
         found = sorted(await cursor.fetchall(), key=itemgetter(0))
     if not found:
         return {}
     names = [row[0] for row in found]
-    sizes, copied = read_groups(_WIRE, [row[1:] for row in found])
+    sizes, copied = read_groups(wire, [row[1:] for row in found])
     index = np.repeat(np.arange(len(names)), sizes)
-    places = ("seq", "time", "message", "journal_position")
-    order = np.lexsort((index, *(copied[name] for name in places)))
+    order = np.lexsort((index, *(copied[name] for name in _PLACES)))
     index = index[order]
     table = np.zeros(len(index), FIX_DTYPE)
     table["message"] = copied["message"][order]
     table["time_us"] = copied["time"][order] + POSTGRES_EPOCH_US
-    for name in _SAME:
+    for name in wire.keys() - {"journal_position", "message", "time"}:
         table[name] = copied[name][order]
     positions = copied["journal_position"][order].astype(np.int64)
     starts = np.flatnonzero(np.diff(positions, prepend=-1))
+    present = _place_devices(table, index, starts, len(names))
     ends = np.append(starts[1:], len(positions))
+    known: dict[bytes, tuple[str, ...]] = {}  # most batches are of the same devices as others
     return {
-        int(positions[start]): _of_batch(names, index[start:end], table[start:end])
-        for start, end in zip(starts.tolist(), ends.tolist(), strict=True)
+        position: (_named(names, some, known), table[start:end])
+        for position, some, start, end in zip(
+            positions[starts].tolist(), present, starts.tolist(), ends.tolist(), strict=True
+        )
     }
 
 
-def _of_batch(
-    names: Sequence[str], index: NDArray[np.intp], table: FixArray
-) -> tuple[tuple[str, ...], FixArray]:
-    present, places = np.unique(index, return_inverse=True)
-    table["device"] = places
-    return tuple(names[i] for i in present.tolist()), table
+def _place_devices(
+    table: FixArray, index: NDArray[np.intp], starts: NDArray[np.intp], count: int
+) -> list[NDArray[np.intp]]:
+    """Number the devices of each batch by themselves; which of all (`count`) they are, by batch."""
+    sizes = np.diff(starts, append=len(index))
+    batch = np.repeat(np.arange(len(starts)), sizes)
+    found, places = np.unique(batch * count + index, return_inverse=True)
+    of_batch, device = np.divmod(found, count)
+    firsts = np.searchsorted(of_batch, np.arange(len(starts)))
+    table["device"] = places - np.repeat(firsts, sizes)
+    return np.split(device, firsts[1:])
+
+
+def _named(
+    names: Sequence[str], some: NDArray[np.intp], known: dict[bytes, tuple[str, ...]]
+) -> tuple[str, ...]:
+    key = some.tobytes()
+    if key not in known:
+        known[key] = tuple(names[i] for i in some.tolist())
+    return known[key]
 
 
 _SPAN = sql.SQL("journal_position BETWEEN %(first)s AND %(last)s AND received_at <= %(until)s")
@@ -244,9 +265,7 @@ _HEADS = """
 _RESTS = sql.SQL(
     "SELECT journal_position, gateway, number, content FROM evidence.batch_rest WHERE {}"
 ).format(_SPAN)
-_FIXES = sql.SQL("SELECT device, {} FROM evidence.fix WHERE {} GROUP BY device").format(
-    aggregates(_WIRE), _SPAN
-)
+_FIXES = sql.SQL("SELECT device, {columns} FROM evidence.fix WHERE {span} GROUP BY device")
 _SMALL = {
     kind: sql.SQL(
         "SELECT journal_position, {columns} FROM evidence.{table} WHERE {span} {order}"

@@ -10,6 +10,8 @@ from geofence.anomaly_changes import AnomalyChange
 from geofence.anomaly_pass import (
     ANOMALY_CHANGE_DTYPE,
     NO_COMPANION,
+    AnomalyChangeArray,
+    Company,
     lay_company,
     new_places,
     take_oddities,
@@ -17,7 +19,7 @@ from geofence.anomaly_pass import (
 from geofence.anomaly_state import KINDS, Anomaly, AnomalyArray, new_anomalies
 from geofence.carry import carry
 from geofence.companions import CompanionArray, new_companions
-from geofence.memory import as_row
+from geofence.memory import RowArray, as_row
 from geofence.plan import FloatArray, IntArray, Plan
 from geofence.rules import Rules
 from geofence.track import MarkArray
@@ -34,6 +36,15 @@ class Columns(NamedTuple):
     lat_e7: IntArray
     lon_e7: IntArray
     accuracy_cm: IntArray
+
+
+class Kept(NamedTuple):
+    """What `take_oddities` changes and reads of devices, and the parameters it goes by."""
+
+    anomalies: AnomalyArray
+    companions: CompanionArray
+    company: Company
+    limits_row: RowArray
 
 
 class AnomalyKeeper:
@@ -80,8 +91,22 @@ class AnomalyKeeper:
                 fix_m, marks, now_us, start,
                 oddities, self._changes,
             )  # fmt: skip
-            found += [self._named(row, now_us) for row in self._changes[:count]]
+            found += self.named(count, now_us)
         return oddities, found
+
+    @property
+    def kept(self) -> Kept:
+        """The state, for a pass that is made elsewhere."""
+        return Kept(self._state, self._companions, self._company, self._limits)
+
+    @property
+    def changes(self) -> AnomalyChangeArray:
+        """Room for what such a pass finds."""
+        return self._changes
+
+    def named(self, count: int, now_us: int) -> list[AnomalyChange]:
+        """The first of these changes."""
+        return [self._named(row, now_us) for row in self._changes[:count]]
 
     def active(self, now_us: int) -> list[AnomalyChange]:
         """The anomalies that go on, as changes that began."""

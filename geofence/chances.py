@@ -25,11 +25,41 @@ from geofence.approach import closest_approach
 from geofence.distance import along_chord_m
 from geofence.kernel import kernel
 from geofence.levels import UNKNOWN_TIME_US
-from geofence.proximity import within_radius
+from geofence.proximity import is_within, within_radius
 from geofence.rules import Limits
 
 _SECOND_US = 1e6
 _TURNING = 1
+
+
+@kernel
+def nearest_soon(a: np.void, b: np.void, ahead_s: float, limits: Limits) -> tuple[float, float]:
+    """How near two tracks come in `ahead_s`, metres, and the standard deviation per axis of that.
+
+    NaN when they do not approach. Both must be placed at one instant.
+    """
+    if ahead_s <= 0.0:
+        return math.nan, math.nan
+    gap_x = a["xyz_m"][0] - b["xyz_m"][0]
+    gap_y = a["xyz_m"][1] - b["xyz_m"][1]
+    gap_z = a["xyz_m"][2] - b["xyz_m"][2]
+    vx = a["xyz_mps"][0] - b["xyz_mps"][0]
+    vy = a["xyz_mps"][1] - b["xyz_mps"][1]
+    vz = a["xyz_mps"][2] - b["xyz_mps"][2]
+    closing = -(gap_x * vx + gap_y * vy + gap_z * vz)
+    speed2 = vx * vx + vy * vy + vz * vz
+    if closing <= 0.0 or speed2 == 0.0:
+        return math.nan, math.nan
+    t = min(ahead_s, closing / speed2)
+    distance_m = along_chord_m(gap_x + t * vx, gap_y + t * vy, gap_z + t * vz)
+    velocity2 = a["sigma_mps"] * a["sigma_mps"] + b["sigma_mps"] * b["sigma_mps"]
+    sigma2 = (
+        a["sigma_m"] * a["sigma_m"]
+        + b["sigma_m"] * b["sigma_m"]
+        + velocity2 * t * t
+        + 2.0 * limits.push[_TURNING] * t * t * t / 3.0
+    )
+    return distance_m, math.sqrt(sigma2)
 
 
 @kernel
@@ -41,31 +71,24 @@ def inside_soon(
     0 when they do not approach, stay more than `sigmas` standard deviations outside, or the ring is
     not there. Both must be placed at one instant.
     """
-    if math.isnan(ring_m) or ahead_s <= 0.0:
-        return 0.0
-    gap_x = a["xyz_m"][0] - b["xyz_m"][0]
-    gap_y = a["xyz_m"][1] - b["xyz_m"][1]
-    gap_z = a["xyz_m"][2] - b["xyz_m"][2]
-    vx = a["xyz_mps"][0] - b["xyz_mps"][0]
-    vy = a["xyz_mps"][1] - b["xyz_mps"][1]
-    vz = a["xyz_mps"][2] - b["xyz_mps"][2]
-    closing = -(gap_x * vx + gap_y * vy + gap_z * vz)
-    speed2 = vx * vx + vy * vy + vz * vz
-    if closing <= 0.0 or speed2 == 0.0:
-        return 0.0
-    t = min(ahead_s, closing / speed2)
-    distance_m = along_chord_m(gap_x + t * vx, gap_y + t * vy, gap_z + t * vz)
-    velocity2 = a["sigma_mps"] * a["sigma_mps"] + b["sigma_mps"] * b["sigma_mps"]
-    sigma2 = (
-        a["sigma_m"] * a["sigma_m"]
-        + b["sigma_m"] * b["sigma_m"]
-        + velocity2 * t * t
-        + 2.0 * limits.push[_TURNING] * t * t * t / 3.0
-    )
-    sigma_m = math.sqrt(sigma2)
-    if distance_m - ring_m > sigmas * sigma_m:
+    distance_m, sigma_m = nearest_soon(a, b, ahead_s, limits)
+    if not distance_m - ring_m <= sigmas * sigma_m:
         return 0.0
     return within_radius(distance_m, ring_m, sigma_m)
+
+
+@kernel
+def is_inside_soon(
+    a: np.void, b: np.void, ring_m: float, ahead_s: float, sigmas: float, least: float,
+    limits: Limits,
+) -> bool:  # fmt: skip
+    """Whether `inside_soon` is at least so much (more than 0), without computing it where that is plain."""
+    if math.isnan(ring_m):
+        return False
+    distance_m, sigma_m = nearest_soon(a, b, ahead_s, limits)
+    if not distance_m - ring_m <= sigmas * sigma_m:
+        return False
+    return is_within(distance_m, ring_m, sigma_m, least)
 
 
 @kernel

@@ -57,7 +57,7 @@ from geofence.planes import Planes
 from geofence.rising import NO_MOVER, asked, heard, look
 from geofence.rules import Limits
 from geofence.silence import newest_us, oldest_us, overdue_us, reached_us
-from geofence.watch import inside
+from geofence.watch import is_outside
 
 _NO_TIME_US = constant(UNKNOWN_TIME_US)
 _ALERT = int(Level.ALERT)
@@ -80,8 +80,7 @@ def _is_calm(terms: np.void, ring: int, depth_m: float, sigma_m: float, limits: 
         return False
     if depth_m - terms["hold_m"][ring] > terms["calm_sigmas"] * sigma_m:
         return True
-    chance = inside(terms, depth_m, terms["hold_m"][ring], sigma_m)
-    return bool(chance <= terms["clear_probability"])
+    return is_outside(terms, depth_m, terms["hold_m"][ring], sigma_m, terms["clear_probability"])
 
 
 @kernel

@@ -9,16 +9,16 @@ import math
 
 import numpy as np
 
-from geofence.chances import closest_on_path, inside_soon
+from geofence.chances import closest_on_path, inside_soon, is_inside_soon
 from geofence.crossing import crossed
 from geofence.kernel import constant, kernel
 from geofence.layout import ALERT_RING, CONTACT_RING, NO_ZONE, RINGS
 from geofence.levels import UNKNOWN_TIME_US, Cause, Level
 from geofence.planes import Planes
-from geofence.proximity import within_radius
+from geofence.proximity import is_within, within_radius
 from geofence.rules import Limits
 from geofence.sensitivity import HOLDING, SPARSE_S
-from geofence.watch import inside
+from geofence.watch import inside, is_inside
 
 _PRE_ALERT = constant(Level.PRE_ALERT)
 _ALERT = constant(Level.ALERT)
@@ -54,22 +54,22 @@ def asked(terms: np.void, a: np.void, b: np.void) -> float:
 
 
 @kernel
-def _by_position(
-    terms: np.void, rings: int, depth_m: float, sigma_m: float, least: float
-) -> tuple[int, float]:
-    """The highest level, of the first `rings`, whose ring is probably entered; and how probably.
-
-    0 where there is none.
-    """
+def _by_position(terms: np.void, rings: int, depth_m: float, sigma_m: float, least: float) -> int:
+    """The highest level, of the first `rings`, whose ring is probably entered; 0 where there is none."""
     reach_m = terms["far_sigmas"] * sigma_m
     for ring in range(rings - 1, -1, -1):
         ring_m = terms["enter_m"][ring]
         if depth_m - ring_m > reach_m:
             continue
-        chance = inside(terms, depth_m, ring_m, sigma_m)
-        if chance >= least:
-            return ring + 1, chance
-    return 0, 0.0
+        if is_inside(terms, depth_m, ring_m, sigma_m, least):
+            return ring + 1
+    return 0
+
+
+@kernel
+def _chance(terms: np.void, level: int, depth_m: float, sigma_m: float) -> float:
+    """How probably the ring of a level is entered; 0 where there is none."""
+    return inside(terms, depth_m, terms["enter_m"][level - 1], sigma_m) if level else 0.0
 
 
 @kernel
@@ -117,20 +117,30 @@ def _lasting(
 @kernel
 def _ahead(
     terms: np.void, a: np.void, b: np.void, sigmas: float, least: float, limits: Limits
-) -> tuple[int, float]:
-    """The level that what is predicted speaks for, 0 for none; and how probably.
+) -> int:
+    """The level that what is predicted speaks for, 0 for none.
 
     So many `sigmas` outside a ring, being inside it is less probable than `least`.
     """
-    contact_m = terms["enter_m"][CONTACT_RING]
-    chance = inside_soon(a, b, contact_m, terms["contact_ahead_s"], sigmas, limits)
-    if chance >= least:
-        return _ALERT, chance
-    alert_m = terms["enter_m"][ALERT_RING]
-    chance = inside_soon(a, b, alert_m, terms["warn_ahead_s"], sigmas, limits)
-    if chance >= least:
-        return _PRE_ALERT, chance
-    return 0, 0.0
+    contact_m, contact_s = terms["enter_m"][CONTACT_RING], terms["contact_ahead_s"]
+    if is_inside_soon(a, b, contact_m, contact_s, sigmas, least, limits):
+        return _ALERT
+    alert_m, warn_s = terms["enter_m"][ALERT_RING], terms["warn_ahead_s"]
+    if is_inside_soon(a, b, alert_m, warn_s, sigmas, least, limits):
+        return _PRE_ALERT
+    return 0
+
+
+@kernel
+def _chance_ahead(
+    terms: np.void, level: int, a: np.void, b: np.void, sigmas: float, limits: Limits
+) -> float:
+    """How probable that is."""
+    if level == _ALERT:
+        contact_m, contact_s = terms["enter_m"][CONTACT_RING], terms["contact_ahead_s"]
+        return inside_soon(a, b, contact_m, contact_s, sigmas, limits)
+    alert_m, warn_s = terms["enter_m"][ALERT_RING], terms["warn_ahead_s"]
+    return inside_soon(a, b, alert_m, warn_s, sigmas, limits)
 
 
 @kernel
@@ -140,7 +150,8 @@ def _on_the_way(
 ) -> tuple[int, float]:  # fmt: skip
     """The level that the way between the mover's last two fixes speaks for, and how probably.
 
-    Only levels above the one that is supported already are looked at.
+    Only levels above the one that is supported already are looked at. Of a pair, NaN where that level is
+    held anyway.
     """
     if terms["zone"] != NO_ZONE:
         if supported >= _ALERT:
@@ -157,9 +168,9 @@ def _on_the_way(
         ring_m = terms["enter_m"][ring]
         if not distance_m - ring_m <= reach_m:
             continue
-        chance = within_radius(distance_m, ring_m, sigma_m)
-        if chance >= least:
-            return ring + 1, chance
+        if is_within(distance_m, ring_m, sigma_m, least):
+            rises = ring + 1 > state["held"]
+            return ring + 1, within_radius(distance_m, ring_m, sigma_m) if rises else math.nan
     return 0, 0.0
 
 
@@ -193,6 +204,35 @@ def hear(state: np.void) -> None:
 
 
 @kernel
+def _foresee(
+    state: np.void, terms: np.void, a: np.void, b: np.void, supported: int, least: float,
+    limits: Limits,
+) -> int:  # fmt: skip
+    """Raise a pair by what is predicted; the level that it, or `supported` before it, speaks for.
+
+    A prediction speaks for an alert at the most; where that is supported anyway, it is of no use. Less
+    than entering takes is asked only where there is a level to be kept.
+    """
+    sigmas = terms["far_sigmas"]
+    if supported < state["held"]:
+        sigmas = terms["soon_sigmas"]
+        level = _ahead(terms, a, b, sigmas, HOLDING * least, limits)
+    elif supported < _ALERT:
+        level = _ahead(terms, a, b, sigmas, least, limits)
+    else:
+        return supported
+    supported = max(supported, level)
+    if level > state["held"]:
+        chance = _chance_ahead(terms, level, a, b, sigmas, limits)
+        if chance < least:  # less was asked; of what a rise takes, no higher level is found
+            sigmas = terms["far_sigmas"]
+            level = _ahead(terms, a, b, sigmas, least, limits)
+            chance = _chance_ahead(terms, level, a, b, sigmas, limits)
+        _rise(state, level, chance, _AHEAD)
+    return supported
+
+
+@kernel
 def look(
     state: np.void, terms: np.void, a: np.void, b: np.void, planes: Planes, now_us: int,
     mover: int, least: float, limits: Limits,
@@ -215,27 +255,17 @@ def look(
         takes.
     """
     depth_m, sigma_m = state["depth_m"], state["sigma_m"]
-    level, chance = _by_position(terms, RINGS, depth_m, sigma_m, least)
+    level = _by_position(terms, RINGS, depth_m, sigma_m, least)
     seen = level
-    if terms["zone"] != NO_ZONE and not _lasting(
-        state, terms, a, now_us, mover, level, chance, least, limits
-    ):
-        level, chance = _by_position(terms, ALERT_RING, depth_m, sigma_m, least)
-    _rise(state, level, chance, _POSITION)
+    if terms["zone"] != NO_ZONE:
+        chance = _chance(terms, level, depth_m, sigma_m)
+        if not _lasting(state, terms, a, now_us, mover, level, chance, least, limits):
+            level = _by_position(terms, ALERT_RING, depth_m, sigma_m, least)
+    if level > state["held"]:
+        _rise(state, level, _chance(terms, level, depth_m, sigma_m), _POSITION)
     supported = level
-    # A prediction speaks for an alert at the most; where that is supported anyway, it is of no
-    # use. Less than entering takes is asked only where there is a level to be kept.
     if terms["zone"] == NO_ZONE:
-        if supported < state["held"]:
-            level, chance = _ahead(terms, a, b, terms["soon_sigmas"], HOLDING * least, limits)
-            supported = max(supported, level)
-            if chance < least and level:
-                level, chance = _ahead(terms, a, b, terms["far_sigmas"], least, limits)
-            _rise(state, level, chance, _AHEAD)
-        elif supported < _ALERT:
-            level, chance = _ahead(terms, a, b, terms["far_sigmas"], least, limits)
-            supported = max(supported, level)
-            _rise(state, level, chance, _AHEAD)
+        supported = _foresee(state, terms, a, b, supported, least, limits)
         if heard(state, now_us, limits):
             _rise(state, _CONTACT, 1.0, _BEACON)
             supported = _CONTACT

@@ -17,7 +17,9 @@ from geofence.planes import Planes
 from geofence.proximity import (
     QUANTILE_975,
     distance_interval_m,
+    is_within,
     normal_cdf,
+    side_of,
     time_to_radius_s,
     within_radius,
 )
@@ -129,6 +131,24 @@ def inside(terms: np.void, depth_m: float, ring_m: float, sigma_m: float) -> flo
     if terms["zone"] == NO_ZONE:
         return within_radius(depth_m, ring_m, sigma_m)
     return normal_cdf((ring_m - depth_m) / sigma_m)
+
+
+@kernel
+def is_inside(terms: np.void, depth_m: float, ring_m: float, sigma_m: float, least: float) -> bool:
+    """Whether `inside` is at least so much, without computing it where that is plain."""
+    if terms["zone"] == NO_ZONE and not math.isnan(ring_m):
+        return is_within(depth_m, ring_m, sigma_m, least)
+    return bool(inside(terms, depth_m, ring_m, sigma_m) >= least)
+
+
+@kernel
+def is_outside(terms: np.void, depth_m: float, ring_m: float, sigma_m: float, most: float) -> bool:
+    """Whether `inside` is at most so much, without computing it where that is plain."""
+    if terms["zone"] == NO_ZONE and not math.isnan(ring_m):
+        side = side_of(depth_m, ring_m, sigma_m, most)
+        if side != 0:
+            return side < 0
+    return bool(inside(terms, depth_m, ring_m, sigma_m) <= most)
 
 
 @kernel

@@ -6,9 +6,11 @@ Everything is read in one transaction that sees one state of the database, and n
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import msgspec
 import psycopg
@@ -27,10 +29,13 @@ from geofence.rules import Rules
 
 Connection = psycopg.AsyncConnection
 Tell = Callable[[str], None]
+Part = TypeVar("Part")
 
 EARLIER_US = 86_400 * MICROSECONDS
 """A batch behind a journal position is looked for from so long before the state was taken on."""
 
+DECIDING = ("lat_e7", "lon_e7", "accuracy_cm", "kind", "battery_pct", "charging")
+"""Of a fix, all that anything is decided by, beside device, time and number."""
 
 SHOWN = 3
 """Erasures that a refusal names: the newest."""
@@ -38,6 +43,11 @@ SHOWN = 3
 
 class ReplayError(RuntimeError):
     """It cannot be replayed; the text says why, and what can be."""
+
+
+TURN_S = 20e-6
+"""Reading, the engine and the care of devices take turns at Python, and need it for a moment each time. By
+default whoever has it may keep the others waiting for 5 ms, some hundred times for a slice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +117,8 @@ async def reading(connection: Connection) -> AsyncIterator[None]:
     async with connection.transaction():
         await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         await connection.execute("SET LOCAL timezone = 'UTC'")
+        # Another slice is decided on meanwhile: there are no cores to spare for one query.
+        await connection.execute("SET LOCAL max_parallel_workers_per_gather = 0")
         yield
 
 
@@ -149,6 +161,18 @@ async def replay(
         evidence.batches.TornBatchError: Rows of a batch are gone, or were added.
     """
     done = Replayed(Collected(known.from_us, known.to_us))
+    turn_s = sys.getswitchinterval()
+    sys.setswitchinterval(TURN_S)
+    try:
+        await _go_all(connection, known, done, tell, change)
+    finally:
+        sys.setswitchinterval(turn_s)
+    return done
+
+
+async def _go_all(
+    connection: Connection, known: Told, done: Replayed, tell: Tell, change: Change
+) -> None:
     states: dict[Mark, Checkpoint] = {}
     for number, run in enumerate(known.runs):
         way = Way(run, known.caseloads, done.made, change)
@@ -163,7 +187,6 @@ async def replay(
             await _see_nothing_erased(connection, 0, error.received_us, f"{error}. ")
             raise
         states |= way.marked
-    return done
 
 
 def _state_of(run: Run, states: dict[Mark, Checkpoint]) -> Checkpoint | None:
@@ -187,15 +210,26 @@ async def _go(connection: Connection, way: Way, to_us: int, done: Replayed, tell
         since_us = max(mark.newest[0] - EARLIER_US, 0) if mark and run.position else 0
         from_us = await told.first_received_us(connection, run.position, since_us)
     if from_us is not None:
-        async for part in read_batches(connection, from_us, upto_us):
-            for stored in part:
-                way.take(stored)
-            done.batches += len(part)
-            done.fixes += sum(len(stored.batch.fixes) for stored in part)
-            tell(f"Replayed up to {to_iso(part[-1].batch.received_us)}")
-            await asyncio.sleep(0)
+        coming = ahead(read_batches(connection, from_us, upto_us, DECIDING))
+        async with aclosing(coming) as parts:
+            async for part in parts:
+                await asyncio.to_thread(way.take_all, part)
+                done.batches += len(part)
+                done.fixes += sum(len(stored.batch.fixes) for stored in part)
+                tell(f"Replayed up to {to_iso(part[-1].batch.received_us)}")
     way.end(to_us)
     done.unkept += way.unkept
+
+
+async def ahead(parts: AsyncIterator[Part]) -> AsyncGenerator[Part, None]:
+    """The same parts; while one is worked on, the next is got already."""
+    coming = asyncio.ensure_future(anext(parts, None))
+    try:
+        while (part := await coming) is not None:
+            coming = asyncio.ensure_future(anext(parts, None))
+            yield part
+    finally:
+        await asyncio.wait([coming])
 
 
 async def _base(connection: Connection, from_us: int) -> Base:

@@ -6,7 +6,7 @@ Batches come sorted; what was taken in elsewhere is held back until its place co
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -14,15 +14,13 @@ import msgspec
 
 from alerts.desk import Desk
 from cordon.checkpoint import Checkpoint
-from cordon.device_care import DeviceCare
 from cordon.erased_places import let_go
 from cordon.keep import KeptCaseload
 from cordon.outgoing import Outgoing
-from cordon.partition import Partition
-from cordon.replaying.collected import Collected, NoCommands, NoDesk, NoObserver
+from cordon.replaying.collected import Collected, NoDesk, NoObserver
+from cordon.replaying.partition import Replayed, WayError
 from cordon.replaying.runs import Run, Turn
 from devices.caseload import Caseload
-from devices.command_desk import CommandDesk
 from devices.course import CourseStep, Mark, Order, Start, order_of
 from devices.instants import MICROSECONDS
 from devices.reports import Batch, no_fixes
@@ -41,47 +39,6 @@ Sensitivities = dict[str, dict[str, float]]
 
 Change = Callable[[Rules, Sensitivities], tuple[Rules, Sensitivities]]
 """Puts other parameters in the place of those of then."""
-
-
-class WayError(RuntimeError):
-    """What is stored does not say how it went on."""
-
-
-class Replayed(Partition):
-    """A partition of which nobody is told, and nothing commanded.
-
-    It can be put into a state in the middle of a run.
-    """
-
-    @property
-    def _is_told(self) -> bool:
-        return False
-
-    def _new_care(self, now_us: int) -> DeviceCare:
-        care = super()._new_care(now_us)
-        care.commands = cast("CommandDesk", NoCommands())
-        return care
-
-    def _load_parts(self, checkpoint: Checkpoint, now_us: int) -> list[str]:
-        refused = super()._load_parts(checkpoint, now_us)
-        self.care.commands = cast("CommandDesk", NoCommands())
-        return refused
-
-    def resume(self, kept: KeptCaseload, checkpoint: Checkpoint) -> None:
-        """Stand where a checkpoint was taken, as if the run had never been interrupted.
-
-        Raises:
-            WayError: It cannot be read by this version.
-        """
-        self.kept = kept
-        self.compiled = self._compile(kept, checkpoint.compiled_us or checkpoint.ticked_us)
-        refused = self._load_parts(checkpoint, checkpoint.ticked_us)
-        if refused:
-            raise WayError(
-                "The state to begin from is of a version with another layout of: "
-                f"{', '.join(refused)}. Replay with the version that wrote it."
-            )
-        self._live = True
 
 
 class Way:
@@ -115,6 +72,7 @@ class Way:
         self._awaited = {step.after for step in run.orders.values()}
         self._been: set[str] = set()
         self._unkept = [_empty(name, at_us) for name, at_us in run.unkept.items()]
+        self._together: list[Batch] = []
         self._base: Order | None = None
         start = run.start
         if start is None:
@@ -214,11 +172,43 @@ class Way:
 
     def take(self, stored: StoredBatch) -> None:
         """The next batch, in the order of `devices.course.order_of`."""
-        self._unkept = [one for one in self._unkept if one.name != stored.batch.name]
+        if self._unkept:
+            self._unkept = [one for one in self._unkept if one.name != stored.batch.name]
         if not self._takes(stored):
             return
+        if self._goes_together(stored.batch):
+            self._together.append(stored.batch)
+            return
+        self.settle()
         self._take_unkept(_order(stored.batch))
         self._take(stored)
+
+    def _goes_together(self, batch: Batch) -> bool:
+        """Whether nothing but sweeps was between the batch before and this one, nor will be."""
+        run, last = self.run, self._together[-1] if self._together else None
+        before = last.name if last else self._out.after
+        since_us = last.received_us if last else self.partition.ticked_us
+        return not (
+            self._unkept
+            or any(since_us - self._tick_us <= at < batch.received_us for at in run.skipped)
+            or batch.name in run.orders
+            or batch.name in self._awaited
+            or batch.received_us < since_us
+            or self._is_turn(float("inf"), before, batch.received_us)
+            or not self.partition.takes_together(batch)
+        )
+
+    def take_all(self, some: Sequence[StoredBatch]) -> None:
+        """Take the next batches, and decide on them."""
+        for stored in some:
+            self.take(stored)
+        self.settle()
+
+    def settle(self) -> None:
+        """Decide on what was taken so far. Whoever looks at what came of it calls this first."""
+        some, self._together = self._together, []
+        if some:
+            self.partition.apply_all(some)
 
     def _take(self, stored: StoredBatch) -> None:
         step = self.run.orders.get(stored.batch.name)
@@ -246,12 +236,14 @@ class Way:
 
     def _do_turns(self, before: float, at_us: int) -> None:
         """Do what was done after the last batch, before a step."""
-        while self._turns and self._turns[0].place < before:
-            turn = self._turns[0]
-            if turn.after != self._out.after and (turn.step is None or turn.step.at_us >= at_us):
-                return
-            self._turns.pop(0)
-            self._do(turn)
+        while self._is_turn(before, self._out.after, at_us):
+            self._do(self._turns.pop(0))
+
+    def _is_turn(self, before: float, after: str, at_us: int) -> bool:
+        if not self._turns or self._turns[0].place >= before:
+            return False
+        turn = self._turns[0]
+        return turn.after == after or (turn.step is not None and turn.step.at_us < at_us)
 
     def _do(self, turn: Turn) -> None:
         self._sweep_to(turn.ticked_us)
@@ -294,6 +286,7 @@ class Way:
 
     def end(self, to_us: int) -> None:
         """There are no more batches: what was done after the last one, up to an instant."""
+        self.settle()
         self._take_unkept((to_us, "", 0))
         for batches in list(self._held.values()):  # their turn never came
             for stored in batches:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import psycopg
 import pytest
 
@@ -54,5 +55,13 @@ async def test_a_closed_day_is_as_it_was_and_takes_in_late_fixes(
         connection.transaction(),
     ):
         parts = [part async for part in read_batches(connection, 0, NOW_US + DAY_US)]
+        some = read_batches(connection, 0, NOW_US + DAY_US, ("lat_e7",))
+        fewer = {one.position: one.batch.fixes async for part in some for one in part}
+    for one in (one for part in parts for one in part):
+        for name in ("device", "message", "time_us", "seq", "lat_e7"):
+            assert fewer[one.position][name].tolist() == one.batch.fixes[name].tolist()
+        assert one.batch.fixes["lon_e7"].any()
+        # What comes again has no row; it is kept whole elsewhere.
+        assert np.count_nonzero(fewer[one.position]["lon_e7"]) == (one.position == 20)
     [last] = [one.batch for part in parts for one in part if one.position == 20]
     assert last.fixes["seq"].tolist() == [500, fixes[0][1]]

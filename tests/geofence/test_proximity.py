@@ -4,14 +4,17 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from geofence.plan import FloatArray
 from geofence.proximity import (
+    RICE_ERROR,
     SIGMAS_PER_R68,
     distance_interval_m,
+    is_within,
     normal_cdf,
+    side_of,
     time_to_radius_s,
     within_radii,
     within_radius,
@@ -79,6 +82,33 @@ def test_wider_and_nearer_is_likelier(
 def test_a_ring_that_is_not_there_holds_nothing(distance_m: float, sigma_m: float) -> None:
     assert within_radius(distance_m, math.nan, sigma_m) == 0.0
     assert within_radius(distance_m, 0.0, sigma_m) == 0.0
+
+
+NEAR_IT = st.floats(-9, 9)
+PROBABILITY = st.one_of(st.floats(0, 1), st.sampled_from([0.05, 0.1, 0.25, 0.35, 0.5, 0.9, 1.0]))
+
+
+@settings(max_examples=2_000)
+@given(NEAR_IT, st.floats(1, 5_000), SIGMA, PROBABILITY)
+def test_a_side_is_told_only_where_it_is_sure(
+    sigmas: float, radius_m: float, sigma_m: float, probability: float
+) -> None:
+    distance_m = max(0.0, radius_m - sigmas * sigma_m)
+    computed = within_radius(distance_m, radius_m, sigma_m)
+    side = side_of(distance_m, radius_m, sigma_m, probability)
+    assert side in {0, 1 if computed > probability else -1}
+    if side:
+        assert abs(computed - probability) > RICE_ERROR / 2, "by more than it may be off"
+    within = is_within(distance_m, radius_m, sigma_m, probability)
+    assert within == (computed >= probability)
+
+
+def test_a_side_is_told_mostly() -> None:
+    """Of an error of 5 % of the ring, wherever they are about its edge."""
+    distances_m = np.linspace(100.0, 300.0, 401)
+    sides = [side_of(distance_m, 200.0, 10.0, 0.5) for distance_m in distances_m]
+    assert sides.count(0) < 0.05 * len(sides)
+    assert [side_of(distance_m, math.nan, 10.0, 0.5) for distance_m in (0.0, 200.0)] == [0, 0]
 
 
 def test_array_form_is_the_scalar_form() -> None:
