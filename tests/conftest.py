@@ -6,6 +6,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,16 +57,28 @@ def broker(tmp_path: Path) -> Iterator[EmbeddedBroker]:
     server.stop()
 
 
-@pytest.fixture
-def lossy(tmp_path: Path) -> Iterator[LossyDisk]:
-    """An empty disk that records what is written to it and what is forced."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
+@contextmanager
+def _lossy_disk(folder: Path, **how: bool) -> Iterator[LossyDisk]:
+    folder.mkdir(parents=True)
     try:
-        with lossy_disk(folder, recording=True) as disk:
+        with lossy_disk(folder, **how) as disk:
             yield disk
     except NoLossyDiskError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture
+def lossy(tmp_path: Path) -> Iterator[LossyDisk]:
+    """An empty disk that records what is written to it and what is forced."""
+    with _lossy_disk(tmp_path / "disk", recording=True) as disk:
+        yield disk
+
+
+@pytest.fixture
+def lossy_store(tmp_path: Path) -> Iterator[LossyDisk]:
+    """Where the broker of this test keeps its streams, as a disk that loses what was not forced."""
+    with _lossy_disk(tmp_path / "broker" / "jetstream", journaling=True) as disk:
+        yield disk
 
 
 @pytest.fixture

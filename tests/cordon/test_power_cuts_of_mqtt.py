@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 
 import aiomqtt
@@ -15,24 +14,12 @@ from cordon.embedded.broker import EmbeddedBroker
 from cordon.embedded.broker_store import LOOKS, StoreDescriptions
 from cordon.embedded.consumer_states import is_whole
 from tests.cordon.running import until
-from tests.power.fuse import NoLossyDiskError
-from tests.power.mounted import LossyDisk, lossy_disk
+from tests.power.mounted import LossyDisk
 
 pytestmark = pytest.mark.timeout(300)
 
 TOPIC = "cordon/v1/+/fix"
 COUNT = 20
-
-
-@pytest.fixture
-def lossy_store(tmp_path: Path) -> Iterator[LossyDisk]:
-    folder = tmp_path / "broker" / "jetstream"
-    folder.mkdir(parents=True)
-    try:
-        with lossy_disk(folder, journaling=True) as disk:
-            yield disk
-    except NoLossyDiskError as error:
-        pytest.skip(str(error))
 
 
 def gateway(broker: EmbeddedBroker) -> aiomqtt.Client:

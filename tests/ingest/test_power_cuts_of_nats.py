@@ -8,7 +8,6 @@ away. `ensure_streams` makes it again, and then the messages are in it that were
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 
 import nats
@@ -19,23 +18,11 @@ from cordon.embedded.broker import EmbeddedBroker
 from ingest.reader import StreamReader
 from ingest.streams import JOURNAL, ensure_streams, journal_subject
 from tests.ingest.waiting import until
-from tests.power.fuse import NoLossyDiskError
-from tests.power.mounted import LossyDisk, lossy_disk
+from tests.power.mounted import LossyDisk
 
 pytestmark = pytest.mark.timeout(240)
 GROUP = 60
 SEEDS = (None, 1, 2, 3)
-
-
-@pytest.fixture
-def lossy_store(tmp_path: Path) -> Iterator[LossyDisk]:
-    folder = tmp_path / "broker" / "jetstream"
-    folder.mkdir(parents=True)
-    try:
-        with lossy_disk(folder, journaling=True) as disk:
-            yield disk
-    except NoLossyDiskError as error:
-        pytest.skip(str(error))
 
 
 async def fill(js: JetStreamContext, first: int, count: int) -> None:
