@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import structlog
 from hypothesis import settings
 from psycopg import conninfo, sql
 
@@ -46,6 +47,12 @@ def data_dir() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no recorded data at {folder}; set CORDON_DATA to run this test")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _log_as_it_comes() -> None:
+    """A command that another test ran in this process has left the log with its own level."""
+    structlog.reset_defaults()
 
 
 @pytest.fixture

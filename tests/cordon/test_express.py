@@ -10,8 +10,8 @@ import pytest
 from cordon.clock import wall_clock_us
 from cordon.embedded.broker import EmbeddedBroker
 from devices.instants import to_iso
-from devices.reports import URGENT, Batch
-from ingest.journal import JournalWriter
+from devices.reports import URGENT
+from ingest.ack_client import AckClient, Incoming
 from tests.conftest import Database
 from tests.cordon.running import World, one_pair, until, world
 
@@ -23,18 +23,18 @@ async def send(seen: World, device: str, kind: str, seq: int) -> None:
     await seen.publish(device, "event", json.dumps(document).encode())
 
 
-async def test_a_panic_is_told_while_the_journal_stalls_and_once_when_it_goes_on(
+async def test_a_panic_is_told_while_the_gateway_stalls_and_once_when_it_goes_on(
     broker: EmbeddedBroker, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     goes_on = asyncio.Event()
-    append = JournalWriter.append
+    take = AckClient.take
 
-    async def stalled(writer: JournalWriter, batch: Batch) -> int:
+    async def stalled(client: AckClient, *limits: int) -> list[Incoming]:
         await goes_on.wait()
-        return await append(writer, batch)
+        return await take(client, *limits)
 
+    monkeypatch.setattr(AckClient, "take", stalled)
     async with world(broker, database.dsn, one_pair()) as seen:
-        monkeypatch.setattr(JournalWriter, "append", stalled)
         await send(seen, "phone-1", "panic", 1)
         told = await until(lambda: seen.events("raised"), "the agency is told")
         assert told[0]["data"]["condition"] == "panic"
