@@ -7,6 +7,7 @@ journal: whoever can read the journal can start, whether PostgreSQL is up or not
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import zlib
 
 import msgspec
@@ -27,8 +28,10 @@ log = structlog.get_logger("keep")
 
 BUCKET = "keep"
 MAX_BUCKET_BYTES = 512 * 1024 * 1024
+SHORT_LIMIT_S = 2.0
 GET_LIMIT_S = 20.0
-"""Longest wait for one thing. Where pieces of it are missing, nats-py would wait for ever."""
+"""Longest waits for one thing. Where pieces of it are missing nats-py would wait for ever, and so it would
+for what is replaced while it is read, of which the second try reads what is there by then."""
 
 CASELOAD = "caseload"
 CASELOAD_SUBJECT = "core.caseload"
@@ -102,8 +105,13 @@ class Keep:
         Raises:
             nats.errors.Error: The broker does not answer.
         """
+        with contextlib.suppress(TimeoutError):
+            return await self._get(name, SHORT_LIMIT_S)
+        return await self._get(name, GET_LIMIT_S)
+
+    async def _get(self, name: str, limit_s: float) -> bytes | None:
         try:
-            async with asyncio.timeout(GET_LIMIT_S):
+            async with asyncio.timeout(limit_s):
                 kept = await self._store.get(name)
             return zlib.decompress(kept.data) if kept.data else None
         except ObjectNotFoundError:
