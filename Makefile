@@ -39,7 +39,11 @@ unit: $(STAMPS)/test  ## The tests alone
 	@echo "Compiling the engine (a minute, where nothing is kept from before)"
 	@NUMBA_CACHE_DIR="$${NUMBA_CACHE_DIR:-$(CURDIR)/.cordon/compiled}" \
 		$(BIN)/python -c 'from geofence.engine import warm_up; print(f"  {warm_up():.0f} s")'
-	$(BIN)/python -m pytest -n 3 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile --ignore-glob='*/test_power_cuts*'
+
+.PHONY: power
+power: ## Cut the power of files, database and broker, again and again (not part of test).
+	$(BIN)/python -m pytest tests -k power_cuts
 
 faults: $(STAMPS)/test libfiu  ## Break one thing after another under load; writes docs/reliability.md
 	$(BIN)/cordon bench faults --write docs/reliability.md
