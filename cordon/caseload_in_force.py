@@ -68,12 +68,13 @@ class CaseloadInForce:
         if mark == seen:
             return seen
         kept = await self._keep.get_caseload()
-        if kept:
-            try:
-                self._partition.put_in_force(kept, self._clock())
-            except ValueError:
-                self.refused += 1
-                log.exception("caseload_refused", version=kept.version)
+        if kept is None:
+            return seen  # it could not be read, which the next look may
+        try:
+            self._partition.put_in_force(kept, self._clock())
+        except ValueError:
+            self.refused += 1
+            log.exception("caseload_refused", version=kept.version)
         return mark
 
     async def _on_change(self, _message: Msg) -> None:

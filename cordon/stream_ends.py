@@ -18,6 +18,7 @@ from nats.js import JetStreamContext
 from cordon.keep import Keep
 from evidence.sources import Stream
 from evidence.writer import LaneCounts
+from ingest.ending import end_if_told
 
 NAME = "stream-ends"
 """Under this name they are kept."""
@@ -71,6 +72,7 @@ async def forget_when_looked_at(
     """
     left = Ends(dict(ends.streams), ends.journal)
     while left != Ends():
+        end_if_told()  # it may have been lost in the last put
         await asyncio.sleep(LOOK_S)
         unread = {s for s, lane in lanes().items() if not (lane.seen or lane.caught_up)}
         now = Ends(

@@ -100,9 +100,12 @@ class Bench:
     def states(self, channel: str) -> list[str]:
         return [record.state for record in self.records if record.channel == channel]
 
-    async def lanes_are_there(self) -> None:
-        for _ in range(3):  # turns of the loop: a task, and its tasks
+    async def submit_promptly(self) -> None:
+        """Submit an alert to channels that can write at once."""
+        self.publisher.is_prompt = True
+        for _ in range(3):  # turns of the loop until the lanes are there: a task, and its tasks
             await asyncio.sleep(0)
+        self.dispatcher.submit(raised())
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -152,10 +155,8 @@ async def test_what_was_submitted_before_the_start_is_sent() -> None:
 
 async def test_what_a_channel_can_write_at_once_has_left_when_submit_returns() -> None:
     bench = Bench()
-    bench.publisher.is_prompt = True
     async with bench.running():
-        await bench.lanes_are_there()
-        bench.dispatcher.submit(raised())
+        await bench.submit_promptly()
         written = [topic for topic, _ in bench.publisher.begun]
         assert written == ["cordon/v1/phone1/command", "cordon/v1/agency/centre/alert"]
         assert bench.records == []  # not before somebody has taken charge of it
@@ -168,10 +169,8 @@ async def test_what_a_channel_can_write_at_once_has_left_when_submit_returns() -
 
 async def test_what_was_written_and_lost_with_its_connection_is_sent_again() -> None:
     bench = Bench()
-    bench.publisher.is_prompt = True
     async with bench.running():
-        await bench.lanes_are_there()
-        bench.dispatcher.submit(raised())
+        await bench.submit_promptly()
         for _, confirmed in bench.publisher.begun:
             confirmed.set_result(False)
         await until(lambda: len(bench.records) == 2)
@@ -181,10 +180,8 @@ async def test_what_was_written_and_lost_with_its_connection_is_sent_again() -> 
 
 async def test_what_is_written_and_never_confirmed_is_tried_again_in_time() -> None:
     bench = Bench(DispatchLimits(attempt_s=0.05, retry_first_s=0.01))
-    bench.publisher.is_prompt = True
     async with bench.running():
-        await bench.lanes_are_there()
-        bench.dispatcher.submit(raised())
+        await bench.submit_promptly()
         bench.publisher.is_prompt = False
         await until(lambda: len(bench.records) == 2)
     assert bench.states("handset") == ["sent"]

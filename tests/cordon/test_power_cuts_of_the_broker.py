@@ -45,6 +45,22 @@ async def journal_end(broker: EmbeddedBroker) -> int:
         await nc.close()
 
 
+async def two_runs(
+    broker: EmbeddedBroker, dsn: str, folder: Path, first: int, second: int
+) -> tuple[OlderState, World, World, int]:
+    """Two runs whose fixes the history has, the broker's state between them, and the journal's end."""
+    async with world(broker, dsn, one_pair()) as seen:
+        await seen.fix("phone-1", 0)
+        await report(seen, first)
+        await until(lambda: seen.stored() == set(seen.sent), "the history has it")
+    older = OlderState(broker, folder)
+    async with world(broker, dsn, one_pair()) as lost:
+        lost.sent, lost._seq = seen.sent, seen._seq
+        await report(lost, second)
+        await until(lambda: lost.stored() == set(lost.sent), "the history has it, too")
+        return older, seen, lost, await journal_end(broker)
+
+
 def check_history(seen: World, sent: list[tuple[str, int]]) -> None:
     """Every fix and every message once, under whatever position."""
     assert sorted(seen.query("select device, seq from evidence.fix")) == sorted(sent)
@@ -60,16 +76,7 @@ def check_history(seen: World, sent: list[tuple[str, int]]) -> None:
 async def test_power_lost_by_broker_and_service(
     broker: EmbeddedBroker, database: Database, tmp_path: Path, more: int
 ) -> None:
-    async with world(broker, database.dsn, one_pair()) as seen:
-        await seen.fix("phone-1", 0)
-        await report(seen, 5)
-        await until(lambda: seen.stored() == set(seen.sent), "the history has it")
-    older = OlderState(broker, tmp_path)
-    async with world(broker, database.dsn, one_pair()) as lost:
-        lost.sent, lost._seq = seen.sent, seen._seq
-        await report(lost, 12)
-        await until(lambda: lost.stored() == set(lost.sent), "the history has it, too")
-        before = await journal_end(broker)
+    older, seen, lost, before = await two_runs(broker, database.dsn, tmp_path, 5, 12)
     await asyncio.to_thread(older.bring_back, start=False)
     broker.start()
     assert await journal_end(broker) < before
@@ -132,16 +139,7 @@ async def test_power_lost_by_the_broker_alone(
 async def test_power_lost_and_the_database_away_until_the_start_after_the_next(
     broker: EmbeddedBroker, postgres: EmbeddedPostgres, tmp_path: Path
 ) -> None:
-    async with world(broker, postgres.dsn, one_pair()) as seen:
-        await seen.fix("phone-1", 0)
-        await report(seen, 2)
-        await until(lambda: seen.stored() == set(seen.sent), "the history has it")
-    older = OlderState(broker, tmp_path)
-    async with world(broker, postgres.dsn, one_pair()) as lost:
-        lost.sent, lost._seq = seen.sent, seen._seq
-        await report(lost, 6)
-        await until(lambda: lost.stored() == set(lost.sent), "the history has it, too")
-        before = await journal_end(broker)
+    older, seen, lost, before = await two_runs(broker, postgres.dsn, tmp_path, 2, 6)
     postgres.stop()
     older.bring_back()
     service = Service(seen.endpoints, settings_for_tests(), wall_clock_us, headless=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from cordon.embedded.postgres import EmbeddedPostgres
@@ -47,19 +47,16 @@ def _kill_all(server: EmbeddedPostgres) -> None:
     if pid is None:
         return
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    server.kill()
-    for child in children:
-        with suppress(ProcessLookupError):
-            os.kill(int(child), signal.SIGKILL)
-    end_s = time.monotonic() + GONE_LIMIT_S
-    while any(_runs(child) for child in children):
-        if time.monotonic() > end_s:
-            raise TimeoutError("processes of PostgreSQL do not end")
-        time.sleep(0.01)
-
-
-def _runs(pid: str) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
+    with ExitStack() as held:
+        ends = []
+        for child in children:
+            with suppress(ProcessLookupError):
+                ends.append(os.pidfd_open(int(child)))
+                held.callback(os.close, ends[-1])
+        server.kill()
+        for end in ends:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(end, signal.SIGKILL)
+        for end in ends:  # it can be read from when the process has ended
+            if not select.select([end], [], [], GONE_LIMIT_S)[0]:
+                raise TimeoutError("processes of PostgreSQL do not end")
