@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -13,14 +14,14 @@ from cordon import recent as recent_module
 from cordon.clock import wall_clock_us
 from cordon.connections import connect_nats
 from cordon.embedded.broker import EmbeddedBroker
-from cordon.recent import Recent
+from cordon.recent import HELD_STREAM, Recent
 from devices.instants import to_iso
 from devices.reports import Batch, Message
 from ingest.ack_client import AckClient
 from ingest.decoder import Decoder
 from ingest.mqtt import MqttBroker
 from ingest.session import MAX_BATCH_MESSAGES
-from tests.cordon.running import until
+from tests.cordon.running import LIMIT_S, until
 from tests.ingest.reports import NOW_US, fix, payload
 
 
@@ -72,6 +73,10 @@ async def test_what_was_on_its_way_to_who_died_is_read_from_the_broker(
             await device.publish("cordon/v1/phone-1/command", b"is not theirs", qos=1)
         taken = await died.take(10, 10**6)
         assert died.ack(taken) == len(taken)
+    # The broker works acknowledgements off one by one, after they were sent.
+    async with asyncio.timeout(LIMIT_S):
+        while (await nc.jetstream().stream_info(HELD_STREAM)).state.messages > 31 - len(taken):
+            pass
     recent = Recent(nc, wall_clock_us)
     await recent.read_held()
     [batch] = recent.batches("gw", Decoder())
