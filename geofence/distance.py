@@ -220,7 +220,9 @@ def _chord_m(a_lat_deg: float, a_lon_deg: float, b_lat_deg: float, b_lon_deg: fl
     across = 1 - n * cos2_phi
     along = 1 + n * sin2_phi
     meridian2 = sin2_phi * across * across + _POLAR2 * cos2_phi * along * along
-    chord2 = sin2_d * meridian2 + sin2_delta * (cos2_phi - sin2_d)
+    # A hair's breadth from a pole the two are equal up to their rounding.
+    both_cos = max(cos2_phi - sin2_d, 0.0)
+    chord2 = sin2_d * meridian2 + sin2_delta * both_cos
     return 2 * SEMI_MAJOR_M * math.sqrt(scale2 * chord2)
 
 

@@ -136,6 +136,7 @@ def repeated(
 
 
 @given(st.lists(PAIR, min_size=1, max_size=20), SIZES_AROUND_A_BLOCK)
+@example([(90.0, 0.0, 0.0, 2e-9)], 3)
 def test_arrays_within_a_millimetre_of_pyproj(
     pairs: list[tuple[float, float, float, float]], size: int
 ) -> None:
@@ -149,6 +150,7 @@ def test_arrays_within_a_millimetre_of_pyproj(
 @given(
     st.lists(PAIR, min_size=1, max_size=20), st.lists(FAR_PAIR, max_size=2), SIZES_AROUND_A_BLOCK
 )
+@example([(90.0, 0.0, 0.0, 2e-9)], [], 3)
 def test_array_form_is_the_scalar_form_to_the_bit(
     near: list[tuple[float, float, float, float]],
     far: list[tuple[float, float, float, float]],
