@@ -14,7 +14,7 @@ import structlog
 from nats.js import JetStreamContext
 from nats.js.errors import Error as JetStreamError
 
-from ingest.ending import end_if_told
+from devices.ending import end_if_told
 
 log = structlog.get_logger("appender")
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 import msgspec
 import structlog
 
+from devices.ending import end_if_told
 from devices.instants import MICROSECONDS, Clock
 from devices.reports import Batch, Message, Refusal, no_fixes
-from ingest.ending import end_if_told
 from ingest.journal import JournalUnavailableError, JournalWriter
 
 log = structlog.get_logger("broker-refusals")

@@ -13,9 +13,9 @@ import structlog
 from nats.aio.client import Client as NatsClient
 
 from cordon.keep import CASELOAD_SUBJECT, Keep, KeptCaseload
+from devices.ending import end_if_told
 from devices.migrations import MigrationError
 from devices.store import CaseloadStore
-from ingest.ending import end_if_told
 
 log = structlog.get_logger("caseload")
 

@@ -12,8 +12,8 @@ from nats.aio.msg import Msg
 
 from cordon.keep import CASELOAD, CASELOAD_SUBJECT, Keep
 from cordon.partition import Partition
+from devices.ending import end_if_told
 from devices.instants import Clock
-from ingest.ending import end_if_told
 
 log = structlog.get_logger("worker")
 

@@ -23,13 +23,13 @@ from alerts.conduct_rules import ConductRules
 from alerts.conduct_tracks import acts_of_tracks, minute_track
 from alerts.errors import ProfileError
 from alerts.profile import Profiles, load_profiles
+from devices.ending import end_if_told
 from devices.instants import Clock
 from devices.synthetic import is_synthetic
 from evidence import conduct
 from evidence.conduct import KeptAct, Order
 from evidence.database import SESSION, describe
 from evidence.statements import Connection
-from ingest.ending import end_if_told
 
 log = structlog.get_logger("conduct")
 

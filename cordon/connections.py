@@ -14,6 +14,7 @@ from nats.aio.client import Client as NatsClient
 from cordon.embedded.broker import EmbeddedBroker
 from cordon.embedded.postgres import EmbeddedPostgres
 from cordon.errors import CordonError
+from devices.ending import end_if_told
 from ingest.mqtt import MqttBroker
 
 log = structlog.get_logger("connections")
@@ -128,6 +129,11 @@ async def connect_nats(url: str, name: str, *, once: bool = False, echo: bool = 
         reconnected_cb=back,
         error_cb=failed,
     )
+    try:
+        end_if_told()  # nats-py may have missed it
+    except asyncio.CancelledError:
+        await nc.close()
+        raise
     return nc
 
 
@@ -140,7 +146,8 @@ async def while_open(*connections: NatsClient) -> None:
     Raises:
         ConnectionClosedError: One of them was closed.
     """
-    while not any(nc.is_closed for nc in connections):  # noqa: ASYNC110 - nobody announces it
+    while not any(nc.is_closed for nc in connections):  # nobody announces it
+        end_if_told()
         await asyncio.sleep(CLOSED_CHECK_S)
     reasons = {str(nc.last_error) for nc in connections if nc.is_closed and nc.last_error}
     raise ConnectionClosedError(

@@ -24,7 +24,7 @@ from nats.js.kv import KeyValue
 
 from cordon.errors import CordonError
 from devices.durable import make_durable_folder, write_durably
-from ingest.ending import end_if_told
+from devices.ending import end_if_told
 
 BUCKET = "lease"
 KEY = "service-0"

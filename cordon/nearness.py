@@ -14,8 +14,8 @@ from nats.aio.client import Client as NatsClient
 from nats.aio.msg import Msg
 
 from cordon.partition import Partition
+from devices.ending import end_if_told
 from geofence.levels import Level
-from ingest.ending import end_if_told
 from ingest.gateway import Gateway
 
 SUBJECT = "core.near.0"

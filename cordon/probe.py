@@ -21,9 +21,10 @@ from alerts.deliveries import ChannelName
 from alerts.self_test import Judge, Way
 from cordon.direct_asking import DirectAsking
 from devices.commands import HandsetAddress, command_topic
+from devices.ending import end_if_told
 from devices.instants import MICROSECONDS, Clock, from_iso, to_iso
 from devices.synthetic import AGENCY, FIX_INTERVAL_S, HANDSET, TAG, WALK_S, place_deg
-from ingest.mqtt import MqttBroker
+from ingest.mqtt import ClosingClient, MqttBroker
 
 log = structlog.get_logger("self-test")
 
@@ -100,11 +101,12 @@ class Probe:
                     group.create_task(self._walk(client))
             except* (aiomqtt.MqttError, OSError) as failed:
                 log.warning("self_test_not_connected", reason=type(failed.exceptions[0]).__name__)
+            end_if_told()
             await asyncio.sleep(RETRY_S)
 
     def _client(self) -> aiomqtt.Client:
         broker = self._broker
-        return aiomqtt.Client(
+        return ClosingClient(
             broker.host,
             broker.port,
             username=broker.username,

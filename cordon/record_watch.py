@@ -14,6 +14,7 @@ import structlog
 
 from cordon.embedded.postgres import EmbeddedPostgres
 from cordon.settings import Settings
+from devices.ending import end_if_told
 from devices.instants import Clock
 from evidence.capacity import Capacity, Connection, Waiting, read_capacity, read_waiting
 from evidence.database import describe
@@ -63,6 +64,7 @@ class RecordWatch:
     async def run(self) -> None:
         """Look until cancelled."""
         while True:
+            end_if_told()
             await self.look()
             await asyncio.sleep(EVERY_S if self.capacity else RETRY_S)
 

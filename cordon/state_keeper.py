@@ -19,12 +19,12 @@ from cordon import erased_places
 from cordon.checkpoint import CHECKPOINT, Checkpoint, decode_checkpoint
 from cordon.keep import Keep
 from devices.command_desk import CommandDesk
+from devices.ending import end_if_told
 from devices.instants import MICROSECONDS
 from evidence import states, told
 from evidence.database import SESSION, describe
 from geofence import forgetting
 from geofence.snapshot import SnapshotError, decode_snapshot
-from ingest.ending import end_if_told
 
 STATE_EVERY_S = 6 * 3600
 """A replay has to go through this much before its window, at the most. A state of 100,000 devices

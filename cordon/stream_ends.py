@@ -16,9 +16,9 @@ import structlog
 from nats.js import JetStreamContext
 
 from cordon.keep import Keep
+from devices.ending import end_if_told
 from evidence.sources import Stream
 from evidence.writer import LaneCounts
-from ingest.ending import end_if_told
 
 NAME = "stream-ends"
 """Under this name they are kept."""

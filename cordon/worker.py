@@ -33,10 +33,10 @@ from cordon.keep import Keep
 from cordon.outgoing import Outgoing
 from cordon.partition import Partition
 from cordon.worker_counts import WorkerCounts
+from devices.ending import end_if_told
 from devices.instants import MICROSECONDS, Clock
 from devices.reports import Batch, BatchFormatError, decode_batch
 from ingest.decoder import Decoder
-from ingest.ending import end_if_told
 from ingest.journal import BATCH_HEADER
 from ingest.reader import Entry, JournalGap, StreamReader
 from ingest.streams import JOURNAL, alert_subject, journal_subject

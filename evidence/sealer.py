@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 import psycopg
 import structlog
 
+from devices.ending import end_if_told
 from devices.instants import MICROSECONDS, Clock
 from devices.migrations import MigrationError, migrate
 from evidence import seal_store
@@ -180,6 +181,7 @@ class Sealer(SealerFigures):
             except _TROUBLE as error:
                 self.progress.error = describe(error)
                 log.warning("sealer_stopped", reason=self.progress.error)
+            end_if_told()
             self.counts.retries += 1
             wait_s = 0.1 if self.counts.batches > batches else min(2 * wait_s, RETRY_MOST_S)
             await asyncio.sleep(self._interval_s if self.progress.refused else wait_s)
@@ -198,6 +200,7 @@ class Sealer(SealerFigures):
         loop = asyncio.get_running_loop()
         due_s = loop.time()
         while True:
+            end_if_told()
             async with asyncio.timeout(STEP_LIMIT_S):
                 await self._turn(connection, fence)
             self.progress.error = self.progress.refused = ""

@@ -23,6 +23,7 @@ import structlog
 from alerts.decisions import DecisionFormatError
 from alerts.decisions import decode_entry as decode_decision_entry
 from alerts.errors import EntryFormatError
+from devices.ending import end_if_told
 from devices.instants import Clock
 from devices.migrations import MigrationError
 from devices.reports import BatchFormatError, decode_batch
@@ -190,6 +191,7 @@ class Writer:
             except Exception as error:  # noqa: BLE001 - a lane that ended would lose evidence unseen
                 lane.error = describe(error)
                 log.warning("evidence_lane_stopped", stream=stream.value, reason=lane.error)
+            end_if_told()
             lane.retries += 1
             lane.caught_up = False
             wait_s = RETRY_FIRST_S if lane.stored > stored else min(2 * wait_s, RETRY_MOST_S)
@@ -203,6 +205,7 @@ class Writer:
         source = self._open_source(stream, self._partition, lane.stored)
         try:
             while True:
+                end_if_told()
                 await self._turn(stream, source)
                 lane.error = ""
                 pause_s = self._pause_s if lane.caught_up else min(self._pause_s, BEHIND_PAUSE_S)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import ssl
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from socket import IPPROTO_TCP, TCP_NODELAY
-from typing import Any, Self, cast
+from typing import Any, Self, TypeVar, cast
 
 import aiomqtt
 import structlog
 
-from ingest.ending import end_if_told
+from devices.ending import end_if_told
 from ingest.tls import explained
 
 KEEPALIVE_S = 30
@@ -30,6 +32,8 @@ BACKOFF_MOST_S = 5.0
 # acknowledgement that follows a publish.
 NO_DELAY = ((IPPROTO_TCP, TCP_NODELAY, 1),)
 _QUIET = 1_000_000  # aiomqtt warns above ten pending calls; here the limits above count them
+
+_Answer = TypeVar("_Answer")
 
 log = structlog.get_logger("ingest")
 
@@ -66,7 +70,11 @@ class _Confirmation:
 
 
 class ClosingClient(aiomqtt.Client):
-    """Closes the socket of an attempt to connect that fails or is given up, which aiomqtt leaves open."""
+    """An MQTT client that can be ended at any moment.
+
+    It closes the socket of an attempt to connect that fails or is given up, which aiomqtt leaves open,
+    and hears a cancellation that comes together with the broker's answer.
+    """
 
     async def __aenter__(self) -> Self:
         """Connects.
@@ -79,6 +87,15 @@ class ClosingClient(aiomqtt.Client):
         except BaseException:
             self._client._reset_sockets()  # noqa: SLF001 - `disconnect` waits for a loop that is left
             raise
+
+    async def _wait_for(self, fut: Awaitable[_Answer], timeout: float | None) -> _Answer:  # noqa: ASYNC109 - aiomqtt's
+        """In place of aiomqtt's, which waits by `asyncio.wait_for`; see `devices.ending`."""
+        limit_s = self.timeout if timeout is None else timeout
+        try:
+            async with asyncio.timeout(None if limit_s == math.inf else limit_s):
+                return await fut
+        except TimeoutError:
+            raise aiomqtt.MqttError("Operation timed out") from None
 
 
 class _PromptClient(ClosingClient):

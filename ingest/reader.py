@@ -19,7 +19,7 @@ from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, StreamState
 from nats.js.errors import NotFoundError
 
-from ingest.ending import end_if_told
+from devices.ending import end_if_told
 from ingest.trail import Trail, name_of
 
 FETCH_WAIT_S = 1.0

@@ -17,11 +17,11 @@ from typing import Protocol
 import aiomqtt
 import structlog
 
+from devices.ending import end_if_told
 from devices.instants import Clock
 from devices.reports import Batch, Message
 from ingest.ack_client import AckClient, Incoming
 from ingest.decoder import Decoder
-from ingest.ending import end_if_told
 from ingest.journal import JournalUnavailableError
 from ingest.mqtt import BACKOFF_FIRST_S, BACKOFF_MOST_S, MqttBroker
 from ingest.parts import Part

@@ -16,10 +16,10 @@ import structlog
 from nats.aio.client import Client as NATS  # noqa: N814 -- the library's own usage
 from nats.js.errors import Error as JetStreamError
 
+from devices.ending import end_if_told
 from devices.instants import Clock
 from devices.reports import Batch, BatchFormatError, Message, decode_batch, no_fixes
 from ingest.decoder import Decoder
-from ingest.ending import end_if_told
 from ingest.journal import JournalUnavailableError, JournalWriter
 from ingest.reader import Entry, JournalGap, StreamReader
 from ingest.streams import DEFERRED, deferred_subject

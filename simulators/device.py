@@ -232,7 +232,8 @@ class SimulatedDevice:
 
     async def _rest(self, pause_s: float) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._time_is_up.wait(), pause_s)
+            async with asyncio.timeout(pause_s):
+                await self._time_is_up.wait()
 
     def _client(self) -> aiomqtt.Client:
         """A client for one connection: one that has been disconnected cannot be used again."""

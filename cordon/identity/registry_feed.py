@@ -20,9 +20,9 @@ from nats.aio.msg import Msg
 from cordon.keep import Keep
 from devices.credential_store import CredentialStore, OpenCredentials
 from devices.credentials import Credential, CredentialError, Registry
+from devices.ending import end_if_told
 from devices.migrations import MigrationError
 from devices.signing import SigningKey
-from ingest.ending import end_if_told
 
 log = structlog.get_logger("credentials")
 
@@ -146,7 +146,8 @@ class RegistryCopy:
                     await self._look()
                     self.looked.set()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._called.wait(), LOOK_S)
+                    async with asyncio.timeout(LOOK_S):
+                        await self._called.wait()
         finally:
             if not self._nc.is_closed:
                 await subscription.unsubscribe()

@@ -21,8 +21,8 @@ from cordon.connections import connect_nats
 from cordon.identity.authorizer import DEVICES_ACCOUNT, MQTT
 from cordon.identity.registry_feed import RegistryCopy
 from devices.credentials import RESERVED, Registry
+from devices.ending import end_if_told
 from devices.instants import Clock, from_iso
-from ingest.ending import end_if_told
 
 log = structlog.get_logger("sessions")
 
@@ -111,7 +111,8 @@ class Sessions:
             while True:
                 end_if_told()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._copy.changed.wait(), SWEEP_S)
+                    async with asyncio.timeout(SWEEP_S):
+                        await self._copy.changed.wait()
                 self._copy.changed.clear()
                 try:
                     await self._sweep(nc)

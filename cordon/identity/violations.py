@@ -24,7 +24,7 @@ from nats.aio.client import Client as NatsClient
 from cordon.broker_refusals import BrokerRefusals
 from cordon.connections import connect_nats
 from cordon.identity.sessions import connection, device_of
-from ingest.ending import end_if_told
+from devices.ending import end_if_told
 
 log = structlog.get_logger("violations")
 

@@ -103,6 +103,21 @@ async def test_taking_ends_with_the_connection(broker: EmbeddedBroker, service: 
         await asyncio.wait_for(waiting, 10)
 
 
+async def test_an_end_that_comes_with_the_brokers_answer_is_heard(service: MqttBroker) -> None:
+    client = ack_client(service)
+
+    async def stay() -> None:
+        async with client:
+            await client.listen(FILTERS)
+            await asyncio.Event().wait()
+
+    staying = asyncio.create_task(stay())
+    client._connected.add_done_callback(lambda _: staying.cancel())
+    done, _ = await asyncio.wait({staying}, timeout=10)
+    assert done
+    assert staying.cancelled()
+
+
 async def test_a_refused_subscription_is_an_error(broker: EmbeddedBroker) -> None:
     as_device = MqttBroker(broker.host, broker.mqtt_port)
     with pytest.raises(aiomqtt.MqttError, match="not QoS 1"):
