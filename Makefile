@@ -34,16 +34,13 @@ rooms: $(STAMPS)/test  ## What each room may import
 	$(BIN)/lint-imports
 
 # Compiled once beforehand, so that no test has to wait for it. Three at a time: most of them wait for
-# servers, and a file's tests share what they have started.
+# servers, and a file's tests share what they have started. In the order of the folders, in which the
+# longest files come early: none of them is left to run alone at the end.
 unit: $(STAMPS)/test  ## The tests alone
 	@echo "Compiling the engine (a minute, where nothing is kept from before)"
 	@NUMBA_CACHE_DIR="$${NUMBA_CACHE_DIR:-$(CURDIR)/.cordon/compiled}" \
 		$(BIN)/python -c 'from geofence.engine import warm_up; print(f"  {warm_up():.0f} s")'
-	$(BIN)/python -m pytest -n 3 --dist loadfile --ignore-glob='*/test_power_cuts*'
-
-.PHONY: power
-power: ## Cut the power of files, database and broker, again and again (not part of test).
-	$(BIN)/python -m pytest tests -k power_cuts
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 faults: $(STAMPS)/test libfiu  ## Break one thing after another under load; writes docs/reliability.md
 	$(BIN)/cordon bench faults --write docs/reliability.md

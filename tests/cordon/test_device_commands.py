@@ -26,9 +26,13 @@ Give = Callable[..., Result]
 @pytest.fixture
 def given(database: Database, tmp_path: Path) -> Give:
     """Gives a command; errors meant for people are raised."""
+    return giver(database, tmp_path)
+
+
+def giver(database: Database, folder: Path) -> Give:
     environment = {
         "CORDON_DATABASE_URL": database.dsn,
-        "CORDON_STATE_DIRECTORY": str(tmp_path / "state"),
+        "CORDON_STATE_DIRECTORY": str(folder / "state"),
         "CORDON_BROKER_PUBLIC_ADDRESS": "broker.example:8883",
     }
 
@@ -200,7 +204,8 @@ def test_every_change_of_keys_is_seen_by_who_follows(given: Give, database: Data
     assert seen == sorted(set(seen))
 
 
-def test_what_cannot_be_done_is_said(given: Give) -> None:
+def test_what_cannot_be_done_is_said(empty_database: Database, tmp_path: Path) -> None:
+    given = giver(empty_database, tmp_path)
     for arguments, said in (
         (["provision", "a.b"], "cannot be the id"),
         (["provision", "service"], "broker's own"),

@@ -40,8 +40,8 @@ SECOND = "create table room.two (a int);\n"
 
 
 @pytest.fixture
-async def conn(database: Database) -> AsyncIterator[psycopg.AsyncConnection]:
-    async with await psycopg.AsyncConnection.connect(database.dsn) as connection:
+async def conn(empty_database: Database) -> AsyncIterator[psycopg.AsyncConnection]:
+    async with await psycopg.AsyncConnection.connect(empty_database.dsn) as connection:
         yield connection
 
 
@@ -104,12 +104,12 @@ async def test_a_failing_file_leaves_nothing_behind(
 
 
 async def test_services_that_start_together_apply_it_once(
-    database: Database, package: Callable[..., str]
+    empty_database: Database, package: Callable[..., str]
 ) -> None:
     name = package(m0001_one=FIRST, m0002_two=SECOND)
 
     async def start() -> list[str]:
-        async with await psycopg.AsyncConnection.connect(database.dsn) as conn:
+        async with await psycopg.AsyncConnection.connect(empty_database.dsn) as conn:
             return await migrate(conn, "room", name)
 
     applied = await asyncio.gather(*(start() for _ in range(5)))

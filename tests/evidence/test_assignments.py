@@ -160,6 +160,6 @@ async def test_one_device_is_never_two_peoples_at_once(
 
 
 @pytest.mark.usefixtures("store")
-async def test_without_a_caseload_it_says_so(database: Database) -> None:
+async def test_without_a_caseload_it_says_so(empty_database: Database) -> None:
     with pytest.raises(HistoryUnavailableError):
-        await track(database, "he-1")
+        await track(empty_database, "he-1")

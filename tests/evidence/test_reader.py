@@ -187,8 +187,8 @@ async def test_limits_are_named(reader: Reader, limit: int) -> None:
         await reader.recent_refusals(limit)
 
 
-async def test_a_database_that_is_away_or_empty_is_told(database: Database) -> None:
-    for dsn in ("host=/nonexistent dbname=x user=x", database.dsn):
+async def test_a_database_that_is_away_or_empty_is_told(empty_database: Database) -> None:
+    for dsn in ("host=/nonexistent dbname=x user=x", empty_database.dsn):
         with pytest.raises(HistoryUnavailableError, match="Alerts go on"):
             await Reader(dsn).count_stored(0)
 

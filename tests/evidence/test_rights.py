@@ -218,17 +218,19 @@ def test_who_may_read_hypertables_may_not_drop_their_chunks(
         owner.execute("RESET SESSION AUTHORIZATION")
 
 
-async def test_the_order_in_which_the_schemas_are_made_does_not_matter(database: Database) -> None:
+async def test_the_order_in_which_the_schemas_are_made_does_not_matter(
+    empty_database: Database,
+) -> None:
     """Either is made by whoever comes first: the service, `cordon caseload`, `cordon device`."""
-    async with CredentialStore(database.dsn).open():
+    async with CredentialStore(empty_database.dsn).open():
         pass
-    store = Store(database.dsn)
+    store = Store(empty_database.dsn)
     await store.migrate()
     await store.close()
-    with psycopg.connect(database.dsn, autocommit=True) as owner:
+    with psycopg.connect(empty_database.dsn, autocommit=True) as owner:
         caseload_first = rights_on_caseload(owner)
         owner.execute("DROP SCHEMA caseload CASCADE")
-        async with CredentialStore(database.dsn).open():
+        async with CredentialStore(empty_database.dsn).open():
             pass
         assert rights_on_caseload(owner) == caseload_first
     assert "caseload.person" in caseload_first

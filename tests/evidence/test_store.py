@@ -141,12 +141,13 @@ async def test_late_fixes_of_three_hundred_days(store: Store, probe: Probe) -> N
     assert times == sorted(time_us for _, _, time_us in fixes)
 
 
-async def test_two_writers_race(database: Database, probe: Probe) -> None:
+async def test_two_writers_race(empty_database: Database) -> None:
+    probe = Probe(empty_database.dsn)
     group = [
         (n, batch_of(n, [("tag-1", n, NOW_US - n * DAY_US), ("tag-2", n, NOW_US + n)]))
         for n in range(1, 41)
     ]
-    stores = [Store(database.dsn) for _ in range(3)]
+    stores = [Store(empty_database.dsn) for _ in range(3)]
     await asyncio.gather(*(store.migrate() for store in stores))
 
     async def write_all(store: Store, width: int) -> tuple[int, int]:
@@ -264,9 +265,10 @@ async def test_a_signed_message_sent_again_is_a_duplicate(store: Store, probe: P
 
 
 async def test_a_database_of_the_version_before_is_brought_up_to_date(
-    database: Database, probe: Probe, monkeypatch: pytest.MonkeyPatch
+    empty_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its rows stay, and say of what they do not know that they do not know it."""
+    database, probe = empty_database, Probe(empty_database.dsn)
     everything = migrations.migrations_of
     monkeypatch.setattr(migrations, "migrations_of", lambda package: everything(package)[:1])
     before = Store(database.dsn)
