@@ -47,6 +47,7 @@ class CaseloadFeed:
         """Follow the database until cancelled; wait out its absence."""
         kept = await self._keep.get_caseload()
         while True:
+            end_if_told()
             try:
                 await self._store.migrate()
                 changed = True

@@ -11,7 +11,6 @@ from cordon.partition import Partition
 from devices.instants import Clock
 from geofence import forgetting
 from geofence.anomaly_changes import ended_by
-from geofence.engine import Engine
 from geofence.forgetting import Times
 
 log = structlog.get_logger("worker")
@@ -32,7 +31,7 @@ def let_go(partition: Partition, times: Times, now_us: int) -> set[str]:
     plan = partition.compiled.plan
     ended = ended_by(engine.anomalies(now_us), plan, now_us, held)
     state = forgetting.without_measures(state)
-    partition.engine = Engine.restore(state, plan, now_us=now_us, rules=engine.rules)
+    partition.engine = type(engine).restore(state, plan, now_us=now_us, rules=engine.rules)
     partition.care.commands.displace(held)
     partition.note(ended, now_us)
     detail = msgspec.json.encode({name: times[name] for name in sorted(held)}).decode()

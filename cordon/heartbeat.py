@@ -15,6 +15,8 @@ import structlog
 from nats.aio.client import Client as NatsClient
 from nats.aio.msg import Msg
 
+from devices.ending import end_if_told
+
 log = structlog.get_logger("heartbeat")
 
 SUBJECT = "core.heartbeat"
@@ -63,6 +65,7 @@ class _Beat:
         patience_from_s = asyncio.get_running_loop().time()
         try:
             while True:
+                end_if_told()
                 patience_from_s = await self._beat(inbox, patience_from_s)
                 await asyncio.sleep(BEAT_S)
         finally:

@@ -25,6 +25,7 @@ from nats.js.errors import Error as JetStreamError
 from nats.js.errors import NotFoundError
 
 from cordon.lease import LEASE_S
+from devices.ending import end_if_told
 from devices.instants import MICROSECONDS, Clock, from_datetime
 from devices.reports import Batch, Message
 from ingest.decoder import Decoder
@@ -94,6 +95,7 @@ class Recent:
     async def _read_held(self, subject: str) -> None:
         js, after = self._nc.jetstream(), 0
         for _ in range(MOST_HELD):
+            end_if_told()  # also when the time is up
             try:
                 found = await js.get_msg(HELD_STREAM, after + 1, subject=subject, next=True)
             except NotFoundError:

@@ -50,6 +50,7 @@ from cordon.stream_ends import Ends, forget_when_looked_at, stream_ends
 from cordon.streams_source import source_factory
 from cordon.supervision import Supervisor
 from cordon.worker import Worker
+from devices.ending import end_if_told
 from devices.instants import Clock
 from devices.store import CaseloadStore
 from evidence.reader import Reader
@@ -59,7 +60,7 @@ from evidence.writer import Writer
 from geofence.engine import Rules, warm_up
 from ingest.decoder import Decoder
 from ingest.gateway import Gateway, new_name
-from ingest.journal import JournalWriter
+from ingest.journal import JournalUnavailableError, JournalWriter
 from ingest.slow_lane import SlowLane
 from ingest.streams import StreamsError, ensure_streams
 
@@ -200,6 +201,7 @@ class Service:
         self._parts = parts = self._assemble(nc, gateway_nc, keep, heard, ends)
         worker, writer = parts.worker, parts.writer
         runs = self._runs(parts, heard)
+        end_if_told()
         async with asyncio.TaskGroup() as group:
             # The gateway first: what devices send before its session exists, the broker
             # acknowledges and forgets. The kernels can be compiled meanwhile.
@@ -215,8 +217,17 @@ class Service:
             await parts.identity.registry.looked.wait()
             if not self._standby:
                 await recent.read_held()
+            await self._take_in(recent, parts)
+            end_if_told()
+
+    async def _take_in(self, recent: Recent, parts: Parts) -> None:
+        """Have in the journal what was on its way to whoever was in charge before."""
+        try:
             for batch in recent.batches(parts.gateway.name, parts.decoder):
                 await parts.journal.append(batch)
+        except JournalUnavailableError as error:
+            # Nobody has acknowledged them: the broker hands them over again, and alerts go on.
+            log.warning("held_messages_left_to_the_session", reason=str(error))
 
     @contextlib.asynccontextmanager
     async def _connected(self, name: str, *, echo: bool = True) -> AsyncIterator[NatsClient]:
@@ -331,6 +342,7 @@ class Service:
             tick_s=self._settings.engine.sweep_interval_s,
             checkpoint_s=self._settings.engine.checkpoint_interval_s,
             journal_end=ends_of_streams.journal or 0,
+            alerts_end=ends_of_streams.alerts,
             others=gateway_nc,
             decoder=decoder,
         )

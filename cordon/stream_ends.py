@@ -34,10 +34,12 @@ class Ends(msgspec.Struct):
     Attributes:
         streams: For evidence, those that it has not looked at.
         journal: For the worker, until it has written a checkpoint.
+        alerts: The same of what was recorded of the alerts.
     """
 
     streams: dict[Stream, int] = msgspec.field(default_factory=dict)
     journal: int | None = None
+    alerts: int | None = None
 
 
 async def stream_ends(js: JetStreamContext, keep: Keep) -> Ends:
@@ -47,13 +49,27 @@ async def stream_ends(js: JetStreamContext, keep: Keep) -> Ends:
     """
     ends = {stream: (await js.stream_info(stream.value)).state.last_seq for stream in Stream}
     data = await keep.get(NAME)
-    before = msgspec.json.decode(data, type=Ends) if data else Ends()
-    journal = ends[Stream.JOURNAL]
-    journal = journal if before.journal is None else min(journal, before.journal)
-    ends = {stream: min(end, before.streams.get(stream, end)) for stream, end in ends.items()}
-    found = Ends(ends, journal)
+    before = _read(data) if data else Ends()
+    found = Ends(
+        {stream: min(end, before.streams.get(stream, end)) for stream, end in ends.items()},
+        _first(ends[Stream.JOURNAL], before.journal),
+        _first(ends[Stream.ALERTS], before.alerts),
+    )
     await keep.put(NAME, msgspec.json.encode(found))
     return found
+
+
+def _read(data: bytes) -> Ends:
+    try:
+        return msgspec.json.decode(data, type=Ends)
+    except msgspec.MsgspecError as error:
+        # Another version wrote it. What it knew was of a break that nobody has looked at yet.
+        log.warning("stream_ends_unreadable", reason=str(error))
+        return Ends()
+
+
+def _first(end: int, before: int | None) -> int:
+    return end if before is None else min(end, before)
 
 
 async def forget_when_looked_at(
@@ -70,7 +86,7 @@ async def forget_when_looked_at(
         lanes: How far evidence is. What it has read, it has read behind what was lost.
         checkpoints: How many the worker has written.
     """
-    left = Ends(dict(ends.streams), ends.journal)
+    left = Ends(dict(ends.streams), ends.journal, ends.alerts)
     while left != Ends():
         end_if_told()  # it may have been lost in the last put
         await asyncio.sleep(LOOK_S)
@@ -78,11 +94,12 @@ async def forget_when_looked_at(
         now = Ends(
             {stream: end for stream, end in left.streams.items() if stream in unread},
             None if checkpoints() else left.journal,
+            None if checkpoints() else left.alerts,
         )
         if now == left:
             continue
         try:
             await keep.put(NAME, msgspec.json.encode(now))
             left = now
-        except nats.errors.Error as error:  # tried again
+        except (nats.errors.Error, OSError) as error:  # tried again
             log.info("stream_ends_not_forgotten", reason=type(error).__name__)

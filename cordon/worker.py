@@ -83,6 +83,7 @@ class Worker:
         tick_s: Interval of the sweeps.
         checkpoint_s: Least time between two checkpoints.
         journal_end: Where the journal ended before anything of this run was written to it.
+        alerts_end: The same of what is recorded of the alerts; None: nothing was lost.
         decoder: Reads what goes to the desk before it is journaled. None: a new one.
     """
 
@@ -97,6 +98,7 @@ class Worker:
         tick_s: float,
         checkpoint_s: float,
         journal_end: int,
+        alerts_end: int | None = None,
         others: NatsClient | None = None,
         number: int = 0,
         decoder: Decoder | None = None,
@@ -118,6 +120,7 @@ class Worker:
         self._subject = journal_subject(number)
         self._alert_subject = alert_subject(number)
         self._journal_end: int | None = journal_end
+        self._alerts_end = alerts_end
         self._applied = Applied()
         self._trail = Trail()
         self._missing = False
@@ -142,6 +145,7 @@ class Worker:
         try:
             await self._restore()
             async with self._listening(), asyncio.TaskGroup() as group:
+                end_if_told()
                 group.create_task(self._follow_journal(), name="journal")
                 group.create_task(self._fail_with_live(), name="live")
                 group.create_task(self._follow_caseload(), name="caseload")
@@ -162,6 +166,8 @@ class Worker:
             self.partition.counts.unreadable_parts += 1
         loaded = self.partition.load(kept, checkpoint, self._clock())
         after = checkpoint.alerts_position if checkpoint and loaded else 0
+        if self._alerts_end is not None and after > self._alerts_end:
+            after = 0  # it lost its end: all that is there is read
         recorded = await read_recorded(self._nc, self._alert_subject, after=after)
         self.counts.damaged += recorded.damaged
         self.partition.recall(recorded)
@@ -171,12 +177,18 @@ class Worker:
         )
 
     def _stay_within_the_journal(self) -> None:
-        """A journal that lost its end gives its positions away again, to what comes now."""
-        end, self._journal_end = self._journal_end, None
+        """A journal that lost its end gives its positions away again, to what comes now.
+
+        So until a checkpoint is within it, however often the worker begins again.
+        """
+        end = self._journal_end
         if end is not None and self.partition.position > end:
             self.counts.gaps += 1
             log.error("journal_lost_its_end", applied=self.partition.position, end=end)
             self.partition.position = end
+
+    def _note_end(self, end: int) -> None:
+        self._journal_end = end if self._journal_end is None else min(self._journal_end, end)
 
     @asynccontextmanager
     async def _listening(self) -> AsyncIterator[None]:
@@ -220,6 +232,7 @@ class Worker:
             self._trail.break_before(position)
             self._applied.forget_positions()
             partition.position, self._missing = position - 1, True
+            self._note_end(position - 1)
         self._trail.note(position, name)
         if name not in self._applied:  # it came before the worker listened
             self._missing = True
@@ -313,6 +326,7 @@ class Worker:
         self.partition.course.note("gap", self._clock(), position=after, upto=upto)
         log.error("journal_gap", wanted=gap.wanted, found=gap.found)
         self.partition.position = gap.resume_after
+        self._note_end(gap.resume_after)
 
     def _read(self, data: bytes) -> Batch | None:
         try:
@@ -368,6 +382,7 @@ class Worker:
 
     async def _write_checkpoint(self) -> bool:
         """Keep the present state; False when that failed, or it rests on what is not on disk."""
+        ends = (self._journal_end, self._alerts_end)
         checkpoint = await self.partition.freeze().in_turns()
         if not await self._outgoing.drained():
             return False
@@ -378,4 +393,6 @@ class Worker:
             log.warning("checkpoint_not_kept", reason=type(error).__name__)
             return False
         self.counts.checkpoints += 1
+        if ends == (self._journal_end, self._alerts_end):  # no end was lost meanwhile
+            self._journal_end = self._alerts_end = None
         return True

@@ -19,6 +19,7 @@ from nats.aio.client import Client as NATS  # noqa: N814 -- the library's own us
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
+from devices.ending import end_if_told
 from devices.reports import Batch
 from ingest.parts import Part, parts
 from ingest.streams import JOURNAL, journal_subject
@@ -247,6 +248,7 @@ class JournalWriter:
         """Repeats the same bytes under the same name until the stream has them."""
         pause_s = RETRY_FIRST_S
         while True:
+            end_if_told()
             self._report_refusal(reason)
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, RETRY_MOST_S)
@@ -279,6 +281,7 @@ class JournalWriter:
             headers = {BATCH_HEADER: part.name, "Nats-Msg-Id": part.name}
             async with asyncio.timeout(ACK_LIMIT_S):
                 await self._nc.publish(self._subject, part.data, reply=reply, headers=headers)
+                end_if_told()  # it may have been dropped, and the limit with it
                 return self._position(await answer)
         except TimeoutError:
             raise _NotKept(f"no confirmation within {ACK_LIMIT_S:g} s") from None

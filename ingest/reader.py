@@ -305,7 +305,8 @@ class StreamReader:
 
     async def _last_standing(self, state: StreamState) -> int:
         """The newest position whose entry is still the one that was known there."""
-        known = [one for one in self._trail.positions() if one <= state.last_seq]
+        kept = range(state.first_seq, state.last_seq + 1)
+        known = [one for one in self._trail.positions() if one in kept]
         low, high = 0, len(known)  # what stands lies before what was given away again
         while low < high:
             middle = (low + high) // 2

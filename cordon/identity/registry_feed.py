@@ -75,6 +75,7 @@ class RegistryFeed:
         self._version = kept.version if kept else None
         self._is_whole = kept is None or kept.keys is not None
         while True:
+            end_if_told()
             try:
                 async with self._store.open() as database:
                     while True:

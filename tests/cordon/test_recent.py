@@ -19,9 +19,11 @@ from devices.instants import to_iso
 from devices.reports import Batch, Message
 from ingest.ack_client import AckClient
 from ingest.decoder import Decoder
+from ingest.journal import JournalUnavailableError, JournalWriter
 from ingest.mqtt import MqttBroker
 from ingest.session import MAX_BATCH_MESSAGES
-from tests.cordon.running import LIMIT_S, until
+from tests.conftest import Database
+from tests.cordon.running import LIMIT_S, one_pair, until, world
 from tests.ingest.reports import NOW_US, fix, payload
 
 
@@ -89,6 +91,30 @@ async def test_what_was_on_its_way_to_who_died_is_read_from_the_broker(
     [batch] = few.batches("gw", Decoder())
     assert [int(seq) for seq in batch.fixes["seq"]] == list(range(len(taken), len(taken) + 3))
     await nc.close()
+
+
+async def test_a_journal_that_does_not_take_it_does_not_end_the_service(
+    broker: EmbeddedBroker, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mqtt = MqttBroker(broker.host, broker.mqtt_port, broker.service_user, broker.service_password)
+    async with AckClient(mqtt, identifier="died", clock=lambda: NOW_US) as died:
+        await died.listen(("cordon/v1/+/fix",))
+        async with aiomqtt.Client(broker.host, broker.mqtt_port) as device:
+            await device.publish("cordon/v1/tag-1/fix", payload(fix(seq=1)), qos=1)
+    append, refused = JournalWriter.append, []
+
+    async def refuse(writer: JournalWriter, batch: Batch) -> int:
+        if batch.gateway.endswith(".recent"):
+            refused.append(batch)
+            raise JournalUnavailableError("It is full.")
+        return await append(writer, batch)
+
+    monkeypatch.setattr(JournalWriter, "append", refuse)
+    async with world(broker, database.dsn, one_pair()) as seen:
+        await until(lambda: refused, "what was on its way is offered to the journal")
+        await seen.fix("phone-1", 0)
+        await seen.fix("tag-1", 5_000)
+        await until(lambda: seen.stored() >= set(seen.sent), "the service goes on")
 
 
 async def test_a_broker_that_holds_nothing_for_us_is_no_trouble(broker: EmbeddedBroker) -> None:

@@ -262,6 +262,7 @@ HELD_BY_ONE_THAT_IS_LOST = [
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(STEPS)
 @example(HELD_BY_ONE_THAT_IS_LOST)
+@example([*[_near(900)] * 3, ("erased", "tag-1", 60, 300), *[_near(900)] * 5])
 def test_every_life_of_a_worker_can_be_gone_through_again(steps: list[Any]) -> None:
     one = live(steps)
     found = compared(one, again(one))

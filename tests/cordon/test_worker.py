@@ -75,7 +75,9 @@ class Site:
             events=(event,),
         )
 
-    async def worker(self, others: NatsClient | None = None) -> Worker:
+    async def worker(
+        self, others: NatsClient | None = None, *, alerts_end: int | None = None
+    ) -> Worker:
         """A worker as a start of the service makes it."""
         profiles, silent, rules = load_profiles(), _Silent(), Rules()
 
@@ -103,6 +105,7 @@ class Site:
             tick_s=0.05,
             checkpoint_s=0.05,
             journal_end=end,
+            alerts_end=alerts_end,
             others=others,
         )
 
@@ -265,7 +268,7 @@ def on_the_desk(worker: Worker) -> set[str]:
     return {alert.device for alert in worker.partition.desk.open_alerts()}
 
 
-async def _checkpoint_of_two_panics(site: Site) -> Checkpoint:
+async def checkpoint_of_two_panics(site: Site) -> Checkpoint:
     async with site.working() as worker:
         await until(worker.caught_up.is_set, "caught up")
         await site.panic("a")
@@ -289,7 +292,7 @@ async def _checkpoint_of_two_panics(site: Site) -> Checkpoint:
     ["all", "engine", "desk", "outgoing", "health", "sequences", "commands", "door", "choices"],
 )
 async def test_a_checkpoint_of_another_version_is_not_the_end(site: Site, broken: str) -> None:
-    good = await _checkpoint_of_two_panics(site)
+    good = await checkpoint_of_two_panics(site)
     other = b"\xc1\x00" if broken == "all" else b""
     if broken != "all":
         changed = msgspec.structs.replace(good, **{broken: b"XX9 of another version"})
@@ -304,28 +307,12 @@ async def test_a_checkpoint_of_another_version_is_not_the_end(site: Site, broken
         await site.panic("c")
         await until(lambda: "c" in on_the_desk(worker), "what comes then is dealt with")
         await until(lambda: worker.counts.checkpoints, "a new checkpoint replaces the other")
-    kinds = [msgspec.json.decode(await _data(site.js, n + 1))["id"] for n in range(recorded)]
+    kinds = [msgspec.json.decode(await alert_entry(site.js, n + 1))["id"] for n in range(recorded)]
     assert len(kinds) == len(set(kinds)), "nothing was told twice"
 
 
-async def _data(js: JetStreamContext, position: int) -> bytes:
+async def alert_entry(js: JetStreamContext, position: int) -> bytes:
     return (await js.get_msg(ALERTS, position)).data or b""
-
-
-async def test_a_journal_that_lost_its_end_loses_nothing_new(site: Site) -> None:
-    good = await _checkpoint_of_two_panics(site)
-    ahead = msgspec.structs.replace(good, journal_position=7)
-    await site.keep.put(CHECKPOINT, msgspec.msgpack.encode(ahead))
-    worker = await site.worker()
-    for device in ("c", "d", "e", "f", "g", "h"):  # arrive before the worker has looked
-        await site.panic(device)
-    outgoing = asyncio.create_task(worker._outgoing.run())
-    task = asyncio.create_task(worker.run())
-    await until(lambda: len(on_the_desk(worker)) == 8, "every panic is on the desk")
-    assert worker.counts.gaps == 1
-    for running in (task, outgoing):
-        running.cancel()
-    await asyncio.gather(task, outgoing, return_exceptions=True)
 
 
 async def test_a_hole_in_the_journal_skips_only_the_hole(site: Site) -> None:
@@ -386,7 +373,7 @@ async def test_a_caseload_whose_announcement_was_lost_is_put_in_force(
 
 
 async def test_alert_changes_are_read_past_gaps_and_after_a_lost_end(site: Site) -> None:
-    await _checkpoint_of_two_panics(site)
+    await checkpoint_of_two_panics(site)
     subject, nc = alert_subject(0), site._nc
     everything = await read_recorded(nc, subject, after=0)
     assert len(everything.entries) >= 2

@@ -1,0 +1,72 @@
+"""The worker over streams that lost their end."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+import pytest
+
+from cordon.checkpoint import CHECKPOINT
+from ingest.streams import ALERTS
+from tests.cordon.running import until
+from tests.cordon.test_worker import Site, alert_entry, checkpoint_of_two_panics, on_the_desk, site
+
+__all__ = ["site"]  # a fixture
+
+
+async def test_a_journal_that_lost_its_end_loses_nothing_new(site: Site) -> None:
+    good = await checkpoint_of_two_panics(site)
+    ahead = msgspec.structs.replace(good, journal_position=7)
+    await site.keep.put(CHECKPOINT, msgspec.msgpack.encode(ahead))
+    worker = await site.worker()
+    for device in ("c", "d", "e", "f", "g", "h"):  # arrive before the worker has looked
+        await site.panic(device)
+    outgoing = asyncio.create_task(worker._outgoing.run())
+    task = asyncio.create_task(worker.run())
+    await until(lambda: len(on_the_desk(worker)) == 8, "every panic is on the desk")
+    assert worker.counts.gaps == 1
+    for running in (task, outgoing):
+        running.cancel()
+    await asyncio.gather(task, outgoing, return_exceptions=True)
+
+
+async def test_who_begins_again_before_a_checkpoint_reads_what_was_given_away_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = await checkpoint_of_two_panics(site)
+    ahead = msgspec.structs.replace(good, journal_position=7)
+    await site.keep.put(CHECKPOINT, msgspec.msgpack.encode(ahead))
+    worker = await site.worker()
+    for device in ("c", "d", "e", "f", "g", "h"):
+        await site.panic(device)
+
+    async def refuse(_name: str, _data: bytes) -> None:
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(site.keep, "put", refuse)
+    for turn in (1, 2):
+        async with site.at_work(worker):
+            await until(worker.caught_up.is_set, "caught up")
+            assert worker.counts.batches_durable == 6 * turn
+            assert on_the_desk(worker) == set("abcdefgh")
+
+
+async def test_what_was_recorded_of_alerts_behind_a_lost_end_is_read(site: Site) -> None:
+    good = await checkpoint_of_two_panics(site)
+    await site.panic("c")
+    async with site.working() as worker:
+        await until(worker.caught_up.is_set, "caught up")
+        assert await worker._outgoing.drained()
+    last = (await site.js.stream_info(ALERTS)).state.last_seq
+    assert last > good.alerts_position
+    # As if they had taken the places of others that the checkpoint knew of.
+    beyond = msgspec.structs.replace(good, alerts_position=last)
+    await site.keep.put(CHECKPOINT, msgspec.msgpack.encode(beyond))
+    async with site.at_work(await site.worker(alerts_end=1)) as worker:
+        await until(worker.caught_up.is_set, "caught up")
+        assert on_the_desk(worker) == {"a", "b", "c"}
+        assert await worker._outgoing.drained()
+    recorded = (await site.js.stream_info(ALERTS)).state.last_seq
+    kinds = [msgspec.json.decode(await alert_entry(site.js, n + 1))["id"] for n in range(recorded)]
+    assert len(kinds) == len(set(kinds)), "nothing was told twice"
