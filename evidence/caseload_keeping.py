@@ -23,7 +23,7 @@ from devices.instants import to_datetime
 from devices.store import strike_names
 from evidence.covered import covered_tables
 from evidence.erasures import CASELOAD, retained_from_us
-from evidence.holds import OF_DEVICES
+from evidence.holds import OF_DEVICES, let_none_be_placed
 from evidence.partitions import DAY_US
 from evidence.text import clean
 
@@ -75,6 +75,7 @@ async def retain_caseload(
         return Struck()
     cutoff = to_datetime((now_us // DAY_US - days) * DAY_US)
     async with connection.transaction():
+        await let_none_be_placed(connection)
         if not await has_caseload(connection):
             return Struck()
         # Savers wait, as for each other.

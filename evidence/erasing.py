@@ -5,7 +5,8 @@ are kept, the rows are deleted, the keys of their days are destroyed, and a reco
 Records of the same days that stay keep their salts. Without key and row a commitment can neither be
 opened nor guessed.
 
-The sealer waits meanwhile: it must not seal with a key that is being destroyed.
+The sealer waits meanwhile: it must not seal with a key that is being destroyed. So does whoever places a
+hold, and one that was placed since the plan was made stops it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from uuid import UUID, uuid4
 from psycopg import sql
 
 from devices.instants import to_datetime
-from evidence import seal_reader, seal_store
+from evidence import holds, seal_reader, seal_store
 from evidence.covered import covered_tables
 from evidence.covered_tables import Covered
 from evidence.erasures import Connection, digest_of
@@ -80,11 +81,14 @@ async def erase(connection: Connection, plan: Plan, order: Order, now_us: int) -
     """Carry out a plan, in one transaction.
 
     Raises:
-        ErasureError: The log does not fit what is stored, there is none yet, or nothing is there.
+        ErasureError: The log does not fit what is stored, there is none yet, nothing is there, or a hold
+            is in force that the plan was not made with.
         psycopg.Error: The database does not answer; nothing is erased.
     """
     done = Erased(uuid4())
     async with connection.transaction():
+        await holds.let_none_be_placed(connection)
+        await _refuse_new_holds(connection, plan)
         next_transaction = await _stop_the_sealer(connection)
         chains = plan.chains()
         tables = {table.name: table for table in covered_tables()}
@@ -117,6 +121,17 @@ def unsealed_text(unsealed: int) -> str:
         f"{unsealed} rows of it are not sealed yet and stay: have them sealed (`cordon evidence seal "
         "--once`, where the service does not seal), then repeat this."
     )
+
+
+async def _refuse_new_holds(connection: Connection, plan: Plan) -> None:
+    """Erase nothing by a plan that knows less than what is held by now."""
+    new = [hold for hold in await holds.in_force(connection) if hold.hold_id not in plan.holds]
+    if new:
+        names = ", ".join(f"{hold.hold_id} ({hold.case}: {hold.reason})" for hold in new)
+        raise ErasureError(
+            f"Meanwhile something was put under hold, nothing of this was erased: {names}. Run it again: "
+            "what is held then stays."
+        )
 
 
 async def _stop_the_sealer(connection: Connection) -> int:

@@ -119,6 +119,14 @@ async def in_force(connection: Connection) -> list[Hold]:
         return await cursor.fetchall()
 
 
+async def let_none_be_placed(connection: Connection) -> None:
+    """Have whoever places a hold wait until this transaction ends; what was placed before is seen.
+
+    Before anything else in a transaction, so that nobody waits for each other; as the owner of the tables.
+    """
+    await connection.execute("LOCK TABLE evidence.hold IN SHARE MODE")
+
+
 async def people_of(connection: Connection, case: str) -> list[str]:
     """Whom an order is about now: its wearer, and those it protects."""
     cursor = await connection.execute("SELECT evidence.people_of_case(%s)", (clean(case),))

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import NamedTuple
+from uuid import UUID
 
 from evidence.log.canonical import decode_start
 from evidence.log.leaves import FIX_PAYLOAD, chain_of
@@ -105,11 +106,13 @@ class Plan:
         windows: Where the records of a table and subject go.
         extra: Messages that go at any time, by device.
         kept: Messages that stay, wherever they are.
+        holds: Those that it was made with: what these keep is in none of the windows.
     """
 
     windows: Windows
     extra: Mapping[str, frozenset[MessageKey]] = field(default_factory=dict)
     kept: frozenset[MessageKey] = frozenset()
+    holds: frozenset[UUID] = frozenset()
 
     def chains(self) -> dict[bytes, Touched]:
         """Every chain that is touched."""

@@ -17,6 +17,7 @@ import psycopg
 from psycopg.rows import class_row
 
 from devices.instants import to_datetime
+from evidence.holds import let_none_be_placed
 from evidence.inquiries import About, Inquiry, note_inquiry
 from evidence.overlay_csv import Kind, OverlayError, Parsed, Terms, parse
 from evidence.text import clean
@@ -215,9 +216,7 @@ async def remove(
         InquiryError: Nobody or no reason is named.
     """
     async with connection.transaction():
-        await connection.execute(
-            "LOCK TABLE evidence.hold IN SHARE MODE"
-        )  # none is placed meanwhile
+        await let_none_be_placed(connection)
         overlay = await find(connection, overlay_id)
         cursor = await connection.execute(
             'SELECT hold_id::text, reason FROM evidence.hold_in_force WHERE "case" = %s',

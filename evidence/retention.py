@@ -102,15 +102,16 @@ async def retain(
         dry_run: Only count.
 
     Raises:
-        ErasureError: What is stored is not what was sealed: nothing of that day goes.
+        ErasureError: What is stored is not what was sealed, or something was put under hold since the day
+            was looked at: nothing of that day goes.
         psycopg.Error: The database does not answer; days before that are done.
     """
     done = Retained()
     cutoffs = policy.cutoffs(now_us)
-    kept = await holds.held(connection, await holds.in_force(connection))
     for day in await _days(connection, cutoffs):
         tables = [table for table, cutoff in cutoffs.items() if day < cutoff]
-        found = await _day_plan(connection, tables, day, kept)
+        # Anew for each day: a run can take hours, and what is held meanwhile is held.
+        found = await _day_plan(connection, tables, day, await holds.in_force(connection))
         report = await _counted(connection, found, day)
         if report.rows or report.held:
             done.days.append(report)
@@ -137,7 +138,8 @@ async def erase_subject(
     """Erase what the devices sent that a person carried, and what is known of these devices.
 
     Raises:
-        ErasureError: Something of it is under hold, nothing is there, or the log does not fit.
+        ErasureError: Something of it is under hold, or was put under hold meanwhile; nothing is there, or
+            the log does not fit.
     """
     carried = await holds.carried(connection, [subject], window)
     windows = dict.fromkeys(OF_DEVICES, carried)
@@ -159,6 +161,7 @@ async def erase_subject(
         windows,
         {device: frozenset(keys) for device, keys in extra.items()},
         frozenset().union(*kept_messages.values(), *held.messages.values()),
+        frozenset(hold.hold_id for hold in in_force),
     )
     async with connection.transaction():
         done = await erase(connection, plan, order, now_us)
@@ -220,9 +223,10 @@ async def _days(connection: Connection, cutoffs: Mapping[str, int]) -> list[int]
 
 
 async def _day_plan(
-    connection: Connection, tables: Iterable[str], day: int, kept: Windows
+    connection: Connection, tables: Iterable[str], day: int, in_force: Sequence[Hold]
 ) -> _Found:
     window = (day * DAY_US, (day + 1) * DAY_US)
+    kept: Windows = await holds.held(connection, in_force)
     stays = await staying(connection, window, kept)
     kept = {**kept, **stays.windows}
     everything: dict[str, dict[str, tuple[Interval, ...]]] = {}
@@ -244,7 +248,8 @@ async def _day_plan(
             parts = without((window,), kept.get(table.name, {}).get(subject, ()))
             if parts:
                 going.setdefault(table.name, {})[subject] = parts
-    return _Found(Plan(going, kept=stays.messages), everything)
+    known = frozenset(hold.hold_id for hold in in_force)
+    return _Found(Plan(going, kept=stays.messages, holds=known), everything)
 
 
 async def _counted(connection: Connection, found: _Found, day: int) -> Day:

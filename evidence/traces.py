@@ -16,6 +16,7 @@ import psycopg
 from psycopg import sql
 
 from devices.instants import to_datetime
+from evidence.holds import let_none_be_placed
 from evidence.keeping import Interval, MessageKey, union, within
 from evidence.partitions import DAY_US
 from evidence.rest import Rest
@@ -141,7 +142,10 @@ async def drop_old(
             query = "WITH gone AS (DELETE FROM {} t WHERE {} RETURNING 1) SELECT count(*) FROM gone"
         statement = sql.SQL(query).format(sql.Identifier("evidence", table), old)
         values: dict[str, Any] = {"cutoff": to_datetime(cutoffs[like] * DAY_US)}
-        row = await (await connection.execute(statement, values)).fetchone()
+        async with connection.transaction():
+            if not dry_run:
+                await let_none_be_placed(connection)
+            row = await (await connection.execute(statement, values)).fetchone()
         if row and row[0]:
             done[table] = int(row[0])
     return done

@@ -36,6 +36,7 @@ from tests.evidence.conftest import Probe
 from tests.evidence.samples import DAY_US, NOW_US, batch_of, decision_of
 from tests.evidence.sealing_world import log_keys, seal_all, sealer_of
 from tests.evidence.test_erasing import hold
+from tests.evidence.test_holds import placed_meanwhile
 
 DAYS = 30
 LATER_US = NOW_US + 35 * DAY_US
@@ -223,6 +224,16 @@ async def test_a_version_stays_that_something_refers_to(
     kept = msgspec.json.decode(document, type=Caseload)
     assert kept.orders == named().orders
     assert [one.id for one in kept.people] == ["he-1", "he-2", "she-1", "she-2"]
+
+
+async def test_a_version_stays_whose_time_is_put_under_hold_meanwhile(
+    site: Site, probe: Probe
+) -> None:
+    start_us = NOW_US - 3 * DAY_US
+    new = hold(people=("he-2",), from_us=start_us, to_us=start_us + 1)
+    assert (await placed_meanwhile(probe, site.retain(), new)).deleted == 2
+    assert await site.versions() == [2, 4, 5]
+    assert names_in(probe) == {"he-2"}
 
 
 async def test_a_version_that_the_log_has_not_taken_over_stays(site: Site) -> None:

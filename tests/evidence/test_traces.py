@@ -20,6 +20,7 @@ from tests.evidence.her_samples import digest
 from tests.evidence.samples import DAY_US, NOW_US, batch_of
 from tests.evidence.sealing_world import seal_all
 from tests.evidence.test_erasing import order, owner, sealer, sound
+from tests.evidence.test_holds import placed_meanwhile
 from tests.evidence.test_store import alert_entries
 
 __all__ = ["owner", "sealer"]  # fixtures
@@ -154,6 +155,19 @@ async def test_findings_and_digests_go_by_the_policy_unless_they_are_held(
         assert probe.count(table) == int(held), table
     await seal_all(sealer, probe.dsn)
     await sound(owner)
+
+
+async def test_findings_stay_that_are_put_under_hold_meanwhile(
+    owner: Connection, probe: Probe
+) -> None:
+    for wearer in ("he-1", "he-2"):
+        finding(probe.dsn, wearer)
+    new = NewHold("chief", CASE, ("he-1",), *WINDOW, "appeal", NOW_US)
+    night = retain(owner, Policy(decisions_days=2), "job", NOW_US + MONTH_US, dry_run=False)
+    assert (await placed_meanwhile(probe, night, new)).made == {
+        "conduct_act": 1,
+        "conduct_pattern": 1,
+    }
 
 
 def finding(dsn: str, wearer: str) -> None:
