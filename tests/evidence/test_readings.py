@@ -4,15 +4,28 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import msgspec
 import psycopg
 import pytest
 
+from devices.caseload import Caseload
+from devices.instants import to_datetime
+from devices.store import CaseloadStore
 from evidence import access
 from evidence.access import AccessDeniedError, Connection
 from evidence.readings import Claim, Extent, open_reading, people_of_case, people_of_device
 from evidence.store import Store
 from tests.conftest import Database
-from tests.evidence.access_world import CASE, OTHER_CASE, SINCE_US, WINDOW, Login, fill, login
+from tests.evidence.access_world import (
+    CASE,
+    OTHER_CASE,
+    SINCE_US,
+    WINDOW,
+    Login,
+    caseload,
+    fill,
+    login,
+)
 from tests.evidence.conftest import Probe
 from tests.evidence.granting import grant
 from tests.evidence.samples import NOW_US
@@ -196,6 +209,25 @@ async def test_whom_a_case_and_a_device_are_about(owner: Connection, database: D
     await owner.execute("DELETE FROM caseload.condition WHERE id = 'near-he-1'")
     assert await people_of_case(owner, CASE) == ["he-1", "she-1"], "as the record has it"
     await owner.execute("DROP SCHEMA caseload CASCADE")
-    assert await people_of_device(owner, "tag-1", *WINDOW) == []
+    assert await people_of_device(owner, "tag-1", *WINDOW) == ["he-1"]
     assert await people_of_case(owner, CASE) == ["he-1", "she-1"]
     assert database.dsn
+
+
+async def test_a_corrected_assignment_takes_nobody_out_of_what_a_device_is_about(
+    owner: Connection, database: Database
+) -> None:
+    """In whatever versions of the record they stand, and before the newest is in it."""
+    caseloads = CaseloadStore(database.dsn)
+    first = next(one for one in caseload().assignments if one.device == "tag-1")
+    for changes in ({"person": "he-2"}, {"person": "he-2", "to": to_datetime(SINCE_US + 1)}):
+        await owner.execute("SELECT evidence.keep_caseload()")
+        corrected = (msgspec.structs.replace(first, **changes),)
+        await caseloads.save(Caseload(assignments=corrected))
+        assert await people_of_device(owner, "tag-1", *WINDOW) == ["he-1", "he-2"]
+    await caseloads.close()
+    assert await people_of_device(owner, "tag-1", SINCE_US, SINCE_US + 1) == ["he-1", "he-2"]
+    assert await people_of_device(owner, "tag-1", 0, SINCE_US) == []
+    assert await people_of_device(owner, "tag-2", *WINDOW) == ["he-2"]
+    await owner.execute("UPDATE evidence.caseload_entry SET document = 'null'")  # no longer there
+    assert await people_of_device(owner, "tag-1", *WINDOW) == []
