@@ -15,6 +15,7 @@ from devices.instants import from_iso, to_datetime
 from evidence import sides
 from evidence.case_records import Custody
 from evidence.covered_tables import FIX, LAYOUT, RECORDS
+from evidence.outlived import outlived
 from evidence.records import Record
 from evidence.repeats import repeating
 from evidence.seal_store import Connection
@@ -126,7 +127,7 @@ class Selection:
             `protected`, or `device` where no case was named.
         absent: What is not in the pack at all, and why.
         partly_outside: Messages that came in the window, with something made of them from outside;
-            strictly also those that repeat what came before.
+            strictly also those that repeat what came before, or may hold what was erased.
         people: Of the case.
         worn: When which person who is bound carried which device: keys are both.
     """
@@ -348,6 +349,7 @@ async def _partly_outside(
         found.update([(row[0], row[1], row[2]) async for row in cursor])
     if asked.strict:
         found |= await repeating(connection, asked.window, devices)
+        found |= await outlived(connection, asked.window, devices)
     return found
 
 

@@ -150,7 +150,8 @@ class Messages:
 
     Args:
         partly_outside: Messages of which something was made that lies outside the window; strictly also
-            those that repeat something, whatever it is (`evidence.repeats`).
+            those that repeat something, whatever it is (`evidence.repeats`), or may hold something of
+            which the row is erased (`evidence.outlived`).
         strict: As above.
     """
 
