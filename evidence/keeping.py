@@ -2,7 +2,8 @@
 
 A plan says for each table and subject (a device, an alert) in which intervals its records go. What is
 under hold has been taken out of it. Messages are special: the bytes of a message hold what the rows
-made from it hold, so one goes with its fixes and stays with them, whenever it came.
+made from it hold, so where somebody is erased one goes with its fixes, and stays with those under hold,
+whenever it came. Retention takes it by when it came: else each night would open the day behind, too.
 """
 
 from __future__ import annotations
