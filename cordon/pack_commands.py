@@ -211,7 +211,12 @@ async def _extent(connection: Connection, claim: Claim, asked: Asked) -> Extent:
         people = await people_of_device(connection, asked.device, *window)
         subjects = people or [f"device:{asked.device}"]
         return Extent("export", subjects, *window, f"device {asked.device}, {detail}")
-    subjects = await people_of_case(connection, claim.case) or [subject_of(claim.case)]
+    case = asked.custody.case
+    if claim.case != case:  # of its own people, not of those of the case that the grant is of
+        raise AccessDeniedError(
+            f"A pack of the order {case} takes a grant of that case, not of {claim.case}: ask for it anew."
+        )
+    subjects = await people_of_case(connection, case) or [subject_of(case)]
     return Extent("export", subjects, *window, detail)
 
 
@@ -266,7 +271,7 @@ def _line(one: PackRequest) -> str:
     text = (
         f"{one.request_id}  {one.state(wall_clock_us()):8}  {one.case}, {to_iso(one.from_us)} to {to_iso(one.to_us)}, "
         f"for the side {one.side}: to {one.recipient} for {one.purpose!r}; asked for by {one.requested_by} at "
-        f"{to_iso(one.requested_us)}"
+        f"{to_iso(one.requested_us)}, by a grant of case {one.grant_case} to the {one.role} for {one.grant_purpose!r}"
     )
     if one.withheld:
         text += f"; withheld: {one.withheld}"

@@ -1,6 +1,6 @@
 """Packs that a second person approves: requests, decisions, and their use for one pack.
 
-What may go out is decided in the database (`sql/0017_pack_requests.sql`), so that it holds for every
+What may go out is decided in the database (`sql/0017_pack_requests.sql`, `0018_approvals.sql`), so that it holds for every
 program: nobody decides about their own request, an approval is good for seven days and for one pack, and
 what is made is what was approved, since its terms are read from the request.
 """
@@ -82,6 +82,7 @@ class PackRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         withheld, charged: As in the database: intervals, and alerts, separated by spaces.
+        role, grant_case, grant_purpose: By which grant the pack will be made.
         note: Of whoever decided.
         used_us: When a pack was made by it that did not fail.
     """
@@ -97,6 +98,9 @@ class PackRequest(msgspec.Struct, frozen=True, kw_only=True):
     to_us: int
     withheld: str
     charged: str
+    role: str
+    grant_case: str
+    grant_purpose: str
     decided_us: int | None
     decided_by: str | None
     approved: bool | None
@@ -246,7 +250,7 @@ async def _asked(
 _COLUMNS = """
     SELECT request_id, evidence.us(requested_at) AS requested_us, requested_by, "case", side, recipient,
         purpose, evidence.us(window_from) AS from_us, evidence.us(window_to) AS to_us, withheld, charged,
-        evidence.us(decided_at) AS decided_us, decided_by, approved, note, evidence.us(used_at) AS used_us
+        role, grant_case, grant_purpose, evidence.us(decided_at) AS decided_us, decided_by, approved, note, evidence.us(used_at) AS used_us
     FROM evidence.list_pack_requests()
 """
 _LISTED = f"{_COLUMNS} ORDER BY requested_at DESC, request_id".encode()

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from devices.instants import to_iso
+from devices.instants import to_datetime, to_iso
 from evidence import approvals
 from evidence.approvals import ApprovalError, Connection, NewRequest
 from evidence.case_records import record_disclosure
@@ -122,6 +122,56 @@ async def test_what_a_request_does_not_say_is_refused(
 ) -> None:
     with pytest.raises(ApprovalError, match="A request names"):
         await approvals.request(connection, wanted(**changes))
+
+
+RAW = {
+    "requested_by": "Sgt Kim",
+    "in_case": "o1",
+    "for_side": "court",
+    "recipient": "Crown Court",
+    "purpose": "disclosure: trial 26/118",
+    "window_from": to_datetime(FROM_US),
+    "window_to": to_datetime(TO_US),
+    "withheld": "",
+    "charged": "",
+    "role": "investigator",
+    "grant_case": "o1",
+    "grant_purpose": "disclosure",
+    "note": "trial 26/118",
+}
+"""What a program of somebody else's may hand the database."""
+
+
+async def raw(connection: Connection, **changes: str) -> UUID:
+    """Ask for a pack as any program can."""
+    values = RAW | changes
+    named = ", ".join(f"{name} => %({name})s" for name in values)
+    cursor = await connection.execute(f"SELECT evidence.request_pack({named})".encode(), values)
+    [row] = await cursor.fetchall()
+    return UUID(str(row[0]))
+
+
+async def as_asked_before(connection: Connection, **changes: str) -> UUID:
+    """A request that the version before took in, approved."""
+    made = await approvals.request(connection, wanted())
+    for column, value in changes.items():
+        query = f"UPDATE evidence.pack_request SET {column} = %s WHERE request_id = %s"
+        await connection.execute(query.encode(), (value, made))
+    await approvals.decide(connection, made, "Insp Okafor", "", approved=True)
+    return made
+
+
+async def test_a_pack_of_an_order_takes_a_grant_of_its_own_case(connection: Connection) -> None:
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="a grant of the same case"):
+        await raw(connection, grant_case="o2")
+    made = await as_asked_before(connection, grant_case="o2")
+    with pytest.raises(ApprovalError, match="a grant of another case than its own"):
+        await approvals.use(connection, made, "", "d1")
+    of_device = await raw(connection, in_case="device/tag-1", grant_case="26/118")
+    found = await approvals.find(connection, of_device)
+    assert (found.grant_case, found.role, found.grant_purpose) == (
+        *("26/118", "investigator", "disclosure"),
+    )
 
 
 async def later(connection: Connection, days: int) -> None:

@@ -1,0 +1,111 @@
+"""Asking for a pack, approving it and making it by commands: of whom it is, and what uses an approval up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from click.testing import CliRunner, Result
+
+from cordon.cli import cordon
+from cordon.errors import CordonError
+from devices.instants import to_iso
+from tests.conftest import Database
+from tests.evidence.access_world import CASE, OTHER_CASE, WINDOW, set_up
+from tests.evidence.conftest import Probe
+from tests.evidence.granting import grant
+
+WITHIN = ("--from", to_iso(WINDOW[0]), "--to", to_iso(WINDOW[1]))
+WHO = ("--actor", "Sgt Kim", "--purpose", "disclosure", "--note", "trial 26/118")
+FOR = ("--recipient", "Crown Court")
+SQL = Path(__file__).parents[2] / "evidence" / "sql"
+
+pytestmark = pytest.mark.timeout(300)
+
+
+class Office:
+    """The commands, on a database with two orders."""
+
+    def __init__(self, dsn: str, folder: Path) -> None:
+        self.dsn, self.folder = dsn, folder
+
+    def run(self, *words: str) -> Result:
+        environment = {
+            "CORDON_DATABASE_URL": self.dsn,
+            "CORDON_STATE_DIRECTORY": str(self.folder / "state"),
+            "CORDON_LOGS_LEVEL": "error",
+        }
+        return CliRunner().invoke(cordon, ("evidence", *words), env=environment)
+
+    def ask(self, *more: str, case: str = CASE) -> str:
+        done = self.run("request", "--case", case, *WITHIN, *WHO, *FOR, *more)
+        assert done.exit_code == 0, (done.output, done.exception)
+        return done.stdout.strip()
+
+    def approved(self, *more: str) -> str:
+        made = self.ask(*more)
+        assert self.run("approve", made, "--by", "Insp Okafor").exit_code == 0
+        assert self.run("seal", "--once").exit_code == 0
+        return made
+
+    def refused(self, request: str) -> str:
+        """What is said where no pack is made; nothing is written."""
+        out = self.folder / "out"
+        done = self.run("export", "--request", request, str(out))
+        assert done.exit_code == 1, done.output
+        assert isinstance(done.exception, CordonError), done.exception
+        assert not out.exists() or not any(out.iterdir())
+        return str(done.exception)
+
+    def state(self, request: str) -> str:
+        lines = self.run("requests").stdout.splitlines()
+        [line] = [line for line in lines if line.startswith(request)]
+        return line.split()[1]
+
+    def change(self, query: str, *values: Any) -> None:
+        """As somebody does who has the login that owns the tables."""
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            connection.execute(query.encode(), values or None)
+
+
+@pytest.fixture
+async def filled(database: Database) -> str:
+    await set_up(database.dsn)
+    return database.dsn
+
+
+@pytest.fixture
+def office(filled: str, tmp_path: Path) -> Office:
+    found = Office(filled, tmp_path)
+    assert found.run("seal", "--once").exit_code == 0
+    return found
+
+
+@pytest.fixture
+def probe(filled: str) -> Probe:
+    return Probe(filled)
+
+
+def test_who_decides_sees_by_which_grant_it_will_be_made(office: Office) -> None:
+    made = office.ask()
+    [line] = office.run("requests").stdout.splitlines()
+    assert line.startswith(made)
+    assert f"by a grant of case {CASE} to the investigator for 'disclosure'" in line
+
+
+def test_grants_of_another_case_open_no_pack(office: Office, probe: Probe) -> None:
+    """Also where the database lets it pass, as it did once."""
+    made = office.approved()
+    grant(office.dsn, "Sgt Kim", OTHER_CASE, "he-2", "she-1", purpose="disclosure")
+    query = "UPDATE evidence.pack_request SET grant_case = %s"
+    office.change(query, OTHER_CASE)
+    assert "a grant of another case than its own" in office.refused(made)
+    before = (SQL / "0017_pack_requests.sql").read_text()
+    start = before.index("CREATE FUNCTION evidence.use_pack_request")
+    function = before[start : before.index("END $$;", start) + len("END $$;")]
+    office.change(function.replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION"))
+    assert f"takes a grant of that case, not of {OTHER_CASE}" in office.refused(made)
+    assert probe.ask("SELECT step FROM evidence.disclosure") == [("failed",)]
+    assert probe.value("SELECT count(*) FROM evidence.access WHERE allowed") == 0
