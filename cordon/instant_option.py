@@ -32,5 +32,12 @@ def intervals(
     context: click.Context, option: click.Parameter, texts: tuple[str, ...]
 ) -> tuple[tuple[int, int], ...]:
     """Callback of an option that may come often: instants ``FROM/TO``."""
-    ends = [[instant(context, option, end) for end in text.partition("/")[::2]] for text in texts]
-    return tuple((start or 0, end or 0) for start, end in ends)
+    found = []
+    for text in texts:
+        start, end = (instant(context, option, one) or 0 for one in text.partition("/")[::2])
+        if start >= end:
+            raise click.BadParameter(
+                f"{text!r} ends before it begins. Write the earlier instant first."
+            )
+        found.append((start, end))
+    return tuple(found)

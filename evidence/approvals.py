@@ -123,8 +123,12 @@ async def request(connection: Connection, new: NewRequest) -> UUID:
     """Ask for a pack. Returns the id by which somebody else decides about it.
 
     Raises:
-        ApprovalError: Something is not named, or the window is none.
+        ApprovalError: Something is not named, or the window, or what is withheld of it, is none.
     """
+    if not all(start < end for start, end in new.withheld_us):
+        raise ApprovalError(
+            "What is withheld begins before it ends: write the earlier instant first."
+        )
     values = (
         *map(clean, (new.claim.actor.strip(), new.case)),
         new.side,
@@ -165,11 +169,14 @@ async def find(connection: Connection, request_id: UUID) -> PackRequest:
     """One request.
 
     Raises:
-        ApprovalError: There is none of this id.
+        ApprovalError: There is none of this id, or who is signed in may not see requests.
     """
-    async with connection.cursor(row_factory=class_row(PackRequest)) as cursor:
+    cursor = connection.cursor(row_factory=class_row(PackRequest))
+    try:
         await cursor.execute(_LISTED_ONE, (request_id,))
-        found = await cursor.fetchone()
+    except errors.InsufficientPrivilege as error:
+        raise _refusal(error) from error
+    found = await cursor.fetchone()
     if found is None:
         raise ApprovalError(f"There is no request {request_id}: see `cordon evidence requests`.")
     return found
@@ -192,15 +199,19 @@ async def use(
     Raises:
         ApprovalError: It is not approved, not any more, or was used.
     """
+    found = await find(connection, request_id)
+    if found.decided_us is None:
+        raise ApprovalError("Nobody has approved this request yet.")
+    withheld_us = _withheld(found)  # before it is used: an approval that cannot be used stays good
     query = (
         'SELECT requested_by, "case", recipient, purpose, side, evidence.us(window_from), '
-        "evidence.us(window_to), withheld, charged, role, grant_case, grant_purpose, note "
+        "evidence.us(window_to), charged, role, grant_case, grant_purpose, note "
         "FROM evidence.use_pack_request(%s, %s, %s)"
     )
     cursor = await _asked(connection, query, (request_id, clean(by), disclosure))
     row = await cursor.fetchone()
     assert row is not None, "it answers or refuses"
-    requested_by, case, recipient, purpose, side, from_us, to_us, withheld, charged, *claim = row
+    requested_by, case, recipient, purpose, side, from_us, to_us, charged, *claim = row
     custody = Custody(
         disclosure=disclosure,
         case=case,
@@ -211,12 +222,10 @@ async def use(
         from_us=from_us,
         to_us=to_us,
     )
-    found = await find(connection, request_id)
-    assert found.decided_us is not None, "it is approved"
     asked = Asked(
         custody,
         case.removeprefix("device/") if case.startswith("device/") else "",
-        _intervals(withheld),
+        withheld_us,
         frozenset(charged.split()),
         Approval(str(request_id), found.requested_us, found.decided_us),
     )
@@ -232,6 +241,24 @@ def _intervals(text: str) -> tuple[Window, ...]:
     return tuple((from_iso(start), from_iso(end)) for start, end in pairs)
 
 
+def _withheld(found: PackRequest) -> tuple[Window, ...]:
+    """What a request withholds; programs of others can ask for packs, too.
+
+    Raises:
+        ApprovalError: It is not written as `request` writes it, which is how verifiers read it.
+    """
+    try:
+        intervals = _intervals(found.withheld)
+    except ValueError:
+        intervals = ()
+    if _intervals_text(intervals) != found.withheld or not all(a < b for a, b in intervals):
+        raise ApprovalError(
+            f"Request {found.request_id} does not say what is withheld in a way that can be read: {found.withheld!r}. "
+            "Ask for the pack anew. The approval was not used."
+        )
+    return intervals
+
+
 async def _asked(
     connection: Connection, query: str, values: tuple[object, ...]
 ) -> psycopg.AsyncCursor[Any]:
@@ -243,8 +270,12 @@ async def _asked(
             "ends and spans 366 days at most; records of one device alone are for the court."
         ) from error
     except errors.InsufficientPrivilege as error:
-        said = error.diag.message_primary or ""
-        raise ApprovalError(f"{said[:1].upper()}{said[1:]}.") from error
+        raise _refusal(error) from error
+
+
+def _refusal(error: psycopg.Error) -> ApprovalError:
+    said = error.diag.message_primary or ""
+    return ApprovalError(f"{said[:1].upper()}{said[1:]}.")
 
 
 _COLUMNS = """

@@ -1,6 +1,16 @@
 -- A pack of an order takes grants of that order's case; and who decides sees by which grant it will be made.
 -- Requests of before stay, whatever they say: what they may not say any more is refused when they are used.
 
+-- Both verifiers read what is withheld from a sealed record, in this form; anything else they could not read.
+CREATE FUNCTION evidence.are_intervals(parts text) RETURNS boolean LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+RETURN parts = '' OR (SELECT parts = string_agg(one, ' ' ORDER BY one COLLATE "C") AND bool_and(
+        one ~ '^[0-9]{4}(-[0-9]{2}){2}T([0-9]{2}:){2}[0-9]{2}[.][0-9]{6}Z/[0-9]{4}(-[0-9]{2}){2}T([0-9]{2}:){2}[0-9]{2}[.][0-9]{6}Z$'
+        AND split_part(one, '/', 1) COLLATE "C" < split_part(one, '/', 2) COLLATE "C")
+    FROM regexp_split_to_table(parts, ' ') AS one);
+COMMENT ON FUNCTION evidence.are_intervals IS
+    'Intervals FROM/TO, each beginning before it ends, in order, with one space between: as evidence.approvals writes them.';
+
 -- As before, and: what no pack can be made of is refused.
 CREATE OR REPLACE FUNCTION evidence.request_pack(requested_by text, in_case text, for_side text, recipient text,
     purpose text, window_from timestamptz, window_to timestamptz, withheld text, charged text,
@@ -11,6 +21,8 @@ DECLARE
     why text := CASE
         WHEN in_case NOT LIKE 'device/%' AND grant_case <> in_case -- who carried a device may be of another file
             THEN 'a pack of an order takes a grant of the same case'
+        WHEN NOT evidence.are_intervals(withheld)
+            THEN 'what is withheld are intervals FROM/TO in UTC with microseconds and Z, each beginning before it ends, in order'
         END;
 BEGIN
     IF why IS NOT NULL THEN
@@ -23,7 +35,7 @@ BEGIN
     RETURN made;
 END $$;
 
--- As before, and: not where the grant is of another case.
+-- As before, and: not where the grant is of another case, nor where what is withheld cannot be read.
 CREATE OR REPLACE FUNCTION evidence.use_pack_request(of_request uuid, used_by text, for_disclosure text)
 RETURNS evidence.pack_request LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -43,6 +55,8 @@ BEGIN
             THEN 'the approval has ended: it is good for seven days'
         WHEN asked."case" NOT LIKE 'device/%' AND asked.grant_case <> asked."case"
             THEN 'the request names a grant of another case than its own: make another'
+        WHEN NOT evidence.are_intervals(asked.withheld)
+            THEN 'the request does not say what is withheld in a way that can be read: make another'
         WHEN EXISTS (SELECT FROM evidence.pack_use u WHERE u.request_id = of_request AND NOT EXISTS (
             SELECT FROM evidence.disclosure d WHERE d.disclosure = u.disclosure AND d.step = 'failed'))
             THEN 'the approval was used: it is good for one pack'

@@ -109,3 +109,12 @@ def test_grants_of_another_case_open_no_pack(office: Office, probe: Probe) -> No
     assert f"takes a grant of that case, not of {OTHER_CASE}" in office.refused(made)
     assert probe.ask("SELECT step FROM evidence.disclosure") == [("failed",)]
     assert probe.value("SELECT count(*) FROM evidence.access WHERE allowed") == 0
+
+
+def test_what_is_withheld_begins_before_it_ends(office: Office) -> None:
+    backwards = f"{to_iso(WINDOW[1])}/{to_iso(WINDOW[0])}"
+    for words in (("request", *FOR), ("export", *FOR, "out")):
+        said = (words[0], "--case", CASE, *WITHIN, *WHO, *words[1:], "--withhold", backwards)
+        done = office.run(*said)
+        assert done.exit_code == 2
+        assert "ends before it begins" in " ".join(done.stderr.split())

@@ -41,3 +41,13 @@ async def store(database: Database) -> AsyncIterator[Store]:
 @pytest.fixture
 def probe(database: Database) -> Probe:
     return Probe(database.dsn)
+
+
+@pytest.fixture
+async def connection(store: Store, database: Database) -> AsyncIterator[psycopg.AsyncConnection]:
+    """As the login that owns the tables."""
+    assert store is not None
+    async with await psycopg.AsyncConnection.connect(
+        database.dsn, autocommit=True, options="-c timezone=UTC"
+    ) as found:
+        yield found

@@ -122,6 +122,7 @@ FUNCTIONS: dict[str, frozenset[str]] = {
             *("cut_by_time", "cover", "role_names", "authority_for", "used_ticket", "set_rights"),
             *("caseload_parts", "keep_devices", "readings", "set_rights_before_readings"),
             *("same_person", "use_pack_request", "set_rights_before_packs"),
+            "are_intervals",
             *("pieces_before", "drop_piece", "piece_sizes"),
         ),
         NOBODY,

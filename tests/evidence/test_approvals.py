@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import secrets
-from collections.abc import AsyncIterator
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
@@ -15,65 +12,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from devices.instants import to_datetime, to_iso
+from devices.instants import to_iso
 from evidence import approvals
-from evidence.approvals import ApprovalError, Connection, NewRequest
+from evidence.approvals import ApprovalError, Connection
 from evidence.case_records import record_disclosure
-from evidence.readings import Claim
-from evidence.selection import Asked, ExportError
+from evidence.selection import ExportError
 from evidence.store import Store
 from tests.conftest import Database
 from tests.evidence.access_world import login
-from tests.evidence.case_world import FROM_US, SECOND_US, TO_US, build, pack, pack_as
+from tests.evidence.approving import REFUGE, approved, used, wanted
+from tests.evidence.case_world import FROM_US, TO_US, build, pack, pack_as
 from tests.evidence.conftest import Probe
 from tests.evidence.samples import NOW_US
 from tests.evidence.sealing_world import sealer_of
 from tests.evidence.test_case_pack import everything_in, shown_by_kind
 from tests.evidence.test_export import ALTERED, NOT_WITNESSED, verify
 from tests.evidence.test_report import said, words_of
-
-REFUGE = (FROM_US + 150 * SECOND_US, FROM_US + 270 * SECOND_US)
-
-
-def wanted(**changes: Any) -> NewRequest:
-    claim: dict[str, str] = {
-        "actor": changes.pop("by", "Sgt Kim"),
-        "role": "investigator",
-        "case": changes.pop("case", "o1"),
-        "purpose": changes.pop("purpose", "disclosure"),
-        "note": "trial 26/118",
-    }
-    values: dict[str, Any] = {
-        "claim": Claim(**claim),
-        "device": "",
-        "side": "court",
-        "recipient": "Crown Court",
-        "window": (FROM_US, TO_US),
-        "withheld_us": (REFUGE,),
-    }
-    return NewRequest(**{**values, **changes})
-
-
-@pytest.fixture
-async def connection(store: Store, database: Database) -> AsyncIterator[Connection]:
-    assert store is not None
-    async with await psycopg.AsyncConnection.connect(
-        database.dsn, autocommit=True, options="-c timezone=UTC"
-    ) as found:
-        yield found
-
-
-async def approved(connection: Connection, **changes: Any) -> UUID:
-    made = await approvals.request(connection, wanted(**changes))
-    await approvals.decide(connection, made, "Insp Okafor", "case file seen", approved=True)
-    return made
-
-
-async def used(connection: Connection, request_id: UUID) -> Asked:
-    asked, claim = await approvals.use(connection, request_id, "", secrets.token_hex(8))
-    assert (claim.case, claim.purpose, claim.note) == ("o1", "disclosure", "trial 26/118")
-    assert (claim.actor, claim.role) == (asked.custody.actor, "investigator")
-    return asked
 
 
 async def test_what_is_made_is_what_another_person_approved(connection: Connection) -> None:
@@ -99,79 +53,10 @@ async def test_what_is_made_is_what_another_person_approved(connection: Connecti
     )
     with pytest.raises(ApprovalError, match="good for one pack"):
         await used(connection, made)
-    with pytest.raises(ApprovalError, match="no such request"):
+    with pytest.raises(ApprovalError, match="There is no request"):
         await used(connection, uuid4())
     [one] = await approvals.requests(connection)
     assert (one.request_id, one.state(one.requested_us)) == (made, "used")
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"case": " "},
-        {"recipient": ""},
-        {"purpose": " "},
-        {"window": (TO_US, FROM_US)},
-        {"window": (FROM_US, FROM_US + 367 * 86_400 * SECOND_US)},
-        {"side": "press"},
-        {"device": "tag-1", "side": "wearer"},
-    ],
-)
-async def test_what_a_request_does_not_say_is_refused(
-    connection: Connection, changes: dict[str, Any]
-) -> None:
-    with pytest.raises(ApprovalError, match="A request names"):
-        await approvals.request(connection, wanted(**changes))
-
-
-RAW = {
-    "requested_by": "Sgt Kim",
-    "in_case": "o1",
-    "for_side": "court",
-    "recipient": "Crown Court",
-    "purpose": "disclosure: trial 26/118",
-    "window_from": to_datetime(FROM_US),
-    "window_to": to_datetime(TO_US),
-    "withheld": "",
-    "charged": "",
-    "role": "investigator",
-    "grant_case": "o1",
-    "grant_purpose": "disclosure",
-    "note": "trial 26/118",
-}
-"""What a program of somebody else's may hand the database."""
-
-
-async def raw(connection: Connection, **changes: str) -> UUID:
-    """Ask for a pack as any program can."""
-    values = RAW | changes
-    named = ", ".join(f"{name} => %({name})s" for name in values)
-    cursor = await connection.execute(f"SELECT evidence.request_pack({named})".encode(), values)
-    [row] = await cursor.fetchall()
-    return UUID(str(row[0]))
-
-
-async def as_asked_before(connection: Connection, **changes: str) -> UUID:
-    """A request that the version before took in, approved."""
-    made = await approvals.request(connection, wanted())
-    for column, value in changes.items():
-        query = f"UPDATE evidence.pack_request SET {column} = %s WHERE request_id = %s"
-        await connection.execute(query.encode(), (value, made))
-    await approvals.decide(connection, made, "Insp Okafor", "", approved=True)
-    return made
-
-
-async def test_a_pack_of_an_order_takes_a_grant_of_its_own_case(connection: Connection) -> None:
-    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="a grant of the same case"):
-        await raw(connection, grant_case="o2")
-    made = await as_asked_before(connection, grant_case="o2")
-    with pytest.raises(ApprovalError, match="a grant of another case than its own"):
-        await approvals.use(connection, made, "", "d1")
-    of_device = await raw(connection, in_case="device/tag-1", grant_case="26/118")
-    found = await approvals.find(connection, of_device)
-    assert (found.grant_case, found.role, found.grant_purpose) == (
-        *("26/118", "investigator", "disclosure"),
-    )
 
 
 async def later(connection: Connection, days: int) -> None:
