@@ -22,7 +22,7 @@ from evidence.covered import Span
 from evidence.custody_chains import add_custody
 from evidence.erasures import erased_between, erasure_text
 from evidence.export_erased import erasures_for
-from evidence.export_folder import MANIFEST, write_folder
+from evidence.export_folder import MANIFEST, LeftOverError, whole_or_gone, write_folder
 from evidence.log.headers import Header
 from evidence.log.leaves import Head, Leaf, chain_of, open_rows, seal
 from evidence.log.merkle import Levels, hidden_ranges, range_hash
@@ -89,7 +89,8 @@ async def export(
         clock_us: The time.
 
     Raises:
-        ExportError: Nothing is there, it is not sealed or signed yet, or the folder is not empty.
+        ExportError: Nothing is there, it is not sealed or signed yet, or the folder is not empty. What was
+            written is gone again; where it cannot be removed, it is a `LeftOverError`.
         psycopg.Error: The database does not answer.
     """
     _check(asked)
@@ -97,15 +98,20 @@ async def export(
     await record_disclosure(connection, asked.custody, "opened", opened_us)
     try:
         pack = await _read(connection, asked, signers, opened_us)
-        write_folder(folder, asked, pack)
+        places = pack.places()
+        shown = sum(place.shown for place in places)
+        counts = (shown, len(places) - shown)
+        with whole_or_gone(folder):
+            write_folder(folder, asked, pack)
+            manifest = hashlib.sha256((folder / MANIFEST).read_bytes()).digest()
+            await record_disclosure(
+                connection, asked.custody, "written", clock_us(), counts, manifest
+            )
+    except LeftOverError:
+        raise  # it did not come to nothing
     except BaseException:
         await record_disclosure(connection, asked.custody, "failed", clock_us())
         raise
-    manifest = hashlib.sha256((folder / MANIFEST).read_bytes()).digest()
-    places = pack.places()
-    shown = sum(place.shown for place in places)
-    counts = (shown, len(places) - shown)
-    await record_disclosure(connection, asked.custody, "written", clock_us(), counts, manifest)
     batches = sum(len(bundle.batches) for bundle in pack.bundles)
     witnessed = all(log["witnessed"] for log in pack.logs)
     return Exported(*counts, batches, pack.older, witnessed)

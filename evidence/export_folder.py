@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ from evidence.pack_overlays import (
     proof_entries,
     write_overlays,
 )
-from evidence.private_folder import make_private
+from evidence.private_folder import empty, make_private
 from evidence.records import columns
 from evidence.report.pdf import About, report
 from evidence.selection import Asked, ExportError
@@ -44,50 +45,85 @@ MANIFEST = "manifest.sha256"
 MANIFEST_MODE = 0o644
 
 
-def write_folder(folder: Path, asked: Asked, pack: Pack) -> None:
-    """Write all files.
+class LeftOverError(ExportError):
+    """What was written of a pack that failed is still there."""
+
+
+@contextmanager
+def whole_or_gone(folder: Path) -> Iterator[None]:
+    """Make the folder of a pack, for its owner alone; where anything fails meanwhile, what is in it is removed.
+
+    Records and proof come first and prove themselves, so a part of a pack is as good as a pack: it must not
+    stay where none is said to be.
 
     Args:
-        folder: Made, for its owner alone; must not exist or be empty.
-        asked: What is shown.
-        pack: The records and their proofs.
+        folder: Must not exist or be empty.
 
     Raises:
         ExportError: The folder cannot be used.
+        LeftOverError: What is in it cannot be removed.
     """
     try:
         make_private(folder)
-        runs: list[dict[str, Any]] = []
-        with (folder / "records.jsonl").open("w") as file:
-            for number, bundle in enumerate(pack.bundles):
-                for line in _lines(number, bundle, runs):
-                    file.write(line + "\n")
-        _write_json(folder / "proof.json", _proof(asked, pack, runs))
-        for number, log in enumerate(pack.logs):
-            _write_stamps(folder, number, log)
-        _write_json(folder / "layout.json", columns())
-        custody = custody_lines(_custody(asked, pack), pack)
-        (folder / "custody.jsonl").write_text("".join(json.dumps(line) + "\n" for line in custody))
-        (folder / "access.csv").write_text(access_table(pack), newline="")
-        beside = compared(pack)
-        write_overlays(folder / OVERLAYS, pack, beside)
-        facts = Facts.of(asked.custody.case, asked.side, asked.window, pack.shown(), drawn(beside))
-        write_views(folder / "views", facts)
-        about = _about(folder, asked, pack, beside)
-        (folder / "report.pdf").write_bytes(report(facts, about))
-        (folder / "gaps.csv").write_text(gaps_table(pack.shown()))
-        (folder / "verify.py").write_text(verifier_text())
-        (folder / "verify.html").write_text(page_text())
-        text = resources.files("evidence").joinpath("README-export.txt").read_text()
-        (folder / "README.txt").write_text(text)
-        _write_json(folder / "case.jsonld", case_uco(_custody(asked, pack), _files(folder)))
-        # The manifest says that all is there: it comes when all is on disk.
-        force_all(folder)
-        write_durably(folder / MANIFEST, "".join(_manifest(folder)).encode(), MANIFEST_MODE)
+        try:
+            yield
+        except BaseException:
+            _remove(folder)
+            raise
     except FileExistsError as error:
         raise ExportError(f"{error}: name another folder.") from error
     except OSError as error:
         raise ExportError(f"{folder} cannot be written: {error.strerror}.") from error
+
+
+def _remove(folder: Path) -> None:
+    try:
+        empty(folder)
+    except BaseException as error:  # stopped a second time, too
+        raise LeftOverError(
+            f"The pack failed, and what was written of it was not removed ({type(error).__name__}). Remove {folder} "
+            "yourself: it may hold all of the records. An approval that it was made by stays used up."
+        ) from error
+
+
+def write_folder(folder: Path, asked: Asked, pack: Pack) -> None:
+    """Write all files.
+
+    Args:
+        folder: Empty: see `whole_or_gone`.
+        asked: What is shown.
+        pack: The records and their proofs.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    runs: list[dict[str, Any]] = []
+    with (folder / "records.jsonl").open("w") as file:
+        for number, bundle in enumerate(pack.bundles):
+            for line in _lines(number, bundle, runs):
+                file.write(line + "\n")
+    _write_json(folder / "proof.json", _proof(asked, pack, runs))
+    for number, log in enumerate(pack.logs):
+        _write_stamps(folder, number, log)
+    _write_json(folder / "layout.json", columns())
+    custody = custody_lines(_custody(asked, pack), pack)
+    (folder / "custody.jsonl").write_text("".join(json.dumps(line) + "\n" for line in custody))
+    (folder / "access.csv").write_text(access_table(pack), newline="")
+    beside = compared(pack)
+    write_overlays(folder / OVERLAYS, pack, beside)
+    facts = Facts.of(asked.custody.case, asked.side, asked.window, pack.shown(), drawn(beside))
+    write_views(folder / "views", facts)
+    about = _about(folder, asked, pack, beside)
+    (folder / "report.pdf").write_bytes(report(facts, about))
+    (folder / "gaps.csv").write_text(gaps_table(pack.shown()))
+    (folder / "verify.py").write_text(verifier_text())
+    (folder / "verify.html").write_text(page_text())
+    text = resources.files("evidence").joinpath("README-export.txt").read_text()
+    (folder / "README.txt").write_text(text)
+    _write_json(folder / "case.jsonld", case_uco(_custody(asked, pack), _files(folder)))
+    # The manifest says that all is there: it comes when all is on disk.
+    force_all(folder)
+    write_durably(folder / MANIFEST, "".join(_manifest(folder)).encode(), MANIFEST_MODE)
 
 
 def _proof(asked: Asked, pack: Pack, runs: list[dict[str, Any]]) -> dict[str, Any]:

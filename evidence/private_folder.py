@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
-from devices.durable import make_durable_folder
+from devices.durable import force, make_durable_folder
 
 MODE = 0o700
 
@@ -21,3 +22,17 @@ def make_private(folder: Path) -> None:
         raise FileExistsError(f"{folder} is not empty")
     folder.chmod(MODE)  # of one that was there, too
     make_durable_folder(folder)
+
+
+def empty(folder: Path) -> None:
+    """Remove all that stands in it, so that it is gone after a power cut, too. The folder stays.
+
+    Raises:
+        OSError: Something cannot be removed, or the disk refuses: it may still be there.
+    """
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    force(folder)
