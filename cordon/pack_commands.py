@@ -195,10 +195,10 @@ def export_command(
 
 
 async def _open(connection: Connection, claim: Claim, asked: Asked) -> None:
-    """Record the reading, by a grant; an approval is not used up where there is none."""
+    """Record the reading, by a grant; an approval is not used up where that fails or is broken off."""
     try:
         await open_reading(connection, claim, await _extent(connection, claim, asked))
-    except AccessDeniedError:
+    except BaseException:
         if asked.approval is not None:
             await record_disclosure(connection, asked.custody, "failed", wall_clock_us())
         raise

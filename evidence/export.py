@@ -93,9 +93,7 @@ async def export(
             written is gone again; where it cannot be removed, it is a `LeftOverError`.
         psycopg.Error: The database does not answer.
     """
-    _check(asked)
-    opened_us = clock_us()
-    await record_disclosure(connection, asked.custody, "opened", opened_us)
+    opened_us = await _begin(connection, asked, clock_us)
     try:
         pack = await _read(connection, asked, signers, opened_us)
         places = pack.places()
@@ -115,6 +113,19 @@ async def export(
     batches = sum(len(bundle.batches) for bundle in pack.bundles)
     witnessed = all(log["witnessed"] for log in pack.logs)
     return Exported(*counts, batches, pack.older, witnessed)
+
+
+async def _begin(connection: Connection, asked: Asked, clock_us: Callable[[], int]) -> int:
+    """Record that it is opened, and when; where it is not even that, an approval stays good."""
+    opened_us = clock_us()
+    try:
+        _check(asked)
+        await record_disclosure(connection, asked.custody, "opened", opened_us)
+    except BaseException:
+        if asked.approval is not None:
+            await record_disclosure(connection, asked.custody, "failed", opened_us)
+        raise
+    return opened_us
 
 
 def _check(asked: Asked) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import psycopg
 import pytest
 from click.testing import CliRunner, Result
 
+from cordon import pack_commands
 from cordon.cli import cordon
 from cordon.errors import CordonError
 from devices.instants import to_iso
@@ -118,3 +121,29 @@ def test_what_is_withheld_begins_before_it_ends(office: Office) -> None:
         done = office.run(*said)
         assert done.exit_code == 2
         assert "ends before it begins" in " ".join(done.stderr.split())
+
+
+def test_what_fails_before_anything_is_read_uses_no_approval_up(
+    office: Office, probe: Probe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = office.approved()
+    rename = "ALTER FUNCTION evidence.{} RENAME TO {}"
+    office.change(rename.format("people_ever_of_case", "moved"))
+    assert "of an older version" in office.refused(made)
+    office.change(rename.format("moved", "people_ever_of_case"))
+    assert office.state(made) == "approved"
+
+    async def stopped(*_: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+        await asyncio.sleep(3600)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pack_commands, "open_reading", stopped)
+        done = office.run("export", "--request", made, str(office.folder / "out"))
+    assert "Aborted!" in done.output
+    assert office.state(made) == "approved"
+    assert probe.ask("SELECT step FROM evidence.disclosure") == [("failed",), ("failed",)]
+    grant(office.dsn, "Sgt Kim", CASE, "he-1", "she-1", purpose="disclosure")
+    done = office.run("export", "--request", made, str(office.folder / "out"))
+    assert done.exit_code == 0, (done.output, done.exception)
+    assert office.state(made) == "used"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from uuid import UUID, uuid4
 
+import msgspec
 import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -214,6 +216,17 @@ async def test_a_pack_proves_who_approved_it(
     assert (kinds["pack_use"], kinds["disclosure"]) == ((2, 0), (4, 0))
     text = words_of((tmp_path / "again" / "report.pdf").read_bytes())
     assert said("Earlier packs of this case") in text
+
+
+async def test_what_cannot_be_begun_uses_nothing_up(
+    connection: Connection, database: Database, tmp_path: Path
+) -> None:
+    made = await approved(connection)
+    asked = await used(connection, made)
+    nobody = replace(asked, custody=msgspec.structs.replace(asked.custody, recipient=" "))
+    with pytest.raises(ExportError, match="name the recipient"):
+        await pack_as(database.dsn, tmp_path / "out", nobody)
+    assert (await approvals.find(connection, made)).used_us is None
 
 
 async def test_a_pack_that_nobody_approved_says_so(
