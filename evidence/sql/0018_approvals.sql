@@ -1,6 +1,25 @@
 -- A pack of an order takes grants of that order's case; and who decides sees by which grant it will be made.
 -- Requests of before stay, whatever they say: what they may not say any more is refused when they are used.
 
+-- Of two people, however they write their names: letters beyond ASCII, too, by a collation that knows them whatever
+-- locale the database has. A server may have none: then `evidence.approvals` alone sees to it.
+DO $$
+DECLARE
+    knows_letters text;
+BEGIN
+    SELECT collname INTO knows_letters FROM pg_collation
+    WHERE collnamespace = 'pg_catalog'::regnamespace AND getdatabaseencoding() = 'UTF8'
+        AND collname IN ('pg_unicode_fast', 'und-x-icu', 'pg_c_utf8')
+    ORDER BY array_position(ARRAY['pg_unicode_fast', 'und-x-icu', 'pg_c_utf8'], collname::text) LIMIT 1;
+    IF knows_letters IS NOT NULL THEN
+        EXECUTE format($function$
+            CREATE OR REPLACE FUNCTION evidence.same_person(one text, other text) RETURNS boolean LANGUAGE sql IMMUTABLE
+            SET search_path = pg_catalog, pg_temp
+            RETURN lower(regexp_replace(one COLLATE %1$I, '\s', '', 'g')) = lower(regexp_replace(other COLLATE %1$I, '\s', '', 'g'))
+        $function$, knows_letters);
+    END IF;
+END $$;
+
 -- Both verifiers read what is withheld from a sealed record, in this form; anything else they could not read.
 CREATE FUNCTION evidence.are_intervals(parts text) RETURNS boolean LANGUAGE sql IMMUTABLE
 SET search_path = pg_catalog, pg_temp
@@ -35,7 +54,7 @@ BEGIN
     RETURN made;
 END $$;
 
--- As before, and: not where the grant is of another case, nor where what is withheld cannot be read.
+-- As before, and: not where who asked decided, the grant is of another case, or what is withheld cannot be read.
 CREATE OR REPLACE FUNCTION evidence.use_pack_request(of_request uuid, used_by text, for_disclosure text)
 RETURNS evidence.pack_request LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -53,6 +72,8 @@ BEGIN
         WHEN NOT decided.approved THEN format('%s refused this request: %s', decided.decided_by, decided.note)
         WHEN decided.decided_at + interval '7 days' <= clock_timestamp()
             THEN 'the approval has ended: it is good for seven days'
+        WHEN evidence.same_person(asked.requested_by, decided.decided_by)
+            THEN 'who approved this request is who asked for it: somebody else has to'
         WHEN asked."case" NOT LIKE 'device/%' AND asked.grant_case <> asked."case"
             THEN 'the request names a grant of another case than its own: make another'
         WHEN NOT evidence.are_intervals(asked.withheld)

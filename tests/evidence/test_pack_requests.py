@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import psycopg
@@ -107,3 +108,51 @@ async def test_intervals_go_through_the_database_as_they_are(
 async def test_what_is_withheld_begins_before_it_ends(connection: Connection) -> None:
     with pytest.raises(ApprovalError, match="begins before it ends"):
         await approvals.request(connection, wanted(withheld_us=(REFUGE, REFUGE[::-1])))
+
+
+NAMES = st.text(st.sampled_from("aiA éÉñÑßẞİI\u00a0\u3000\ufeff\x1c"), max_size=4)
+PLAIN: Any = import_module("evidence.verifier.custody").plain
+
+
+@given(one=NAMES, other=NAMES)
+def test_names_are_one_persons_wherever_a_verifier_says_so(one: str, other: str) -> None:
+    for same in (one.upper(), one.lower(), f" {one}\u3000", other):
+        if PLAIN(one) == PLAIN(same):
+            assert approvals.same_person(one, same)
+    assert approvals.same_person("Insp Okafor", "Sgt Kim") is False
+
+
+@pytest.mark.parametrize("same", ["INSP NÚÑEZ", "insp\u00a0núñez"])
+async def test_nobody_approves_their_own_in_other_letters(
+    connection: Connection, same: str
+) -> None:
+    made = await approvals.request(connection, wanted(by="Insp Núñez"))
+    with pytest.raises(ApprovalError, match="Nobody decides about their own request"):
+        await approvals.decide(connection, made, same, "", approved=True)
+    # As other programs can, where the server knows no other letters than ASCII, and as it was before.
+    await approvals.decide(connection, made, "Insp Okafor", "", approved=True)
+    query = "UPDATE evidence.pack_decision SET decided_by = %s"
+    await connection.execute(query.encode(), (same,))
+    with pytest.raises(ApprovalError, match="Who approved this request is who asked for it"):
+        await approvals.use(connection, made, "", "d1")
+    assert (await approvals.find(connection, made)).used_us is None
+
+
+@pytest.mark.parametrize("same", ["INSP NÚÑEZ", "insp\u00a0núñez"])
+async def test_the_database_knows_other_letters_than_ascii(
+    connection: Connection, same: str
+) -> None:
+    cursor = await connection.execute(
+        "SELECT FROM pg_collation WHERE collname IN ('pg_unicode_fast', 'und-x-icu', 'pg_c_utf8')"
+    )
+    if await cursor.fetchone() is None:
+        pytest.skip("this server has no collation that knows letters")
+    made = await approvals.request(connection, wanted(by="Insp Núñez"))
+    decide = "SELECT evidence.decide_pack(%s, %s, true, '')"
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="their own request"):
+        await connection.execute(decide.encode(), (made, same))
+    await approvals.decide(connection, made, "Insp Okafor", "", approved=True)
+    await connection.execute("UPDATE evidence.pack_decision SET decided_by = %s", (same,))
+    query = "SELECT evidence.use_pack_request(%s, '', 'd1')"
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="is who asked for it"):
+        await connection.execute(query.encode(), (made,))
