@@ -179,6 +179,7 @@ FORGERIES: dict[str, tuple[int, Forge]] = {
     "a file of others with another digest": (1, _set("overlays/0/sha256", "00" * 32)),
     "a file of others elsewhere": (1, _set("overlays/0/file", "../other.csv")),
     "a part of a file where nothing is withheld": (1, _set("overlays/0/part", "rows")),
+    "another part of a file than there are": (1, _set("overlays/0/part", "most")),
     "no word about files of others": (2, lambda _r, p: p.pop("overlays")),
     "whole, of the older format": (
         0,

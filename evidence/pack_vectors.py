@@ -78,6 +78,9 @@ def vectors(kept: Iterable[str] = ()) -> dict[str, Any]:
 PART = "2026-11-18T00:00:01.000000Z/2026-11-18T00:00:02.000000Z"
 """Of the window, with a fix in it."""
 
+CLOSED = "2026-11-18T00:00:02.500000Z/2026-11-18T00:00:03.500000Z"
+"""Of the window; what is in it is not shown in the whole pack either."""
+
 OTHERWISE_SEALED: dict[str, tuple[str, Mapping[str, Any]]] = {
     "approval record removed": ("pack_decision", {}),
     "request removed": ("pack_request", {}),
@@ -86,6 +89,10 @@ OTHERWISE_SEALED: dict[str, tuple[str, Mapping[str, Any]]] = {
     "approved by who asked for it": ("", {"by": " sgt kim"}),
     "approved long after it was asked for": ("", {"at": 8 * 86_400_000_000}),
     "a position shown that was to be withheld": ("", {"withheld": PART}),
+    "a file of others whole where a part was to be withheld": ("", {"withheld": CLOSED}),
+    "an approval of a part of the time that is shown": (
+        *("", {"window": (START_US, START_US + 4_000_000)}),
+    ),
     "approved for somebody else": ("", {"recipient": "Another Court"}),
 }
 """Packs that are right in every hash: what kind of record is left out, or what else was decided."""
@@ -167,8 +174,9 @@ def _custody(decided: Mapping[str, Any]) -> list[Row]:
         return chain_of(kind, subject), encode([2, kind, *values]), DAY
 
     at_us = START_US + 20_000_000
-    terms = ("o1", "court", decided.get("recipient", "Crown Court"), "trial 26/118", *WINDOW_US)
-    asked = ("o1", "court", "Crown Court", "trial 26/118", *WINDOW_US)
+    window = decided.get("window", WINDOW_US)
+    terms = ("o1", "court", decided.get("recipient", "Crown Court"), "trial 26/118", *window)
+    asked = ("o1", "court", "Crown Court", "trial 26/118", *window)
     digest = hashlib.sha256(FILE.encode()).hexdigest()
     note = f"overlay {OVERLAY}: anpr 'a.csv' from 'traffic control', SHA-256 {digest}, zone none, clock error by line"
     who = ("DC Roe", "command line", "case 26/118", "case:o1", "o1", "overlay import", None, None)
@@ -233,10 +241,12 @@ def _pack(
         "hashes": [range_hash(r, log.node).hex() for r in hidden_ranges(numbers, log.size)],
         "batches": batches,
     }
-    return records, _proof(runs, part)
+    return records, _proof(runs, part, decided.get("window", WINDOW_US))
 
 
-def _proof(runs: list[dict[str, Any]], part: dict[str, Any]) -> dict[str, Any]:
+def _proof(
+    runs: list[dict[str, Any]], part: dict[str, Any], window: tuple[int, int]
+) -> dict[str, Any]:
     return {
         "format": "cordon evidence 3",
         "case": "o1",
@@ -244,7 +254,7 @@ def _proof(runs: list[dict[str, Any]], part: dict[str, Any]) -> dict[str, Any]:
         "devices": ["tag-1"],
         "from": "2026-11-18T00:00:00Z",
         "to": "2026-11-19T00:00:00Z",
-        "window_us": list(WINDOW_US),
+        "window_us": list(window),
         "approval": REQUEST,
         "overlays": [
             {

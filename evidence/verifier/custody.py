@@ -77,9 +77,14 @@ def check_decision(proof, decision):
         raise Altered("another case, side or window was approved than that of this pack")
 
 
-def check_withheld(approval, times):
-    """See that no position is shown of a time that was to be withheld; `times` are those of the shown ones."""
-    for interval in (approval["withheld"] or "").split() if approval else ():
+def check_times(proof, approval, times):
+    """See that each position that is shown is of a time that was approved; `times` are those of the shown ones."""
+    if approval is None:
+        return
+    first, behind = proof["window_us"]
+    if not all(first <= time < behind for time in times):
+        raise Altered("a position is shown of a time that is not of the window that was approved")
+    for interval in (approval["withheld"] or "").split():
         start, end = (micros(text) for text in interval.split("/"))
         if any(start <= time < end for time in times):
             raise Altered("a position is shown of a time that was to be withheld")
@@ -117,8 +122,12 @@ def check_overlays(proof, records, approval, read):
         overlay, digest = one["overlay"], one["sha256"]
         if imports.get(overlay) != digest or overlay in named:
             raise Altered("no sealed record says that the file " + overlay + " was taken in so")
+        if one["part"] not in ("whole", "rows", "none"):
+            raise Altered("how much is there of the file " + overlay + " is not said")
         if one["part"] == "rows" and approval and not approval["withheld"]:
             raise Altered("a file of others is there in part, and nothing was to be withheld")
+        if one["part"] == "whole" and approval and approval["withheld"]:
+            raise Altered("a file of others is there whole, and a part was to be withheld")
         if one["part"] != "none":
             check_file(one, read)
         named[overlay] = one["part"]

@@ -8,7 +8,7 @@ import struct
 import sys
 from pathlib import Path
 
-from evidence.verifier.custody import check_approval, check_overlays, check_withheld
+from evidence.verifier.custody import check_approval, check_overlays, check_times
 from evidence.verifier.records import FIX, FIX_FIELDS, decode, open_batches, read_runs
 from evidence.verifier.signed_notes import parse_key, signatures_of
 from evidence.verifier.trees import Altered, iso, sha256, tree_root
@@ -83,7 +83,7 @@ def verify(folder, trusted):
         records = [decode(payload) for _, _, payload in shown if payload[0] != 1]
         result |= {name: iso(at) for name, at in zip(("from", "to"), proof["window_us"])}
         approval = check_approval(proof, records)
-        check_withheld(approval, [FIX.unpack(p)[2] for _, _, p in shown if p[0] == 1])
+        check_times(proof, approval, [FIX.unpack(p)[2] for _, _, p in shown if p[0] == 1])
         overlays = check_overlays(proof, records, approval, lambda name: contents(folder / name))
         result |= {"approval": approval, "overlays": overlays}
     return result, [(proof["runs"][number], place, payload) for number, place, payload in shown]

@@ -46,9 +46,13 @@ const checkApproval = (proof, records) => {
 
 const micros = (text) => BigInt(Date.parse(`${text.slice(0, 19)}Z`)) * 1000n + BigInt(text.slice(20, 26));
 // `times`: of the positions that are shown.
-const checkWithheld = (approval, times) => {
-  const intervals = approval === null || !approval.withheld ? [] : approval.withheld.split(" ");
-  for (const interval of intervals) {
+const checkTimes = (proof, approval, times) => {
+  if (approval === null) return;
+  const [first, behind] = need(proof, "window_us").map(BigInt);
+  if (times.some((time) => time < first || time >= behind)) {
+    throw new Altered("a position is shown of a time that is not of the window that was approved");
+  }
+  for (const interval of approval.withheld ? approval.withheld.split(" ") : []) {
     const [start, end] = interval.split("/").map(micros);
     if (times.some((time) => start <= time && time < end)) {
       throw new Altered("a position is shown of a time that was to be withheld");
@@ -71,8 +75,12 @@ const checkOverlays = (proof, records, approval, files) => {
     if (imports.get(overlay) !== digest || said.has(overlay)) {
       throw new Altered(`no sealed record says that the file ${overlay} was taken in so`);
     }
+    if (!["whole", "rows", "none"].includes(part)) throw new Altered(`how much is there of the file ${overlay} is not said`);
     if (part === "rows" && approval !== null && !approval.withheld) {
       throw new Altered("a file of others is there in part, and nothing was to be withheld");
+    }
+    if (part === "whole" && approval !== null && approval.withheld) {
+      throw new Altered("a file of others is there whole, and a part was to be withheld");
     }
     if (part !== "none") {
       if (need(one, "file") !== `overlays/${overlay}.csv`) throw new Altered("a file of others is not where such files are");

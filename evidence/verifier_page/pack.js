@@ -180,7 +180,7 @@ const verifyPack = (lines, proofText, keysText, needed, files) => {
     const custody = {};
     if (proof.format === NEWEST) {
       custody.approval = checkApproval(proof, records);
-      checkWithheld(custody.approval, times);
+      checkTimes(proof, custody.approval, times);
       custody.overlays = checkOverlays(proof, records, custody.approval, files);
     }
     const enough = found.every((log) => log.witnesses.size >= needed) && trusted.length > 0;

@@ -286,3 +286,22 @@ async def test_an_approval_that_is_taken_out_is_missed(
         proof["approval"] = str(uuid4())
     proof_file.write_text(json.dumps(proof))
     assert verify(tmp_path / "out")[0] == ALTERED
+
+
+async def test_an_earlier_approval_of_less_does_not_cover_a_pack(
+    store: Store, probe: Probe, connection: Connection, tmp_path: Path
+) -> None:
+    """Whoever may make packs alone names an approval that was given, of a part of the window."""
+    await build(store, probe.dsn, tmp_path)
+    made = await approved(connection, window=REFUGE, withheld_us=())
+    await sealer_of(probe.dsn, tmp_path).turn()
+    await pack(probe.dsn, tmp_path / "out")
+    proof_file = tmp_path / "out" / "proof.json"
+    proof = json.loads(proof_file.read_text())
+    assert proof["approval"] is None
+    proof |= {"approval": str(made), "window_us": list(REFUGE)}
+    proof_file.write_text(json.dumps(proof))
+    code, found = verify(tmp_path / "out")
+    assert (code, found["altered"]) == (
+        *(ALTERED, "a position is shown of a time that is not of the window that was approved"),
+    )
