@@ -45,7 +45,8 @@ def _terms(*, needed: bool) -> Callable[[Callable[..., None]], Callable[..., Non
         click.option(
             "--device",
             default="",
-            help="The records of this device alone, not everything of the order.",
+            help="The records of this device alone, not everything of the order. Where nobody carried it, --case "
+            "is one that is no order.",
         ),
         click.option("--from", "from_us", required=needed, metavar="INSTANT", callback=instant),
         click.option(

@@ -147,3 +147,16 @@ def test_what_fails_before_anything_is_read_uses_no_approval_up(
     done = office.run("export", "--request", made, str(office.folder / "out"))
     assert done.exit_code == 0, (done.output, done.exception)
     assert office.state(made) == "used"
+
+
+def test_a_device_that_nobody_carried_is_of_a_file_and_of_no_order(office: Office) -> None:
+    grant(office.dsn, "Sgt Kim", CASE, "device:tag-9", purpose="disclosure")
+    of_order = office.approved("--device", "tag-9")
+    assert "this case is not about this person" in office.refused(of_order)
+    grant(office.dsn, "Sgt Kim", "26/118", "device:tag-9", purpose="disclosure")
+    of_file = office.ask("--device", "tag-9", case="26/118")
+    assert office.run("approve", of_file, "--by", "Insp Okafor").exit_code == 0
+    assert office.run("seal", "--once").exit_code == 0
+    assert "Nothing of tag-9 is stored" in office.refused(of_file), "it may be read"
+    told = " ".join(office.run("request", "--help").output.split())
+    assert "--case is one that is no order" in told
