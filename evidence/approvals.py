@@ -287,6 +287,8 @@ async def _asked(
             "A request names who asks, the case, the recipient and the purpose; its window begins before it "
             "ends and spans 366 days at most; records of one device alone are for the court."
         ) from error
+    except errors.UniqueViolation as error:  # somebody else's decision came in between
+        raise ApprovalError("It is decided already.") from error
     except errors.InsufficientPrivilege as error:
         raise _refusal(error) from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from importlib import import_module
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from devices.instants import to_iso
 from evidence import approvals
 from evidence.approvals import ApprovalError, Connection
+from tests.conftest import Database
 from tests.evidence.approving import REFUGE, as_asked_before, raw, used, wanted
 from tests.evidence.case_world import FROM_US, SECOND_US, TO_US
 
@@ -156,3 +158,31 @@ async def test_the_database_knows_other_letters_than_ascii(
     query = "SELECT evidence.use_pack_request(%s, '', 'd1')"
     with pytest.raises(psycopg.errors.InsufficientPrivilege, match="is who asked for it"):
         await connection.execute(query.encode(), (made,))
+
+
+async def test_of_two_first_decisions_one_counts(
+    connection: Connection, database: Database
+) -> None:
+    made = await approvals.request(connection, wanted())
+    async with await Connection.connect(database.dsn) as first:
+        await approvals.decide(first, made, "Insp Okafor", "", approved=False)  # not committed yet
+        other = asyncio.create_task(
+            approvals.decide(connection, made, "Supt Lee", "", approved=True)
+        )
+        async with asyncio.timeout(20):
+            while not await _waits(first):
+                assert not other.done()
+        await first.commit()
+        with pytest.raises(ApprovalError, match="It is decided already"):
+            await other
+    assert (await approvals.find(connection, made)).decided_by == "Insp Okafor"
+
+
+async def _waits(connection: Connection) -> bool:
+    """Whether somebody waits for what this connection holds."""
+    cursor = await connection.execute(
+        "SELECT EXISTS (SELECT FROM pg_locks l WHERE NOT l.granted"
+        " AND pg_backend_pid() = ANY (pg_blocking_pids(l.pid)))"
+    )
+    row = await cursor.fetchone()
+    return row is not None and bool(row[0])
