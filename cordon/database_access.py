@@ -75,6 +75,7 @@ def run_on_connection(
         raise CordonError(str(error)) from error
     except (
         psycopg.errors.UndefinedTable,
+        psycopg.errors.UndefinedColumn,
         psycopg.errors.UndefinedFunction,
         psycopg.errors.InvalidSchemaName,
     ) as error:

@@ -15,6 +15,7 @@ from cordon import pack_commands
 from cordon.cli import cordon
 from cordon.errors import CordonError
 from devices.instants import to_iso
+from evidence import export_folder
 from tests.conftest import Database
 from tests.evidence.access_world import CASE, OTHER_CASE, WINDOW, set_up
 from tests.evidence.conftest import Probe
@@ -160,3 +161,30 @@ def test_a_device_that_nobody_carried_is_of_a_file_and_of_no_order(office: Offic
     assert "Nothing of tag-9 is stored" in office.refused(of_file), "it may be read"
     told = " ".join(office.run("request", "--help").output.split())
     assert "--case is one that is no order" in told
+
+
+def test_a_pack_that_is_broken_off_while_it_is_written(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = office.approved()
+    grant(office.dsn, "Sgt Kim", CASE, "he-1", "she-1", purpose="disclosure")
+    out = office.folder / "out"
+
+    def stopped() -> str:
+        assert (out / "proof.json").exists()
+        signal.raise_signal(signal.SIGINT)
+        return "page"
+
+    with monkeypatch.context() as patch:
+        patch.setattr(export_folder, "page_text", stopped)
+        assert "Aborted!" in office.run("export", "--request", made, str(out)).output
+    assert list(out.iterdir()) == []
+    assert office.state(made) == "approved"
+
+
+def test_a_database_of_the_version_before_is_named(office: Office) -> None:
+    office.change("DROP FUNCTION evidence.list_pack_requests()")
+    before = (SQL / "0017_pack_requests.sql").read_text()
+    start = before.index("CREATE FUNCTION evidence.list_pack_requests")
+    office.change(before[start : before.index("$$;", start) + len("$$;")])
+    assert "of an older version" in str(office.run("requests").exception)
