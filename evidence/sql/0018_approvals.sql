@@ -1,4 +1,5 @@
--- A pack of an order takes grants of that order's case; and who decides sees by which grant it will be made.
+-- A pack of an order takes grants of that order's case, and who decides sees by which grant it will be made; who asked is
+-- known in other letters than ASCII, too; and what is withheld are intervals that verifiers read.
 -- Requests of before stay, whatever they say: what they may not say any more is refused when they are used.
 
 -- Of two people, however they write their names: letters beyond ASCII, too, by a collation that knows them whatever
