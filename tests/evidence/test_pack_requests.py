@@ -128,10 +128,15 @@ def test_names_are_one_persons_wherever_a_verifier_says_so(one: str, other: str)
 async def test_nobody_approves_their_own_in_other_letters(
     connection: Connection, same: str
 ) -> None:
+    """Also where the server knows no collation for them."""
+    await connection.execute(
+        "CREATE OR REPLACE FUNCTION evidence.same_person(one text, other text) RETURNS boolean"
+        " LANGUAGE sql IMMUTABLE RETURN one = other"
+    )
     made = await approvals.request(connection, wanted(by="Insp Núñez"))
     with pytest.raises(ApprovalError, match="Nobody decides about their own request"):
         await approvals.decide(connection, made, same, "", approved=True)
-    # As other programs can, where the server knows no other letters than ASCII, and as it was before.
+    # As other programs can then, and as it was before.
     await approvals.decide(connection, made, "Insp Okafor", "", approved=True)
     query = "UPDATE evidence.pack_decision SET decided_by = %s"
     await connection.execute(query.encode(), (same,))
