@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import msgspec
 import pytest
 
@@ -23,13 +21,9 @@ async def test_a_journal_that_lost_its_end_loses_nothing_new(site: Site) -> None
     worker = await site.worker()
     for device in ("c", "d", "e", "f", "g", "h"):  # arrive before the worker has looked
         await site.panic(device)
-    outgoing = asyncio.create_task(worker._outgoing.run())
-    task = asyncio.create_task(worker.run())
-    await until(lambda: len(on_the_desk(worker)) == 8, "every panic is on the desk")
-    assert worker.counts.gaps == 1
-    for running in (task, outgoing):
-        running.cancel()
-    await asyncio.gather(task, outgoing, return_exceptions=True)
+    async with site.at_work(worker):
+        await until(lambda: len(on_the_desk(worker)) == 8, "every panic is on the desk")
+        assert worker.counts.gaps == 1
 
 
 async def test_who_begins_again_before_a_checkpoint_reads_what_was_given_away_again(
