@@ -16,7 +16,6 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -35,11 +34,11 @@ from cordon.record_watch import RecordWatch
 from cordon.seal import BUILD, sealer_of
 from cordon.settings import Settings
 from cordon.state_keeper import StateKeeper
+from cordon.stream_ends import HistoryEnds
 from cordon.streams_source import source_factory
 from cordon.supervision import Supervisor
 from evidence.capacity import Capacity, Waiting
 from evidence.sealer import Sealer, SealerCounts, SealerFigures, SealerProgress
-from evidence.sources import Stream
 from evidence.store import Store
 from evidence.writer import Writer, WriterCounts
 from ingest.decoder import Decoder
@@ -60,14 +59,12 @@ class Orders(msgspec.Struct, frozen=True):
 
     Attributes:
         gateway: Name of the gateway whose slow lane it takes in.
-        stream_ends: Where each stream ended before this run.
         seals: Whether the sealer runs there, too.
     """
 
     nats_url: str
     dsn: str
     gateway: str
-    stream_ends: dict[Stream, int]
     settings: Settings
     seals: bool
 
@@ -110,7 +107,6 @@ class BackroomProcess:
     Args:
         endpoints: Broker and database.
         settings: Of the service.
-        stream_ends: See `Orders`.
         slow_lane: The gateway's end of the slow lane; gets the figures of the other end.
         record: Stands for the one that runs there, and gets its figures.
         sealer: Gets the figures of the one that runs there; None: none does.
@@ -127,7 +123,6 @@ class BackroomProcess:
         self,
         endpoints: Endpoints,
         settings: Settings,
-        stream_ends: Mapping[Stream, int],
         slow_lane: SlowLane,
         record: RecordWatch,
         sealer: SealerFigures | None,
@@ -144,7 +139,6 @@ class BackroomProcess:
             endpoints.nats_url,
             endpoints.dsn,
             gateway,
-            dict(stream_ends),
             settings,
             seals=sealer is not None,
         )
@@ -152,10 +146,6 @@ class BackroomProcess:
 
     async def run(self) -> None:
         """Have the process running until cancelled; returns when it has ended by itself."""
-        # What a lane has read, it has read behind the end: what is stored since is of this run.
-        lanes = self.counts.lanes
-        ends = {s: end for s, end in self._orders.stream_ends.items() if not lanes[s].seen}
-        self._orders = msgspec.structs.replace(self._orders, stream_ends=ends)
         child = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -215,10 +205,11 @@ async def work(orders: Orders) -> None:
     nc = await connect_nats(orders.nats_url, "backroom")
     try:
         js = nc.jetstream()
-        writer = Writer(Store(orders.dsn), source_factory(js, orders.stream_ends), wall_clock_us)
         keep = await Keep.look(js)
         if keep is None:
             raise CordonError("the broker holds no registry: the service is to be started first")
+        open_source = source_factory(js, HistoryEnds(keep))
+        writer = Writer(Store(orders.dsn), open_source, wall_clock_us)
         registry = RegistryCopy(keep, nc)
         lane = SlowLane(
             nc,

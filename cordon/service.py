@@ -46,7 +46,7 @@ from cordon.seal import sealer_in_service
 from cordon.settings import Settings
 from cordon.state_keeper import StateKeeper
 from cordon.strangers import Strangers
-from cordon.stream_ends import Ends, forget_when_looked_at, stream_ends
+from cordon.stream_ends import Ends, HistoryEnds, forget_when_looked_at, stream_ends
 from cordon.streams_source import source_factory
 from cordon.supervision import Supervisor
 from cordon.worker import Worker
@@ -199,7 +199,6 @@ class Service:
         ends = await stream_ends(js, keep)
         heard = Heard()
         self._parts = parts = self._assemble(nc, gateway_nc, keep, heard, ends)
-        worker, writer = parts.worker, parts.writer
         runs = self._runs(parts, heard)
         end_if_told()
         async with asyncio.TaskGroup() as group:
@@ -209,9 +208,7 @@ class Service:
                 group.create_task(parts.supervisor.keep(name, run), name=name)
             group.create_task(while_open(nc, gateway_nc), name="connections")
             group.create_task(lease.hold(), name="lease")
-            looked = forget_when_looked_at(
-                keep, ends, lambda: writer.counts.lanes, lambda: worker.counts.checkpoints
-            )
+            looked = forget_when_looked_at(keep, lambda: parts.worker.counts.checkpoints)
             group.create_task(looked, name="stream-ends")
             self._started.set()
             await parts.identity.registry.looked.wait()
@@ -285,7 +282,7 @@ class Service:
             worker=worker,
             outgoing=outgoing,
             publisher=alerting.publisher,
-            writer=self._writer(nc, ends_of_streams, slow_lane, record, sealer, name),
+            writer=self._writer(nc, keep, slow_lane, record, sealer, name),
             history=Reader(ends.dsn),
             record=record,
             feed=CaseloadFeed(CaseloadStore(ends.dsn), keep, nc),
@@ -308,7 +305,7 @@ class Service:
     def _writer(
         self,
         nc: NatsClient,
-        ends_of_streams: Ends,
+        keep: Keep,
         slow_lane: SlowLane,
         record: RecordWatch,
         sealer: SealerFigures | None,
@@ -316,12 +313,9 @@ class Service:
     ) -> Writer | BackroomProcess:
         ends = self._endpoints
         if self._backroom:
-            return BackroomProcess(
-                ends, self._settings, ends_of_streams.streams, slow_lane, record, sealer, gateway
-            )
-        return Writer(
-            Store(ends.dsn), source_factory(nc.jetstream(), ends_of_streams.streams), self._clock
-        )
+            return BackroomProcess(ends, self._settings, slow_lane, record, sealer, gateway)
+        open_source = source_factory(nc.jetstream(), HistoryEnds(keep))
+        return Writer(Store(ends.dsn), open_source, self._clock)
 
     def _worker(
         self,

@@ -8,7 +8,7 @@ and only the first look told. So it is kept beside the journal.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import msgspec
 import nats.errors
@@ -18,10 +18,9 @@ from nats.js import JetStreamContext
 from cordon.keep import Keep
 from devices.ending import end_if_told
 from evidence.sources import Stream
-from evidence.writer import LaneCounts
 
 NAME = "stream-ends"
-"""Under this name they are kept."""
+"""Under this name lies what the worker is to look at."""
 
 LOOK_S = 0.1
 
@@ -29,31 +28,79 @@ log = structlog.get_logger("service")
 
 
 class Ends(msgspec.Struct):
-    """Where streams ended.
+    """Where streams ended, for the worker until it has written a checkpoint.
 
     Attributes:
-        streams: For evidence, those that it has not looked at.
-        journal: For the worker, until it has written a checkpoint.
-        alerts: The same of what was recorded of the alerts.
+        journal: The journal.
+        alerts: What was recorded of the alerts.
+        streams: For evidence, as earlier versions kept it; see `HistoryEnds`.
     """
 
-    streams: dict[Stream, int] = msgspec.field(default_factory=dict)
     journal: int | None = None
     alerts: int | None = None
+    streams: dict[Stream, int] = msgspec.field(default_factory=dict)
+
+
+class HistoryEnds:
+    """Where streams ended, for evidence until it has looked at each.
+
+    It looks before it stores anything of the stream, and what it has looked at is forgotten before,
+    too: whoever is killed in between has stored nothing beyond an end that is still kept, and nothing
+    sound is taken for lost.
+    """
+
+    def __init__(self, keep: Keep) -> None:
+        self._keep = keep
+        self._looked: set[Stream] = set()
+
+    async def of(self, stream: Stream) -> int | None:
+        """Where it ended; None when somebody has looked since.
+
+        Raises:
+            nats.errors.Error: The broker does not answer.
+        """
+        if stream in self._looked:
+            return None
+        data = await self._keep.get(f"{NAME}-{stream}") or b""
+        return int(data) if data.isdigit() else None
+
+    async def note(self, stream: Stream, end: int) -> None:
+        """It ends there, and nobody has looked.
+
+        Raises:
+            nats.errors.Error: It is not known to be kept.
+        """
+        await self._keep.put(f"{NAME}-{stream}", str(end).encode())
+
+    async def forget(self, stream: Stream) -> None:
+        """Somebody has looked.
+
+        Raises:
+            nats.errors.Error: It is not known to be forgotten.
+        """
+        if stream not in self._looked:
+            await self._keep.put(f"{NAME}-{stream}", b"")
+            self._looked.add(stream)
 
 
 async def stream_ends(js: JetStreamContext, keep: Keep) -> Ends:
-    """Where each stream ends, or ended at an earlier start that not everybody has looked at.
+    """Where streams end, or ended at an earlier start that not everybody has looked at.
 
-    Call it before anything of this run is written to a stream.
+    Call it before anything of this run is written to a stream. What evidence is to look at is kept for
+    it; the worker's is returned.
+
+    Raises:
+        nats.errors.Error: The broker does not answer, or does not keep them.
     """
-    ends = {stream: (await js.stream_info(stream.value)).state.last_seq for stream in Stream}
+    now = {stream: (await js.stream_info(stream.value)).state.last_seq for stream in Stream}
     data = await keep.get(NAME)
     before = _read(data) if data else Ends()
+    history = HistoryEnds(keep)
+    for stream, end in now.items():
+        kept = _first(end, await history.of(stream))
+        await history.note(stream, _first(kept, before.streams.get(stream)))
     found = Ends(
-        {stream: min(end, before.streams.get(stream, end)) for stream, end in ends.items()},
-        _first(ends[Stream.JOURNAL], before.journal),
-        _first(ends[Stream.ALERTS], before.alerts),
+        _first(now[Stream.JOURNAL], before.journal), _first(now[Stream.ALERTS], before.alerts)
     )
     await keep.put(NAME, msgspec.json.encode(found))
     return found
@@ -72,34 +119,21 @@ def _first(end: int, before: int | None) -> int:
     return end if before is None else min(end, before)
 
 
-async def forget_when_looked_at(
-    keep: Keep,
-    ends: Ends,
-    lanes: Callable[[], Mapping[Stream, LaneCounts]],
-    checkpoints: Callable[[], int],
-) -> None:
-    """Forget each end when evidence reads that stream, and the worker has written a checkpoint.
+async def forget_when_looked_at(keep: Keep, checkpoints: Callable[[], int]) -> None:
+    """Forget the worker's ends when it has written a checkpoint.
 
     Args:
         keep: Where they are kept.
-        ends: Of this run.
-        lanes: How far evidence is. What it has read, it has read behind what was lost.
         checkpoints: How many the worker has written.
     """
-    left = Ends(dict(ends.streams), ends.journal, ends.alerts)
-    while left != Ends():
+    while True:
         end_if_told()  # it may have been lost in the last put
         await asyncio.sleep(LOOK_S)
-        unread = {s for s, lane in lanes().items() if not (lane.seen or lane.caught_up)}
-        now = Ends(
-            {stream: end for stream, end in left.streams.items() if stream in unread},
-            None if checkpoints() else left.journal,
-            None if checkpoints() else left.alerts,
-        )
-        if now == left:
+        if not checkpoints():
             continue
         try:
-            await keep.put(NAME, msgspec.json.encode(now))
-            left = now
+            await keep.put(NAME, msgspec.json.encode(Ends()))
         except (nats.errors.Error, OSError) as error:  # tried again
             log.info("stream_ends_not_forgotten", reason=type(error).__name__)
+        else:
+            return

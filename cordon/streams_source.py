@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
+import nats.errors
 from nats.js import JetStreamContext
 
+from cordon.stream_ends import HistoryEnds
 from evidence.sources import PositionsGoneError, Source, Stream
 from ingest.reader import Entry, JournalGap, StreamReader
 from ingest.streams import alert_subject, decision_subject, journal_subject
@@ -32,9 +35,11 @@ class StreamSource:
         after: int,
         *,
         trail: Trail,
-        lost_from: int | None = None,
+        ends: HistoryEnds | None = None,
     ) -> None:
-        self._lost_from = lost_from
+        self._stream = stream
+        self._after = after
+        self._ends = ends
         subject = _SUBJECTS[stream](partition)
         self._reader = StreamReader(
             js, stream.value, subject, after, max_group=MAX_GROUP, trail=trail
@@ -51,8 +56,8 @@ class StreamSource:
         Raises:
             PositionsGoneError: Entries are missing.
         """
-        if self._lost_from is not None:
-            raise PositionsGoneError("replaced", self._lost_from)
+        if not await self._look(wait_s):
+            return []
         try:
             return await self._reader.read(wait_s)
         except JournalGap as gap:
@@ -63,9 +68,24 @@ class StreamSource:
         """Give the consumer back."""
         await self._reader.close()
 
+    async def _look(self, wait_s: float) -> bool:
+        """Whether the position is known to be of this stream, which is looked at once."""
+        if self._ends is None:
+            return True
+        try:
+            end = await self._ends.of(self._stream)
+            if end is not None and self._after > end:
+                raise PositionsGoneError("replaced", end)
+            await self._ends.forget(self._stream)
+        except (nats.errors.Error, OSError):  # the broker is away: tried again
+            await asyncio.sleep(wait_s)
+            return False
+        self._ends = None
+        return True
+
 
 def source_factory(
-    js: JetStreamContext, ends: Mapping[Stream, int] | None = None
+    js: JetStreamContext, ends: HistoryEnds | None = None
 ) -> Callable[[Stream, int, int], Source]:
     """Makes sources over this JetStream.
 
@@ -74,17 +94,12 @@ def source_factory(
         ends: Where each stream ended before anything of this run was written to it. Stored
             positions beyond that are of a stream that has lost its end since (in a power cut), or
             was another one; new entries get the same positions and must not be taken for stored.
-            None, or a stream that is left out: not known.
+            None: not known.
     """
-    sound: set[tuple[Stream, int]] = set()
     trails: defaultdict[tuple[Stream, int], Trail] = defaultdict(Trail)
 
     def open_source(stream: Stream, partition: int, after: int) -> Source:
-        end = None if ends is None else ends.get(stream)
-        if end is None or after <= end:
-            sound.add((stream, partition))
-        lost_from = None if (stream, partition) in sound else end
         trail = trails[stream, partition]
-        return StreamSource(js, stream, partition, after, trail=trail, lost_from=lost_from)
+        return StreamSource(js, stream, partition, after, trail=trail, ends=ends)
 
     return open_source
