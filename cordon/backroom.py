@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import secrets
 import signal
 import sys
 from pathlib import Path
@@ -42,7 +43,6 @@ from evidence.sealer import Sealer, SealerCounts, SealerFigures, SealerProgress
 from evidence.store import Store
 from evidence.writer import Writer, WriterCounts
 from ingest.decoder import Decoder
-from ingest.gateway import new_name
 from ingest.journal import JournalWriter
 from ingest.slow_lane import SlowCounts, SlowLane
 
@@ -215,7 +215,9 @@ async def work(orders: Orders) -> None:
             nc,
             JournalWriter(nc),
             wall_clock_us,
-            gateway=new_name(orders.gateway),  # batches of a process before had the same numbers
+            # Batches of a process before had the same numbers. It is the same start of the gateway:
+            # for another one, silence would be counted anew.
+            gateway=f"{orders.gateway}.{secrets.token_hex(4)}",
             rest_share=0.0,
             decoder=Decoder(RegisteredKeys(registry)),
         )

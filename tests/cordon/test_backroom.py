@@ -107,6 +107,8 @@ async def test_history_and_slow_lane_go_on_when_the_process_is_killed(
                 lambda: seen.stored() == everything, "another one is not taken for the first"
             )
             assert seen.query("select * from evidence.gap") == [], "nothing was lost"
+            starts = seen.query("select distinct split_part(gateway, '.', 1) from evidence.batch")
+            assert starts == [(service.parts.gateway.name,)], "all of it is of one start"
             last = room.pid
             assert last is not None
     await until(lambda: not is_there(last), "it ends with the service")
