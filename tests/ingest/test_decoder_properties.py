@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from devices.instants import from_iso, to_iso
-from devices.reports import URGENT, Message, decode_batch, encode_batch
+from devices.reports import URGENT, Message, Signature, decode_batch, encode_batch
 from ingest import native
+from ingest.signatures import MARK
 from tests.ingest.reports import NOW_US, codes, decode, message, payload
 
 json_values = st.recursive(
@@ -82,11 +83,17 @@ arrivals = st.lists(st.builds(Message, st.just(NOW_US), topics, bodies), max_siz
 
 
 @given(arrivals)
+@example([Message(NOW_US, "cordon/v1/a/fix", MARK)])
 def test_whatever_arrives_is_decoded_or_refused_and_can_be_journaled(
     messages: list[Message],
 ) -> None:
     batch = decode(*messages)
-    assert batch.messages == tuple(messages)
+    assert [(m.received_us, m.topic, m.payload) for m in batch.messages] == [
+        (m.received_us, m.topic, m.payload) for m in messages
+    ]
+    for kept in batch.messages:  # nobody has signed any of them
+        is_signed_wrongly = kept.signature is Signature.INVALID and kept.payload[:1] == MARK
+        assert kept.signature is Signature.UNSIGNED or is_signed_wrongly
     assert "adapter_failed" not in codes(batch)
     # What is urgent is taken beside the refusal; test_urgent_events.py has it.
     rescued = {e.message for e in batch.events if e.type in URGENT}
