@@ -66,7 +66,20 @@ class AckClient(ClosingClient):
         identifier: str,
         clock: Clock,
         is_urgent: Callable[[str], bool] = lambda _topic: False,
+        is_bulk: Callable[[str, int], bool] = lambda _topic, _size_bytes: False,
+        on_repeated: Callable[[], None] = lambda: None,
     ) -> None:
+        """Prepares a client; nothing is sent yet.
+
+        Args:
+            broker: Where to connect.
+            identifier: Of the session.
+            clock: Gives the time of arrival.
+            is_urgent: By topic, whether a message goes before all others.
+            is_bulk: By topic and bytes of the payload, whether it is left to `take_bulk`; asked of
+                what is not urgent.
+            on_repeated: Called for what arrives again before it was acknowledged.
+        """
         super().__init__(
             broker.host,
             broker.port,
@@ -82,9 +95,14 @@ class AckClient(ClosingClient):
         self._client.manual_ack_set(True)
         self._clock = clock
         self._is_urgent = is_urgent
+        self._is_bulk = is_bulk
+        self._on_repeated = on_repeated
         self._urgent: deque[Incoming] = deque()
         self._arrived: deque[Incoming] = deque()
+        self._bulk: deque[Incoming] = deque()
+        self._held: dict[int, Incoming] = {}
         self._wake = asyncio.Event()
+        self._wake_bulk = asyncio.Event()
         self._packets = PacketReader()
         self._for_paho = b""
         self._ended = False
@@ -101,6 +119,7 @@ class AckClient(ClosingClient):
         """
         await super().__aenter__()
         self._disconnected.add_done_callback(lambda _: self._wake.set())
+        self._disconnected.add_done_callback(lambda _: self._wake_bulk.set())
         return self
 
     async def __aexit__(
@@ -130,8 +149,13 @@ class AckClient(ClosingClient):
 
     @property
     def waiting(self) -> int:
-        """Messages that have arrived and have not been taken."""
+        """Messages that have arrived and have not been taken; without those for `take_bulk`."""
         return len(self._urgent) + len(self._arrived)
+
+    @property
+    def unacked(self) -> int:
+        """Messages that have arrived and have not been acknowledged."""
+        return len(self._held)
 
     async def leave(self, filters: tuple[str, ...]) -> None:
         """Gives up subscriptions that this session may have from earlier.
@@ -157,13 +181,16 @@ class AckClient(ClosingClient):
             self._wake.clear()
             await self._wake.wait()
             self._require_connection()
-        waiting = self._urgent or self._arrived
-        taken: list[Incoming] = []
-        size_bytes = 0
-        while waiting and len(taken) < max_messages and size_bytes < max_bytes:
-            taken.append(waiting.popleft())
-            size_bytes += len(taken[-1].payload)
-        return taken
+        return _first(self._urgent or self._arrived, max_messages, max_bytes)
+
+    async def take_bulk(self, max_messages: int, max_bytes: int) -> list[Incoming]:
+        """The same of what `take` leaves here. Several tasks may wait at once."""
+        self._require_connection()
+        while not self._bulk:
+            self._wake_bulk.clear()
+            await self._wake_bulk.wait()
+            self._require_connection()
+        return _first(self._bulk, max_messages, max_bytes)
 
     def ack(self, messages: Sequence[Incoming]) -> int:
         """Sends PUBACK for messages of this very connection, with others within `ACK_PAUSE_S`.
@@ -173,6 +200,8 @@ class AckClient(ClosingClient):
             as it does when it is lost before they are sent.
         """
         mids = [message.mid for message in messages if message.qos]
+        for mid in mids:
+            self._held.pop(mid, None)
         if mids:
             if self._disconnected.done():
                 return 0
@@ -232,9 +261,7 @@ class AckClient(ClosingClient):
         now_us = self._clock()
         for packet in self._packets.feed(data):
             if isinstance(packet, Publish):
-                topic = _readable(packet.topic)
-                waiting = self._urgent if self._is_urgent(topic) else self._arrived
-                waiting.append(Incoming(now_us, topic, *packet[1:]))
+                self._take_up(Incoming(now_us, _readable(packet.topic), *packet[1:]))
             else:
                 self._for_paho += packet
                 self._client.loop_read()
@@ -243,6 +270,27 @@ class AckClient(ClosingClient):
             self._client.loop_read()
         if self._arrived or self._urgent:
             self._wake.set()
+        if self._bulk:
+            self._wake_bulk.set()
+
+    def _take_up(self, message: Incoming) -> None:
+        """Puts a message where it waits, unless it is held already.
+
+        A broker repeats what stays unacknowledged for long, under the same packet id. Taking it again
+        would pile up copies for as long as the journal stalls.
+        """
+        if message.qos:
+            held = self._held.get(message.mid)
+            if held is not None and held[1:3] == message[1:3]:
+                self._on_repeated()
+                return
+            self._held[message.mid] = message
+        if self._is_urgent(message.topic):
+            self._urgent.append(message)
+        elif self._is_bulk(message.topic, len(message.payload)):
+            self._bulk.append(message)
+        else:
+            self._arrived.append(message)
 
     def _feed_paho(self, size: int) -> bytes:
         """Stands in for the socket where paho reads: it sees what is not ours."""
@@ -250,6 +298,15 @@ class AckClient(ClosingClient):
             raise BlockingIOError
         data, self._for_paho = self._for_paho[:size], self._for_paho[size:]
         return data
+
+
+def _first(waiting: deque[Incoming], max_messages: int, max_bytes: int) -> list[Incoming]:
+    taken: list[Incoming] = []
+    size_bytes = 0
+    while waiting and len(taken) < max_messages and size_bytes < max_bytes:
+        taken.append(waiting.popleft())
+        size_bytes += len(taken[-1].payload)
+    return taken
 
 
 def _readable(topic: bytes) -> str:

@@ -51,6 +51,11 @@ class _Bucket:
     told_us: int = 0
 
 
+def is_bulk(size_bytes: int) -> bool:
+    """Whether a message of this size waits in any case; one that is too large is refused unread."""
+    return BULK_BYTES < size_bytes <= MAX_PAYLOAD_BYTES
+
+
 class Allowances:
     """The buckets of all devices. Each is full at first.
 
@@ -79,7 +84,7 @@ class Allowances:
 
     def judge(self, device: str, size_bytes: int, now_us: int) -> Verdict:
         """Whether a message of this size may be taken in now, and pay for it if so."""
-        if BULK_BYTES < size_bytes <= MAX_PAYLOAD_BYTES:  # a larger one is refused unread
+        if is_bulk(size_bytes):
             return Verdict.LATER
         bucket = self._bucket(device, now_us)
         if bucket.tokens >= 1.0:

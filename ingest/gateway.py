@@ -18,7 +18,7 @@ import structlog
 from devices.instants import Clock
 from devices.reports import Batch, Message, Refusal, no_fixes
 from ingest.ack_client import Incoming
-from ingest.allowance import BURST_MESSAGES, MESSAGES_PER_S, Allowances, Verdict
+from ingest.allowance import BURST_MESSAGES, MESSAGES_PER_S, Allowances, Verdict, is_bulk
 from ingest.decoder import Decoder
 from ingest.formats.registry import EVENT_FILTERS, POSITION_FILTERS, find
 from ingest.journal import JournalUnavailableError
@@ -142,7 +142,11 @@ class Gateway:
         def sort(messages: Sequence[Incoming]) -> tuple[list[Incoming], list[Incoming]]:
             return self._sort(messages, is_urgent)
 
-        return Lane(name, filters, others, is_urgent, sort, defer)
+        return Lane(name, filters, others, is_urgent, self._is_bulk, sort, defer)
+
+    def _is_bulk(self, topic: str, size_bytes: int) -> bool:
+        # The topic of another server speaks for many devices.
+        return self._defer is not None and is_bulk(size_bytes) and bool(find(topic).device)
 
     def _sort(
         self, messages: Sequence[Incoming], is_urgent: Callable[[str], bool]

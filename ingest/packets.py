@@ -57,7 +57,7 @@ class PacketReader:
         while (found := _find(buffer, start)) is not None:
             body, end = found
             if buffer[start] & 0xF0 == PUBLISH:
-                packets.append(_publish(buffer[start], buffer[body:end]))
+                packets.append(_publish(buffer, start, body, end))
             else:
                 packets.append(buffer[start:end])
             start = end
@@ -82,14 +82,17 @@ def _find(buffer: bytes, start: int) -> tuple[int, int] | None:
     return None
 
 
-def _publish(head: int, body: bytes) -> Publish:
+def _publish(buffer: bytes, start: int, body: int, end: int) -> Publish:
+    """The packet at `start`, whose body is from `body` to `end`. A payload is copied once."""
+    head = buffer[start]
     qos = (head >> 1) & 3
-    topic_end = _SHORT + int.from_bytes(body[:_SHORT], "big")
+    topic = body + _SHORT
+    topic_end = topic + int.from_bytes(buffer[body:topic], "big")
     payload = topic_end + (_SHORT if qos else 0)
-    if payload > len(body) or qos > 2:
+    if payload > end or qos > 2:
         raise PacketError("a PUBLISH that contradicts its length")
-    mid = int.from_bytes(body[topic_end:payload], "big")
-    return Publish(body[_SHORT:topic_end], body[payload:], qos, mid, bool(head & 1))
+    mid = int.from_bytes(buffer[topic_end:payload], "big")
+    return Publish(buffer[topic:topic_end], buffer[payload:end], qos, mid, bool(head & 1))
 
 
 def puback(mids: list[int]) -> bytes:

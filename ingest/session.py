@@ -31,6 +31,12 @@ MAX_BATCH_MESSAGES = 200
 MAX_BATCH_BYTES = 64 * 1024
 """Payloads of one batch. Decoding so much takes some milliseconds, in which nothing else is done."""
 
+BULK_AT_ONCE_BYTES = 384 * 1024
+BULKS_AT_ONCE = 2
+"""Payloads that are kept for later in one piece, and how many pieces are on their way at once. What a
+thousand devices flush is hundreds of megabytes: the broker repeats, and sends all of it again, what is
+not acknowledged within two seconds."""
+
 BATCHES_ON_THEIR_WAY = 2
 PACE_S = 0.02
 FULL_PACE_S = 0.004
@@ -70,7 +76,7 @@ class GatewayCounts:
     """What a gateway has done since it was made.
 
     `messages` counts arrivals; fixes, events, receipts, statuses and refusals count what has been
-    journaled at once. `repeated` are arrivals of a message that is being kept at that moment,
+    journaled at once. `repeated` are arrivals of a message that has not been acknowledged yet,
     `retained` those that the broker kept and sent because of a subscription, `floods` the times
     that a device began to send more than it may.
     """
@@ -98,6 +104,7 @@ class Lane:
         filters: Topics it subscribes to.
         others: Topics that a session of this name had in an earlier version; to be given up.
         is_urgent: By topic, whether a message goes before others that have arrived.
+        is_bulk: By topic and bytes of the payload, whether it is to wait, however few there are.
         sort: Which of the messages may be taken in now; the others are to wait.
         defer: Keeps those; returns when they are on file.
     """
@@ -106,16 +113,16 @@ class Lane:
     filters: tuple[str, ...]
     others: tuple[str, ...]
     is_urgent: Callable[[str], bool]
+    is_bulk: Callable[[str, int], bool]
     sort: Callable[[Sequence[Incoming]], tuple[list[Incoming], list[Incoming]]]
     defer: Callable[[Sequence[Message]], Awaitable[None]]
 
 
 @dataclass
 class _Connection:
-    """A connection with its unacknowledged messages, by packet id, and its running tasks."""
+    """A connection with its running tasks."""
 
     client: AckClient
-    unacked: dict[int, Incoming] = field(default_factory=dict)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
 
@@ -158,12 +165,12 @@ class Session:
         self._decoder = decoder
         self._number = 0
         self._backoff_s = BACKOFF_FIRST_S
-        self._unacked: dict[int, Incoming] = {}
+        self._client: AckClient | None = None
 
     @property
     def unacked(self) -> int:
-        """Messages taken from the broker and not yet acknowledged."""
-        return len(self._unacked)
+        """Messages that came from the broker and are not yet acknowledged."""
+        return self._client.unacked if self._client else 0
 
     async def run(self) -> None:
         """Serves connection after connection until it is cancelled.
@@ -193,6 +200,8 @@ class Session:
             identifier=self._identifier,
             clock=self._clock,
             is_urgent=self._lane.is_urgent,
+            is_bulk=self._lane.is_bulk,
+            on_repeated=self._note_repeated,
         )
         async with client:
             await client.listen(self._lane.filters)
@@ -201,10 +210,14 @@ class Session:
             self._backoff_s = BACKOFF_FIRST_S
             log.info("gateway_ready", session=self._name)
             connection = _Connection(client)
-            self._unacked = connection.unacked
+            self._client = client
             async with asyncio.TaskGroup() as group:
                 if self._lane.others:
                     group.create_task(self._leave_others(client), name="leave-others")
+                bulks = [
+                    group.create_task(self._defer_bulk(group, connection), name="bulk")
+                    for _ in range(BULKS_AT_ONCE)
+                ]
                 try:
                     while True:
                         arrived = await client.take(MAX_BATCH_MESSAGES, MAX_BATCH_BYTES)
@@ -219,6 +232,8 @@ class Session:
                         else:
                             await asyncio.sleep(0)  # `take` does not wait while something is there
                 except asyncio.CancelledError:
+                    for bulk in bulks:
+                        bulk.cancel()
                     await _finish(connection.tasks)
                     raise
 
@@ -231,12 +246,8 @@ class Session:
         self, group: asyncio.TaskGroup, connection: _Connection, arrived: Sequence[Incoming]
     ) -> set[asyncio.Task[None]]:
         """Decodes what arrived, has it decided on and sets tasks on keeping it; does not wait."""
-        self._counts.messages += len(arrived)
-        self._counts.retained += sum(message.retained for message in arrived)
-        fresh = [message for message in arrived if not _is_repeated(connection, message)]
-        self._counts.repeated += len(arrived) - len(fresh)
-        connection.unacked.update((message.mid, message) for message in fresh if message.qos)
-        now, later = self._lane.sort(fresh)
+        self._note_arrived(arrived)
+        now, later = self._lane.sort(arrived)
         tasks = set()
         if now:
             batch = self._decoded(now)
@@ -249,9 +260,25 @@ class Session:
         if later:
             tasks.add(group.create_task(self._defer(connection, later)))
         for task in tasks:
-            connection.tasks.add(task)
-            task.add_done_callback(connection.tasks.discard)
+            _track(connection, task)
         return tasks
+
+    async def _defer_bulk(self, group: asyncio.TaskGroup, connection: _Connection) -> None:
+        """Has kept for later what is to wait in any case, so that nothing else waits for it."""
+        while True:
+            arrived = await connection.client.take_bulk(MAX_BATCH_MESSAGES, BULK_AT_ONCE_BYTES)
+            self._note_arrived(arrived)
+            deferring = group.create_task(self._defer(connection, arrived))
+            _track(connection, deferring)
+            await asyncio.wait({deferring})
+
+    def _note_arrived(self, arrived: Sequence[Incoming]) -> None:
+        self._counts.messages += len(arrived)
+        self._counts.retained += sum(message.retained for message in arrived)
+
+    def _note_repeated(self) -> None:
+        self._counts.messages += 1
+        self._counts.repeated += 1
 
     def _decoded(self, messages: Sequence[Incoming]) -> Batch:
         self._number += 1
@@ -281,8 +308,6 @@ class Session:
         self._acknowledge(connection, messages)
 
     def _acknowledge(self, connection: _Connection, messages: Sequence[Incoming]) -> None:
-        for message in messages:
-            connection.unacked.pop(message.mid, None)
         self._counts.acked += connection.client.ack(messages)
 
     def _count(self, batch: Batch) -> None:
@@ -300,14 +325,9 @@ def as_received(message: Incoming) -> Message:
     return Message(message.received_us, message.topic, message.payload)
 
 
-def _is_repeated(connection: _Connection, message: Incoming) -> bool:
-    """Whether it is already on its way into the journal.
-
-    A broker repeats what stays unacknowledged for long, under the same packet id. Taking it again
-    would pile up copies for as long as the journal stalls.
-    """
-    known = connection.unacked.get(message.mid) if message.qos else None
-    return known is not None and known[1:3] == message[1:3]
+def _track(connection: _Connection, task: asyncio.Task[None]) -> None:
+    connection.tasks.add(task)
+    task.add_done_callback(connection.tasks.discard)
 
 
 async def _finish(tasks: set[asyncio.Task[None]]) -> None:

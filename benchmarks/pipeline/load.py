@@ -77,6 +77,7 @@ class Load:
     async def run(self) -> None:
         """Connect, wait for the word, send, wait for what is outstanding, report."""
         loop, spec = asyncio.get_running_loop(), self._spec
+        self._keep_a_day()
         await self._crowd.connect(self._order, listening=lambda name: name.startswith(scene.PHONE))
         background = [asyncio.create_task(self._crowd.keep_alive())]
         if spec.user:
@@ -193,9 +194,8 @@ class Load:
         self._due[f"panic-{pair}"] = (measured, time.monotonic())
         member.send(parcel)
 
-    async def _flush(self) -> None:
-        """Devices that were away for a day connect at once and send all they kept."""
-        connecting = self._crowd.connect(self._flushing, listening=lambda _name: False)
+    def _keep_a_day(self) -> None:
+        """What devices kept while they were away waits in them; written beforehand, as it takes long."""
         end_us = wall_clock_us()
         for member in self._flushing:
             place = scene.home(member.index % self._spec.pairs)
@@ -208,8 +208,10 @@ class Load:
                 member.seq += count
                 self._parcels.append(parcel)
                 member.send(parcel)
-            await asyncio.sleep(0)
-        await connecting
+
+    async def _flush(self) -> None:
+        """They connect at once and send all of it."""
+        await self._crowd.connect(self._flushing, listening=lambda _name: False)
 
     # -- what is heard ----------------------------------------------------------------------
 
