@@ -14,14 +14,15 @@ from dataclasses import dataclass, field
 import nats.errors
 import structlog
 from nats.aio.client import Client as NATS  # noqa: N814 -- the library's own usage
+from nats.js import JetStreamContext
 from nats.js.errors import Error as JetStreamError
 
 from devices.ending import end_if_told
-from devices.instants import Clock
+from devices.instants import MICROSECONDS, Clock
 from devices.reports import Batch, BatchFormatError, Message, decode_batch, no_fixes
 from ingest.decoder import Decoder
 from ingest.journal import JournalUnavailableError, JournalWriter
-from ingest.reader import Entry, JournalGap, StreamReader
+from ingest.reader import JournalGap, StreamReader
 from ingest.streams import DEFERRED, deferred_subject
 
 READ_WAIT_S = 1.0
@@ -31,6 +32,11 @@ GROUP = 16
 REST_SHARE = 2.0
 """After each message a rest of so many times what it took: where the lane shares an event loop, it
 has a third of the loop's time at most."""
+
+QUIET_S = 0.5
+PATIENCE_S = 10.0
+"""While more is being kept, what is there waits, so long at most: a thousand devices that flush are to be
+acknowledged first, and what they sent is old as it is. It is quiet when so long nothing was kept."""
 
 IN_FLIGHT = 4
 """Batches on their way into the journal at once."""
@@ -92,6 +98,7 @@ class SlowLane:
         self._name = f"{gateway}.slow"
         self._number = 0
         self._kept = 0
+        self._newest = 0  # position in the stream, at the last look
         self._keeper = JournalWriter(nc, subject=deferred_subject(0), stream=DEFERRED)
         self._decoder = decoder or Decoder()
 
@@ -135,7 +142,10 @@ class SlowLane:
         try:
             while True:
                 entries = await reader.read(READ_WAIT_S)
-                await self._take_in(entries)
+                kept = [batch for entry in entries if (batch := self._read(entry.data))]
+                if kept:
+                    await self._until_quiet(js, kept[0].received_us)
+                await self._take_in(kept)
                 if entries:
                     await js.purge_stream(DEFERRED, seq=entries[-1].position + 1)
                     self.waiting = (await js.stream_info(DEFERRED)).state.messages
@@ -144,12 +154,20 @@ class SlowLane:
         finally:
             await reader.close()
 
-    async def _take_in(self, entries: Sequence[Entry]) -> None:
-        """Decode entries and journal them; returns when the journal has all of them."""
+    async def _until_quiet(self, js: JetStreamContext, kept_us: int) -> None:
+        """See `PATIENCE_S`; `kept_us` is when the first of what is there was kept."""
+        while self._clock() < kept_us + int(PATIENCE_S * MICROSECONDS):
+            before, self._newest = self._newest, (await js.stream_info(DEFERRED)).state.last_seq
+            if self._newest == before:
+                return
+            await asyncio.sleep(QUIET_S)
+
+    async def _take_in(self, kept: Sequence[Batch]) -> None:
+        """Decode what was kept and journal it; returns when the journal has all of it."""
         slots = asyncio.Semaphore(IN_FLIGHT)
         loop = asyncio.get_running_loop()
         async with asyncio.TaskGroup() as group:
-            for message in (message for entry in entries for message in self._read(entry.data)):
+            for message in (message for raw in kept for message in raw.messages):
                 await slots.acquire()
                 began_s = loop.time()
                 batch = self._decoded(message)
@@ -165,13 +183,13 @@ class SlowLane:
             codes = self.counts.refusals
             codes[refusal.code] = codes.get(refusal.code, 0) + 1
 
-    def _read(self, data: bytes) -> tuple[Message, ...]:
+    def _read(self, data: bytes) -> Batch | None:
         try:
-            return decode_batch(data).messages
+            return decode_batch(data)
         except BatchFormatError:
             self.counts.damaged += 1
             log.exception("deferred_entry_damaged")
-            return ()
+            return None
 
     def _decoded(self, message: Message) -> Batch:
         self._number += 1

@@ -46,6 +46,11 @@ again when that takes longer than this: what was on its way to a gateway that di
 late. While the journal stalls, alerts go on until the first is used up. A gateway slower than the
 one divided by the other (5,000 a second) is sent again what it already has, and passes that over."""
 
+MAX_PENDING = "512MB"
+"""What may wait in the server for one connection before it is cut off. Of what a thousand devices flush
+at once, 225 MB waited for the gateway; with the server's own 64 MB it was cut off in every such flood, and no position
+came through until it was back."""
+
 AUTHORIZATION_LIMIT_S = 5
 """How long who knocks waits for the authorization service's answer."""
 
@@ -270,6 +275,7 @@ class EmbeddedBroker:
 server_name: cordon
 listen: "{self.host}:{self.port}"
 max_payload: {MAX_PAYLOAD_BYTES}
+max_pending: {MAX_PENDING}
 jetstream {{
   store_dir: {store}
   max_mem: 64MB

@@ -11,7 +11,7 @@ import pytest
 
 from cordon.embedded.broker import EmbeddedBroker
 from devices.reports import Message
-from ingest.ack_client import AckClient
+from ingest.ack_client import AckClient, Incoming
 from ingest.allowance import BULK_BYTES
 from ingest.gateway import Gateway
 from ingest.mqtt import MqttBroker
@@ -131,3 +131,22 @@ async def test_what_is_left_apart_ends_with_the_connection(
         with pytest.raises(aiomqtt.MqttError):
             left.pop().result()
     broker.start()
+
+
+async def test_a_gateway_that_stands_still_for_a_while_is_not_cut_off(
+    broker: EmbeddedBroker, service: MqttBroker
+) -> None:
+    """More waits for it in the broker than nats-server allows by itself (64 MB)."""
+    count = 70 * 1024 * 1024 // MAX_PAYLOAD_BYTES
+    async with AckClient(service, identifier="t", clock=clock) as client:
+        await client.listen(("cordon/v1/+/fix",))
+        socket = client._client.socket()
+        assert socket is not None
+        asyncio.get_running_loop().remove_reader(socket.fileno())
+        body = bytes(MAX_PAYLOAD_BYTES)
+        await asyncio.gather(*(send(broker, *[body] * (count // 4)) for _ in range(4)))
+        taken: list[Incoming] = []
+        asyncio.get_running_loop().add_reader(socket.fileno(), client._read)
+        async with asyncio.timeout(20):
+            while len(taken) < count:
+                taken += await client.take(count, count * MAX_PAYLOAD_BYTES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import Counter
 
 import pytest
@@ -10,7 +11,9 @@ from nats.aio.client import Client as NATS  # noqa: N814 -- the library's own us
 from nats.js import JetStreamContext
 
 from cordon.embedded.broker import EmbeddedBroker
+from devices.instants import MICROSECONDS
 from devices.reports import Message
+from ingest import slow_lane as slow_lane_module
 from ingest.allowance import BULK_BYTES, BURST_MESSAGES
 from ingest.gateway import FLOOD_CODE, Gateway
 from ingest.journal import JournalWriter
@@ -77,6 +80,30 @@ async def test_a_flushed_buffer_waits_behind_single_fixes(
             await until(lambda: lane.counts.taken_in == 1, "the buffer is taken in")
     batches = await journaled(js, lambda got: sum(len(b.fixes) for b in got) > 300)
     assert seqs(batches) == Counter([*range(300), 1_000])
+
+
+@pytest.mark.usefixtures("js")
+async def test_what_waits_is_left_until_no_more_comes_or_it_has_waited_long(
+    nc: NATS, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slow_lane_module, "QUIET_S", 1.0)
+    now_us = NOW_US
+    lane = SlowLane(nc, JournalWriter(nc), lambda: now_us, gateway="g-1")
+
+    async def keep_on() -> None:
+        for seq in itertools.count():
+            body = payload(fix(seq=seq))
+            await lane.keep([Message(NOW_US, "cordon/v1/tag-1/fix", body)])
+            await asyncio.sleep(0.01)
+
+    async with running(lane.run()):
+        async with running(keep_on()):
+            await until(lambda: lane.counts.deferred >= 150, "it has looked more than once")
+            assert lane.counts.taken_in == 0
+            now_us += int(slow_lane_module.PATIENCE_S * MICROSECONDS)
+            await until(lambda: lane.counts.taken_in > 0, "it goes on though more comes")
+            now_us = NOW_US
+        await until(lambda: lane.counts.taken_in == lane.counts.deferred, "and when none does")
 
 
 async def test_what_was_kept_outlives_the_process(nc: NATS, js: JetStreamContext) -> None:
