@@ -8,7 +8,10 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from benchmarks.pipeline.link import Link, connect_packet, topic_bytes
+from benchmarks.pipeline.spec import SENT_DTYPE
 
 WINDOW = 20
 """Messages of a device on their way at once, as in `simulators.outbox`."""
@@ -18,6 +21,7 @@ RETRY_MOST_S = 1.0
 CONNECTING_AT_ONCE = 50
 CONNECT_LIMIT_S = 10.0
 PING_EVERY_S = 10.0
+POLL_S = 0.05
 
 
 @dataclass(slots=True, eq=False)
@@ -87,6 +91,20 @@ class Member:
         self.link = None
         self.waiting.extendleft(reversed(self.in_flight.values()))
         self.in_flight.clear()
+
+
+def as_rows(parcels: Iterable[Parcel]) -> bytes:
+    """Bytes of an array of `SENT_DTYPE`: of each message that has reports, what it holds."""
+    rows = [(p.device, p.seq, p.reports, p.is_event, p.acknowledged) for p in parcels if p.reports]
+    return np.array(rows, SENT_DTYPE).tobytes()
+
+
+async def until(condition: Callable[[], bool], limit_s: float) -> None:
+    """Wait until a condition holds, for `limit_s` at most."""
+    loop = asyncio.get_running_loop()
+    end_s = loop.time() + limit_s
+    while loop.time() < end_s and not condition():  # noqa: ASYNC110 - nobody announces it
+        await asyncio.sleep(POLL_S)
 
 
 class Agency:

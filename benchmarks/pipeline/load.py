@@ -11,16 +11,15 @@ import random
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from benchmarks.pipeline import reports, scene
-from benchmarks.pipeline.crowd import Agency, Crowd, Member, Parcel
-from benchmarks.pipeline.spec import SENT_DTYPE, LoadResult, LoadSpec
+from benchmarks.pipeline.crowd import Agency, Crowd, Member, Parcel, as_rows, until
+from benchmarks.pipeline.spec import LoadResult, LoadSpec
 from cordon.clock import wall_clock_us
 
 WARMING_S = 5.0
@@ -34,12 +33,7 @@ LATENESS_S = 60.0
 missing; of the others the report says how late they were."""
 
 SILENCE_S = 1.5
-POLL_S = 0.05
 TOLD_LEVELS = ("pre_alert", "alert", "contact", "panic")
-DAY_FIXES = 1_440
-"""What a device keeps in a day of one fix a minute."""
-
-FLUSH_FIXES = 500
 FLOODING_SHARE = 100
 """One device in so many reports ten times as often."""
 
@@ -59,7 +53,6 @@ class Load:
             for n in range(spec.pairs)
         ]
         self._order = [member for pair in self._pairs for member in pair]
-        self._flushing = [self._crowd.add(f"drawer-{n}") for n in range(spec.flushing)]
         self._parcels: list[Parcel] = []
         self._leaping: dict[int, int] = {}  # by pair: fixes sent since its leap began
         self._leap_from: dict[int, float] = {}
@@ -77,7 +70,6 @@ class Load:
     async def run(self) -> None:
         """Connect, wait for the word, send, wait for what is outstanding, report."""
         loop, spec = asyncio.get_running_loop(), self._spec
-        self._keep_a_day()
         await self._crowd.connect(self._order, listening=lambda name: name.startswith(scene.PHONE))
         background = [asyncio.create_task(self._crowd.keep_alive())]
         if spec.user:
@@ -105,18 +97,13 @@ class Load:
         steady_s, all_s = self._spec.steady_s, self._spec.steady_s + self._spec.flood_s
         instants = _instants(self._spec.leaps_per_s, WARMING_S, steady_s - LEAP_END_S)
         self._leap_from = dict(zip(_scattered(self._spec.pairs), instants, strict=False))
-        flushing: asyncio.Task[None] | None = None
         for at_s, do in _merged(self._messages(), self._panics()):
             if at_s >= all_s:
                 break
             if (ahead_s := start_s + at_s - loop.time()) > 0:
                 await asyncio.sleep(ahead_s)
-            if at_s >= steady_s and not self._flooding and self._spec.flood_s:
-                self._flooding = True
-                flushing = asyncio.create_task(self._flush())
+            self._flooding = at_s >= steady_s
             do(at_s)
-        if flushing is not None:
-            await flushing
 
     def _messages(self) -> Iterator[tuple[float, Any]]:
         """Every device in its turn, for ever; in a flood some far more often."""
@@ -194,25 +181,6 @@ class Load:
         self._due[f"panic-{pair}"] = (measured, time.monotonic())
         member.send(parcel)
 
-    def _keep_a_day(self) -> None:
-        """What devices kept while they were away waits in them; written beforehand, as it takes long."""
-        end_us = wall_clock_us()
-        for member in self._flushing:
-            place = scene.home(member.index % self._spec.pairs)
-            for first in range(0, DAY_FIXES, FLUSH_FIXES):
-                count = min(FLUSH_FIXES, DAY_FIXES - first)
-                from_us = end_us - (DAY_FIXES - first) * 60 * reports.SECOND_US
-                times_us = range(from_us, from_us + count * 60_000_000, 60_000_000)
-                payload = reports.fixes(member.seq, times_us, place, buffered=True)
-                parcel = Parcel(member.topic("fix"), payload, member.index, member.seq, count)
-                member.seq += count
-                self._parcels.append(parcel)
-                member.send(parcel)
-
-    async def _flush(self) -> None:
-        """They connect at once and send all of it."""
-        await self._crowd.connect(self._flushing, listening=lambda _name: False)
-
     # -- what is heard ----------------------------------------------------------------------
 
     def _on_command(self, index: int, payload: bytes) -> None:
@@ -266,20 +234,15 @@ class Load:
 
     async def _settle(self) -> None:
         """Wait for the last PUBACK, then for the last alert that is due."""
-        await _until(lambda: not self._crowd.unacknowledged, self._spec.acknowledge_limit_s)
+        await until(lambda: not self._crowd.unacknowledged, self._spec.acknowledge_limit_s)
         heard = self._told if self._spec.user else self._raised
-        await _until(lambda: self._due.keys() <= heard.keys(), LATENESS_S)
-        await _until(lambda: time.monotonic() - self._heard_s > SILENCE_S, LATENESS_S)
+        await until(lambda: self._due.keys() <= heard.keys(), LATENESS_S)
+        await until(lambda: time.monotonic() - self._heard_s > SILENCE_S, LATENESS_S)
 
     def _result(self, began_us: int, ended_us: int, behind: int) -> LoadResult:
-        rows = [
-            (p.device, p.seq, p.reports, p.is_event, p.acknowledged)
-            for p in self._parcels
-            if p.reports
-        ]
         return LoadResult(
             devices=[member.name for member in self._crowd.members],
-            sent=np.array(rows, SENT_DTYPE).tobytes(),
+            sent=as_rows(self._parcels),
             began_us=began_us,
             ended_us=ended_us,
             behind=behind,
@@ -291,14 +254,6 @@ class Load:
             repeated=self._repeated,
             reconnects=self._crowd.reconnects,
         )
-
-
-async def _until(condition: Callable[[], bool], limit_s: float) -> None:
-    """Wait until a condition holds, for `limit_s` at most."""
-    loop = asyncio.get_running_loop()
-    end_s = loop.time() + limit_s
-    while loop.time() < end_s and not condition():  # noqa: ASYNC110 - nobody announces it
-        await asyncio.sleep(POLL_S)
 
 
 def _scattered(count: int) -> list[int]:

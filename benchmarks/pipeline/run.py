@@ -128,24 +128,28 @@ async def _measure(asked: Asked, servers: stage.Stage, tell: Tell) -> PipelineRe
     tell("Starting the service")
     async with stage.service(servers) as service:
         tell("Connecting the devices")
-        load = await stage.start_load(servers, spec)
+        devices = [await stage.start_load(servers, spec)]
+        if spec.flushing:
+            devices.append(await stage.start_flush(servers, spec))
         tell("Measuring")
         pids = {
             "service": service.pid,
             "broker": servers.broker.pid or 0,
             "database": servers.postgres.pid or 0,
-            "generator": load.pid,
+            "generator": devices[0].pid,
         }
         before = {name: stage.cpu_s(pid) for name, pid in pids.items()}
         began_s = stage.wall_s()
-        await load.say("go")
+        for process in devices:
+            await process.say("go")
         seconds = spec.steady_s + spec.flood_s
-        await load.wait_for(b"sent", limit_s=seconds + SENT_LIMIT_S)
+        await devices[0].wait_for(b"sent", limit_s=seconds + SENT_LIMIT_S)
         took_s = stage.wall_s() - began_s
         used = {name: stage.cpu_s(pid) - before[name] for name, pid in pids.items()}
         tell("Waiting for what is outstanding")
-        await load.wait_for(b"done", limit_s=spec.acknowledge_limit_s + SENT_LIMIT_S)
-        await load.end()
+        for process in devices:
+            await process.wait_for(b"done", limit_s=spec.acknowledge_limit_s + SENT_LIMIT_S)
+            await process.end()
         result = stage.read_result(spec)
         found = await books.count(result, servers.endpoints, limit_s=STORED_LIMIT_S)
     cores = {name: round(spent_s / took_s, 3) for name, spent_s in used.items()}
@@ -171,6 +175,7 @@ def _spec(asked: Asked, servers: stage.Stage) -> LoadSpec:
         relayed=False,
         acknowledge_limit_s=60.0,
         result=str(servers.home / "load.result"),
+        flushed=str(servers.home / "flush.result") if asked.flood else "",
     )
 
 
@@ -185,6 +190,7 @@ async def _relay(spec: LoadSpec, servers: stage.Stage, kind: str) -> Spread:
         panics_per_s=0.0,
         relayed=True,
         result=str(servers.home / f"{kind}.result"),
+        flushed="",
     )
     async with stage.relay(servers, kind):
         load = await stage.start_load(servers, alone)

@@ -26,11 +26,13 @@ class LoadSpec(msgspec.Struct, frozen=True, kw_only=True):
         batch: Fixes in a message.
         steady_s, flood_s: Seconds of ordinary load, and of the same with a flood in it.
         leaps_per_s, panics_per_s: What makes alerts due.
-        flushing: Devices that were away for a day, and send what they kept when the flood begins.
+        flushing: Devices that were away for a day, and send what they kept when the flood begins; see
+            `benchmarks.pipeline.flush`.
         relayed: A relay sends the fixes back, and the way there and back is measured.
         user, password: With which an agency's system listens; empty: none does.
         acknowledge_limit_s: How long the generator waits at the end for the last PUBACK.
         result: File to write the `LoadResult` to.
+        flushed: File to write the `FlushResult` to.
     """
 
     host: str
@@ -48,6 +50,14 @@ class LoadSpec(msgspec.Struct, frozen=True, kw_only=True):
     result: str
     user: str = ""
     password: str = ""
+    flushed: str = ""
+
+
+class FlushResult(msgspec.Struct, frozen=True):
+    """What devices that were away have sent; fields as of a `LoadResult`."""
+
+    devices: list[str]
+    sent: bytes
 
 
 class LoadResult(msgspec.Struct, kw_only=True):

@@ -17,8 +17,9 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
-from benchmarks.pipeline.spec import LoadResult, LoadSpec
+from benchmarks.pipeline.spec import SENT_DTYPE, FlushResult, LoadResult, LoadSpec
 from cordon.connections import Endpoints
 from cordon.embedded.broker import BrokerLimits, EmbeddedBroker
 from cordon.embedded.postgres import EmbeddedPostgres
@@ -213,17 +214,34 @@ async def service(stage: Stage) -> AsyncIterator[Process]:
 
 async def start_load(stage: Stage, spec: LoadSpec) -> Process:
     """Start the generator and wait until its devices are connected."""
-    orders = stage.home / "orders.json"
+    return await _start_devices(stage, spec, "load")
+
+
+async def start_flush(stage: Stage, spec: LoadSpec) -> Process:
+    """Start the devices that were away, and wait until they have something to send."""
+    return await _start_devices(stage, spec, "flush")
+
+
+async def _start_devices(stage: Stage, spec: LoadSpec, name: str) -> Process:
+    orders = stage.home / f"{name}.orders"
     orders.write_bytes(msgspec.json.encode(spec))
-    arguments = ("benchmarks.pipeline.load", str(orders))
-    process = await Process.start("generator", arguments, stage.home / "load.log")
+    arguments = (f"benchmarks.pipeline.{name}", str(orders))
+    process = await Process.start(name, arguments, stage.home / f"{name}.log")
     await process.wait_for(b"ready", limit_s=START_LIMIT_S)
     return process
 
 
 def read_result(spec: LoadSpec) -> LoadResult:
-    """What the generator wrote at its end."""
-    return msgspec.msgpack.decode(Path(spec.result).read_bytes(), type=LoadResult)
+    """What the generators wrote at their end, as of one."""
+    result = msgspec.msgpack.decode(Path(spec.result).read_bytes(), type=LoadResult)
+    if not spec.flushed:
+        return result
+    other = msgspec.msgpack.decode(Path(spec.flushed).read_bytes(), type=FlushResult)
+    rows = np.frombuffer(other.sent, SENT_DTYPE).copy()
+    rows["device"] += len(result.devices)
+    result.devices += other.devices
+    result.sent += rows.tobytes()
+    return result
 
 
 @asynccontextmanager
