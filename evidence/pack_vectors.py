@@ -81,6 +81,8 @@ PART = "2026-11-18T00:00:01.000000Z/2026-11-18T00:00:02.000000Z"
 CLOSED = "2026-11-18T00:00:02.500000Z/2026-11-18T00:00:03.500000Z"
 """Of the window; what is in it is not shown in the whole pack either."""
 
+SHORTER_US = (START_US, START_US + 4_000_000)
+
 OTHERWISE_SEALED: dict[str, tuple[str, Mapping[str, Any]]] = {
     "approval record removed": ("pack_decision", {}),
     "request removed": ("pack_request", {}),
@@ -90,9 +92,7 @@ OTHERWISE_SEALED: dict[str, tuple[str, Mapping[str, Any]]] = {
     "approved long after it was asked for": ("", {"at": 8 * 86_400_000_000}),
     "a position shown that was to be withheld": ("", {"withheld": PART}),
     "a file of others whole where a part was to be withheld": ("", {"withheld": CLOSED}),
-    "an approval of a part of the time that is shown": (
-        *("", {"window": (START_US, START_US + 4_000_000)}),
-    ),
+    "an approval of a part of the time that is shown": ("", {"window": SHORTER_US}),
     "approved for somebody else": ("", {"recipient": "Another Court"}),
 }
 """Packs that are right in every hash: what kind of record is left out, or what else was decided."""

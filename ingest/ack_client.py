@@ -183,14 +183,14 @@ class AckClient(ClosingClient):
             self._require_connection()
         return _first(self._urgent or self._arrived, max_messages, max_bytes)
 
-    async def take_bulk(self, max_messages: int, max_bytes: int) -> list[Incoming]:
+    async def take_bulk(self, max_bytes: int) -> list[Incoming]:
         """The same of what `take` leaves here. Several tasks may wait at once."""
         self._require_connection()
         while not self._bulk:
             self._wake_bulk.clear()
             await self._wake_bulk.wait()
             self._require_connection()
-        return _first(self._bulk, max_messages, max_bytes)
+        return _first(self._bulk, len(self._bulk), max_bytes)
 
     def ack(self, messages: Sequence[Incoming]) -> int:
         """Sends PUBACK for messages of this very connection, with others within `ACK_PAUSE_S`.

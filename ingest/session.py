@@ -266,7 +266,7 @@ class Session:
     async def _defer_bulk(self, group: asyncio.TaskGroup, connection: _Connection) -> None:
         """Has kept for later what is to wait in any case, so that nothing else waits for it."""
         while True:
-            arrived = await connection.client.take_bulk(MAX_BATCH_MESSAGES, BULK_AT_ONCE_BYTES)
+            arrived = await connection.client.take_bulk(BULK_AT_ONCE_BYTES)
             self._note_arrived(arrived)
             deferring = group.create_task(self._defer(connection, arrived))
             _track(connection, deferring)

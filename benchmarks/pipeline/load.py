@@ -7,6 +7,7 @@ standard input, and says `sent` and `done`. What it saw lies then in the file it
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 import sys
 import time
@@ -26,7 +27,7 @@ WARMING_S = 5.0
 """Before the first leap: a track needs some fixes to be one."""
 
 LEAP_END_S = 3.0
-"""Before the end of the load no leap begins, so that its last fix is sent within it."""
+"""Before the end of the load, and before the flood, no leap begins, so that its last fix is sent within it."""
 
 LATENESS_S = 60.0
 """How long the generator listens on for alerts after the last PUBACK. One that comes later counts as
@@ -95,8 +96,18 @@ class Load:
         loop = asyncio.get_running_loop()
         start_s = loop.time()
         steady_s, all_s = self._spec.steady_s, self._spec.steady_s + self._spec.flood_s
-        instants = _instants(self._spec.leaps_per_s, WARMING_S, steady_s - LEAP_END_S)
-        self._leap_from = dict(zip(_scattered(self._spec.pairs), instants, strict=False))
+        per_s = self._spec.leaps_per_s
+        instants = itertools.chain(
+            _instants(per_s, WARMING_S, steady_s - LEAP_END_S),
+            _instants(per_s, steady_s, all_s - LEAP_END_S),
+        )
+        # Of a tag that sends ten fixes at once nobody could say which of them makes the alert due.
+        leaping = [
+            pair
+            for pair in _scattered(self._spec.pairs)
+            if pair % FLOODING_SHARE or all_s == steady_s
+        ]
+        self._leap_from = dict(zip(leaping, instants, strict=False))
         for at_s, do in _merged(self._messages(), self._panics()):
             if at_s >= all_s:
                 break
@@ -165,7 +176,8 @@ class Load:
         before = self._leaping.get(pair, 0)
         self._leaping[pair] = before + self._spec.batch
         if before < scene.BELIEVED_AT <= self._leaping[pair]:
-            self._due[f"near-{pair}"] = ("alert", time.monotonic())
+            measured = "alert_flood" if self._flooding else "alert"
+            self._due[f"near-{pair}"] = (measured, time.monotonic())
 
     def _interval_s(self) -> float:
         """Between two messages of a device."""

@@ -60,6 +60,8 @@ class PipelineReport(msgspec.Struct, frozen=True, kw_only=True):
         behind: Messages without PUBACK when the last one was sent.
         cpu_ms_per_1000: Processor time of service, broker and database for 1,000 fixes.
         cpu_cores: By process, cores in use on average; the generator's too.
+        latency_flood_ms: As `latency_ms`, of the alerts that fell due while the flood went on: how long
+            positions wait behind it.
         panic_p99_ms: From a panic's PUBLISH to the handset while the flood went on; None without.
         panic_quiet_p99_ms: The same, before the flood.
         malformed, repeated: Messages of the flood that nothing can be made of, and sent twice.
@@ -88,6 +90,7 @@ class PipelineReport(msgspec.Struct, frozen=True, kw_only=True):
     behind: int
     cpu_ms_per_1000: float
     cpu_cores: dict[str, float]
+    latency_flood_ms: Spread
     panic_p99_ms: float | None
     panic_quiet_p99_ms: float | None
     malformed: int
@@ -239,6 +242,7 @@ def _report(
         behind=result.behind,
         cpu_ms_per_1000=round(ours_s * 1e6 / max(1, fixes), 1),
         cpu_cores=cores,
+        latency_flood_ms=spread(result.latency_s.get("alert_flood", [])),
         panic_p99_ms=spread(result.latency_s.get("panic_flood", [])).p99,
         panic_quiet_p99_ms=spread(result.latency_s.get("panic", [])).p99,
         malformed=result.malformed,
@@ -272,6 +276,11 @@ def result_of(report: PipelineReport) -> Result:
         ["ratio", shown(report.latency_ratio), ""],
         ["lean relay, ms", shown(report.lean_relay_ms.p50), shown(report.lean_relay_ms.p99)],
         ["ratio", shown(report.lean_ratio), ""],
+        [
+            "alert in the flood, ms",
+            shown(report.latency_flood_ms.p50),
+            shown(report.latency_flood_ms.p99),
+        ],
         ["panic, ms", "", shown(report.panic_quiet_p99_ms)],
         ["panic in the flood, ms", "", shown(report.panic_p99_ms)],
         ["fixes a second", shown(report.fixes_per_s), ""],

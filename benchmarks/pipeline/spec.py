@@ -67,7 +67,8 @@ class LoadResult(msgspec.Struct, kw_only=True):
         sent: Bytes of an array of `SENT_DTYPE`.
         began_us, ended_us: First and last PUBLISH.
         behind: Messages without PUBACK when the last one had been sent.
-        latency_s: By what was measured (`alert`, `panic`, `panic_flood`, `echo`, `told`), in order.
+        latency_s: By what was measured (`alert`, `panic`, `echo`, `told`; `alert_flood` and
+            `panic_flood` while the flood went on), in order.
         due: Names of alerts that had to be raised.
         raised: By the same names, the ids of the alerts that a handset was told were raised.
         told: The same of the agency's system.

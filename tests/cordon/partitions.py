@@ -120,6 +120,7 @@ class Room:
             synthetic=synthetic,
         )
         self.partition.put_in_force(KeptCaseload("1", caseload), START_US)
+        self.gateway = "gw"
         self._number = 0
         self._seq = 0
 
@@ -180,7 +181,7 @@ class Room:
         self._number += 1
         self.partition.apply(
             Batch(
-                gateway="gw",
+                gateway=self.gateway,
                 number=self._number,
                 received_us=now_us,
                 messages=(Message(now_us, "cordon/v1/x/fix", b"{}"),),

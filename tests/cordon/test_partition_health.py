@@ -42,6 +42,24 @@ def test_a_silent_handset_is_told_as_a_silent_tag_is() -> None:
         assert alerts(room)[-1] == ("returned", "silent", person)
 
 
+def test_who_is_silent_is_told_of_while_flushed_buffers_are_taken_in() -> None:
+    room = Room(one_pair())
+    room.bring(0, FAR)
+    for second in range(20, 360, 20):
+        room.gateway = "gw.0a1b2c3d.slow" if second % 40 else "gw.fixes"
+        room.bring(second, {"tag-1": FAR["tag-1"]})
+    assert troubles(room) == [("silent", "phone-1", True)]
+
+
+def test_a_gateway_that_starts_anew_has_heard_nobody_before() -> None:
+    room = Room(one_pair())
+    room.bring(0, FAR)
+    for second in range(20, 360, 20):
+        room.gateway = "gw-2.fixes" if second > 200 else "gw.fixes"
+        room.bring(second, {"tag-1": FAR["tag-1"]})
+    assert not troubles(room)
+
+
 def test_her_phone_is_told_of_itself_and_nobody_of_his_tag() -> None:
     room = Room(one_pair())
     room.bring(0, FAR)

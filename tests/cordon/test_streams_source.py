@@ -5,24 +5,16 @@ from __future__ import annotations
 import pytest
 from nats.errors import NoRespondersError
 
-from cordon.connections import connect_nats
-from cordon.embedded.broker import EmbeddedBroker
-from cordon.keep import Keep
 from cordon.stream_ends import HistoryEnds
 from cordon.streams_source import source_factory
 from evidence.sources import PositionsGoneError, Stream
-from ingest.streams import ensure_streams
-
-MAX_BYTES = 64 * 1024 * 1024
+from tests.cordon.conftest import StreamsPlace
 
 
 async def test_a_position_beyond_the_end_at_the_start_was_given_by_another_stream(
-    broker: EmbeddedBroker,
+    place: StreamsPlace,
 ) -> None:
-    nc = await connect_nats(broker.nats_url, "test")
-    js = nc.jetstream()
-    await ensure_streams(js, max_bytes=MAX_BYTES)
-    keep = await Keep.open(js, max_bytes=MAX_BYTES)
+    js, keep = place
     await HistoryEnds(keep).note(Stream.JOURNAL, 2)
     for number in range(9):  # written by this run, before evidence looks
         await js.publish("core.journal.0", str(number).encode())
@@ -39,16 +31,12 @@ async def test_a_position_beyond_the_end_at_the_start_was_given_by_another_strea
         later = again(Stream.JOURNAL, 0, 9)  # stored by this run
         assert not await later.read(0.2)
         await later.close()
-    await nc.close()
 
 
 async def test_nothing_is_handed_out_until_the_broker_says_whether_it_was_looked_at(
-    broker: EmbeddedBroker,
+    place: StreamsPlace,
 ) -> None:
-    nc = await connect_nats(broker.nats_url, "test")
-    js = nc.jetstream()
-    await ensure_streams(js, max_bytes=MAX_BYTES)
-    keep = await Keep.open(js, max_bytes=MAX_BYTES)
+    js, keep = place
     await HistoryEnds(keep).note(Stream.JOURNAL, 0)
     await js.publish("core.journal.0", b"one")
     ends = Unwilling(keep)
@@ -58,7 +46,6 @@ async def test_nothing_is_handed_out_until_the_broker_says_whether_it_was_looked
     assert [entry.position for entry in await source.read(1)] == [1]
     assert await HistoryEnds(keep).of(Stream.JOURNAL) is None
     await source.close()
-    await nc.close()
 
 
 class Unwilling(HistoryEnds):

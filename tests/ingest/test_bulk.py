@@ -122,7 +122,7 @@ async def test_what_is_left_apart_ends_with_the_connection(
     client = AckClient(service, identifier="t", clock=clock, is_bulk=lambda _topic, _size: True)
     async with client:
         await client.listen(("cordon/v1/+/fix",))
-        waiting = [asyncio.create_task(client.take_bulk(1, 1)) for _ in range(2)]
+        waiting = [asyncio.create_task(client.take_bulk(1)) for _ in range(2)]
         await send(broker, b"1")
         done, left = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         assert [[one.payload for one in task.result()] for task in done] == [[b"1"]]
