@@ -47,9 +47,9 @@ late. While the journal stalls, alerts go on until the first is used up. A gatew
 one divided by the other (5,000 a second) is sent again what it already has, and passes that over."""
 
 MAX_PENDING = "512MB"
-"""What may wait in the server for one connection before it is cut off. Of what a thousand devices flush
-at once, 225 MB waited for the gateway; with the server's own 64 MB it was cut off in every such flood, and no position
-came through until it was back."""
+"""What may wait in the server for one connection before it is cut off. A thousand devices that each flush
+a day of fixes have more for the gateway than the server's own 64 MB, and while it is cut off no position comes
+through."""
 
 AUTHORIZATION_LIMIT_S = 5
 """How long who knocks waits for the authorization service's answer."""
