@@ -51,6 +51,7 @@ class HistoryEnds:
 
     def __init__(self, keep: Keep) -> None:
         self._keep = keep
+        # A broker that loses its newest in a power cut has the end again that this run has looked at.
         self._looked: set[Stream] = set()
 
     async def of(self, stream: Stream) -> int | None:
